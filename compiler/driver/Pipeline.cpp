@@ -1,0 +1,164 @@
+//===- Pipeline.cpp - The named stages of the compiler ---------------------===//
+
+#include "compiler/driver/Pipeline.h"
+
+#include "compiler/target/cpu/Passes.h"
+#include "dialects/Lathe/LatheOps.h"
+#include "dialects/Step/StepOps.h"
+#include "passes/Fusion/Passes.h"
+#include "passes/Memory/Passes.h"
+#include "passes/Precision/Passes.h"
+#include "passes/Schedule/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::compiler;
+
+namespace {
+
+/// Fusion comes first, while every op is still in plain sight.
+void addFused(OpPassManager &passes, const PipelineOptions &) {
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  passes.addPass(createFusePass());
+}
+
+/// Precision works inside groups, so that a quantisation lands in the prologue
+/// of the contraction that wanted it.
+void addPrecision(OpPassManager &passes, const PipelineOptions &options) {
+  LowerPrecisionPassOptions precision;
+  precision.policy = options.precision;
+  passes.addPass(createLowerPrecisionPass(precision));
+}
+
+void addScheduled(OpPassManager &passes, const PipelineOptions &options) {
+  SchedulePassOptions schedule;
+  schedule.prefillRows = options.prefillRows;
+  passes.addPass(createSchedulePass(schedule));
+}
+
+/// Barriers come after memory planning, because the arena reuses memory.
+void addPlanned(OpPassManager &passes, const PipelineOptions &) {
+  auto &programs = passes.nest<step::ProgramOp>();
+  programs.addPass(createPlanMemoryPass());
+  programs.addPass(createCheckMemoryPlanPass());
+  programs.addPass(createPlaceBarriersPass());
+}
+
+void addKernels(OpPassManager &passes, const PipelineOptions &options) {
+  EmitCpuPassOptions emit;
+  emit.targetName = options.target;
+  passes.addPass(createEmitCpuPass(emit));
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+}
+
+struct Stage {
+  StringLiteral name;
+  StringLiteral description;
+  void (*add)(OpPassManager &, const PipelineOptions &);
+};
+
+constexpr Stage stages[] = {
+    {"import", "the graph as the model file describes it", nullptr},
+    {"fused", "decide which ops are computed together", addFused},
+    {"precision", "choose the arithmetic of every contraction", addPrecision},
+    {"scheduled", "turn groups into phases of step programs", addScheduled},
+    {"planned", "place buffers in the arena, and barriers", addPlanned},
+    {"kernels", "emit code for the CPU target", addKernels},
+};
+
+/// Says which stage a module has reached.
+struct MarkStagePass : PassWrapper<MarkStagePass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(MarkStagePass)
+
+  MarkStagePass() = default;
+  MarkStagePass(StringRef name, StringRef precision) {
+    stage = name.str();
+    policy = precision.str();
+  }
+  MarkStagePass(const MarkStagePass &other) : PassWrapper(other) {}
+
+  StringRef getArgument() const override { return "lathe-mark-stage"; }
+  StringRef getDescription() const override { return "says which stage a module has reached"; }
+
+  void runOnOperation() override {
+    Builder builder(&getContext());
+    getOperation()->setAttr("lathe.stage", builder.getStringAttr(stage));
+    if (stage == "precision")
+      getOperation()->setAttr("lathe.precision", builder.getStringAttr(policy));
+  }
+
+  Option<std::string> stage{*this, "stage", llvm::cl::desc("name of the stage")};
+  Option<std::string> policy{*this, "policy", llvm::cl::desc("precision policy that was used"), llvm::cl::init("auto")};
+};
+
+struct StageOptions : PassPipelineOptions<StageOptions> {
+  Option<std::string> target{*this, "target", llvm::cl::desc("CPU target"), llvm::cl::init("host")};
+  Option<std::string> precision{*this, "precision", llvm::cl::desc("precision policy"), llvm::cl::init("auto")};
+  Option<int64_t> prefillRows{*this, "prefill-rows", llvm::cl::desc("rows of the prefill entry"), llvm::cl::init(512)};
+};
+
+} // namespace
+
+ArrayRef<StringLiteral> lathe::compiler::allStages() {
+  static const SmallVector<StringLiteral> names = [] {
+    SmallVector<StringLiteral> result;
+    for (const Stage &stage : stages)
+      result.push_back(stage.name);
+    return result;
+  }();
+  return names;
+}
+
+int lathe::compiler::findStage(StringRef name) {
+  for (auto [index, stage] : llvm::enumerate(stages))
+    if (stage.name == name)
+      return index;
+  return -1;
+}
+
+int lathe::compiler::getStage(ModuleOp module) {
+  auto name = module->getAttrOfType<StringAttr>("lathe.stage");
+  return name ? findStage(name.getValue()) : 0;
+}
+
+void lathe::compiler::addStage(OpPassManager &passes, int stage, const PipelineOptions &options) {
+  assert(stage > 0 && stage < static_cast<int>(std::size(stages)) && "no such stage");
+  stages[stage].add(passes, options);
+  passes.addPass(std::make_unique<MarkStagePass>(stages[stage].name, options.precision));
+}
+
+void lathe::compiler::registerStagePipelines() {
+  for (int stage = 1; stage < static_cast<int>(std::size(stages)); ++stage)
+    PassPipelineRegistration<StageOptions>(
+        ("lathe-stage-" + stages[stage].name).str(), stages[stage].description,
+        [stage](OpPassManager &passes, const StageOptions &given) {
+          PipelineOptions options;
+          options.target = given.target;
+          options.precision = given.precision;
+          options.prefillRows = given.prefillRows;
+          addStage(passes, stage, options);
+        });
+}
+
+void lathe::compiler::registerLathePasses() {
+  registerFusionPasses();
+  registerPrecisionPasses();
+  registerSchedulePasses();
+  registerMemoryPasses();
+  registerCpuPasses();
+  PassRegistration<MarkStagePass>();
+}
+
+void lathe::compiler::registerLatheDialects(DialectRegistry &registry) {
+  registry.insert<ir::LatheDialect, step::StepDialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect,
+                  scf::SCFDialect, vector::VectorDialect>();
+}

@@ -1,0 +1,308 @@
+//===- Decoder.cpp - The graph of a decoder-only transformer ---------------===//
+
+#include "compiler/import/Decoder.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::compiler;
+using namespace lathe::ir;
+
+DecoderConfig lathe::compiler::readDecoderConfig(const GGUFFile &file, StringRef architecture,
+                                                 Diagnostics &diags) {
+  HyperParameters keys(file, architecture, diags);
+  DecoderConfig config;
+  config.architecture = architecture.str();
+  config.layers = keys.integer("block_count", 1, 4096);
+  config.context = keys.integer("context_length", 1, int64_t(1) << 31);
+  config.width = keys.integer("embedding_length", 1, 1 << 20);
+  config.ffn = keys.integer("feed_forward_length", 1, 1 << 22);
+  config.heads = keys.integer("attention.head_count", 1, 1 << 14);
+  config.kvHeads = keys.integerOr("attention.head_count_kv", config.heads, 1, config.heads);
+  config.normEps = keys.positive("attention.layer_norm_rms_epsilon");
+  config.ropeBase = keys.positiveOr("rope.freq_base", 10000.0);
+  int64_t evenHead = config.width / config.heads;
+  config.headDim = keys.integerOr("attention.key_length", evenHead, 1, 1 << 14);
+  config.ropeDim = keys.integerOr("rope.dimension_count", config.headDim, 2, config.headDim);
+  if (!file.findValue((architecture + ".attention.key_length").str()) && config.width % config.heads != 0)
+    diags.error(403, file.path(), "embedding length " + std::to_string(config.width) +
+                                      " does not divide into " + std::to_string(config.heads) + " heads");
+  if (config.heads % config.kvHeads != 0)
+    diags.error(403, file.path(), std::to_string(config.heads) + " query heads do not divide into " +
+                                      std::to_string(config.kvHeads) + " key and value heads");
+  if (config.headDim % 2 != 0 || config.ropeDim % 2 != 0)
+    diags.error(403, file.path(), "head dimension and rotary dimension must be even, found " +
+                                      std::to_string(config.headDim) + " and " + std::to_string(config.ropeDim));
+  if (const GGUFTensor *embedding = file.findTensor("token_embd.weight"))
+    config.vocabulary = embedding->Shape.front();
+  return config;
+}
+
+namespace {
+
+/// One kind of weight of the layer stack: its tensor in each layer.
+struct LayerRole {
+  std::string symbol; ///< "blk.attn_q"
+  std::string source; ///< "blk.{}.attn_q.weight"
+  SmallVector<int64_t> shape;
+  SmallVector<const GGUFTensor *> tensors; ///< Null where an optional one is absent.
+};
+
+class DecoderBuilder {
+public:
+  DecoderBuilder(const GGUFFile &file, const DecoderConfig &config, MLIRContext &context,
+                 Diagnostics &diags)
+      : file(file), config(config), diags(diags), table(file, diags), builder(&context),
+        loc(builder.getUnknownLoc()) {}
+
+  OwningOpRef<ModuleOp> build();
+
+private:
+  void collect();
+  void addRole(StringRef name, StringRef suffix, ArrayRef<int64_t> shape, bool optional = false);
+  std::string getSignature(int64_t layer);
+  void declareWeights();
+  void declare(StringRef symbol, const GGUFTensor &tensor, StringRef source, DenseI64ArrayAttr layers);
+  void buildForward();
+  Value buildLayers(Value hidden, Value &cache, Value rows, Value table);
+  void buildBody(Block &body, int64_t layer, Value rows, Value table);
+  Value buildAttention(Value norm, Value &cache, Value index, int64_t layer, Value rows, Value table);
+  Value weight(StringRef symbol);
+  Value layerWeight(StringRef name, int64_t layer, Value index);
+  Value linear(Value input, Value matrix, Value bias = {});
+  Value heads(Value input, int64_t count);
+  RankedTensorType rows2D(int64_t width) {
+    return RankedTensorType::get({ShapedType::kDynamic, width}, builder.getF32Type());
+  }
+
+  const GGUFFile &file;
+  const DecoderConfig &config;
+  Diagnostics &diags;
+  TensorTable table;
+  OpBuilder builder;
+  Location loc;
+  OwningOpRef<ModuleOp> module;
+  const GGUFTensor *embedding = nullptr, *outputNorm = nullptr, *output = nullptr;
+  llvm::MapVector<StringRef, LayerRole> roles;
+  /// Symbol of a role's tensors in one format: (role, format name) -> symbol.
+  llvm::StringMap<std::string> symbols;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Tensors
+//===----------------------------------------------------------------------===//
+
+void DecoderBuilder::addRole(StringRef name, StringRef suffix, ArrayRef<int64_t> shape, bool optional) {
+  LayerRole role;
+  role.symbol = ("blk." + name + (suffix == "weight" ? "" : "." + suffix)).str();
+  role.source = ("blk.{}." + name + "." + suffix).str();
+  role.shape.assign(shape.begin(), shape.end());
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    std::string tensor = ("blk." + Twine(layer) + "." + name + "." + suffix).str();
+    role.tensors.push_back(optional ? table.find(tensor, shape) : table.require(tensor, shape));
+  }
+  StringRef key = builder.getStringAttr(name + "." + suffix).getValue();
+  roles.insert({key, std::move(role)});
+}
+
+void DecoderBuilder::collect() {
+  int64_t q = config.heads * config.headDim, kv = config.kvHeads * config.headDim;
+  embedding = table.require("token_embd.weight", {config.vocabulary, config.width});
+  outputNorm = table.require("output_norm.weight", {config.width});
+  // Without a head of its own the model reads logits off its embedding.
+  output = table.find("output.weight", {config.vocabulary, config.width});
+  addRole("attn_norm", "weight", {config.width});
+  addRole("attn_q", "weight", {q, config.width});
+  addRole("attn_q", "bias", {q}, /*optional=*/true);
+  addRole("attn_k", "weight", {kv, config.width});
+  addRole("attn_k", "bias", {kv}, /*optional=*/true);
+  addRole("attn_v", "weight", {kv, config.width});
+  addRole("attn_v", "bias", {kv}, /*optional=*/true);
+  addRole("attn_output", "weight", {config.width, q});
+  addRole("ffn_norm", "weight", {config.width});
+  addRole("ffn_gate", "weight", {config.ffn, config.width});
+  addRole("ffn_up", "weight", {config.ffn, config.width});
+  addRole("ffn_down", "weight", {config.width, config.ffn});
+  table.find("rope_freqs.weight", {config.ropeDim / 2});
+  table.finish();
+  for (const GGUFTensor &tensor : file.tensors())
+    if (tensor.Shape.size() == 1 && tensor.Format && tensor.Format->Name != "f32")
+      diags.error(406, file.path() + ": tensor '" + std::string(tensor.Name) + "'",
+                  "a vector must be stored as f32, found " + std::string(tensor.Format->Name));
+}
+
+/// Layers with the same signature share a body.
+std::string DecoderBuilder::getSignature(int64_t layer) {
+  std::string signature;
+  for (auto &[name, role] : roles)
+    signature += (role.tensors[layer] ? std::string(role.tensors[layer]->Format->Name) : "-") + ",";
+  return config.windows.empty() ? signature : signature + std::to_string(config.windows[layer]);
+}
+
+void DecoderBuilder::declare(StringRef symbol, const GGUFTensor &tensor, StringRef source,
+                             DenseI64ArrayAttr layers) {
+  Type element = getElementType(builder.getContext(), *tensor.Format);
+  auto type = RankedTensorType::get(tensor.Shape, element);
+  WeightsOp::create(builder, loc, symbol, type, source, layers, StringAttr());
+}
+
+void DecoderBuilder::declareWeights() {
+  declare("token_embd", *embedding, "token_embd.weight", {});
+  declare("output_norm", *outputNorm, "output_norm.weight", {});
+  if (output)
+    declare("output", *output, "output.weight", {});
+  for (auto &[name, role] : roles) {
+    llvm::MapVector<StringRef, SmallVector<int64_t>> byFormat;
+    for (auto [layer, tensor] : llvm::enumerate(role.tensors))
+      if (tensor)
+        byFormat[StringRef(tensor->Format->Name)].push_back(layer);
+    for (auto &[format, layers] : byFormat) {
+      std::string symbol = role.symbol + (byFormat.size() > 1 ? "." + format.str() : "");
+      symbols[(name + ":" + format).str()] = symbol;
+      declare(symbol, *role.tensors[layers.front()], role.source, builder.getDenseI64ArrayAttr(layers));
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Graph
+//===----------------------------------------------------------------------===//
+
+Value DecoderBuilder::weight(StringRef symbol) {
+  auto weights = cast<WeightsOp>(SymbolTable::lookupSymbolIn(*module, symbol));
+  return WeightOp::create(builder, loc, weights.getTensorType(), symbol, Value());
+}
+
+/// The layer's weight of that role, or null when the layer has none.
+Value DecoderBuilder::layerWeight(StringRef name, int64_t layer, Value index) {
+  const GGUFTensor *tensor = roles.find(name)->second.tensors[layer];
+  if (!tensor)
+    return {};
+  StringRef symbol = symbols[(name + ":" + StringRef(tensor->Format->Name)).str()];
+  auto weights = cast<WeightsOp>(SymbolTable::lookupSymbolIn(*module, symbol));
+  return WeightOp::create(builder, loc, weights.getTensorType(), symbol, index);
+}
+
+Value DecoderBuilder::linear(Value input, Value matrix, Value bias) {
+  int64_t outputs = cast<RankedTensorType>(matrix.getType()).getDimSize(0);
+  Value result = LinearOp::create(builder, loc, rows2D(outputs), input, matrix);
+  return bias ? BiasOp::create(builder, loc, result.getType(), result, bias).getResult() : result;
+}
+
+Value DecoderBuilder::heads(Value input, int64_t count) {
+  auto type = RankedTensorType::get({ShapedType::kDynamic, count, config.headDim}, builder.getF32Type());
+  return SplitHeadsOp::create(builder, loc, type, input);
+}
+
+Value DecoderBuilder::buildAttention(Value norm, Value &cache, Value index, int64_t layer, Value rows,
+                                     Value table) {
+  auto project = [&](StringRef name) {
+    return linear(norm, layerWeight((name + ".weight").str(), layer, index),
+                  layerWeight((name + ".bias").str(), layer, index));
+  };
+  auto layout = RopeLayoutAttr::get(builder.getContext(), config.ropeLayout);
+  Value q = heads(project("attn_q"), config.heads);
+  Value k = heads(project("attn_k"), config.kvHeads);
+  Value v = heads(project("attn_v"), config.kvHeads);
+  q = RopeOp::create(builder, loc, q.getType(), q, table, layout);
+  k = RopeOp::create(builder, loc, k.getType(), k, table, layout);
+  cache = KVAppendOp::create(builder, loc, cache.getType(), cache, index, k, v, rows);
+  float scale = 1.0f / std::sqrt(static_cast<float>(config.headDim));
+  int64_t window = config.windows.empty() ? 0 : config.windows[layer];
+  Value mixed = AttentionOp::create(builder, loc, q.getType(), q, cache, index, rows,
+                                    builder.getF32FloatAttr(scale),
+                                    window ? builder.getI64IntegerAttr(window) : IntegerAttr());
+  Value merged = MergeHeadsOp::create(builder, loc, rows2D(config.heads * config.headDim), mixed);
+  return linear(merged, layerWeight("attn_output.weight", layer, index));
+}
+
+void DecoderBuilder::buildBody(Block &body, int64_t layer, Value rows, Value table) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(&body);
+  Value index = body.getArgument(0), hidden = body.getArgument(1), cache = body.getArgument(2);
+  auto eps = builder.getF32FloatAttr(config.normEps);
+  auto norm = [&](Value input, StringRef role) -> Value {
+    return RMSNormOp::create(builder, loc, input.getType(), input, layerWeight(role, layer, index), eps);
+  };
+  Value attention = buildAttention(norm(hidden, "attn_norm.weight"), cache, index, layer, rows, table);
+  hidden = AddOp::create(builder, loc, hidden.getType(), hidden, attention);
+  Value input = norm(hidden, "ffn_norm.weight");
+  Value gate = linear(input, layerWeight("ffn_gate.weight", layer, index));
+  Value up = linear(input, layerWeight("ffn_up.weight", layer, index));
+  Value active = SiluOp::create(builder, loc, gate.getType(), gate);
+  Value gated = MulOp::create(builder, loc, gate.getType(), active, up);
+  Value down = linear(gated, layerWeight("ffn_down.weight", layer, index));
+  hidden = AddOp::create(builder, loc, hidden.getType(), hidden, down);
+  YieldOp::create(builder, loc, ValueRange{hidden, cache});
+}
+
+Value DecoderBuilder::buildLayers(Value hidden, Value &cache, Value rows, Value table) {
+  llvm::MapVector<StringRef, int64_t> bodies; // signature -> first layer
+  SmallVector<int64_t> select;
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    StringRef signature = builder.getStringAttr(getSignature(layer)).getValue();
+    auto it = bodies.insert({signature, layer}).first;
+    select.push_back(it - bodies.begin());
+  }
+  auto selectAttr = bodies.size() > 1 ? builder.getDenseI64ArrayAttr(select) : DenseI64ArrayAttr();
+  auto layers = LayersOp::create(builder, loc, config.layers, ValueRange{hidden, cache}, selectAttr,
+                                 bodies.size());
+  for (auto [region, body] : llvm::zip(layers.getBodies(), bodies))
+    buildBody(region.front(), body.second, rows, table);
+  cache = layers.getResult(1);
+  return layers.getResult(0);
+}
+
+void DecoderBuilder::buildForward() {
+  MLIRContext *context = builder.getContext();
+  Type rowsType = RowsType::get(context);
+  Type cacheType = KVType::get(context, config.layers, config.kvHeads, config.headDim, builder.getF32Type());
+  auto type = builder.getFunctionType({rowsType, cacheType}, {rows2D(config.vocabulary), cacheType});
+  auto forward = func::FuncOp::create(builder, loc, "forward", type);
+  builder.setInsertionPointToEnd(forward.addEntryBlock());
+  Value rows = forward.getArgument(0), cache = forward.getArgument(1);
+
+  Value embed = EmbedOp::create(builder, loc, rows2D(config.width), rows, weight("token_embd"),
+                                builder.getF32FloatAttr(config.embeddingScale));
+  auto tableType = RankedTensorType::get({ShapedType::kDynamic, config.ropeDim / 2, 2}, builder.getF32Type());
+  Value ropeTable = RopeTableOp::create(
+      builder, loc, tableType, rows, builder.getF64FloatAttr(config.ropeBase),
+      config.ropeFactors.empty() ? DenseF32ArrayAttr() : builder.getDenseF32ArrayAttr(config.ropeFactors));
+  Value hidden = buildLayers(embed, cache, rows, ropeTable);
+  Value selected = SelectLogitsOp::create(builder, loc, hidden.getType(), hidden, rows);
+  Value norm = RMSNormOp::create(builder, loc, selected.getType(), selected, weight("output_norm"),
+                                 builder.getF32FloatAttr(config.normEps));
+  Value logits = linear(norm, weight(output ? "output" : "token_embd"));
+  func::ReturnOp::create(builder, loc, ValueRange{logits, cache});
+}
+
+OwningOpRef<ModuleOp> DecoderBuilder::build() {
+  collect();
+  if (diags.hasErrors())
+    return {};
+  module = ModuleOp::create(loc);
+  builder.setInsertionPointToEnd(module->getBody());
+  auto facts = builder.getDictionaryAttr({
+      builder.getNamedAttr("architecture", builder.getStringAttr(config.architecture)),
+      builder.getNamedAttr("context", builder.getI64IntegerAttr(config.context)),
+      builder.getNamedAttr("embedding", builder.getI64IntegerAttr(config.width)),
+      builder.getNamedAttr("layers", builder.getI64IntegerAttr(config.layers)),
+      builder.getNamedAttr("vocabulary", builder.getI64IntegerAttr(config.vocabulary)),
+  });
+  (*module)->setAttr("lathe.model", facts);
+  declareWeights();
+  buildForward();
+  return std::move(module);
+}
+
+OwningOpRef<ModuleOp> lathe::compiler::buildDecoder(const GGUFFile &file, const DecoderConfig &config,
+                                                    MLIRContext &context, Diagnostics &diags) {
+  return DecoderBuilder(file, config, context, diags).build();
+}

@@ -1,0 +1,281 @@
+//===- LowerToReference.cpp - A module as its reference program ------------===//
+
+#include "compiler/reference/LowerToReference.h"
+#include "compiler/reference/Passes.h"
+#include "dialects/Lathe/LatheOps.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/CallInterfaces.h"
+#include "mlir/Transforms/RegionUtils.h"
+
+namespace lathe::compiler {
+#define GEN_PASS_DEF_LOWERTOREFERENCEPASS
+#include "compiler/reference/Passes.h.inc"
+} // namespace lathe::compiler
+
+using namespace mlir;
+using namespace lathe::compiler;
+using namespace lathe::ir;
+
+//===----------------------------------------------------------------------===//
+// Types
+//===----------------------------------------------------------------------===//
+
+SmallVector<Type> lathe::compiler::getReferenceTypes(Type type) {
+  Builder builder(type.getContext());
+  constexpr int64_t any = ShapedType::kDynamic;
+  if (isa<RowsType>(type))
+    return SmallVector<Type>(4, RankedTensorType::get({any}, builder.getI32Type()));
+  if (auto cache = dyn_cast<KVType>(type)) {
+    int64_t shape[] = {cache.getLayers(), any, any, cache.getHeads(), cache.getHeadDim()};
+    return SmallVector<Type>(2, RankedTensorType::get(shape, builder.getF32Type()));
+  }
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return type.isIntOrIndexOrFloat() ? SmallVector<Type>{type} : SmallVector<Type>();
+  if (isa<FloatType, BlockType, QuantizedActivationType>(tensor.getElementType()))
+    return {RankedTensorType::get(tensor.getShape(), builder.getF32Type())};
+  return {type};
+}
+
+Type lathe::compiler::getReferenceWeightType(Operation *op) {
+  auto weights = cast<WeightsOp>(op);
+  SmallVector<int64_t> shape(weights.getTensorType().getShape());
+  if (std::optional<ArrayRef<int64_t>> layers = weights.getLayers())
+    shape.insert(shape.begin(), layers->size());
+  return RankedTensorType::get(shape, Float32Type::get(op->getContext()));
+}
+
+static FailureOr<SmallVector<Type>> convertTypes(Operation *op, TypeRange types) {
+  SmallVector<Type> converted;
+  for (Type type : types) {
+    SmallVector<Type> tensors = getReferenceTypes(type);
+    if (tensors.empty())
+      return op->emitError() << "values of type " << type << " have no reference form";
+    llvm::append_range(converted, tensors);
+  }
+  return converted;
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+namespace {
+class FunctionLowering {
+public:
+  FunctionLowering(func::FuncOp func, ArrayRef<WeightsOp> weights)
+      : func(func), weights(weights), builder(func) {}
+
+  LogicalResult run();
+
+private:
+  LogicalResult lowerBlock(Block &block);
+  LogicalResult lowerOp(Operation &op);
+  LogicalResult lowerLayers(LayersOp op);
+  LogicalResult lowerGroup(GroupOp op);
+  LogicalResult lowerUpstream(Operation &op);
+  FailureOr<SmallVector<Value>> lowerBody(Region &body, Value layer, ValueRange carried);
+
+  void bindArguments(Block &from, Block &to);
+  /// Maps each of `originals` to as many of `tensors` as it has.
+  void mapInOrder(ValueRange originals, ValueRange tensors);
+  SmallVector<Value> tensorsOf(ValueRange originals);
+
+  func::FuncOp func;
+  ArrayRef<WeightsOp> weights;
+  OpBuilder builder;
+  ReferenceValues values;
+};
+} // namespace
+
+void FunctionLowering::mapInOrder(ValueRange originals, ValueRange tensors) {
+  for (Value original : originals) {
+    size_t count = getReferenceTypes(original.getType()).size();
+    values.map(original, tensors.take_front(count));
+    tensors = tensors.drop_front(count);
+  }
+}
+
+SmallVector<Value> FunctionLowering::tensorsOf(ValueRange originals) {
+  SmallVector<Value> tensors;
+  for (Value original : originals)
+    llvm::append_range(tensors, values.all(original));
+  return tensors;
+}
+
+void FunctionLowering::bindArguments(Block &from, Block &to) {
+  ValueRange arguments = to.getArguments();
+  mapInOrder(from.getArguments(), arguments.drop_back(weights.size()));
+  for (auto [op, argument] : llvm::zip(weights, arguments.take_back(weights.size())))
+    values.mapWeights(WeightsOp(op).getSymName(), argument);
+}
+
+LogicalResult FunctionLowering::run() {
+  if (!llvm::hasSingleElement(func.getBody()))
+    return func.emitError() << "only functions of one block have a reference form";
+  FailureOr<SmallVector<Type>> inputs = convertTypes(func, func.getArgumentTypes());
+  FailureOr<SmallVector<Type>> results = convertTypes(func, func.getResultTypes());
+  if (failed(inputs) || failed(results))
+    return failure();
+  for (WeightsOp op : weights)
+    inputs->push_back(getReferenceWeightType(op));
+
+  auto type = builder.getFunctionType(*inputs, *results);
+  auto reference = func::FuncOp::create(builder, func.getLoc(), func.getName(), type);
+  reference.setVisibility(func.getVisibility());
+  Block *entry = reference.addEntryBlock();
+  bindArguments(func.getBody().front(), *entry);
+  builder.setInsertionPointToStart(entry);
+  if (failed(lowerBlock(func.getBody().front())))
+    return failure();
+  SmallVector<Value> returned = tensorsOf(func.getBody().front().getTerminator()->getOperands());
+  func::ReturnOp::create(builder, func.getLoc(), returned);
+  func.erase();
+  return success();
+}
+
+/// The terminator is the caller's.
+LogicalResult FunctionLowering::lowerBlock(Block &block) {
+  for (Operation &op : block.without_terminator())
+    if (failed(lowerOp(op)))
+      return failure();
+  return success();
+}
+
+LogicalResult FunctionLowering::lowerOp(Operation &op) {
+  if (auto layers = dyn_cast<LayersOp>(op))
+    return lowerLayers(layers);
+  if (auto group = dyn_cast<GroupOp>(op))
+    return lowerGroup(group);
+  if (auto meaning = dyn_cast<ReferenceOpInterface>(op))
+    return meaning.buildReference(builder, values);
+  return lowerUpstream(op);
+}
+
+LogicalResult FunctionLowering::lowerGroup(GroupOp op) {
+  Block &body = op.getBody().front();
+  if (failed(lowerBlock(body)))
+    return failure();
+  for (auto [result, yielded] : llvm::zip(op.getResults(), body.getTerminator()->getOperands()))
+    values.map(result, SmallVector<Value>(values.all(yielded)));
+  return success();
+}
+
+/// Ops of upstream dialects mean themselves, where their values do.
+LogicalResult FunctionLowering::lowerUpstream(Operation &op) {
+  auto isStrange = [](Operation *inner) {
+    bool known =
+        !isa_and_nonnull<LatheDialect>(inner->getDialect()) && !isa<CallOpInterface>(inner);
+    return known ? WalkResult::advance() : WalkResult::interrupt();
+  };
+  if (op.walk(isStrange).wasInterrupted())
+    return op.emitOpError() << "has no reference meaning, or holds an op that has none";
+  llvm::SetVector<Value> used(op.operand_begin(), op.operand_end());
+  getUsedValuesDefinedAbove(op.getRegions(), used);
+  IRMapping mapping;
+  for (Value value : used) {
+    ArrayRef<Value> meaning = values.all(value);
+    if (meaning.size() != 1 || meaning.front().getType() != value.getType())
+      return op.emitOpError() << "uses a value of type " << value.getType()
+                              << ", but its reference form is of another type";
+    mapping.map(value, meaning.front());
+  }
+  Operation *clone = builder.clone(op, mapping);
+  for (auto [from, to] : llvm::zip(op.getResults(), clone->getResults()))
+    values.map(from, to);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// The layer stack
+//===----------------------------------------------------------------------===//
+
+FailureOr<SmallVector<Value>> FunctionLowering::lowerBody(Region &body, Value layer,
+                                                          ValueRange carried) {
+  Block &block = body.front();
+  values.map(block.getArgument(0), layer);
+  mapInOrder(block.getArguments().drop_front(), carried);
+  if (failed(lowerBlock(block)))
+    return failure();
+  return tensorsOf(block.getTerminator()->getOperands());
+}
+
+/// The number of the body that layer `layer` runs.
+static Value buildSelection(OpBuilder &builder, Location loc, ArrayRef<int64_t> select,
+                            Value layer) {
+  auto type = RankedTensorType::get(select.size(), builder.getI64Type());
+  Value table = arith::ConstantOp::create(builder, loc, DenseElementsAttr::get(type, select));
+  Value number = tensor::ExtractOp::create(builder, loc, table, layer);
+  return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), number);
+}
+
+LogicalResult FunctionLowering::lowerLayers(LayersOp op) {
+  if (failed(convertTypes(op, op.getResultTypes())))
+    return failure();
+  Location loc = op.getLoc();
+  auto constant = [&](int64_t value) {
+    return arith::ConstantIndexOp::create(builder, loc, value).getResult();
+  };
+  Value first = constant(0), end = constant(op.getCount()), step = constant(1);
+  auto loop = scf::ForOp::create(builder, loc, first, end, step, tensorsOf(op.getInits()));
+  mapInOrder(op.getResults(), loop.getResults());
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value layer = loop.getInductionVar();
+
+  auto fill = [&](Region &body) {
+    FailureOr<SmallVector<Value>> yielded = lowerBody(body, layer, loop.getRegionIterArgs());
+    if (failed(yielded))
+      return failure();
+    scf::YieldOp::create(builder, loc, *yielded);
+    return success();
+  };
+  if (!op.getSelect())
+    return fill(op.getBodies().front());
+
+  Value number = buildSelection(builder, loc, *op.getSelect(), layer);
+  // The last body is the default, so that the switch covers every number.
+  int64_t cases = op.getBodies().size() - 1;
+  SmallVector<int64_t> numbers = llvm::to_vector(llvm::seq<int64_t>(0, cases));
+  auto choice =
+      scf::IndexSwitchOp::create(builder, loc, loop.getResultTypes(), number, numbers, cases);
+  scf::YieldOp::create(builder, loc, choice.getResults());
+  for (auto [index, body] : llvm::enumerate(op.getBodies())) {
+    Region &target =
+        int64_t(index) == cases ? choice.getDefaultRegion() : choice.getCaseRegions()[index];
+    builder.createBlock(&target);
+    if (failed(fill(body)))
+      return failure();
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Modules
+//===----------------------------------------------------------------------===//
+
+LogicalResult lathe::compiler::lowerToReference(ModuleOp module) {
+  auto weights = llvm::to_vector(module.getOps<WeightsOp>());
+  for (func::FuncOp func : llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+    if (!func.isDeclaration() && failed(FunctionLowering(func, weights).run()))
+      return failure();
+  for (WeightsOp op : weights)
+    op.erase();
+  return success();
+}
+
+namespace {
+struct LowerToReference : lathe::compiler::impl::LowerToReferencePassBase<LowerToReference> {
+  void runOnOperation() override {
+    if (failed(lowerToReference(getOperation())))
+      signalPassFailure();
+  }
+};
+} // namespace

@@ -1,0 +1,172 @@
+//===- ColumnPhase.cpp - Phases around contractions ------------------------===//
+//
+// Per segment and tile of columns: for blocks of rows, the register tiles of
+// all contractions of the segment into private memory, then the epilogue row
+// by row.  A tile's weights stay in the nearest cache while all rows pass.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/target/cpu/Epilogue.h"
+#include "compiler/target/cpu/PhaseEmitter.h"
+#include "compiler/target/cpu/RowEmitter.h"
+#include "compiler/target/cpu/TileEmitter.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::compiler;
+
+namespace {
+
+class ColumnPhase {
+public:
+  explicit ColumnPhase(PhaseContext &context) : c(context), k(context.k) {}
+
+  LogicalResult emit();
+
+private:
+  LogicalResult checkEmitters(ArrayRef<Segment> segments, ArrayRef<Operation *> prologue);
+  void emitSegment(const Segment &segment, Value from, Value to);
+  void emitTileRows(const Segment &segment, Value tile, Value firstRow, int64_t rowTile);
+  void emitPanels(const Segment &segment, unsigned index, Value tile, Value firstRow, int64_t rowTile);
+  void emitEpilogue(const Segment &segment, Value tile, Value firstRow, int64_t rowTile);
+
+  PhaseContext &c;
+  KernelBuilder &k;
+  SmallVector<Value> tileMemory; ///< One per contraction of the current segment.
+};
+
+} // namespace
+
+/// Every op must have code before any is emitted; all that lack it are told.
+LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments, ArrayRef<Operation *> prologue) {
+  LogicalResult result = success();
+  for (Operation *op : prologue)
+    if (!findRowEmitter(op->getName().getStringRef()))
+      result = op->emitError() << "no code for '" << op->getName() << "' in front of a contraction";
+  for (Operation &op : c.phase.getBody().front()) {
+    auto fusable = dyn_cast<ir::FusionOpInterface>(op);
+    if (!fusable || isa<ir::LinearOp, ir::KVAppendOp>(op) || llvm::is_contained(prologue, &op))
+      continue;
+    if (!findElementwiseEmitter(op.getName().getStringRef()))
+      result = op.emitError() << "no code for '" << op.getName() << "' behind a contraction";
+  }
+  for (const Segment &segment : segments)
+    for (ir::LinearOp linear : segment.linears) {
+      auto type = cast<RankedTensorType>(linear.getWeight().getType());
+      const WeightFormat *format = findWeightFormat(llvm::StringRef(ir::getBlockFormat(type.getElementType())->Name));
+      auto input = cast<RankedTensorType>(linear.getInput().getType()).getElementType();
+      if (!format)
+        result = linear.emitError() << "no code for weights of type " << type.getElementType();
+      else if (isa<ir::QuantizedActivationType>(input) && !format->int8Weights())
+        result = linear.emitError() << "no int8 code for weights of type " << type.getElementType();
+    }
+  return result;
+}
+
+LogicalResult ColumnPhase::emit() {
+  FailureOr<SmallVector<Segment>> segments = findSegments(c.phase);
+  if (failed(segments))
+    return failure();
+  SmallVector<Operation *> prologue;
+  for (Operation &op : c.phase.getBody().front())
+    if (auto fusable = dyn_cast<ir::FusionOpInterface>(op);
+        fusable && fusable.getFusionRole() == ir::FusionRole::RowWise)
+      prologue.push_back(&op);
+  if (failed(checkEmitters(*segments, prologue)) || failed(emitPrologue(c, prologue)))
+    return failure();
+
+  // Workers take equal shares of the cost; a tile belongs to the worker in
+  // whose share it starts.
+  int64_t total = 0;
+  for (const Segment &segment : *segments)
+    total += segment.tiles() * segment.tileCost();
+  auto [from, to] = c.workerRange(k.constant(total));
+  int64_t base = 0;
+  for (const Segment &segment : *segments) {
+    auto firstTile = [&](Value unit) {
+      Value relative = k.max(k.sub(unit, k.constant(base)), k.constant(0));
+      return k.min(k.ceilDiv(relative, k.constant(segment.tileCost())), k.constant(segment.tiles()));
+    };
+    emitSegment(segment, firstTile(from), firstTile(to));
+    base += segment.tiles() * segment.tileCost();
+  }
+  return success();
+}
+
+void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
+  int64_t rowTile = std::min(c.maxRows(), c.target.rowTile);
+  tileMemory.clear();
+  for (size_t i = 0; i < segment.linears.size(); ++i)
+    tileMemory.push_back(c.allocateScratch(rowTile * segment.tileColumns * 4));
+  k.forLoop(from, to, 1, [&](Value tile) {
+    if (rowTile == 1) {
+      emitTileRows(segment, tile, k.constant(0), 1);
+      return;
+    }
+    Value whole = k.mul(k.div(c.rowCount(), rowTile), rowTile);
+    k.forLoop(k.constant(0), whole, rowTile, [&](Value row) { emitTileRows(segment, tile, row, rowTile); });
+    k.forLoop(whole, c.rowCount(), 1, [&](Value row) { emitTileRows(segment, tile, row, 1); });
+  });
+}
+
+void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile, Value firstRow,
+                             int64_t rowTile) {
+  ir::LinearOp linear = segment.linears[index];
+  auto type = cast<RankedTensorType>(linear.getWeight().getType());
+  const WeightFormat &format = *findWeightFormat(llvm::StringRef(ir::getBlockFormat(type.getElementType())->Name));
+  int64_t panelsPerTile = segment.tileColumns / PanelRows, bytes = panelBytes(linear, format);
+  Value weights = c.weightPointer(linear.getWeight());
+  Rows input = c.rowsOf(linear.getInput(), c.maxRows());
+  Value firstPanel = k.mul(tile, panelsPerTile);
+  // A last tile that is not full has no memory behind its last panel.
+  Value panels = k.min(k.constant(panelsPerTile),
+                       k.sub(k.constant((segment.outputs + PanelRows - 1) / PanelRows), firstPanel));
+  k.forLoop(k.constant(0), panels, 1, [&](Value panel) {
+    TileSpec spec{.linear = linear,
+                  .input = input,
+                  .firstRow = firstRow,
+                  .rowTile = rowTile,
+                  .panel = k.at(weights, k.mul(k.add(firstPanel, panel), bytes)),
+                  .prefetch = false,
+                  .destination = k.at(tileMemory[index], k.mul(panel, PanelRows * 4)),
+                  .rowBytes = segment.tileColumns * 4};
+    emitTile(c, spec);
+  });
+}
+
+void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRow, int64_t rowTile) {
+  Value firstColumn = k.mul(tile, segment.tileColumns);
+  bool ragged = segment.outputs % segment.tileColumns != 0;
+  k.forLoop(k.constant(0), k.constant(rowTile), 1, [&](Value row) {
+    SmallVector<Value> tiles;
+    for (Value memory : tileMemory)
+      tiles.push_back(k.at(memory, k.mul(row, segment.tileColumns * 4)));
+    auto emitChunks = [&](int64_t from, int64_t to) {
+      EpilogueRow epilogue(c, segment, k.add(firstRow, row), firstColumn, tiles);
+      for (int64_t chunk = from; chunk < to; ++chunk)
+        epilogue.emitStores(chunk);
+    };
+    int64_t chunks = segment.tileColumns / segment.lanes;
+    if (!ragged)
+      return emitChunks(0, chunks);
+    // Columns past the last output are not there.
+    for (int64_t chunk = 0; chunk < chunks; ++chunk)
+      k.ifThen(k.less(k.add(firstColumn, chunk * segment.lanes), k.constant(segment.outputs)),
+               [&] { emitChunks(chunk, chunk + 1); });
+  });
+}
+
+void ColumnPhase::emitTileRows(const Segment &segment, Value tile, Value firstRow, int64_t rowTile) {
+  for (unsigned index = 0; index < segment.linears.size(); ++index)
+    emitPanels(segment, index, tile, firstRow, rowTile);
+  emitEpilogue(segment, tile, firstRow, rowTile);
+}
+
+static PhaseEmitterRegistration columns({
+    [](step::PhaseOp phase) { return phase.getAxis() == step::Axis::Columns; },
+    [](PhaseContext &context) { return ColumnPhase(context).emit(); },
+});
+static PhaseEmitterRegistration rows({
+    [](step::PhaseOp phase) { return phase.getAxis() == step::Axis::Rows; },
+    emitRowPhase,
+});

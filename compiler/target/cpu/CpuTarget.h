@@ -1,0 +1,47 @@
+//===- CpuTarget.h - CPUs that code is made for -----------------*- C++ -*-===//
+//
+// A target names the instructions that may be used and the sizes of register
+// tiles that suit them.  A target is added by one file that registers itself.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_COMPILER_TARGET_CPU_CPUTARGET_H
+#define LATHE_COMPILER_TARGET_CPU_CPUTARGET_H
+
+#include "compiler/target/cpu/Int8Dot.h"
+
+#include "llvm/ADT/StringRef.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lathe::compiler {
+
+struct CpuTarget {
+  std::string name;                  ///< As given to --target.
+  std::string cpu;                   ///< LLVM's target-cpu.
+  std::vector<std::string> features; ///< Needed beyond baseline x86-64, as CPUID names them.
+  int64_t vectorBits;
+  int64_t rowTile;         ///< Rows of activations in a register tile.
+  bool interleaveGroups;   ///< Both 16-row groups of a panel at a time: enough registers.
+  std::shared_ptr<const Int8Dot> int8Dot;
+
+  /// LLVM's target-features: "+avx2,+fma,...".
+  std::string featureString() const;
+};
+
+struct CpuTargetRegistration {
+  explicit CpuTargetRegistration(CpuTarget target);
+};
+
+/// The registered target of that name; "host" is the best one that this CPU
+/// and its system can run.  Null when there is none.
+const CpuTarget *findCpuTarget(llvm::StringRef name);
+
+/// All registered names, sorted.
+std::vector<std::string> allCpuTargets();
+
+} // namespace lathe::compiler
+
+#endif // LATHE_COMPILER_TARGET_CPU_CPUTARGET_H

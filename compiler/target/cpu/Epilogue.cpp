@@ -1,0 +1,186 @@
+//===- Epilogue.cpp - Elementwise ops on the tiles of a contraction --------===//
+
+#include "compiler/target/cpu/Epilogue.h"
+#include "compiler/target/cpu/KVLayout.h"
+#include "compiler/target/cpu/VectorMath.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::compiler;
+
+static llvm::StringMap<ElementwiseEmitter> &registry() {
+  static llvm::StringMap<ElementwiseEmitter> emitters;
+  return emitters;
+}
+
+ElementwiseEmitterRegistration::ElementwiseEmitterRegistration(llvm::StringRef opName,
+                                                               ElementwiseEmitter emitter) {
+  registry()[opName] = emitter;
+}
+
+ElementwiseEmitter lathe::compiler::findElementwiseEmitter(llvm::StringRef opName) {
+  return registry().lookup(opName);
+}
+
+//===----------------------------------------------------------------------===//
+// EpilogueRow
+//===----------------------------------------------------------------------===//
+
+Value EpilogueRow::columnOffset(int64_t chunk) {
+  return c.k.mul(c.k.add(firstColumn, chunk * segment.lanes), 4);
+}
+
+Value EpilogueRow::get(Value value, int64_t chunk) {
+  auto key = std::make_pair(value.getAsOpaquePointer(), chunk);
+  auto it = known.find(key);
+  if (it != known.end())
+    return it->second;
+  Value result = compute(value, chunk);
+  return known[key] = result;
+}
+
+Value EpilogueRow::compute(Value value, int64_t chunk) {
+  KernelBuilder &k = c.k;
+  Operation *op = value.getDefiningOp();
+  Type type = k.vec(k.f32(), segment.lanes);
+  if (auto linear = dyn_cast<ir::LinearOp>(op)) {
+    auto index = llvm::find(segment.linears, linear) - segment.linears.begin();
+    return k.load(type, k.at(tiles[index], chunk * segment.lanes * 4));
+  }
+  if (isa<step::LoadOp>(op))
+    return k.load(type, k.at(c.rowPointer(value, row, c.maxRows()), columnOffset(chunk)));
+  ElementwiseEmitter emitter = findElementwiseEmitter(op->getName().getStringRef());
+  assert(emitter && "checked before emission");
+  return emitter(*this, op, chunk);
+}
+
+void EpilogueRow::emitStores(int64_t chunk) {
+  for (step::StoreOp store : segment.stores) {
+    if (auto append = store.getValue().getDefiningOp<ir::KVAppendOp>()) {
+      emitCacheWrite(*this, append, chunk);
+      continue;
+    }
+    Value pointer = c.rowPointer(store.getValue(), row, c.maxRows());
+    c.k.store(get(store.getValue(), chunk), c.k.at(pointer, columnOffset(chunk)));
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// The cache
+//===----------------------------------------------------------------------===//
+
+void lathe::compiler::emitCacheWrite(EpilogueRow &r, ir::KVAppendOp append, int64_t chunk) {
+  PhaseContext &c = r.c;
+  KernelBuilder &k = c.k;
+  ir::KVType type = append.getCache().getType();
+  int64_t dim = type.getHeadDim(), lanes = r.segment.lanes;
+  int64_t bytes = type.getElementType().getIntOrFloatBitWidth() / 8;
+  auto narrow = [&](Value value) -> Value {
+    if (bytes == 4)
+      return value;
+    return arith::TruncFOp::create(k.builder(), k.getLoc(), k.vec(type.getElementType(), lanes), value);
+  };
+  Value column = k.add(r.firstColumn, chunk * lanes);
+  Value head = k.div(column, dim), element = k.rem(column, dim);
+  Value position = c.rowField(c.args.position, r.row), sequence = c.rowField(c.args.sequence, r.row);
+  KVPointers cache = emitKVPointers(c, type, c.layer, sequence, head);
+  Value values = k.at(cache.values, k.mul(k.add(k.mul(position, dim), element), bytes));
+  k.store(narrow(r.get(append.getValue(), chunk)), values);
+  // [position / 16][dim][16]
+  Value block = k.mul(k.div(position, Lanes), dim * Lanes);
+  Value inBlock = k.add(k.mul(element, Lanes), k.rem(position, Lanes));
+  Value keys = k.at(cache.keys, k.mul(k.add(block, inBlock), bytes));
+  Value key = narrow(r.get(append.getKey(), chunk));
+  for (int64_t lane = 0; lane < lanes; ++lane)
+    k.store(k.extract(key, lane), k.at(keys, lane * Lanes * bytes));
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise ops
+//===----------------------------------------------------------------------===//
+
+static Value emitAdd(EpilogueRow &r, Operation *op, int64_t chunk) {
+  return r.c.k.addf(r.get(op->getOperand(0), chunk), r.get(op->getOperand(1), chunk));
+}
+
+static Value emitMul(EpilogueRow &r, Operation *op, int64_t chunk) {
+  return r.c.k.mulf(r.get(op->getOperand(0), chunk), r.get(op->getOperand(1), chunk));
+}
+
+static Value emitSilu(EpilogueRow &r, Operation *op, int64_t chunk) {
+  return lathe::compiler::emitSilu(r.c.k, r.get(op->getOperand(0), chunk));
+}
+
+static Value emitBias(EpilogueRow &r, Operation *op, int64_t chunk) {
+  KernelBuilder &k = r.c.k;
+  Value pointer = k.at(r.c.weightPointer(cast<ir::BiasOp>(op).getBias()), r.columnOffset(chunk));
+  return k.addf(r.get(op->getOperand(0), chunk), k.load(k.vec(k.f32(), r.segment.lanes), pointer));
+}
+
+/// Heads are contiguous columns, so another shape is the same chunk.
+static Value emitView(EpilogueRow &r, Operation *op, int64_t chunk) { return r.get(op->getOperand(0), chunk); }
+
+/// Cosines and sines of the pairs from `pair` on, for one chunk: `lanes` of
+/// them (half) or `lanes / 2`, each twice (interleaved).
+static std::pair<Value, Value> loadAngles(EpilogueRow &r, ir::RopeOp rope, int64_t pair, bool interleaved) {
+  KernelBuilder &k = r.c.k;
+  int64_t lanes = r.segment.lanes, entries = interleaved ? lanes / 2 : lanes;
+  Value pointer = k.at(r.c.rowPointer(rope.getTable(), r.row, r.c.maxRows()), pair * 8);
+  Value both = k.load(k.vec(k.f32(), 2 * entries), pointer);
+  SmallVector<int64_t> cosines, sines;
+  for (int64_t lane = 0; lane < lanes; ++lane) {
+    int64_t entry = interleaved ? lane / 2 : lane;
+    cosines.push_back(2 * entry);
+    sines.push_back(2 * entry + 1);
+  }
+  return {k.shuffle(both, both, cosines), k.shuffle(both, both, sines)};
+}
+
+/// (x, y) -> (x cos - y sin, x sin + y cos), pairs in neighbouring lanes.
+static Value emitInterleavedRope(EpilogueRow &r, ir::RopeOp rope, int64_t chunk, int64_t element) {
+  KernelBuilder &k = r.c.k;
+  auto [cosine, sine] = loadAngles(r, rope, element / 2, /*interleaved=*/true);
+  Value x = r.get(rope.getInput(), chunk);
+  SmallVector<int64_t> swap;
+  SmallVector<float> signs;
+  for (int64_t lane = 0; lane < r.segment.lanes; ++lane) {
+    swap.push_back(lane ^ 1);
+    signs.push_back(lane % 2 ? 1.0f : -1.0f);
+  }
+  auto type = k.vec(k.f32(), r.segment.lanes);
+  Value sign = arith::ConstantOp::create(k.builder(), k.getLoc(), DenseElementsAttr::get(type, ArrayRef(signs)));
+  return k.fma(k.mulf(sine, sign), k.shuffle(x, x, swap), k.mulf(x, cosine));
+}
+
+static Value emitHalfRope(EpilogueRow &r, ir::RopeOp rope, int64_t chunk, int64_t element, int64_t pairs) {
+  KernelBuilder &k = r.c.k;
+  int64_t partner = pairs / r.segment.lanes;
+  bool first = element < pairs;
+  auto [cosine, sine] = loadAngles(r, rope, first ? element : element - pairs, /*interleaved=*/false);
+  Value x = r.get(rope.getInput(), chunk);
+  Value y = r.get(rope.getInput(), first ? chunk + partner : chunk - partner);
+  if (first)
+    sine = k.subf(k.splat(0.0f, r.segment.lanes), sine);
+  return k.fma(sine, y, k.mulf(x, cosine));
+}
+
+static Value emitRope(EpilogueRow &r, Operation *op, int64_t chunk) {
+  auto rope = cast<ir::RopeOp>(op);
+  int64_t dim = cast<RankedTensorType>(rope.getInput().getType()).getDimSize(2);
+  int64_t pairs = cast<RankedTensorType>(rope.getTable().getType()).getDimSize(1);
+  // A tile starts with a whole head.
+  int64_t element = chunk * r.segment.lanes % dim;
+  if (element >= 2 * pairs)
+    return r.get(rope.getInput(), chunk);
+  if (rope.getLayout() == ir::RopeLayout::Interleaved)
+    return emitInterleavedRope(r, rope, chunk, element);
+  return emitHalfRope(r, rope, chunk, element, pairs);
+}
+
+static ElementwiseEmitterRegistration add(ir::AddOp::getOperationName(), emitAdd);
+static ElementwiseEmitterRegistration mul(ir::MulOp::getOperationName(), emitMul);
+static ElementwiseEmitterRegistration silu(ir::SiluOp::getOperationName(), emitSilu);
+static ElementwiseEmitterRegistration bias(ir::BiasOp::getOperationName(), emitBias);
+static ElementwiseEmitterRegistration splitHeads(ir::SplitHeadsOp::getOperationName(), emitView);
+static ElementwiseEmitterRegistration mergeHeads(ir::MergeHeadsOp::getOperationName(), emitView);
+static ElementwiseEmitterRegistration rope(ir::RopeOp::getOperationName(), emitRope);

@@ -1,0 +1,55 @@
+//===- Epilogue.h - Elementwise ops on the tiles of a contraction *- C++ -*-===//
+
+#ifndef LATHE_COMPILER_TARGET_CPU_EPILOGUE_H
+#define LATHE_COMPILER_TARGET_CPU_EPILOGUE_H
+
+#include "compiler/target/cpu/PhaseContext.h"
+#include "compiler/target/cpu/Segments.h"
+
+#include <map>
+
+namespace lathe::compiler {
+
+/// One row of one tile.  Values are asked for in chunks of `lanes` columns;
+/// chunk 0 starts at the tile's first column.
+class EpilogueRow {
+public:
+  EpilogueRow(PhaseContext &context, const Segment &segment, mlir::Value row, mlir::Value firstColumn,
+              llvm::ArrayRef<mlir::Value> tiles)
+      : c(context), segment(segment), row(row), firstColumn(firstColumn), tiles(tiles) {}
+
+  PhaseContext &c;
+  const Segment &segment;
+  mlir::Value row;         ///< Index of the row, i64.
+  mlir::Value firstColumn; ///< Of the tile, i64.
+
+  /// The chunk of a value, computed once.
+  mlir::Value get(mlir::Value value, int64_t chunk);
+  /// Byte offset of a chunk in a row of f32.
+  mlir::Value columnOffset(int64_t chunk);
+  /// Stores what the segment ends in, for one chunk.
+  void emitStores(int64_t chunk);
+
+private:
+  mlir::Value compute(mlir::Value value, int64_t chunk);
+
+  llvm::ArrayRef<mlir::Value> tiles; ///< This row of each contraction's tile.
+  std::map<std::pair<void *, int64_t>, mlir::Value> known;
+};
+
+/// Gives one chunk of the result of `op`.
+using ElementwiseEmitter = mlir::Value (*)(EpilogueRow &row, mlir::Operation *op, int64_t chunk);
+
+struct ElementwiseEmitterRegistration {
+  ElementwiseEmitterRegistration(llvm::StringRef opName, ElementwiseEmitter emitter);
+};
+
+/// The emitter for ops of that name, or null.
+ElementwiseEmitter findElementwiseEmitter(llvm::StringRef opName);
+
+/// Writes one chunk of keys and values into the cache.
+void emitCacheWrite(EpilogueRow &row, ir::KVAppendOp append, int64_t chunk);
+
+} // namespace lathe::compiler
+
+#endif // LATHE_COMPILER_TARGET_CPU_EPILOGUE_H

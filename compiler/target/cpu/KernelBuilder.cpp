@@ -1,0 +1,202 @@
+//===- KernelBuilder.cpp - Builds kernel-level IR --------------------------===//
+
+#include "compiler/target/cpu/KernelBuilder.h"
+
+#include "mlir/IR/BuiltinAttributes.h"
+
+using namespace mlir;
+using namespace lathe::compiler;
+
+//===----------------------------------------------------------------------===//
+// Integers
+//===----------------------------------------------------------------------===//
+
+Value KernelBuilder::constant(int64_t value) { return arith::ConstantIntOp::create(b, loc, value, 64); }
+Value KernelBuilder::add(Value a, Value c) { return arith::AddIOp::create(b, loc, a, c); }
+Value KernelBuilder::add(Value a, int64_t c) { return c == 0 ? a : add(a, constant(c)); }
+Value KernelBuilder::sub(Value a, Value c) { return arith::SubIOp::create(b, loc, a, c); }
+Value KernelBuilder::mul(Value a, Value c) { return arith::MulIOp::create(b, loc, a, c); }
+Value KernelBuilder::mul(Value a, int64_t c) { return c == 1 ? a : mul(a, constant(c)); }
+Value KernelBuilder::div(Value a, Value c) { return arith::DivUIOp::create(b, loc, a, c); }
+Value KernelBuilder::div(Value a, int64_t c) { return c == 1 ? a : div(a, constant(c)); }
+Value KernelBuilder::rem(Value a, int64_t c) { return arith::RemUIOp::create(b, loc, a, constant(c)); }
+Value KernelBuilder::ceilDiv(Value a, Value c) { return div(sub(add(a, c), constant(1)), c); }
+Value KernelBuilder::min(Value a, Value c) { return arith::MinSIOp::create(b, loc, a, c); }
+Value KernelBuilder::max(Value a, Value c) { return arith::MaxSIOp::create(b, loc, a, c); }
+Value KernelBuilder::less(Value a, Value c) {
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, a, c);
+}
+Value KernelBuilder::equal(Value a, Value c) {
+  return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, a, c);
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Value KernelBuilder::at(Value pointer, Value bytes) {
+  return LLVM::GEPOp::create(b, loc, ptr(), i8(), pointer, ArrayRef<LLVM::GEPArg>{bytes});
+}
+
+Value KernelBuilder::at(Value pointer, int64_t bytes) {
+  if (bytes == 0)
+    return pointer;
+  return LLVM::GEPOp::create(b, loc, ptr(), i8(), pointer,
+                             ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)});
+}
+
+/// Only the element's alignment is promised: rows start at any multiple of it.
+static unsigned alignmentOf(Type type) {
+  Type element = getElementTypeOrSelf(type);
+  return element.isIntOrFloat() ? std::max(1u, element.getIntOrFloatBitWidth() / 8) : 8;
+}
+
+Value KernelBuilder::load(Type type, Value pointer) {
+  return LLVM::LoadOp::create(b, loc, type, pointer, alignmentOf(type));
+}
+
+void KernelBuilder::store(Value value, Value pointer) {
+  LLVM::StoreOp::create(b, loc, value, pointer, alignmentOf(value.getType()));
+}
+
+void KernelBuilder::prefetch(Value pointer) {
+  LLVM::Prefetch::create(b, loc, pointer, /*rw=*/0, /*hint=*/3, /*cache=*/1);
+}
+
+Value KernelBuilder::loadSplat(Value pointer, int64_t lanes) { return broadcast(load(f32(), pointer), lanes); }
+
+//===----------------------------------------------------------------------===//
+// Vectors and floats
+//===----------------------------------------------------------------------===//
+
+Value KernelBuilder::floatConstant(float value) {
+  return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value));
+}
+
+Value KernelBuilder::splat(float value, int64_t lanes) {
+  return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(vec(f32(), lanes), value));
+}
+
+Value KernelBuilder::splatInt(Type element, int64_t value, int64_t lanes) {
+  auto type = vec(element, lanes);
+  return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, b.getIntegerAttr(element, value)));
+}
+
+Value KernelBuilder::broadcast(Value scalar, int64_t lanes) {
+  return vector::BroadcastOp::create(b, loc, vec(scalar.getType(), lanes), scalar);
+}
+
+Value KernelBuilder::addf(Value a, Value c) { return arith::AddFOp::create(b, loc, a, c); }
+Value KernelBuilder::subf(Value a, Value c) { return arith::SubFOp::create(b, loc, a, c); }
+Value KernelBuilder::mulf(Value a, Value c) { return arith::MulFOp::create(b, loc, a, c); }
+Value KernelBuilder::divf(Value a, Value c) { return arith::DivFOp::create(b, loc, a, c); }
+
+/// One instruction on every target: the second operand where either is NaN.
+Value KernelBuilder::maxf(Value a, Value c) {
+  return select(compare(arith::CmpFPredicate::OGT, a, c), a, c);
+}
+
+Value KernelBuilder::fma(Value a, Value c, Value d) {
+  return LLVM::FMAOp::create(b, loc, a, c, d);
+}
+
+Value KernelBuilder::bitcast(Value vector, VectorType type) {
+  return vector::BitCastOp::create(b, loc, type, vector);
+}
+
+Value KernelBuilder::slice(Value vector, int64_t offset, int64_t size) {
+  return vector::ExtractStridedSliceOp::create(b, loc, vector, ArrayRef<int64_t>{offset},
+                                               ArrayRef<int64_t>{size}, ArrayRef<int64_t>{1});
+}
+
+Value KernelBuilder::shuffle(Value a, Value c, ArrayRef<int64_t> mask) {
+  return vector::ShuffleOp::create(b, loc, a, c, mask);
+}
+
+Value KernelBuilder::extract(Value vector, int64_t lane) {
+  return vector::ExtractOp::create(b, loc, vector, lane);
+}
+
+Value KernelBuilder::select(Value condition, Value a, Value c) {
+  return arith::SelectOp::create(b, loc, condition, a, c);
+}
+
+Value KernelBuilder::compare(arith::CmpFPredicate predicate, Value a, Value c) {
+  return arith::CmpFOp::create(b, loc, predicate, a, c);
+}
+
+Value KernelBuilder::extend(Value vector) {
+  auto type = cast<VectorType>(vector.getType());
+  if (type.getElementType().isF32())
+    return vector;
+  return arith::ExtFOp::create(b, loc, vec(f32(), type.getNumElements()), vector);
+}
+
+Value KernelBuilder::toFloat(Value vector) {
+  auto type = cast<VectorType>(vector.getType());
+  return arith::SIToFPOp::create(b, loc, vec(f32(), type.getNumElements()), vector);
+}
+
+Value KernelBuilder::intrinsic(StringRef name, Type result, ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name), operands).getResult(0);
+}
+
+Value KernelBuilder::reduce(Value vector, llvm::function_ref<Value(Value, Value)> fold) {
+  int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
+  for (; lanes > 1; lanes /= 2)
+    vector = fold(slice(vector, 0, lanes / 2), slice(vector, lanes / 2, lanes / 2));
+  return extract(vector, 0);
+}
+
+Value KernelBuilder::reduceAdd(Value vector) {
+  bool integer = cast<VectorType>(vector.getType()).getElementType().isInteger();
+  return reduce(vector, [&](Value a, Value c) { return integer ? add(a, c) : addf(a, c); });
+}
+
+Value KernelBuilder::reduceMax(Value vector) {
+  return reduce(vector, [&](Value a, Value c) { return maxf(a, c); });
+}
+
+//===----------------------------------------------------------------------===//
+// Control flow
+//===----------------------------------------------------------------------===//
+
+void KernelBuilder::forLoop(Value from, Value to, int64_t step, Body body) {
+  auto loop = scf::ForOp::create(b, loc, from, to, constant(step));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  body(loop.getInductionVar());
+}
+
+SmallVector<Value> KernelBuilder::forLoop(Value from, Value to, int64_t step, ValueRange inits,
+                                          CarriedBody body) {
+  auto loop = scf::ForOp::create(b, loc, from, to, constant(step), inits);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  scf::YieldOp::create(b, loc, body(loop.getInductionVar(), loop.getRegionIterArgs()));
+  return llvm::to_vector(llvm::map_range(loop.getResults(), [](OpResult result) -> Value { return result; }));
+}
+
+void KernelBuilder::ifThen(Value condition, llvm::function_ref<void()> then) {
+  auto branch = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  then();
+}
+
+void KernelBuilder::ifThenElse(Value condition, llvm::function_ref<void()> then,
+                               llvm::function_ref<void()> otherwise) {
+  auto branch = scf::IfOp::create(b, loc, condition, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  then();
+  b.setInsertionPointToStart(branch.elseBlock());
+  otherwise();
+}
+
+int64_t lathe::compiler::commonLanes(ArrayRef<int64_t> sizes) {
+  int64_t lanes = Lanes;
+  while (lanes > 1 && !llvm::all_of(sizes, [&](int64_t size) { return size % lanes == 0; }))
+    lanes /= 2;
+  return lanes;
+}

@@ -1,0 +1,101 @@
+//===- Manifest.cpp - What a program tells the runtime ---------------------===//
+
+#include "compiler/target/cpu/Manifest.h"
+
+#include "lathe/abi.h"
+
+#include "llvm/Config/llvm-config.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::compiler;
+
+std::string lathe::compiler::compilerVersion() {
+  return std::string(LATHE_VERSION) + " (LLVM " + LLVM_VERSION_STRING + ")";
+}
+
+WeightTable lathe::compiler::assignWeights(ModuleOp module) {
+  WeightTable table;
+  int64_t next = 0;
+  for (auto weights : module.getOps<ir::WeightsOp>()) {
+    table[weights.getSymName()] = next;
+    next += weights.getLayers() ? weights.getLayers()->size() : 1;
+  }
+  return table;
+}
+
+static void writeEntries(llvm::json::OStream &json, ModuleOp module, int64_t scratchBytes) {
+  json.attributeArray("entries", [&] {
+    for (auto program : module.getOps<step::ProgramOp>())
+      json.object([&] {
+        json.attribute("name", program.getSymName());
+        json.attribute("max_rows", static_cast<int64_t>(program.getMaxRows()));
+        json.attribute("arena_bytes", static_cast<int64_t>(program.getArena().value_or(0)));
+        json.attribute("arena_bound", static_cast<int64_t>(program.getArenaBound().value_or(0)));
+        json.attribute("scratch_bytes", scratchBytes);
+      });
+  });
+}
+
+static void writeWeights(llvm::json::OStream &json, ModuleOp module, const WeightTable &table) {
+  json.attributeArray("weights", [&] {
+    for (auto weights : module.getOps<ir::WeightsOp>())
+      json.object([&] {
+        RankedTensorType type = weights.getTensorType();
+        json.attribute("symbol", weights.getSymName());
+        json.attribute("format", StringRef(ir::getBlockFormat(type.getElementType())->Name));
+        json.attributeArray("shape", [&] {
+          for (int64_t size : type.getShape())
+            json.value(size);
+        });
+        json.attribute("layout", type.getRank() == 2 ? "panel32" : "vector");
+        json.attribute("first", table.lookup(weights.getSymName()));
+        if (std::optional<ArrayRef<int64_t>> layers = weights.getLayers())
+          json.attributeArray("layers", [&] {
+            for (int64_t layer : *layers)
+              json.value(layer);
+          });
+        json.attribute("tensors", weights.getSource());
+      });
+  });
+}
+
+static void writeModel(llvm::json::OStream &json, ModuleOp module) {
+  auto facts = module->getAttrOfType<DictionaryAttr>("lathe.model");
+  json.attributeObject("model", [&] {
+    for (NamedAttribute fact : facts ? facts.getValue() : ArrayRef<NamedAttribute>()) {
+      if (auto text = dyn_cast<StringAttr>(fact.getValue()))
+        json.attribute(fact.getName(), text.getValue());
+      else if (auto number = dyn_cast<IntegerAttr>(fact.getValue()))
+        json.attribute(fact.getName(), number.getInt());
+    }
+  });
+}
+
+std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &target, const WeightTable &weights,
+                                           int64_t scratchBytes) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  llvm::json::OStream json(stream);
+  json.object([&] {
+    json.attribute("abi", LATHE_ABI_VERSION);
+    json.attribute("compiler", "lathe " + compilerVersion());
+    json.attribute("target", target.name);
+    json.attributeArray("features", [&] {
+      for (const std::string &feature : target.features)
+        json.value(feature);
+    });
+    auto precision = module->getAttrOfType<StringAttr>("lathe.precision");
+    json.attribute("precision", precision ? precision.getValue() : "auto");
+    writeModel(json, module);
+    writeEntries(json, module, scratchBytes);
+    writeWeights(json, module, weights);
+    int64_t perPosition = 0;
+    for (auto program : module.getOps<step::ProgramOp>())
+      perPosition = cast<ir::KVType>(program.getCache().getType()).getBytesPerPosition();
+    json.attributeObject("kv", [&] { json.attribute("bytes_per_position", perPosition); });
+  });
+  return text;
+}

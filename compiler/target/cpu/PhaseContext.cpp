@@ -1,0 +1,136 @@
+//===- PhaseContext.cpp - What the emitters of a phase share ---------------===//
+
+#include "compiler/target/cpu/PhaseContext.h"
+
+#include "lathe/abi.h"
+
+#include "llvm/Support/MathExtras.h"
+
+#include <cstddef>
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::compiler;
+
+#define LATHE_FIELD(type, name) k.load(k.type(), k.at(arguments[0], offsetof(lathe_step_args, name)))
+
+PhaseContext::PhaseContext(OpBuilder &builder, step::PhaseOp phase, const CpuTarget &target,
+                           const WeightTable &weights, ValueRange arguments)
+    : k(builder, phase.getLoc()), phase(phase), target(target), weightTable(weights) {
+  layer = arguments[1];
+  worker = arguments[2];
+  workers = arguments[3];
+  args.arena = LATHE_FIELD(ptr, arena);
+  args.scratch = k.at(LATHE_FIELD(ptr, scratch), k.mul(worker, LATHE_FIELD(i64, scratch_stride)));
+  args.weights = LATHE_FIELD(ptr, weights);
+  args.kv = LATHE_FIELD(ptr, kv);
+  args.kvSlabBytes = LATHE_FIELD(i64, kv_slab_bytes);
+  args.kvCapacity = LATHE_FIELD(i64, kv_capacity);
+  args.rows = LATHE_FIELD(i64, rows);
+  args.token = LATHE_FIELD(ptr, token);
+  args.position = LATHE_FIELD(ptr, position);
+  args.sequence = LATHE_FIELD(ptr, sequence);
+  args.logitsRows = LATHE_FIELD(i64, logits_rows);
+  args.logitsRow = LATHE_FIELD(ptr, logits_row);
+  args.logits = LATHE_FIELD(ptr, logits);
+}
+
+#undef LATHE_FIELD
+
+int64_t PhaseContext::maxRows() { return phase->getParentOfType<step::ProgramOp>().getMaxRows(); }
+
+Rows PhaseContext::layout(Value base, int64_t rows, int64_t elements, Type element) {
+  Rows result;
+  result.data = base;
+  result.elements = elements;
+  if (isa<ir::QuantizedActivationType>(element)) {
+    result.rowBytes = elements;
+    result.scaleRowBytes = elements / 32 * 4;
+    result.scales = k.at(base, rows * elements);
+    result.sums = k.at(result.scales, rows * elements / 32 * 4);
+    return result;
+  }
+  result.rowBytes = elements * element.getIntOrFloatBitWidth() / 8;
+  return result;
+}
+
+Rows PhaseContext::rowsOfBuffer(Value buffer) {
+  auto type = cast<step::BufferType>(buffer.getType());
+  auto alloc = buffer.getDefiningOp<step::AllocOp>();
+  // The one buffer that is not in the arena is the caller's, for the logits.
+  Value base = alloc ? k.at(args.arena, k.constant(*alloc.getOffset())) : args.logits;
+  return layout(base, type.getMaxRows(), type.getRowElements(), type.getElementType());
+}
+
+static int64_t rowElements(Value value) {
+  int64_t elements = 1;
+  for (int64_t size : cast<RankedTensorType>(value.getType()).getShape().drop_front())
+    elements *= size;
+  return elements;
+}
+
+const Rows &PhaseContext::rowsOf(Value value, int64_t rows) {
+  auto it = storage.find(value);
+  if (it != storage.end())
+    return it->second;
+  // Bases are made at the start of the kernel, ahead of all loops.
+  OpBuilder::InsertionGuard guard(k.builder());
+  Operation *anchor = args.logits.getDefiningOp();
+  k.builder().setInsertionPointAfter(anchor);
+  if (auto load = value.getDefiningOp<step::LoadOp>())
+    return storage[value] = rowsOfBuffer(load.getBuffer());
+  for (Operation *user : value.getUsers())
+    if (auto store = dyn_cast<step::StoreOp>(user))
+      return storage[value] = rowsOfBuffer(store.getDestination());
+  Type element = cast<RankedTensorType>(value.getType()).getElementType();
+  int64_t elements = rowElements(value);
+  Value base = allocateScratch(step::getRowBytes(rows, elements, element));
+  Rows result = layout(base, rows, elements, element);
+  if (rows == 1)
+    result.rowBytes = result.scaleRowBytes = 0;
+  return storage[value] = result;
+}
+
+Value PhaseContext::rowPointer(Value value, Value row, int64_t rows) {
+  const Rows &found = rowsOf(value, rows);
+  return k.at(found.data, k.mul(row, found.rowBytes));
+}
+
+/// The place of the current layer among those that have the weight: how many of
+/// them come before it.
+Value PhaseContext::ordinal(ir::WeightOp op) {
+  auto weights = SymbolTable::lookupNearestSymbolFrom<ir::WeightsOp>(op, op.getWeightsAttr());
+  ArrayRef<int64_t> layers = *weights.getLayers();
+  if (layers.back() == static_cast<int64_t>(layers.size()) - 1)
+    return layer;
+  Value count = k.constant(0);
+  for (int64_t other : layers)
+    count = k.select(k.less(k.constant(other), layer), k.add(count, 1), count);
+  return count;
+}
+
+Value PhaseContext::weightPointer(Value weight) {
+  auto op = weight.getDefiningOp<ir::WeightOp>();
+  assert(op && "a weight is always named by a lathe.weight");
+  Value index = k.constant(weightTable.lookup(op.getWeights()));
+  if (op.getLayer())
+    index = k.add(index, ordinal(op));
+  return k.load(k.ptr(), k.at(args.weights, k.mul(index, 8)));
+}
+
+Value PhaseContext::allocateScratch(int64_t bytes) {
+  int64_t offset = scratchUsed;
+  scratchUsed = llvm::alignTo(offset + bytes, 64);
+  return k.at(args.scratch, offset);
+}
+
+Value PhaseContext::rowField(Value array, Value row) {
+  Value field = k.load(k.i32(), k.at(array, k.mul(row, 4)));
+  return arith::ExtSIOp::create(k.builder(), k.getLoc(), k.i64(), field);
+}
+
+std::pair<Value, Value> PhaseContext::workerRange(Value count) {
+  Value from = k.div(k.mul(count, worker), workers);
+  Value to = k.div(k.mul(count, k.add(worker, 1)), workers);
+  return {from, to};
+}

@@ -1,0 +1,81 @@
+//===- PhaseContext.h - What the emitters of a phase share ------*- C++ -*-===//
+
+#ifndef LATHE_COMPILER_TARGET_CPU_PHASECONTEXT_H
+#define LATHE_COMPILER_TARGET_CPU_PHASECONTEXT_H
+
+#include "compiler/target/cpu/CpuTarget.h"
+#include "compiler/target/cpu/KernelBuilder.h"
+#include "dialects/Step/StepOps.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace lathe::compiler {
+
+/// Where the rows of a value are in memory.
+struct Rows {
+  mlir::Value data;      ///< Row 0.
+  int64_t rowBytes = 0;  ///< From one row to the next; 0 when there is one row.
+  mlir::Value scales;    ///< !lathe.q8_act only: f32 [rows][elements / 32].
+  mlir::Value sums;      ///< !lathe.q8_act only: i32 [rows][elements / 32].
+  int64_t scaleRowBytes = 0; ///< The same for scales and sums.
+  int64_t elements = 0;  ///< Of one row.
+};
+
+/// The place of a weights symbol's first pointer in the weight table.
+using WeightTable = llvm::StringMap<int64_t>;
+
+/// Fields of lathe_step_args, loaded at the start of a kernel.
+struct StepArgs {
+  mlir::Value arena, scratch, weights, kv, kvSlabBytes, kvCapacity;
+  mlir::Value rows, token, position, sequence, logitsRows, logitsRow, logits;
+};
+
+/// State of one kernel while it is built.
+class PhaseContext {
+public:
+  PhaseContext(mlir::OpBuilder &builder, step::PhaseOp phase, const CpuTarget &target,
+               const WeightTable &weights, mlir::ValueRange kernelArguments);
+
+  KernelBuilder k;
+  step::PhaseOp phase;
+  const CpuTarget &target;
+  StepArgs args;
+  mlir::Value layer, worker, workers; ///< i64
+
+  /// Greatest number of rows of the program.
+  int64_t maxRows();
+  /// Rows of this phase: all, or those that want logits.
+  mlir::Value rowCount() { return phase.getLogitsRows() ? args.logitsRows : args.rows; }
+
+  /// Memory of a value: of the buffer it is loaded from or stored to, or
+  /// private memory of the worker for `rows` rows, made on first use.
+  const Rows &rowsOf(mlir::Value value, int64_t rows);
+  mlir::Value rowPointer(mlir::Value value, mlir::Value row, int64_t rows);
+  /// Pointer to the packed weight that a lathe.weight value names.
+  mlir::Value weightPointer(mlir::Value weight);
+  /// Rows behind a buffer, whatever its value.
+  Rows rowsOfBuffer(mlir::Value buffer);
+
+  /// Private memory of the worker, 64-byte aligned.
+  mlir::Value allocateScratch(int64_t bytes);
+  int64_t scratchBytes() const { return scratchUsed; }
+
+  /// token, position or sequence of a row, as i64.
+  mlir::Value rowField(mlir::Value array, mlir::Value row);
+
+  /// The first and one past the last of `count` items for this worker.
+  std::pair<mlir::Value, mlir::Value> workerRange(mlir::Value count);
+
+private:
+  mlir::Value ordinal(ir::WeightOp op);
+  Rows layout(mlir::Value base, int64_t rows, int64_t elements, mlir::Type element);
+
+  const WeightTable &weightTable;
+  int64_t scratchUsed = 0;
+  llvm::DenseMap<mlir::Value, Rows> storage;
+};
+
+} // namespace lathe::compiler
+
+#endif // LATHE_COMPILER_TARGET_CPU_PHASECONTEXT_H

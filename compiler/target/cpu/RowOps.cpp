@@ -1,0 +1,175 @@
+//===- RowOps.cpp - Row-wise ops of the model level ------------------------===//
+
+#include "compiler/target/cpu/RowEmitter.h"
+#include "compiler/target/cpu/VectorMath.h"
+#include "compiler/target/cpu/WeightFormat.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::compiler;
+
+/// Loops over `elements` f32 elements in vectors; `body` gets the byte offset.
+static void forVectors(KernelBuilder &k, int64_t elements, int64_t lanes, KernelBuilder::Body body) {
+  k.forLoop(k.constant(0), k.constant(elements * 4), lanes * 4, body);
+}
+
+//===----------------------------------------------------------------------===//
+// rms_norm
+//===----------------------------------------------------------------------===//
+
+/// 1 / sqrt(mean of squares + eps) of `elements` elements, in all lanes.
+static Value emitInverseRMS(KernelBuilder &k, Value input, int64_t elements, int64_t lanes, float eps) {
+  VectorType type = k.vec(k.f32(), lanes);
+  Value sum = k.forLoop(k.constant(0), k.constant(elements * 4), lanes * 4, {k.splat(0.0f, lanes)},
+                        [&](Value offset, ValueRange carried) -> SmallVector<Value> {
+                          Value x = k.load(type, k.at(input, offset));
+                          return {k.fma(x, x, carried[0])};
+                        })[0];
+  Value mean = k.divf(k.reduceAdd(sum), k.floatConstant(static_cast<float>(elements)));
+  Value root = LLVM::SqrtOp::create(k.builder(), k.getLoc(), k.f32(), k.addf(mean, k.floatConstant(eps)));
+  return k.broadcast(k.divf(k.floatConstant(1.0f), root), lanes);
+}
+
+static void emitRMSNorm(PhaseContext &c, Operation *op, Value row, int64_t rows) {
+  KernelBuilder &k = c.k;
+  auto norm = cast<ir::RMSNormOp>(op);
+  int64_t elements = cast<RankedTensorType>(norm.getWeight().getType()).getDimSize(0);
+  int64_t lanes = commonLanes({elements});
+  VectorType type = k.vec(k.f32(), lanes);
+  Value weight = c.weightPointer(norm.getWeight());
+  Value input = c.rowPointer(norm.getInput(), row, rows), output = c.rowPointer(norm.getResult(), row, rows);
+  int64_t rowBytes = c.rowsOf(norm.getResult(), rows).elements * 4;
+  // Once per row, or once per head of the row.
+  k.forLoop(k.constant(0), k.constant(rowBytes), elements * 4, [&](Value head) {
+    Value from = k.at(input, head), to = k.at(output, head);
+    Value factor = emitInverseRMS(k, from, elements, lanes, norm.getEps().convertToFloat());
+    forVectors(k, elements, lanes, [&](Value offset) {
+      Value scaled = k.mulf(k.load(type, k.at(from, offset)), factor);
+      k.store(k.mulf(scaled, k.load(type, k.at(weight, offset))), k.at(to, offset));
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// quantize
+//===----------------------------------------------------------------------===//
+
+static Value emitAbs(KernelBuilder &k, Value x) {
+  return LLVM::FAbsOp::create(k.builder(), k.getLoc(), x.getType(), x);
+}
+
+/// One block of 32 elements to int8, its scale and its sum.
+static void emitQuantizeBlock(KernelBuilder &k, Value from, Value to, Value scale, Value sum) {
+  VectorType floats = k.vec(k.f32());
+  Value x[2] = {k.load(floats, from), k.load(floats, k.at(from, 64))};
+  Value greatest = k.reduceMax(k.maxf(emitAbs(k, x[0]), emitAbs(k, x[1])));
+  k.store(k.divf(greatest, k.floatConstant(127.0f)), scale);
+  Value zero = k.floatConstant(0.0f);
+  Value isZero = k.compare(arith::CmpFPredicate::OEQ, greatest, zero);
+  Value inverse = k.select(isZero, zero, k.divf(k.floatConstant(127.0f), greatest));
+  Value factor = k.broadcast(inverse);
+  Value total;
+  for (int half : {0, 1}) {
+    Value scaled = k.mulf(x[half], factor);
+    Value rounded = LLVM::RoundEvenOp::create(k.builder(), k.getLoc(), floats, scaled);
+    Value q = arith::FPToSIOp::create(k.builder(), k.getLoc(), k.vec(k.i32()), rounded);
+    total = total ? k.add(total, q) : q;
+    k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i8()), q), k.at(to, 16 * half));
+  }
+  k.store(k.reduceAdd(total), sum);
+}
+
+static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows) {
+  KernelBuilder &k = c.k;
+  auto quantize = cast<ir::QuantizeOp>(op);
+  Value from = c.rowPointer(quantize.getInput(), row, rows), to = c.rowPointer(quantize.getResult(), row, rows);
+  Rows result = c.rowsOf(quantize.getResult(), rows);
+  if (!result.scales) {
+    int64_t lanes = commonLanes({result.elements});
+    forVectors(k, result.elements, lanes, [&](Value offset) {
+      Value x = k.load(k.vec(k.f32(), lanes), k.at(from, offset));
+      auto type = k.vec(k.builder().getBF16Type(), lanes);
+      k.store(arith::TruncFOp::create(k.builder(), k.getLoc(), type, x), k.at(to, k.div(offset, 2)));
+    });
+    return;
+  }
+  int64_t blocks = result.elements / 32;
+  Value offset = k.mul(row, result.scaleRowBytes);
+  Value scales = k.at(result.scales, offset), sums = k.at(result.sums, offset);
+  k.forLoop(k.constant(0), k.constant(blocks), 1, [&](Value block) {
+    Value offset = k.mul(block, 4);
+    emitQuantizeBlock(k, k.at(from, k.mul(block, 128)), k.at(to, k.mul(block, 32)), k.at(scales, offset),
+                      k.at(sums, offset));
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// rope_table, embed, select_logits
+//===----------------------------------------------------------------------===//
+
+static void emitRopeTable(PhaseContext &c, Operation *op, Value row, int64_t rows) {
+  KernelBuilder &k = c.k;
+  auto table = cast<ir::RopeTableOp>(op);
+  SmallVector<float> frequencies = table.getFrequencies();
+  int64_t pairs = frequencies.size(), lanes = commonLanes({pairs});
+  Value output = c.rowPointer(table.getResult(), row, rows);
+  Value position = c.rowField(c.args.position, row);
+  Value angle = arith::SIToFPOp::create(k.builder(), k.getLoc(), k.f32(), position);
+  SmallVector<int64_t> interleave;
+  for (int64_t lane = 0; lane < lanes; ++lane)
+    interleave.append({lane, lanes + lane});
+  for (int64_t first = 0; first < pairs; first += lanes) {
+    auto type = k.vec(k.f32(), lanes);
+    auto part = ArrayRef<float>(frequencies).slice(first, lanes);
+    Value frequency = arith::ConstantOp::create(k.builder(), k.getLoc(), DenseElementsAttr::get(type, part));
+    auto [sine, cosine] = emitSinCos(k, k.mulf(k.broadcast(angle, lanes), frequency));
+    k.store(k.shuffle(cosine, sine, interleave), k.at(output, first * 8));
+  }
+}
+
+static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
+  KernelBuilder &k = c.k;
+  auto embed = cast<ir::EmbedOp>(op);
+  auto table = cast<RankedTensorType>(embed.getTable().getType());
+  const BlockFormat *layout = ir::getBlockFormat(table.getElementType());
+  const WeightFormat *format = findWeightFormat(llvm::StringRef(layout->Name));
+  assert(format && "checked before emission");
+  int64_t width = table.getDimSize(1), stepElements = format->stepElements();
+  int64_t steps = (width + stepElements - 1) / stepElements;
+  // The last pair of an odd width is written one element too far.
+  Value scratch = width % stepElements ? c.allocateScratch(4 * steps * stepElements) : Value();
+  Value output = c.rowPointer(embed.getResult(), row, rows), destination = scratch ? scratch : output;
+  Value token = c.rowField(c.args.token, row);
+  Value panel = k.at(c.weightPointer(embed.getTable()),
+                     k.mul(k.div(token, PanelRows), steps * format->stepBytes()));
+  Value lane = k.rem(token, PanelRows);
+  k.forLoop(k.constant(0), k.constant(steps), 1, [&](Value step) {
+    format->gather(k, k.at(panel, k.mul(step, format->stepBytes())), lane,
+                   k.at(destination, k.mul(step, 4 * stepElements)));
+  });
+  float scale = embed.getScale().convertToFloat();
+  if (scale == 1.0f && !scratch)
+    return;
+  int64_t lanes = commonLanes({width});
+  forVectors(k, width, lanes, [&](Value offset) {
+    Value x = k.load(k.vec(k.f32(), lanes), k.at(destination, offset));
+    k.store(k.mulf(x, k.splat(scale, lanes)), k.at(output, offset));
+  });
+}
+
+static void emitSelectLogits(PhaseContext &c, Operation *op, Value row, int64_t rows) {
+  KernelBuilder &k = c.k;
+  auto select = cast<ir::SelectLogitsOp>(op);
+  Value from = c.rowPointer(select.getInput(), c.rowField(c.args.logitsRow, row), rows);
+  Value to = c.rowPointer(select.getResult(), row, rows);
+  int64_t elements = c.rowsOf(select.getResult(), rows).elements, lanes = commonLanes({elements});
+  forVectors(k, elements, lanes, [&](Value offset) {
+    k.store(k.load(k.vec(k.f32(), lanes), k.at(from, offset)), k.at(to, offset));
+  });
+}
+
+static RowEmitterRegistration rmsNorm(ir::RMSNormOp::getOperationName(), emitRMSNorm);
+static RowEmitterRegistration quantize(ir::QuantizeOp::getOperationName(), emitQuantize);
+static RowEmitterRegistration ropeTable(ir::RopeTableOp::getOperationName(), emitRopeTable);
+static RowEmitterRegistration embed(ir::EmbedOp::getOperationName(), emitEmbed);
+static RowEmitterRegistration selectLogits(ir::SelectLogitsOp::getOperationName(), emitSelectLogits);

@@ -1,0 +1,86 @@
+//===- Segments.cpp - The independent parts of a column phase --------------===//
+
+#include "compiler/target/cpu/Segments.h"
+#include "compiler/target/cpu/KernelBuilder.h"
+
+#include "llvm/ADT/EquivalenceClasses.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::compiler;
+
+namespace {
+
+/// Ops connected through values that are computed in the phase.
+llvm::EquivalenceClasses<Operation *> connect(step::PhaseOp phase) {
+  llvm::EquivalenceClasses<Operation *> classes;
+  for (Operation &op : phase.getBody().front()) {
+    auto fusable = dyn_cast<ir::FusionOpInterface>(op);
+    bool rowWise = fusable && fusable.getFusionRole() == ir::FusionRole::RowWise;
+    if (isa<step::LoadOp, ir::WeightOp>(op) || rowWise)
+      continue;
+    classes.insert(&op);
+    if (isa<ir::LinearOp>(op))
+      continue; // Its input is shared by all; that does not connect them.
+    for (Value operand : op.getOperands())
+      if (Operation *def = operand.getDefiningOp(); def && classes.contains(def))
+        classes.unionSets(&op, def);
+  }
+  return classes;
+}
+
+/// Tiles and vectors must hold whole heads, and whole pairs of rope.
+void chooseSizes(Segment &segment, ArrayRef<Operation *> ops) {
+  SmallVector<int64_t> sizes{segment.outputs};
+  int64_t headDim = 0;
+  for (Operation *op : ops) {
+    for (Type type : op->getResultTypes())
+      if (auto tensor = dyn_cast<RankedTensorType>(type); tensor && tensor.getRank() == 3)
+        headDim = tensor.getDimSize(2);
+    auto rope = dyn_cast<ir::RopeOp>(op);
+    if (!rope)
+      continue;
+    int64_t pairs = cast<RankedTensorType>(rope.getTable().getType()).getDimSize(1);
+    sizes.push_back(rope.getLayout() == ir::RopeLayout::Half ? pairs : 2 * pairs);
+  }
+  if (headDim)
+    sizes.push_back(headDim);
+  segment.lanes = commonLanes(sizes);
+  segment.tileColumns = PanelRows;
+  if (headDim)
+    segment.tileColumns = headDim % PanelRows == 0 ? headDim : llvm::alignTo(segment.outputs, PanelRows);
+}
+
+} // namespace
+
+FailureOr<SmallVector<Segment>> lathe::compiler::findSegments(step::PhaseOp phase) {
+  llvm::EquivalenceClasses<Operation *> classes = connect(phase);
+  llvm::MapVector<Operation *, SmallVector<Operation *>> members;
+  for (Operation &op : phase.getBody().front())
+    if (classes.contains(&op))
+      members[classes.getLeaderValue(&op)].push_back(&op);
+  SmallVector<Segment> segments;
+  for (auto &[leader, ops] : members) {
+    Segment segment;
+    for (Operation *op : ops) {
+      if (auto store = dyn_cast<step::StoreOp>(op))
+        segment.stores.push_back(store);
+      auto linear = dyn_cast<ir::LinearOp>(op);
+      if (!linear)
+        continue;
+      int64_t outputs = linear.getType().getDimSize(1);
+      if (!segment.linears.empty() && outputs != segment.outputs)
+        return linear.emitError() << "contractions that share an epilogue must have the same number of outputs, got "
+                                  << segment.outputs << " and " << outputs;
+      segment.outputs = outputs;
+      segment.linears.push_back(linear);
+    }
+    if (segment.linears.empty())
+      return leader->emitError() << "a phase over columns computes this without a contraction";
+    chooseSizes(segment, ops);
+    segments.push_back(std::move(segment));
+  }
+  return segments;
+}

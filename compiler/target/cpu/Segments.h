@@ -1,0 +1,35 @@
+//===- Segments.h - The independent parts of a column phase -----*- C++ -*-===//
+//
+// A phase over columns computes one or more contractions of the same rows.
+// Those whose results meet in an epilogue (gate and up; k and v, which go into
+// the cache together) form a segment and are computed tile by tile together;
+// other segments (q beside k and v) are only neighbours in the list of tiles.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_COMPILER_TARGET_CPU_SEGMENTS_H
+#define LATHE_COMPILER_TARGET_CPU_SEGMENTS_H
+
+#include "dialects/Step/StepOps.h"
+
+namespace lathe::compiler {
+
+struct Segment {
+  llvm::SmallVector<ir::LinearOp> linears; ///< All with the same number of outputs.
+  llvm::SmallVector<step::StoreOp> stores; ///< What the epilogue ends in.
+  int64_t outputs = 0;
+  int64_t tileColumns = 0; ///< A multiple of 32 that holds whole heads.
+  int64_t lanes = 0;       ///< Width of the epilogue's vectors.
+
+  int64_t tiles() const { return (outputs + tileColumns - 1) / tileColumns; }
+  /// What a tile costs beside the others of the phase.
+  int64_t tileCost() const { return tileColumns * linears.size(); }
+};
+
+/// The segments of a phase, in program order; failure when contractions that
+/// meet have different sizes.
+mlir::FailureOr<llvm::SmallVector<Segment>> findSegments(step::PhaseOp phase);
+
+} // namespace lathe::compiler
+
+#endif // LATHE_COMPILER_TARGET_CPU_SEGMENTS_H

@@ -1,0 +1,81 @@
+//===- VectorMath.cpp - Elementary functions on vectors --------------------===//
+//
+// Range reduction after Cody and Waite (1980), polynomials from the Taylor
+// series, long enough for f32 on the reduced range.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/target/cpu/VectorMath.h"
+
+using namespace mlir;
+using namespace lathe::compiler;
+
+static int64_t lanesOf(Value x) { return cast<VectorType>(x.getType()).getNumElements(); }
+
+static Value roundEven(KernelBuilder &k, Value x) {
+  return LLVM::RoundEvenOp::create(k.builder(), k.getLoc(), x.getType(), x);
+}
+
+static Value toInt(KernelBuilder &k, Value x) {
+  return arith::FPToSIOp::create(k.builder(), k.getLoc(), k.vec(k.i32(), lanesOf(x)), x);
+}
+
+/// Horner's rule, highest coefficient first.
+static Value polynomial(KernelBuilder &k, Value x, ArrayRef<float> coefficients) {
+  Value result = k.splat(coefficients.front(), lanesOf(x));
+  for (float coefficient : coefficients.drop_front())
+    result = k.fma(result, x, k.splat(coefficient, lanesOf(x)));
+  return result;
+}
+
+Value lathe::compiler::emitExp(KernelBuilder &k, Value x) {
+  int64_t lanes = lanesOf(x);
+  constexpr float least = -87.0f, greatest = 88.0f;
+  Value zero = k.splat(0.0f, lanes), low = k.splat(least, lanes), high = k.splat(greatest, lanes);
+  Value tooSmall = k.compare(arith::CmpFPredicate::OLT, x, low);
+  Value clamped = k.maxf(x, low);
+  clamped = k.select(k.compare(arith::CmpFPredicate::OLT, clamped, high), clamped, high);
+  Value n = roundEven(k, k.mulf(clamped, k.splat(1.44269504f, lanes)));
+  Value r = k.fma(n, k.splat(-0.693145752f, lanes), clamped);
+  r = k.fma(n, k.splat(-1.42860677e-6f, lanes), r);
+  Value p = polynomial(k, r, {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f});
+  // 2^n through the exponent bits; n is within [-126, 127] after clamping.
+  OpBuilder &b = k.builder();
+  Value biased = k.add(toInt(k, n), k.splatInt(k.i32(), 127, lanes));
+  Value bits = arith::ShLIOp::create(b, k.getLoc(), biased, k.splatInt(k.i32(), 23, lanes));
+  Value result = k.mulf(p, k.bitcast(bits, k.vec(k.f32(), lanes)));
+  return k.select(tooSmall, zero, result);
+}
+
+Value lathe::compiler::emitSilu(KernelBuilder &k, Value x) {
+  int64_t lanes = lanesOf(x);
+  Value e = emitExp(k, k.subf(k.splat(0.0f, lanes), x));
+  return k.divf(x, k.addf(k.splat(1.0f, lanes), e));
+}
+
+std::pair<Value, Value> lathe::compiler::emitSinCos(KernelBuilder &k, Value x) {
+  int64_t lanes = lanesOf(x);
+  OpBuilder &b = k.builder();
+  Location loc = k.getLoc();
+  Value n = roundEven(k, k.mulf(x, k.splat(0.636619772f, lanes)));
+  // pi/2 in three parts, so that the difference keeps its low bits.
+  Value r = k.fma(n, k.splat(-1.57079637f, lanes), x);
+  r = k.fma(n, k.splat(4.37113883e-8f, lanes), r);
+  r = k.fma(n, k.splat(1.71512451e-15f, lanes), r);
+  Value r2 = k.mulf(r, r);
+  Value sine = polynomial(k, r2, {1.0f / 362880, -1.0f / 5040, 1.0f / 120, -1.0f / 6, 1.0f});
+  sine = k.mulf(sine, r);
+  Value cosine = polynomial(k, r2, {-1.0f / 3628800, 1.0f / 40320, -1.0f / 720, 1.0f / 24, -0.5f, 1.0f});
+  // Quadrant q: odd ones swap, 1 and 2 negate the cosine, 2 and 3 the sine.
+  Value q = toInt(k, n);
+  auto bit = [&](Value value, int64_t mask) -> Value {
+    Value masked = arith::AndIOp::create(b, loc, value, k.splatInt(k.i32(), mask, lanes));
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, masked, k.splatInt(k.i32(), 0, lanes));
+  };
+  Value swap = bit(q, 1);
+  Value negateSine = bit(q, 2);
+  Value negateCosine = bit(k.add(q, k.splatInt(k.i32(), 1, lanes)), 2);
+  Value zero = k.splat(0.0f, lanes);
+  Value s = k.select(swap, cosine, sine), c = k.select(swap, sine, cosine);
+  return {k.select(negateSine, k.subf(zero, s), s), k.select(negateCosine, k.subf(zero, c), c)};
+}

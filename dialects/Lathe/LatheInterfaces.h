@@ -1,0 +1,52 @@
+//===- LatheInterfaces.h - What passes may ask an op ------------*- C++ -*-===//
+
+#ifndef LATHE_DIALECTS_LATHE_LATHEINTERFACES_H
+#define LATHE_DIALECTS_LATHE_LATHEINTERFACES_H
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpDefinition.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace lathe::ir {
+
+/// The part an op can play in a fusion group.
+enum class FusionRole {
+  RowWise,     ///< Each result row needs one whole operand row: norms, quantisation, embedding.
+  Contraction, ///< A matrix product; the heart of a group.
+  Elementwise, ///< Each result element needs the operands' elements of the same head or column.
+  View,        ///< Another shape for the same elements.
+  Attention,   ///< Reads the KV cache; a group of its own.
+  None,        ///< Never fused.
+};
+
+struct Cost {
+  int64_t Operations = 0;  ///< Multiplications and additions.
+  int64_t WeightBytes = 0; ///< Bytes of weights that must be read.
+};
+
+/// The tensors that stand for the values of a program in its reference form.
+/// A tensor value maps to one f32 tensor; rows map to three i32 tensors [rows]
+/// (token, position, sequence) and one [logits rows] (row of each logits row);
+/// a KV cache maps to two f32 tensors [layers, sequences, capacity, heads, dim].
+class ReferenceValues {
+public:
+  void map(mlir::Value value, mlir::ValueRange tensors);
+  mlir::Value tensor(mlir::Value value) const;
+  llvm::ArrayRef<mlir::Value> all(mlir::Value value) const;
+
+  /// The f32 tensor of a `lathe.weights` symbol: as declared, or with the
+  /// declared layers as a leading dimension.
+  void mapWeights(llvm::StringRef symbol, mlir::Value tensor);
+  mlir::Value weights(llvm::StringRef symbol) const;
+
+private:
+  llvm::DenseMap<mlir::Value, llvm::SmallVector<mlir::Value, 4>> tensors;
+  llvm::StringMap<mlir::Value> symbols;
+};
+
+} // namespace lathe::ir
+
+#include "dialects/Lathe/LatheInterfaces.h.inc"
+
+#endif // LATHE_DIALECTS_LATHE_LATHEINTERFACES_H

@@ -1,0 +1,263 @@
+//===- LatheOps.cpp - Verifiers, folds and costs of the ops ----------------===//
+
+#include "dialects/Lathe/LatheOps.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace lathe::ir;
+
+/// The bare word: `interleaved` or `half`.
+static ParseResult parseRopeLayout(OpAsmParser &parser, RopeLayoutAttr &layout) {
+  StringRef word;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseKeyword(&word))
+    return failure();
+  std::optional<RopeLayout> found = symbolizeRopeLayout(word);
+  if (!found)
+    return parser.emitError(loc) << "expected 'interleaved' or 'half', got '" << word << "'";
+  layout = RopeLayoutAttr::get(parser.getContext(), *found);
+  return success();
+}
+
+static void printRopeLayout(OpAsmPrinter &printer, Operation *, RopeLayoutAttr layout) {
+  printer << stringifyRopeLayout(layout.getValue());
+}
+
+#define GET_OP_CLASSES
+#include "dialects/Lathe/LatheOps.cpp.inc"
+
+//===----------------------------------------------------------------------===//
+// Helpers
+//===----------------------------------------------------------------------===//
+
+static int64_t dimOf(Value value, unsigned index) {
+  return cast<RankedTensorType>(value.getType()).getDimSize(index);
+}
+
+static Type elementOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getElementType();
+}
+
+/// Elements of one row.
+static int64_t rowElements(Value value) {
+  int64_t elements = 1;
+  for (int64_t size : cast<RankedTensorType>(value.getType()).getShape().drop_front())
+    elements *= size;
+  return elements;
+}
+
+static LogicalResult verifyEqual(Operation *op, StringRef what, int64_t found, int64_t expected) {
+  if (found == expected)
+    return success();
+  return op->emitOpError() << what << " must be " << expected << ", got " << found;
+}
+
+static LogicalResult verifyWeightFormat(Operation *op, StringRef what, Value weight) {
+  if (getBlockFormat(elementOf(weight)))
+    return success();
+  return op->emitOpError() << what << " has element type " << elementOf(weight)
+                           << ", which is no registered weight format";
+}
+
+/// Bytes of a weight as stored in the model file.
+static int64_t weightBytes(RankedTensorType type) {
+  const lathe::BlockFormat *format = getBlockFormat(type.getElementType());
+  return format ? type.getNumElements() / format->BlockElements * format->BlockBytes : 0;
+}
+
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto weights = symbols.lookupNearestSymbolFrom<WeightsOp>(*this, getWeightsAttr());
+  if (!weights)
+    return emitOpError() << "there is no lathe.weights @" << getWeights();
+  if (weights.getTensorType() != getType())
+    return emitOpError() << "type of @" << getWeights() << " is " << weights.getTensorType()
+                         << ", but the value has type " << getType();
+  if (weights.getLayers().has_value() != static_cast<bool>(getLayer()))
+    return emitOpError() << "@" << getWeights()
+                         << (getLayer() ? " is not a weight of the layer stack"
+                                        : " is a weight of the layer stack and needs a layer");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Rows in and out
+//===----------------------------------------------------------------------===//
+
+LogicalResult EmbedOp::verify() {
+  auto table = cast<RankedTensorType>(getTable().getType());
+  if (table.getRank() != 2)
+    return emitOpError() << "table must be [vocabulary, width], got " << table;
+  if (failed(verifyWeightFormat(*this, "table", getTable())))
+    return failure();
+  return verifyEqual(*this, "width of the result", dimOf(getResult(), 1), table.getDimSize(1));
+}
+
+Cost EmbedOp::getCost(int64_t rows) {
+  auto table = cast<RankedTensorType>(getTable().getType());
+  int64_t perRow = weightBytes(RankedTensorType::get({1, table.getDimSize(1)}, table.getElementType()));
+  return {rows * dimOf(getResult(), 1), rows * perRow};
+}
+
+Cost SelectLogitsOp::getCost(int64_t) { return {}; }
+
+//===----------------------------------------------------------------------===//
+// Row-wise ops
+//===----------------------------------------------------------------------===//
+
+LogicalResult RMSNormOp::verify() {
+  auto input = cast<RankedTensorType>(getInput().getType());
+  if (!input.getElementType().isF32())
+    return emitOpError() << "input must be f32, got " << input.getElementType();
+  if (!getEps().isFinite() || getEps().isNegative())
+    return emitOpError() << "eps must be a number that is not negative";
+  return verifyEqual(*this, "size of the weight", dimOf(getWeight(), 0),
+                     input.getDimSize(input.getRank() - 1));
+}
+
+Cost RMSNormOp::getCost(int64_t rows) { return {4 * rows * rowElements(getInput()), 4 * dimOf(getWeight(), 0)}; }
+
+LogicalResult QuantizeOp::verify() {
+  if (failed(verifyEqual(*this, "width of the result", dimOf(getResult(), 1), dimOf(getInput(), 1))))
+    return failure();
+  if (isa<QuantizedActivationType>(elementOf(getResult())) && dimOf(getInput(), 1) % 32 != 0)
+    return emitOpError() << "width must be a multiple of 32 for !lathe.q8_act, got "
+                         << dimOf(getInput(), 1);
+  return success();
+}
+
+Cost QuantizeOp::getCost(int64_t rows) { return {4 * rows * rowElements(getInput()), 0}; }
+
+LogicalResult RopeTableOp::verify() {
+  int64_t pairs = dimOf(getResult(), 1);
+  if (failed(verifyEqual(*this, "last dimension of the result", dimOf(getResult(), 2), 2)))
+    return failure();
+  double base = getBase().convertToDouble();
+  if (!std::isfinite(base) || base <= 0)
+    return emitOpError() << "base must be a positive number, got " << base;
+  std::optional<ArrayRef<float>> factors = getFactors();
+  if (!factors)
+    return success();
+  for (float factor : *factors)
+    if (!std::isfinite(factor) || factor <= 0)
+      return emitOpError() << "factors must be positive numbers, got " << factor;
+  return verifyEqual(*this, "number of factors", factors->size(), pairs);
+}
+
+Cost RopeTableOp::getCost(int64_t rows) { return {20 * rows * rowElements(getResult()), 0}; }
+
+SmallVector<float> RopeTableOp::getFrequencies() {
+  int64_t pairs = dimOf(getResult(), 1);
+  double base = getBase().convertToDouble();
+  SmallVector<float> frequencies(pairs);
+  for (int64_t i = 0; i < pairs; ++i) {
+    // In f32 as the models were trained, so that long positions agree.
+    float power = static_cast<float>(std::pow(base, static_cast<double>(2 * i) / (2 * pairs)));
+    frequencies[i] = 1.0f / power;
+    if (getFactors())
+      frequencies[i] /= (*getFactors())[i];
+  }
+  return frequencies;
+}
+
+//===----------------------------------------------------------------------===//
+// Contraction
+//===----------------------------------------------------------------------===//
+
+LogicalResult LinearOp::verify() {
+  auto weight = cast<RankedTensorType>(getWeight().getType());
+  if (weight.getRank() != 2)
+    return emitOpError() << "weight must be [outputs, inputs], got " << weight;
+  if (failed(verifyWeightFormat(*this, "weight", getWeight())))
+    return failure();
+  if (failed(verifyEqual(*this, "width of the input", dimOf(getInput(), 1), weight.getDimSize(1))) ||
+      failed(verifyEqual(*this, "width of the result", dimOf(getResult(), 1), weight.getDimSize(0))))
+    return failure();
+  if (isa<QuantizedActivationType>(elementOf(getInput())) && !isa<BlockType>(weight.getElementType()))
+    return emitOpError() << "an !lathe.q8_act input needs a block-quantised weight, got "
+                         << weight.getElementType();
+  const BlockFormat *format = lathe::ir::getBlockFormat(weight.getElementType());
+  if (weight.getDimSize(1) % format->BlockElements != 0)
+    return emitOpError() << "inputs of the weight must be a multiple of the block of "
+                         << format->BlockElements << " elements, got " << weight.getDimSize(1);
+  return success();
+}
+
+Cost LinearOp::getCost(int64_t rows) {
+  auto weight = cast<RankedTensorType>(getWeight().getType());
+  return {2 * rows * weight.getNumElements(), weightBytes(weight)};
+}
+
+//===----------------------------------------------------------------------===//
+// Heads
+//===----------------------------------------------------------------------===//
+
+LogicalResult SplitHeadsOp::verify() {
+  return verifyEqual(*this, "heads times head dimension", rowElements(getResult()), dimOf(getInput(), 1));
+}
+LogicalResult MergeHeadsOp::verify() {
+  return verifyEqual(*this, "width of the result", dimOf(getResult(), 1), rowElements(getInput()));
+}
+Cost SplitHeadsOp::getCost(int64_t) { return {}; }
+Cost MergeHeadsOp::getCost(int64_t) { return {}; }
+
+OpFoldResult SplitHeadsOp::fold(FoldAdaptor) {
+  auto merge = getInput().getDefiningOp<MergeHeadsOp>();
+  return merge && merge.getInput().getType() == getType() ? merge.getInput() : OpFoldResult();
+}
+OpFoldResult MergeHeadsOp::fold(FoldAdaptor) {
+  auto split = getInput().getDefiningOp<SplitHeadsOp>();
+  return split ? split.getInput() : OpFoldResult();
+}
+
+LogicalResult RopeOp::verify() {
+  int64_t dim = dimOf(getInput(), 2), pairs = dimOf(getTable(), 1);
+  if (2 * pairs > dim)
+    return emitOpError() << "table turns " << 2 * pairs << " elements, but a head has only " << dim;
+  return verifyEqual(*this, "last dimension of the table", dimOf(getTable(), 2), 2);
+}
+Cost RopeOp::getCost(int64_t rows) { return {3 * rows * rowElements(getInput()), 0}; }
+
+//===----------------------------------------------------------------------===//
+// Attention and its state
+//===----------------------------------------------------------------------===//
+
+LogicalResult KVAppendOp::verify() {
+  KVType cache = getCache().getType();
+  if (failed(verifyEqual(*this, "key and value heads", dimOf(getKey(), 1), cache.getHeads())))
+    return failure();
+  return verifyEqual(*this, "head dimension", dimOf(getKey(), 2), cache.getHeadDim());
+}
+Cost KVAppendOp::getCost(int64_t) { return {}; }
+
+LogicalResult AttentionOp::verify() {
+  KVType cache = getCache().getType();
+  if (dimOf(getQuery(), 1) % cache.getHeads() != 0)
+    return emitOpError() << dimOf(getQuery(), 1) << " query heads do not divide into "
+                         << cache.getHeads() << " key and value heads";
+  if (getWindow() && *getWindow() < 1)
+    return emitOpError() << "window must be positive, got " << *getWindow();
+  return verifyEqual(*this, "head dimension", dimOf(getQuery(), 2), cache.getHeadDim());
+}
+
+/// The positions are not known here; the cost is that of one position per row.
+Cost AttentionOp::getCost(int64_t rows) { return {4 * rows * rowElements(getQuery()), 0}; }
+
+//===----------------------------------------------------------------------===//
+// Elementwise ops
+//===----------------------------------------------------------------------===//
+
+Cost SiluOp::getCost(int64_t rows) { return {12 * rows * rowElements(getInput()), 0}; }
+Cost AddOp::getCost(int64_t rows) { return {rows * rowElements(getLhs()), 0}; }
+Cost MulOp::getCost(int64_t rows) { return {rows * rowElements(getLhs()), 0}; }
+Cost BiasOp::getCost(int64_t rows) { return {rows * rowElements(getInput()), 4 * dimOf(getBias(), 0)}; }
+LogicalResult BiasOp::verify() {
+  return verifyEqual(*this, "size of the bias", dimOf(getBias(), 0), dimOf(getInput(), 1));
+}

@@ -1,0 +1,410 @@
+//===- LatheOps.td - Ops of the model level -----------------*- tablegen -*-===//
+
+#ifndef LATHE_DIALECTS_LATHE_LATHEOPS_TD
+#define LATHE_DIALECTS_LATHE_LATHEOPS_TD
+
+include "dialects/Lathe/LatheDialect.td"
+include "dialects/Lathe/LatheTypes.td"
+include "dialects/Lathe/LatheInterfaces.td"
+include "mlir/IR/OpAsmInterface.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class Lathe_Op<string mnemonic, list<Trait> traits = []> : Op<Lathe_Dialect, mnemonic, traits>;
+
+/// An op of the model level proper: it has a reference meaning, a fusion role
+/// and a cost.
+class Lathe_ModelOp<string mnemonic, string role, list<Trait> traits = []>
+    : Lathe_Op<mnemonic, !listconcat(traits, [Pure,
+        FusionOpInterface,
+        DeclareOpInterfaceMethods<ReferenceOpInterface>,
+        DeclareOpInterfaceMethods<CostOpInterface>])> {
+  let extraClassDeclaration = [{
+    FusionRole getFusionRole() { return FusionRole::}] # role # [{; }
+  }];
+}
+
+def Lathe_RowTensor : AnyTypeOf<[2DTensorOf<[AnyType]>, 3DTensorOf<[AnyType]>],
+                                "tensor of rows, or of rows of heads">;
+def Lathe_F32Rows : 2DTensorOf<[F32]>;
+def Lathe_F32Heads : 3DTensorOf<[F32]>;
+
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+def Lathe_WeightsOp : Lathe_Op<"weights", [Symbol]> {
+  let summary = "names tensors of the model file; never holds their bytes";
+  let description = [{
+    Declares a weight by the name of its tensor in the model file, with its
+    logical shape `[N, K]` (outputs first) or `[N]` and its element format. A
+    weight of the layer stack is declared once for all layers that have it in
+    this shape and format; `{}` in the source stands for the layer's number.
+
+    ```mlir
+    lathe.weights @output_norm : tensor<576xf32> from "output_norm.weight"
+    lathe.weights @blk.attn_q : 30 x tensor<576x576x!lathe.q4_1> from "blk.{}.attn_q.weight"
+    lathe.weights @blk.ffn_down.q6_k : [0, 5] x tensor<576x1536x!lathe.q6_k> from "blk.{}.ffn_down.weight"
+    ```
+    `30 x` is short for layers 0 to 29.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type,
+                       StrAttr:$source, OptionalAttr<DenseI64ArrayAttr>:$layers,
+                       OptionalAttr<StrAttr>:$sym_visibility);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::RankedTensorType getTensorType() { return ::llvm::cast<::mlir::RankedTensorType>(getType()); }
+    /// The place of `layer` among the declared layers, or -1.
+    int64_t getOrdinal(int64_t layer);
+    /// Name of the tensor of `layer` (ignored without layers) in the file.
+    std::string getTensorName(int64_t layer);
+    /// Bytes of one tensor in the model file.
+    int64_t getTensorBytes();
+  }];
+}
+
+def Lathe_WeightOp : Lathe_Op<"weight", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+    DeclareOpInterfaceMethods<ReferenceOpInterface>]> {
+  let summary = "a weight, as a value";
+  let description = [{
+    ```mlir
+    %0 = lathe.weight @output_norm : tensor<576xf32>
+    %1 = lathe.weight @blk.attn_q[%layer] : tensor<576x576x!lathe.q4_1>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$weights, Optional<Index>:$layer);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$weights (`[` $layer^ `]`)? attr-dict `:` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
+// Rows in and out
+//===----------------------------------------------------------------------===//
+
+def Lathe_EmbedOp : Lathe_ModelOp<"embed", "RowWise"> {
+  let summary = "the embedding row of each row's token";
+  let description = [{
+    `result[r, :] = scale * table[token(r), :]`. The scale is 1 for most models;
+    Gemma multiplies by the square root of the width.
+
+    ```mlir
+    %x = lathe.embed %rows, %table : tensor<49152x576x!lathe.q8_0> -> tensor<?x576xf32>
+    ```
+  }];
+  let arguments = (ins Lathe_RowsType:$rows, AnyRankedTensor:$table,
+                       DefaultValuedAttr<F32Attr, "1.0f">:$scale);
+  let results = (outs Lathe_F32Rows:$result);
+  let assemblyFormat = "$rows `,` $table attr-dict `:` type($table) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Lathe_SelectLogitsOp : Lathe_ModelOp<"select_logits", "RowWise", [AllTypesMatch<["input", "result"]>]> {
+  let summary = "the rows whose logits are wanted";
+  let description = [{
+    Keeps the rows that want logits, in order, so that the output head is not
+    computed for the others.
+  }];
+  let arguments = (ins Lathe_F32Rows:$input, Lathe_RowsType:$rows);
+  let results = (outs Lathe_F32Rows:$result);
+  let assemblyFormat = "$input `,` $rows attr-dict `:` type($result)";
+}
+
+//===----------------------------------------------------------------------===//
+// Row-wise ops
+//===----------------------------------------------------------------------===//
+
+def Lathe_RMSNormOp : Lathe_ModelOp<"rms_norm", "RowWise", [AllTypesMatch<["input", "result"]>]> {
+  let summary = "root mean square normalisation (Zhang and Sennrich, 2019)";
+  let description = [{
+    `result[r, i] = input[r, i] / sqrt(mean_j(input[r, j]^2) + eps) * weight[i]`,
+    over the last dimension: rows, or each head of a row.
+
+    ```mlir
+    %n = lathe.rms_norm %x, %w {eps = 1.0e-05 : f32} : tensor<?x576xf32>, tensor<576xf32>
+    ```
+  }];
+  let arguments = (ins Lathe_RowTensor:$input, 1DTensorOf<[F32]>:$weight, F32Attr:$eps);
+  let results = (outs Lathe_RowTensor:$result);
+  let assemblyFormat = "$input `,` $weight attr-dict `:` type($input) `,` type($weight)";
+  let hasVerifier = 1;
+}
+
+def Lathe_QuantizeOp : Lathe_ModelOp<"quantize", "RowWise"> {
+  let summary = "rows in the element type that a contraction wants";
+  let description = [{
+    To `!lathe.q8_act`: per block of 32 elements, `s = max|x| / 127` and
+    `q = round_half_even(x * (127 / max|x|))` (0 where all are 0). To `bf16`: rounded to
+    nearest even. The reference meaning gives the rounded values back as f32.
+
+    ```mlir
+    %q = lathe.quantize %n : tensor<?x576xf32> -> tensor<?x576x!lathe.q8_act>
+    ```
+  }];
+  let arguments = (ins Lathe_F32Rows:$input);
+  let results = (outs 2DTensorOf<[Lathe_QuantizedActivationType, BF16]>:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Lathe_RopeTableOp : Lathe_ModelOp<"rope_table", "RowWise"> {
+  let summary = "cosines and sines of the rows' rotary angles";
+  let description = [{
+    `result[r, i, 0] = cos(a)` and `result[r, i, 1] = sin(a)` with
+    `a = position(r) * base^(-2i/dim) / scale(i)`, one entry for each pair of
+    elements (Su et al., 2021). `scale` is 1 unless `factors` holds one number
+    per pair, as long-context variants of Llama do.
+
+    ```mlir
+    %t = lathe.rope_table %rows {base = 1.0e+05 : f64} : tensor<?x32x2xf32>
+    ```
+  }];
+  let arguments = (ins Lathe_RowsType:$rows, F64Attr:$base,
+                       OptionalAttr<DenseF32ArrayAttr>:$factors);
+  let results = (outs 3DTensorOf<[F32]>:$result);
+  let assemblyFormat = "$rows attr-dict `:` type($result)";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    FusionRole getFusionRole() { return FusionRole::RowWise; }
+    /// base^(-2i/dim) / scale(i), in f32, for each pair i.
+    ::llvm::SmallVector<float> getFrequencies();
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Contraction
+//===----------------------------------------------------------------------===//
+
+def Lathe_LinearOp : Lathe_ModelOp<"linear", "Contraction"> {
+  let summary = "rows times a weight matrix";
+  let description = [{
+    `result[r, n] = sum_k input[r, k] * weight[n, k]`. The element type of the
+    input decides the arithmetic: f32 and bf16 inputs multiply dequantised
+    weights and sum in f32; a `!lathe.q8_act` input takes an int32 dot product
+    per block of 32 and scales it.
+
+    ```mlir
+    %q = lathe.linear %n, %wq : tensor<?x576xf32>, tensor<576x576x!lathe.q4_1> -> tensor<?x576xf32>
+    ```
+  }];
+  let arguments = (ins 2DTensorOf<[F32, BF16, Lathe_QuantizedActivationType]>:$input,
+                       AnyRankedTensor:$weight);
+  let results = (outs Lathe_F32Rows:$result);
+  let assemblyFormat = "$input `,` $weight attr-dict `:` type($input) `,` type($weight) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Heads
+//===----------------------------------------------------------------------===//
+
+def Lathe_SplitHeadsOp : Lathe_ModelOp<"split_heads", "View"> {
+  let summary = "[rows, heads * dim] as [rows, heads, dim]";
+  let description = [{
+    The inverse of `merge_heads`.
+  }];
+  let arguments = (ins Lathe_F32Rows:$input);
+  let results = (outs Lathe_F32Heads:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Lathe_MergeHeadsOp : Lathe_ModelOp<"merge_heads", "View"> {
+  let summary = "[rows, heads, dim] as [rows, heads * dim]";
+  let description = [{
+    The inverse of `split_heads`.
+  }];
+  let arguments = (ins Lathe_F32Heads:$input);
+  let results = (outs Lathe_F32Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Lathe_RopeLayout : I32EnumAttr<"RopeLayout", "which elements of a head form a pair", [
+    I32EnumAttrCase<"Interleaved", 0, "interleaved">,
+    I32EnumAttrCase<"Half", 1, "half">]> {
+  let cppNamespace = "::lathe::ir";
+  let genSpecializedAttr = 0;
+}
+def Lathe_RopeLayoutAttr : EnumAttr<Lathe_Dialect, Lathe_RopeLayout, "rope_layout"> {
+  let summary = "which elements of a head form a pair";
+  let description = [{
+    `interleaved` pairs elements (2i, 2i+1), as Llama files in GGUF are stored;
+    `half` pairs (i, i + dim/2), as GPT-NeoX does.
+  }];
+  let assemblyFormat = "$value";
+}
+
+def Lathe_RopeOp : Lathe_ModelOp<"rope", "Elementwise", [AllTypesMatch<["input", "result"]>]> {
+  let summary = "rotary position embedding (Su et al., 2021)";
+  let description = [{
+    Turns each pair `(x, y)` of a head by the angle of its row and pair:
+    `(x cos - y sin, x sin + y cos)`.
+
+    ```mlir
+    %1 = lathe.rope %0, %table interleaved : tensor<?x9x64xf32>, tensor<?x32x2xf32>
+    ```
+  }];
+  let arguments = (ins Lathe_F32Heads:$input, 3DTensorOf<[F32]>:$table,
+                       Lathe_RopeLayoutAttr:$layout);
+  let results = (outs Lathe_F32Heads:$result);
+  let assemblyFormat = "$input `,` $table custom<RopeLayout>($layout) attr-dict `:` type($input) `,` type($table)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Attention and its state
+//===----------------------------------------------------------------------===//
+
+def Lathe_KVAppendOp : Lathe_ModelOp<"kv_append", "Elementwise", [
+    AllTypesMatch<["cache", "result"]>, AllTypesMatch<["key", "value"]>]> {
+  let summary = "the KV cache with the rows' keys and values";
+  let description = [{
+    Sets the key and value of layer `layer`, at each row's sequence and
+    position. Rows that are already there are replaced.
+
+    ```mlir
+    %c1 = lathe.kv_append %c[%i], %k, %v at %rows : !lathe.kv<30 x 3 x 64 x f16>, tensor<?x3x64xf32>
+    ```
+  }];
+  let arguments = (ins Lathe_KVType:$cache, Index:$layer, Lathe_F32Heads:$key,
+                       Lathe_F32Heads:$value, Lathe_RowsType:$rows);
+  let results = (outs Lathe_KVType:$result);
+  let assemblyFormat = [{
+    $cache `[` $layer `]` `,` $key `,` $value `at` $rows attr-dict `:` qualified(type($cache)) `,` type($key)
+  }];
+  let hasVerifier = 1;
+}
+
+def Lathe_AttentionOp : Lathe_ModelOp<"attention", "Attention", [AllTypesMatch<["query", "result"]>]> {
+  let summary = "causal grouped-query attention over the KV cache";
+  let description = [{
+    For each row r and query head h, with `g = h / (heads / kv heads)`
+    (Ainslie et al., 2023):
+    `result[r, h] = sum_p softmax_p(scale * query[r, h] . key[g, p]) value[g, p]`
+    over the positions p of the row's sequence with `p <= position(r)` and, when
+    `window` is given, `p > position(r) - window`.
+
+    ```mlir
+    %a = lathe.attention %q, %c1[%i] at %rows {scale = 1.25e-01 : f32} : tensor<?x9x64xf32>, !lathe.kv<30 x 3 x 64 x f16>
+    ```
+  }];
+  let arguments = (ins Lathe_F32Heads:$query, Lathe_KVType:$cache, Index:$layer,
+                       Lathe_RowsType:$rows, F32Attr:$scale, OptionalAttr<I64Attr>:$window);
+  let results = (outs Lathe_F32Heads:$result);
+  let assemblyFormat = [{
+    $query `,` $cache `[` $layer `]` `at` $rows attr-dict `:` type($query) `,` qualified(type($cache))
+  }];
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise ops
+//===----------------------------------------------------------------------===//
+
+class Lathe_UnaryOp<string mnemonic> : Lathe_ModelOp<mnemonic, "Elementwise", [SameOperandsAndResultType]> {
+  let arguments = (ins Lathe_F32Rows:$input);
+  let results = (outs Lathe_F32Rows:$result);
+  let assemblyFormat = "$input attr-dict `:` type($result)";
+}
+
+class Lathe_BinaryOp<string mnemonic> : Lathe_ModelOp<mnemonic, "Elementwise", [SameOperandsAndResultType, Commutative]> {
+  let arguments = (ins Lathe_F32Rows:$lhs, Lathe_F32Rows:$rhs);
+  let results = (outs Lathe_F32Rows:$result);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($result)";
+}
+
+def Lathe_SiluOp : Lathe_UnaryOp<"silu"> {
+  let summary = "x / (1 + exp(-x))";
+  let description = [{ The activation of SwiGLU (Shazeer, 2020). }];
+}
+def Lathe_AddOp : Lathe_BinaryOp<"add"> {
+  let summary = "elementwise sum";
+  let description = [{ Residual connections, mostly. }];
+}
+def Lathe_MulOp : Lathe_BinaryOp<"mul"> {
+  let summary = "elementwise product";
+  let description = [{ The gate of a gated MLP, mostly. }];
+}
+def Lathe_BiasOp : Lathe_ModelOp<"bias", "Elementwise", [AllTypesMatch<["input", "result"]>]> {
+  let summary = "adds a vector to every row";
+  let description = [{
+    `result[r, n] = input[r, n] + bias[n]`.
+  }];
+  let arguments = (ins Lathe_F32Rows:$input, 1DTensorOf<[F32]>:$bias);
+  let results = (outs Lathe_F32Rows:$result);
+  let assemblyFormat = "$input `,` $bias attr-dict `:` type($result) `,` type($bias)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Structure
+//===----------------------------------------------------------------------===//
+
+def Lathe_LayersOp : Lathe_Op<"layers", [RecursiveMemoryEffects]> {
+  let summary = "the stack of layers: a loop with one body per distinct layer";
+  let description = [{
+    Runs layers 0 to `count - 1`. The carried values start as the operands and
+    are what each body yields. Layer i runs body `select[i]`; without `select`
+    there is one body. The first argument of a body is the number of the layer.
+
+    ```mlir
+    %x1, %c1 = lathe.layers %i = 0 to 30 (%h = %x, %c = %kv) : tensor<?x576xf32>, !lathe.kv<30 x 3 x 64 x f16> {
+      ...
+      lathe.yield %y, %c2 : tensor<?x576xf32>, !lathe.kv<30 x 3 x 64 x f16>
+    }
+    %x1 = lathe.layers %i = 0 to 3 (%h = %x) select [0, 1, 0] : tensor<?x576xf32> { ... }, { ... }
+    ```
+  }];
+  let arguments = (ins Variadic<AnyType>:$inits, I64Attr:$count,
+                       OptionalAttr<DenseI64ArrayAttr>:$select);
+  let results = (outs Variadic<AnyType>:$results);
+  let regions = (region VariadicRegion<SizedRegion<1>>:$bodies);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let hasRegionVerifier = 1;
+  let skipDefaultBuilders = 1;
+  let builders = [OpBuilder<(ins "int64_t":$count, "::mlir::ValueRange":$inits,
+                                 "::mlir::DenseI64ArrayAttr":$select, "unsigned":$numBodies)>];
+  let extraClassDeclaration = [{
+    /// The body that layer `layer` runs.
+    unsigned getBodyOf(int64_t layer);
+  }];
+}
+
+def Lathe_GroupOp : Lathe_Op<"group", [
+    RecursiveMemoryEffects, SingleBlock, NoRegionArguments,
+    SingleBlockImplicitTerminator<"YieldOp">]> {
+  let summary = "ops that are computed together";
+  let description = [{
+    What fusion decided: the ops inside become one phase of the step program.
+    Values from outside are used directly; what is needed outside is yielded.
+
+    ```mlir
+    %g = lathe.group "ffn_in" -> tensor<?x1536xf32> {
+      %n = lathe.rms_norm ...
+      ...
+      lathe.yield %m : tensor<?x1536xf32>
+    }
+    ```
+  }];
+  let arguments = (ins StrAttr:$name);
+  let results = (outs Variadic<AnyType>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$name (`->` type($results)^)? $body attr-dict";
+  let hasVerifier = 1;
+}
+
+def Lathe_YieldOp : Lathe_Op<"yield", [Pure, Terminator, ParentOneOf<["LayersOp", "GroupOp"]>]> {
+  let summary = "ends a body and gives its values";
+  let description = [{ The values of the layer, or of the group. }];
+  let arguments = (ins Variadic<AnyType>:$operands);
+  let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";
+  let builders = [OpBuilder<(ins), "build($_builder, $_state, ::mlir::ValueRange{});">];
+}
+
+#endif // LATHE_DIALECTS_LATHE_LATHEOPS_TD

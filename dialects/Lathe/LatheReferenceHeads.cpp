@@ -1,0 +1,223 @@
+//===- LatheReferenceHeads.cpp - What the ops on heads mean ----------------===//
+
+#include "dialects/Lathe/LatheOps.h"
+#include "dialects/Lathe/ReferenceBuilder.h"
+
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace lathe::ir;
+
+//===----------------------------------------------------------------------===//
+// Views
+//===----------------------------------------------------------------------===//
+
+LogicalResult SplitHeadsOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
+  ReferenceBuilder b(getLoc(), builder);
+  Value input = values.tensor(getInput());
+  int64_t heads = dimOf(getResult(), 1), dim = dimOf(getResult(), 2);
+  Value result = b.generate(b.rowSizes(input, {heads, dim}), [&](ValueRange at) {
+    Value start = b.make<arith::MulIOp>(at[1], b.index(dim));
+    return b.at(input, {at[0], b.make<arith::AddIOp>(start, at[2])});
+  });
+  b.define(values, getResult(), result);
+  return success();
+}
+
+LogicalResult MergeHeadsOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
+  ReferenceBuilder b(getLoc(), builder);
+  Value input = values.tensor(getInput()), dim = b.index(dimOf(getInput(), 2));
+  Value result = b.generate(b.rowSizes(input, dimOf(getResult(), 1)), [&](ValueRange at) {
+    Value head = b.make<arith::DivUIOp>(at[1], dim), rest = b.make<arith::RemUIOp>(at[1], dim);
+    return b.at(input, {at[0], head, rest});
+  });
+  b.define(values, getResult(), result);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Rotary positions
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Which pair an element of a head belongs to, and its two places.
+struct RopePair {
+  RopePair(ReferenceBuilder &b, RopeLayout layout, int64_t pairs, Value element) {
+    bool half = layout == RopeLayout::Half;
+    Value stride = b.index(half ? pairs : 1);
+    number = half ? b.make<arith::RemUIOp>(element, stride)
+                  : b.make<arith::DivUIOp>(element, b.index(2));
+    first = half ? number : b.make<arith::MulIOp>(number, b.index(2));
+    second = b.make<arith::AddIOp>(first, stride);
+    isFirst = b.make<arith::CmpIOp>(arith::CmpIPredicate::eq, element, first);
+  }
+  Value number, first, second, isFirst;
+};
+} // namespace
+
+LogicalResult RopeOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
+  ReferenceBuilder b(getLoc(), builder);
+  Value input = values.tensor(getInput()), table = values.tensor(getTable());
+  int64_t pairs = dimOf(getTable(), 1);
+  Value result = b.generate(b.sizes(input), [&](ValueRange at) {
+    // The elements behind the last pair stay as they are.
+    Value turned = b.make<arith::CmpIOp>(arith::CmpIPredicate::ult, at[2], b.index(2 * pairs));
+    auto turn = scf::IfOp::create(b, b.getF32Type(), turned, /*withElseRegion=*/true);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(turn.thenBlock());
+    RopePair pair(b, getLayout(), pairs, at[2]);
+    Value cosine = b.at(table, {at[0], pair.number, b.index(0)});
+    Value sine = b.at(table, {at[0], pair.number, b.index(1)});
+    Value x = b.at(input, {at[0], at[1], pair.first}), y = b.at(input, {at[0], at[1], pair.second});
+    Value newX = b.subtract(b.multiply(x, cosine), b.multiply(y, sine));
+    Value newY = b.add(b.multiply(x, sine), b.multiply(y, cosine));
+    scf::YieldOp::create(b, b.make<arith::SelectOp>(pair.isFirst, newX, newY));
+    b.setInsertionPointToStart(turn.elseBlock());
+    scf::YieldOp::create(b, b.at(input, at));
+    return turn.getResult(0);
+  });
+  b.define(values, getResult(), result);
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Attention and its state
+//===----------------------------------------------------------------------===//
+
+/// Fails when a layer that runs `op` is none of the cache's.
+static LogicalResult verifyCachedLayer(Operation *op, KVType cache, Value layer) {
+  for (int64_t number : getPossibleLayers(layer))
+    if (number < 0 || number >= cache.getLayers())
+      return op->emitOpError() << "layer " << number << " is beyond a cache of "
+                               << cache.getLayers() << " layers";
+  return success();
+}
+
+/// `cache` with row `row` of `rows` at [layer, sequence, position].
+static Value buildStore(ReferenceBuilder &b, Value cache, Value rows, Value row,
+                        ArrayRef<Value> place) {
+  auto type = cast<RankedTensorType>(rows.getType());
+  OpFoldResult zero = b.getIndexAttr(0), one = b.getIndexAttr(1);
+  OpFoldResult heads = b.getIndexAttr(type.getDimSize(1)), dim = b.getIndexAttr(type.getDimSize(2));
+  auto rowType = RankedTensorType::get(type.getShape().drop_front(), b.getF32Type());
+  Value slice = b.make<tensor::ExtractSliceOp>(
+      rowType, rows, ArrayRef<OpFoldResult>{row, zero, zero},
+      ArrayRef<OpFoldResult>{one, heads, dim}, ArrayRef<OpFoldResult>{one, one, one});
+  SmallVector<OpFoldResult> offsets(place), sizes{one, one, one, heads, dim}, strides(5, one);
+  offsets.append({zero, zero});
+  return b.make<tensor::InsertSliceOp>(slice, cache, offsets, sizes, strides);
+}
+
+/// A cache of a narrower type holds rounded values.
+static Value buildStoredForm(ReferenceBuilder &b, Type stored, Value tensor) {
+  if (stored.isF32())
+    return tensor;
+  return b.generate(b.sizes(tensor),
+                    [&](ValueRange at) { return b.roundTo(stored, b.at(tensor, at)); });
+}
+
+LogicalResult KVAppendOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
+  if (failed(verifyCachedLayer(*this, getCache().getType(), getLayer())))
+    return failure();
+  ReferenceBuilder b(getLoc(), builder);
+  RowsTensors rows(values, getRows());
+  CacheTensors cache(values, getCache());
+  Value layer = values.tensor(getLayer());
+  Type stored = getCache().getType().getElementType();
+  Value key = buildStoredForm(b, stored, values.tensor(getKey()));
+  Value value = buildStoredForm(b, stored, values.tensor(getValue()));
+  auto body = [&](OpBuilder &nested, Location loc, Value row, ValueRange carried) {
+    ReferenceBuilder inner(loc, nested);
+    Value place[] = {layer, inner.indexAt(rows.sequence, row), inner.indexAt(rows.position, row)};
+    Value keys = buildStore(inner, carried[0], key, row, place);
+    Value all = buildStore(inner, carried[1], value, row, place);
+    scf::YieldOp::create(inner, ValueRange{keys, all});
+  };
+  auto loop = scf::ForOp::create(b, b.index(0), b.sizeValue(rows.position, 0), b.index(1),
+                                 ValueRange{cache.keys, cache.values}, body);
+  values.map(getResult(), loop.getResults());
+  return success();
+}
+
+namespace {
+/// Builds softmax(scale * q k) v for the positions that a row may see.
+class AttentionBuilder {
+public:
+  AttentionBuilder(ReferenceBuilder &b, AttentionOp op, const ReferenceValues &values)
+      : b(b), rows(values, op.getRows()), cache(values, op.getCache()),
+        query(values.tensor(op.getQuery())), layer(values.tensor(op.getLayer())),
+        scale(op.getScale().convertToFloat()), window(op.getWindow()), dim(dimOf(op.getQuery(), 2)),
+        headsPerGroup(dimOf(op.getQuery(), 1) / op.getCache().getType().getHeads()) {}
+
+  Value build() {
+    SmallVector<OpFoldResult> sizes = b.sizes(query);
+    sizes.back() = b.size(cache.keys, 2);
+    Value scores = b.generate(sizes, [&](ValueRange at) { return score(at); });
+    Value weights = softmax(scores);
+    return b.generate(b.sizes(query), [&](ValueRange at) {
+      return b.sum(first(at[0]), last(at[0]), [&](Value p) {
+        return b.multiply(b.at(weights, {at[0], at[1], p}), cached(cache.values, at, p, at[2]));
+      });
+    });
+  }
+
+private:
+  /// The positions that row `row` sees are first <= p < last.
+  Value last(Value row) { return b.make<arith::AddIOp>(b.indexAt(rows.position, row), b.index(1)); }
+  Value first(Value row) {
+    if (!window)
+      return b.index(0);
+    Value start = b.make<arith::SubIOp>(last(row), b.index(*window));
+    return b.make<arith::MaxSIOp>(start, b.index(0));
+  }
+
+  /// Element `element` of the cached vector that row and head at[0], at[1] see at `position`.
+  Value cached(Value tensor, ValueRange at, Value position, Value element) {
+    Value group = b.make<arith::DivUIOp>(at[1], b.index(headsPerGroup));
+    return b.at(tensor, {layer, b.indexAt(rows.sequence, at[0]), position, group, element});
+  }
+
+  Value score(ValueRange at) {
+    Value dot = b.sum(b.index(0), b.index(dim), [&](Value i) {
+      return b.multiply(b.at(query, {at[0], at[1], i}), cached(cache.keys, at, at[2], i));
+    });
+    return b.multiply(b.real(scale), dot);
+  }
+
+  Value softmax(Value scores) {
+    SmallVector<OpFoldResult> sizes = b.sizes(scores);
+    ArrayRef<OpFoldResult> leading = ArrayRef(sizes).drop_back();
+    auto scoreAt = [&](ValueRange at, Value p) { return b.at(scores, {at[0], at[1], p}); };
+    Value top = b.generate(leading, [&](ValueRange at) {
+      return b.maximum(first(at[0]), last(at[0]), [&](Value p) { return scoreAt(at, p); });
+    });
+    Value powers = b.generate(sizes, [&](ValueRange at) {
+      return b.make<math::ExpOp>(b.subtract(b.at(scores, at), b.at(top, at.drop_back())));
+    });
+    Value total = b.generate(leading, [&](ValueRange at) {
+      return b.sum(first(at[0]), last(at[0]),
+                   [&](Value p) { return b.at(powers, {at[0], at[1], p}); });
+    });
+    return b.generate(sizes, [&](ValueRange at) {
+      return b.divide(b.at(powers, at), b.at(total, at.drop_back()));
+    });
+  }
+
+  ReferenceBuilder &b;
+  RowsTensors rows;
+  CacheTensors cache;
+  Value query, layer;
+  float scale;
+  std::optional<int64_t> window;
+  int64_t dim, headsPerGroup;
+};
+} // namespace
+
+LogicalResult AttentionOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
+  if (failed(verifyCachedLayer(*this, getCache().getType(), getLayer())))
+    return failure();
+  ReferenceBuilder b(getLoc(), builder);
+  b.define(values, getResult(), AttentionBuilder(b, *this, values).build());
+  return success();
+}

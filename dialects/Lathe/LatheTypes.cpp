@@ -1,0 +1,98 @@
+//===- LatheTypes.cpp - Types of the model level --------------------------===//
+
+#include "dialects/Lathe/LatheTypes.h"
+#include "dialects/Lathe/LatheDialect.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace lathe::ir;
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Lathe/LatheTypes.cpp.inc"
+
+void LatheDialect::registerTypes() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/Lathe/LatheTypes.cpp.inc"
+      >();
+}
+
+/// Block formats are an open set, so their names are looked up where the
+/// generated parser knows no mnemonic.
+Type LatheDialect::parseType(DialectAsmParser &parser) const {
+  SMLoc loc = parser.getCurrentLocation();
+  StringRef mnemonic;
+  Type type;
+  OptionalParseResult result = generatedTypeParser(parser, &mnemonic, type);
+  if (result.has_value())
+    return succeeded(*result) ? type : Type();
+  const BlockFormat *format = findBlockFormat(std::string_view(mnemonic));
+  if (format && format->Quantized)
+    return BlockType::get(getContext(), mnemonic);
+  parser.emitError(loc) << "unknown type '" << mnemonic
+                        << "': neither a type of the lathe dialect nor a registered block format";
+  return {};
+}
+
+void LatheDialect::printType(Type type, DialectAsmPrinter &printer) const {
+  if (auto block = dyn_cast<BlockType>(type)) {
+    printer << block.getFormat();
+    return;
+  }
+  (void)generatedTypePrinter(type, printer);
+}
+
+//===----------------------------------------------------------------------===//
+// KVType
+//===----------------------------------------------------------------------===//
+
+LogicalResult KVType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers,
+                             int64_t heads, int64_t headDim, Type elementType) {
+  if (layers < 1 || heads < 1 || headDim < 1)
+    return emitError() << "layers, heads and head dimension of a KV cache must be positive, got "
+                       << layers << " x " << heads << " x " << headDim;
+  if (!elementType.isF32() && !elementType.isF16())
+    return emitError() << "the element type of a KV cache must be f32 or f16, got " << elementType;
+  return success();
+}
+
+int64_t KVType::getBytesPerPosition() const {
+  return 2 * getLayers() * getHeads() * getHeadDim() * getElementType().getIntOrFloatBitWidth() / 8;
+}
+
+//===----------------------------------------------------------------------===//
+// BlockType
+//===----------------------------------------------------------------------===//
+
+LogicalResult BlockType::verify(function_ref<InFlightDiagnostic()> emitError, StringRef format) {
+  const lathe::BlockFormat *found = lathe::findBlockFormat(std::string_view(format));
+  if (!found || !found->Quantized)
+    return emitError() << "'" << format << "' is not a registered block format";
+  return success();
+}
+
+const lathe::BlockFormat *BlockType::getBlockFormat() const {
+  return lathe::findBlockFormat(std::string_view(getFormat()));
+}
+
+const lathe::BlockFormat *lathe::ir::getBlockFormat(Type elementType) {
+  if (auto block = dyn_cast<BlockType>(elementType))
+    return block.getBlockFormat();
+  if (elementType.isF32())
+    return findBlockFormat("f32");
+  if (elementType.isF16())
+    return findBlockFormat("f16");
+  return elementType.isBF16() ? findBlockFormat("bf16") : nullptr;
+}
+
+Type lathe::ir::getElementType(MLIRContext *context, const BlockFormat &format) {
+  Builder builder(context);
+  if (format.Quantized)
+    return BlockType::get(context, StringRef(format.Name));
+  if (format.Name == "f16")
+    return builder.getF16Type();
+  return format.Name == "bf16" ? Type(builder.getBF16Type()) : Type(builder.getF32Type());
+}

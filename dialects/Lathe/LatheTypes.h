@@ -1,0 +1,25 @@
+//===- LatheTypes.h - Types of the model level ------------------*- C++ -*-===//
+
+#ifndef LATHE_DIALECTS_LATHE_LATHETYPES_H
+#define LATHE_DIALECTS_LATHE_LATHETYPES_H
+
+#include "runtime/formats/BlockFormat.h"
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Types.h"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Lathe/LatheTypes.h.inc"
+
+namespace lathe::ir {
+
+/// The block format of a weight's element type (f32, f16 and bf16 included),
+/// or null when no format of that name is registered.
+const BlockFormat *getBlockFormat(mlir::Type elementType);
+
+/// The element type for a block format: a float type or a BlockType.
+mlir::Type getElementType(mlir::MLIRContext *context, const BlockFormat &format);
+
+} // namespace lathe::ir
+
+#endif // LATHE_DIALECTS_LATHE_LATHETYPES_H

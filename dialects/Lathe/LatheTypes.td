@@ -1,0 +1,75 @@
+//===- LatheTypes.td - Types of the model level -------------*- tablegen -*-===//
+
+#ifndef LATHE_DIALECTS_LATHE_LATHETYPES_TD
+#define LATHE_DIALECTS_LATHE_LATHETYPES_TD
+
+include "dialects/Lathe/LatheDialect.td"
+include "mlir/IR/BuiltinTypeInterfaces.td"
+
+class Lathe_Type<string name, string typeMnemonic, list<Trait> traits = []>
+    : TypeDef<Lathe_Dialect, name, traits> {
+  let mnemonic = typeMnemonic;
+}
+
+def Lathe_RowsType : Lathe_Type<"Rows", "rows"> {
+  let summary = "what the rows of a step are";
+  let description = [{
+    One entry per row of a step: its token, its position in its sequence, the
+    sequence it belongs to (which is also its slab of the KV cache), and whether
+    its logits are wanted. Ragged batches, verification and prefill chunks are
+    all just rows.
+  }];
+}
+
+def Lathe_KVType : Lathe_Type<"KV", "kv"> {
+  let summary = "the state of a KV cache";
+  let description = [{
+    Keys and values of all positions seen so far, per sequence, for `layers`
+    layers of `heads` key/value heads with `headDim` elements each, stored as
+    `elementType` (f32 or f16). That updates happen in place is decided by
+    scheduling, not by this type.
+
+    ```mlir
+    !lathe.kv<30 x 3 x 64 x f16>
+    ```
+  }];
+  let parameters = (ins "int64_t":$layers, "int64_t":$heads, "int64_t":$headDim,
+                        "::mlir::Type":$elementType);
+  let assemblyFormat = "`<` $layers `x` $heads `x` $headDim `x` $elementType `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Bytes of all layers for one position of one sequence.
+    int64_t getBytesPerPosition() const;
+  }];
+}
+
+def Lathe_BlockType : TypeDef<Lathe_Dialect, "Block"> {
+  let typeName = "lathe.block";
+  let summary = "an element of a block-quantised weight";
+  let description = [{
+    The element type of a weight that is stored in one of the registered block
+    formats of runtime/formats (GGUF's Q4_0, Q4_1, Q8_0, ...). It prints as the
+    name of the format.
+
+    ```mlir
+    tensor<576x576x!lathe.q4_1>
+    ```
+  }];
+  let parameters = (ins StringRefParameter<"name of the block format">:$format);
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The description of the format; never null for a verified type.
+    const ::lathe::BlockFormat *getBlockFormat() const;
+  }];
+}
+
+def Lathe_QuantizedActivationType : Lathe_Type<"QuantizedActivation", "q8_act"> {
+  let summary = "an element of an activation quantised for an int8 block dot product";
+  let description = [{
+    Every 32 elements of a row share one f32 scale `max|x| / 127`; the elements
+    are int8, rounded to nearest even. The int32 sum of the 32 elements is kept
+    beside them, for formats with an offset or a minimum.
+  }];
+}
+
+#endif // LATHE_DIALECTS_LATHE_LATHETYPES_TD

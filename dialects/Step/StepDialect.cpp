@@ -1,0 +1,102 @@
+//===- StepDialect.cpp - The schedule-level dialect and its types ----------===//
+
+#include "dialects/Step/StepDialect.h"
+#include "dialects/Step/StepOps.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace lathe::step;
+
+#include "dialects/Step/StepDialect.cpp.inc"
+#include "dialects/Step/StepEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Step/StepAttrs.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Step/StepTypes.cpp.inc"
+
+void StepDialect::initialize() {
+  registerTypes();
+  registerAttributes();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Step/StepOps.cpp.inc"
+      >();
+}
+
+void StepDialect::registerTypes() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/Step/StepTypes.cpp.inc"
+      >();
+}
+
+void StepDialect::registerAttributes() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/Step/StepAttrs.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// BufferType
+//===----------------------------------------------------------------------===//
+
+Type BufferType::parse(AsmParser &parser) {
+  SmallVector<int64_t> shape;
+  Type elementType;
+  if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
+      parser.parseType(elementType) || parser.parseGreater())
+    return {};
+  return parser.getChecked<BufferType>(parser.getContext(), shape, elementType);
+}
+
+void BufferType::print(AsmPrinter &printer) const {
+  printer << '<';
+  printer.printDimensionList(getShape());
+  printer << 'x' << getElementType() << '>';
+}
+
+LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 ArrayRef<int64_t> shape, Type elementType) {
+  if (shape.size() < 2)
+    return emitError() << "a buffer has rows and at least one more dimension, got "
+                       << shape.size() << " dimensions";
+  int64_t elements = 1;
+  for (int64_t size : shape)
+    if (size < 1 || llvm::MulOverflow(elements, size, elements) || elements > (int64_t(1) << 40))
+      return emitError() << "dimensions of a buffer must be positive and hold at most 2^40 elements";
+  bool quantized = isa<ir::QuantizedActivationType>(elementType);
+  if (!quantized && !elementType.isF32() && !elementType.isBF16())
+    return emitError() << "the element type of a buffer must be f32, bf16 or !lathe.q8_act, got "
+                       << elementType;
+  if (quantized && shape.back() % 32 != 0)
+    return emitError() << "a row of !lathe.q8_act must hold a multiple of 32 elements, got "
+                       << shape.back();
+  return success();
+}
+
+int64_t BufferType::getRowElements() const {
+  int64_t elements = 1;
+  for (int64_t size : getShape().drop_front())
+    elements *= size;
+  return elements;
+}
+
+int64_t BufferType::getBytes() const {
+  return getRowBytes(getMaxRows(), getRowElements(), getElementType());
+}
+
+RankedTensorType BufferType::getTensorType() const {
+  SmallVector<int64_t> shape(getShape());
+  shape.front() = ShapedType::kDynamic;
+  return RankedTensorType::get(shape, getElementType());
+}
+
+int64_t lathe::step::getRowBytes(int64_t rows, int64_t elements, Type elementType) {
+  if (isa<ir::QuantizedActivationType>(elementType))
+    return rows * (elements + elements / 32 * 8);
+  return rows * elements * elementType.getIntOrFloatBitWidth() / 8;
+}

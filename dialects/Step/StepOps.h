@@ -1,0 +1,31 @@
+//===- StepOps.h - Ops of the schedule level --------------------*- C++ -*-===//
+
+#ifndef LATHE_DIALECTS_STEP_STEPOPS_H
+#define LATHE_DIALECTS_STEP_STEPOPS_H
+
+#include "dialects/Lathe/LatheOps.h"
+#include "dialects/Step/StepDialect.h"
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Step/StepTypes.h.inc"
+
+#include "dialects/Step/StepEnums.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Step/StepAttrs.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/Step/StepOps.h.inc"
+
+namespace lathe::step {
+
+/// Bytes of `rows` rows of `elements` elements each, in the layout of
+/// BufferType.
+int64_t getRowBytes(int64_t rows, int64_t elements, mlir::Type elementType);
+
+} // namespace lathe::step
+
+#endif // LATHE_DIALECTS_STEP_STEPOPS_H

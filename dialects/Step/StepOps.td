@@ -1,0 +1,148 @@
+//===- StepOps.td - Ops of the schedule level ---------------*- tablegen -*-===//
+
+#ifndef LATHE_DIALECTS_STEP_STEPOPS_TD
+#define LATHE_DIALECTS_STEP_STEPOPS_TD
+
+include "dialects/Step/StepDialect.td"
+include "dialects/Step/StepTypes.td"
+include "dialects/Lathe/LatheTypes.td"
+include "mlir/IR/OpAsmInterface.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+class Step_Op<string mnemonic, list<Trait> traits = []> : Op<Step_Dialect, mnemonic, traits>;
+
+def Step_ProgramOp : Step_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock, NoTerminator,
+    DeclareOpInterfaceMethods<OpAsmOpInterface, ["getAsmBlockArgumentNames"]>]> {
+  let summary = "one entry of the compiled program";
+  let description = [{
+    What all workers run for one step of at most `max_rows` rows. The arguments
+    are the rows, the KV cache and the buffer for the logits; the caller owns
+    them. After memory planning, `arena` is the bytes of the arena and `scratch`
+    the bytes that each worker has for itself.
+
+    ```mlir
+    step.program @decode max_rows = 1 (%rows: !lathe.rows, %kv: !lathe.kv<30 x 3 x 64 x f16>, %logits: !step.buffer<1x49152xf32>) {
+      ...
+    }
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$max_rows,
+                       OptionalAttr<I64Attr>:$arena, OptionalAttr<I64Attr>:$arena_bound);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::BlockArgument getRows() { return getBody().getArgument(0); }
+    ::mlir::BlockArgument getCache() { return getBody().getArgument(1); }
+    ::mlir::BlockArgument getLogits() { return getBody().getArgument(2); }
+  }];
+}
+
+def Step_AllocOp : Step_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
+  let summary = "a buffer";
+  let description = [{
+    Memory planning gives each buffer its `offset` in bytes.
+
+    ```mlir
+    %q = step.alloc : !step.buffer<8x576xf32>
+    %q = step.alloc at 4096 : !step.buffer<8x576xf32>
+    ```
+  }];
+  let arguments = (ins OptionalAttr<I64Attr>:$offset);
+  let results = (outs Step_BufferType:$result);
+  let assemblyFormat = "(`at` $offset^)? attr-dict `:` type($result)";
+}
+
+def Step_LayersOp : Step_Op<"layers", [RecursiveMemoryEffects, NoTerminator]> {
+  let summary = "the stack of layers";
+  let description = [{
+    Runs the body of each layer in turn, in place on buffers. `select` names
+    the body of each layer when there are several.
+
+    ```mlir
+    step.layers %i = 0 to 30 {
+      ...
+    }
+    ```
+  }];
+  let arguments = (ins I64Attr:$count, OptionalAttr<DenseI64ArrayAttr>:$select);
+  let regions = (region VariadicRegion<SizedRegion<1>>:$bodies);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let skipDefaultBuilders = 1;
+  let builders = [OpBuilder<(ins "int64_t":$count, "::mlir::DenseI64ArrayAttr":$select,
+                                 "unsigned":$numBodies)>];
+}
+
+def Step_Axis : I32EnumAttr<"Axis", "what the tiles of a phase divide", [
+    I32EnumAttrCase<"Rows", 0, "rows">,
+    I32EnumAttrCase<"Columns", 1, "columns">,
+    I32EnumAttrCase<"Heads", 2, "heads">]> {
+  let cppNamespace = "::lathe::step";
+  let genSpecializedAttr = 0;
+}
+def Step_AxisAttr : EnumAttr<Step_Dialect, Step_Axis, "axis"> {
+  let summary = "what the tiles of a phase divide";
+  let description = [{
+    `rows`: a tile is one row. `columns`: a tile is a block of output columns,
+    for all rows. `heads`: a tile is one key/value head for a block of rows.
+  }];
+  let assemblyFormat = "$value";
+}
+
+def Step_PhaseOp : Step_Op<"phase", [RecursiveMemoryEffects, SingleBlock, NoTerminator, NoRegionArguments]> {
+  let summary = "a loop over independent tiles";
+  let description = [{
+    The ops inside are computed for every tile. Tiles are shared among the
+    workers in contiguous ranges; no order between them may matter. With
+    `logits_rows` the rows of the phase are those that want logits.
+
+    ```mlir
+    step.phase "qkv" over columns {
+      %h = step.load %x : !step.buffer<8x576xf32> -> tensor<?x576xf32>
+      ...
+      step.store %q, %qbuf : tensor<?x576xf32>, !step.buffer<8x576xf32>
+    }
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, Step_AxisAttr:$axis, UnitAttr:$logits_rows);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$name `over` $axis (`logits_rows` $logits_rows^)? $body attr-dict";
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::llvm::StringRef getPhaseName() { return getName(); }
+  }];
+}
+
+def Step_BarrierOp : Step_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "all workers meet";
+  let description = [{
+    Nothing after it starts before everything ahead of it is done, on all
+    workers. Barrier placement writes these.
+  }];
+  let assemblyFormat = "attr-dict";
+}
+
+def Step_LoadOp : Step_Op<"load", [MemoryEffects<[MemRead]>, HasParent<"PhaseOp">]> {
+  let summary = "the rows in a buffer, as a value";
+  let description = [{ The inverse of `step.store`. }];
+  let arguments = (ins Step_BufferType:$buffer);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$buffer attr-dict `:` type($buffer) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Step_StoreOp : Step_Op<"store", [MemoryEffects<[MemWrite]>, HasParent<"PhaseOp">]> {
+  let summary = "puts a value into its buffer";
+  let description = [{
+    The destination is a buffer, or the KV cache that the value is a new state
+    of: then the update happens in place.
+  }];
+  let arguments = (ins AnyTypeOf<[AnyRankedTensor, Lathe_KVType]>:$value,
+                       AnyTypeOf<[Step_BufferType, Lathe_KVType]>:$destination);
+  let assemblyFormat = "$value `,` $destination attr-dict `:` type($value) `,` type($destination)";
+  let hasVerifier = 1;
+}
+
+#endif // LATHE_DIALECTS_STEP_STEPOPS_TD

@@ -1,0 +1,35 @@
+//===- StepTypes.td - Types of the schedule level -----------*- tablegen -*-===//
+
+#ifndef LATHE_DIALECTS_STEP_STEPTYPES_TD
+#define LATHE_DIALECTS_STEP_STEPTYPES_TD
+
+include "dialects/Step/StepDialect.td"
+
+def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
+  let mnemonic = "buffer";
+  let summary = "memory for rows";
+  let description = [{
+    Room for the rows of a tensor: the first dimension is the greatest number
+    of rows. Rows are contiguous. A row of `!lathe.q8_act` elements is kept in
+    three parts: all int8 elements of all rows, then all f32 scales, then all
+    int32 sums.
+
+    ```mlir
+    !step.buffer<8x576xf32>
+    ```
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    int64_t getMaxRows() const { return getShape().front(); }
+    /// Elements of one row.
+    int64_t getRowElements() const;
+    /// Bytes of the whole buffer.
+    int64_t getBytes() const;
+    /// The tensor of a dynamic number of rows that a load gives.
+    ::mlir::RankedTensorType getTensorType() const;
+  }];
+}
+
+#endif // LATHE_DIALECTS_STEP_STEPTYPES_TD

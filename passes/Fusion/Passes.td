@@ -1,0 +1,55 @@
+//===- Passes.td - Fusion -----------------------------------*- tablegen -*-===//
+
+#ifndef LATHE_PASSES_FUSION_PASSES_TD
+#define LATHE_PASSES_FUSION_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def FusePass : Pass<"lathe-fuse"> {
+  let summary = "decides which ops are computed together";
+  let description = [{
+    Puts the ops of every block into `lathe.group`s, each of which becomes one
+    phase. A group has at most one kind of heart:
+
+    - contractions that read the same rows (q, k and v; gate and up) share one
+      group;
+    - row-wise ops whose results only that group needs become its prologue
+      (the norm, and later the quantisation of activations);
+    - elementwise ops and views on its results become its epilogue (bias,
+      activation, gate, residual, rope, cache write);
+    - attention is a group of its own;
+    - row-wise ops that are left over share a group where nothing stands between.
+
+    Groups never depend on each other in a circle: an op joins the latest group
+    among its operands. Declared effect: exact.
+
+    ```mlir
+    %n = lathe.rms_norm %x, %w ...
+    %g = lathe.linear %n, %wg ...
+    %u = lathe.linear %n, %wu ...
+    %s = lathe.silu %g ...
+    %m = lathe.mul %s, %u ...
+    // becomes
+    %m = lathe.group "ffn_gate+ffn_up" -> tensor<?x1536xf32> {
+      %n = lathe.rms_norm %x, %w ...
+      ...
+      lathe.yield %m : tensor<?x1536xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"prologues", "prologues", "bool", "true", "fuse row-wise ops into contractions">,
+    Option<"epilogues", "epilogues", "bool", "true", "fuse elementwise ops into contractions">,
+    Option<"siblings", "siblings", "bool", "true", "compute contractions of the same rows together">,
+    Option<"remarks", "remarks", "bool", "false", "say of every op whether it was fused, and why not">,
+  ];
+  let statistics = [
+    Statistic<"numGroups", "groups", "fusion groups made">,
+    Statistic<"numPrologues", "prologues", "row-wise ops fused into a contraction">,
+    Statistic<"numEpilogues", "epilogues", "elementwise ops and views fused into a contraction">,
+    Statistic<"numSiblings", "siblings", "contractions that joined another's group">,
+  ];
+  let dependentDialects = ["::lathe::ir::LatheDialect"];
+}
+
+#endif // LATHE_PASSES_FUSION_PASSES_TD

@@ -1,0 +1,27 @@
+//===- Accesses.h - What memory a phase touches -----------------*- C++ -*-===//
+
+#ifndef LATHE_PASSES_MEMORY_ACCESSES_H
+#define LATHE_PASSES_MEMORY_ACCESSES_H
+
+#include "dialects/Step/StepOps.h"
+
+#include "llvm/ADT/SmallVector.h"
+
+namespace lathe::step {
+
+/// One access of a phase: a buffer of the arena, the KV cache or the logits.
+struct Access {
+  mlir::Value memory;
+  bool write;
+};
+
+/// In the order of the ops: loads ahead of the stores that depend on them.
+llvm::SmallVector<Access> getAccesses(PhaseOp phase);
+
+/// Whether the two touch a common byte and one of them writes.  Buffers must
+/// have their offsets.
+bool conflict(const Access &a, const Access &b);
+
+} // namespace lathe::step
+
+#endif // LATHE_PASSES_MEMORY_ACCESSES_H

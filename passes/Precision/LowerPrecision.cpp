@@ -1,0 +1,107 @@
+//===- LowerPrecision.cpp - Chooses the arithmetic of contractions ---------===//
+
+#include "dialects/Lathe/LatheOps.h"
+#include "passes/Precision/Passes.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
+namespace lathe {
+#define GEN_PASS_DEF_LOWERPRECISIONPASS
+#include "passes/Precision/Passes.h.inc"
+} // namespace lathe
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::ir;
+
+namespace {
+
+struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPass> {
+  using LowerPrecisionPassBase::LowerPrecisionPassBase;
+
+  void runOnOperation() override {
+    if (failed(checkOptions()))
+      return signalPassFailure();
+    llvm::DenseMap<std::pair<Value, Type>, Value> known;
+    getOperation()->walk([&](LinearOp linear) { lower(linear, known); });
+    bool f32Cache = kv == "f32" || (kv == "auto" && policy == "f32");
+    if (!f32Cache)
+      lowerCache();
+  }
+
+  LogicalResult checkOptions() {
+    if (!llvm::is_contained({"auto", "f32", "bf16", "int8"}, policy))
+      return getOperation()->emitError() << "policy must be auto, f32, bf16 or int8, got '" << policy << "'";
+    if (!llvm::is_contained({"auto", "f32", "f16"}, kv))
+      return getOperation()->emitError() << "kv must be auto, f32 or f16, got '" << kv << "'";
+    return success();
+  }
+
+  /// The element type that the policy wants for the input of `linear`.
+  Type chooseInput(LinearOp linear) {
+    Builder builder(&getContext());
+    auto weight = cast<RankedTensorType>(linear.getWeight().getType());
+    if (policy == "bf16")
+      return builder.getBF16Type();
+    bool blocks = isa<BlockType>(weight.getElementType()) && weight.getDimSize(1) % 32 == 0;
+    if (policy != "f32" && blocks)
+      return QuantizedActivationType::get(&getContext());
+    return builder.getF32Type();
+  }
+
+  void lower(LinearOp linear, llvm::DenseMap<std::pair<Value, Type>, Value> &known) {
+    auto inputType = cast<RankedTensorType>(linear.getInput().getType());
+    if (!inputType.getElementType().isF32())
+      return;
+    Type element = chooseInput(linear);
+    count(element);
+    if (remarks)
+      linear.emitRemark() << "multiplies " << element << " by "
+                          << cast<RankedTensorType>(linear.getWeight().getType()).getElementType();
+    if (element.isF32())
+      return;
+    Value &quantized = known[{linear.getInput(), element}];
+    if (!quantized || quantized.getParentBlock() != linear->getBlock()) {
+      OpBuilder builder(linear);
+      auto type = RankedTensorType::get(inputType.getShape(), element);
+      quantized = QuantizeOp::create(builder, linear.getLoc(), type, linear.getInput());
+    }
+    linear.getInputMutable().assign(quantized);
+  }
+
+  void count(Type element) {
+    if (element.isF32())
+      ++numF32;
+    else if (element.isBF16())
+      ++numBF16;
+    else
+      ++numInt8;
+  }
+
+  /// Every value that is the cache takes the narrow element type.
+  void lowerCache() {
+    Type narrow = Float16Type::get(&getContext());
+    auto convert = [&](Type type) -> Type {
+      auto cache = dyn_cast<KVType>(type);
+      if (!cache)
+        return type;
+      return KVType::get(&getContext(), cache.getLayers(), cache.getHeads(), cache.getHeadDim(), narrow);
+    };
+    getOperation()->walk([&](Operation *op) {
+      for (Value result : op->getResults())
+        result.setType(convert(result.getType()));
+      for (Region &region : op->getRegions())
+        for (Block &block : region)
+          for (BlockArgument argument : block.getArguments())
+            argument.setType(convert(argument.getType()));
+      if (auto function = dyn_cast<FunctionOpInterface>(op)) {
+        auto types = llvm::to_vector(llvm::map_range(function.getArgumentTypes(), convert));
+        auto results = llvm::to_vector(llvm::map_range(function.getResultTypes(), convert));
+        function.setType(FunctionType::get(&getContext(), types, results));
+      }
+    });
+  }
+};
+
+} // namespace

@@ -1,0 +1,19 @@
+//===- Passes.h - Passes of the theme "Schedule" -------------------*- C++ -*-===//
+
+#ifndef LATHE_PASSES_SCHEDULE_PASSES_H
+#define LATHE_PASSES_SCHEDULE_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+
+#include <string>
+
+namespace lathe {
+
+#define GEN_PASS_DECL
+#include "passes/Schedule/Passes.h.inc"
+#define GEN_PASS_REGISTRATION
+#include "passes/Schedule/Passes.h.inc"
+
+} // namespace lathe
+
+#endif // LATHE_PASSES_SCHEDULE_PASSES_H

@@ -1,0 +1,308 @@
+//===- Schedule.cpp - Fusion groups become phases --------------------------===//
+
+#include "dialects/Step/StepOps.h"
+#include "passes/Schedule/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/IRMapping.h"
+
+namespace lathe {
+#define GEN_PASS_DEF_SCHEDULEPASS
+#include "passes/Schedule/Passes.h.inc"
+} // namespace lathe
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::ir;
+using namespace lathe::step;
+
+namespace {
+
+FusionRole roleOf(Operation *op) {
+  auto fusable = dyn_cast<FusionOpInterface>(op);
+  return fusable ? fusable.getFusionRole() : FusionRole::None;
+}
+
+/// Builds one program of at most `maxRows` rows from `@forward`.
+class ProgramBuilder {
+public:
+  ProgramBuilder(func::FuncOp forward, int64_t maxRows, int64_t inlineRows)
+      : forward(forward), maxRows(maxRows), inlineRows(inlineRows), builder(forward.getContext()) {}
+
+  LogicalResult build(StringRef name);
+
+  unsigned numPhases = 0, numInPlace = 0;
+
+private:
+  LogicalResult scheduleBlock(Block &block);
+  LogicalResult scheduleLayers(ir::LayersOp layers);
+  void scheduleGroup(GroupOp group);
+  void bindCarried(ir::LayersOp layers);
+  void bindYield(Block &body, unsigned index, Value buffer);
+  void copyPhase(Value from, Value to, Location loc);
+  PhaseOp buildPhase(StringRef name, Axis axis, ArrayRef<Operation *> ops, Location loc);
+  void storeResults(PhaseOp phase, ArrayRef<std::pair<Value, Value>> stores);
+  Value fetch(Value value, PhaseOp phase);
+  Value allocate(Type tensor, Location loc);
+  Value bufferFor(Value value);
+
+  func::FuncOp forward;
+  int64_t maxRows, inlineRows;
+  OpBuilder builder;
+  ProgramOp program;
+  Operation *allocEnd = nullptr; ///< Allocations are put in front of this op.
+  DenseMap<Value, Value> buffers; ///< A value of @forward, and where it lives.
+  IRMapping handles;              ///< Rows, caches and layer numbers.
+  IRMapping inPhase;              ///< Values inside the phase being built.
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Buffers
+//===----------------------------------------------------------------------===//
+
+Value ProgramBuilder::allocate(Type tensor, Location loc) {
+  auto type = cast<RankedTensorType>(tensor);
+  SmallVector<int64_t> shape(type.getShape());
+  shape.front() = maxRows;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(&program.getBody().front());
+  if (allocEnd)
+    builder.setInsertionPointAfter(allocEnd);
+  auto alloc = AllocOp::create(builder, loc, BufferType::get(builder.getContext(), shape, type.getElementType()),
+                               IntegerAttr());
+  allocEnd = alloc;
+  return alloc;
+}
+
+/// The buffer of a value, made on first use.
+Value ProgramBuilder::bufferFor(Value value) {
+  Value &buffer = buffers[value];
+  if (!buffer)
+    buffer = allocate(value.getType(), value.getLoc());
+  return buffer;
+}
+
+//===----------------------------------------------------------------------===//
+// Phases
+//===----------------------------------------------------------------------===//
+
+/// A value from outside the phase: a handle, a weight, or the rows in a buffer.
+Value ProgramBuilder::fetch(Value value, PhaseOp phase) {
+  if (Value known = inPhase.lookupOrNull(value))
+    return known;
+  if (Value handle = handles.lookupOrNull(value))
+    return handle;
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(&phase.getBody().front());
+  Value result;
+  if (auto weight = value.getDefiningOp<WeightOp>()) {
+    IRMapping layer = handles; // Cloning maps the result too, which is only good in this phase.
+    result = builder.clone(*weight, layer)->getResult(0);
+  } else
+    result = LoadOp::create(builder, value.getLoc(), value.getType(), buffers.lookup(value));
+  inPhase.map(value, result);
+  return result;
+}
+
+PhaseOp ProgramBuilder::buildPhase(StringRef name, Axis axis, ArrayRef<Operation *> ops, Location loc) {
+  auto phase = PhaseOp::create(builder, loc, builder.getStringAttr(name),
+                               AxisAttr::get(builder.getContext(), axis), UnitAttr());
+  ++numPhases;
+  inPhase.clear();
+  OpBuilder::InsertionGuard guard(builder);
+  builder.createBlock(&phase.getBody());
+  for (Operation *op : ops) {
+    for (Value operand : op->getOperands())
+      inPhase.map(operand, fetch(operand, phase));
+    builder.setInsertionPointToEnd(&phase.getBody().front());
+    builder.clone(*op, inPhase);
+  }
+  return phase;
+}
+
+/// Stores values of the phase just built.
+void ProgramBuilder::storeResults(PhaseOp phase, ArrayRef<std::pair<Value, Value>> stores) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToEnd(&phase.getBody().front());
+  for (auto [value, destination] : stores)
+    StoreOp::create(builder, phase.getLoc(), inPhase.lookup(value), destination);
+}
+
+void ProgramBuilder::copyPhase(Value from, Value to, Location loc) {
+  PhaseOp phase = buildPhase("copy", Axis::Rows, {}, loc);
+  Value value = fetch(from, phase);
+  inPhase.map(from, value);
+  storeResults(phase, {{from, to}});
+}
+
+void ProgramBuilder::scheduleGroup(GroupOp group) {
+  SmallVector<Operation *> prologue, rest;
+  bool contraction = false, attention = false, selects = false;
+  for (Operation &op : group.getBody().front().without_terminator()) {
+    contraction |= roleOf(&op) == FusionRole::Contraction;
+    attention |= roleOf(&op) == FusionRole::Attention;
+    selects |= isa<SelectLogitsOp>(op);
+  }
+  for (Operation &op : group.getBody().front().without_terminator())
+    (contraction && roleOf(&op) == FusionRole::RowWise ? prologue : rest).push_back(&op);
+
+  if (contraction && maxRows > inlineRows && !prologue.empty()) {
+    PhaseOp phase = buildPhase((group.getName() + ".in").str(), Axis::Rows, prologue, group.getLoc());
+    SmallVector<std::pair<Value, Value>> stores;
+    for (Operation *op : prologue)
+      for (Value result : op->getResults())
+        if (llvm::any_of(result.getUsers(), [&](Operation *user) { return llvm::is_contained(rest, user); }))
+          stores.push_back({result, bufferFor(result)});
+    storeResults(phase, stores);
+    phase.setLogitsRows(selects);
+  } else {
+    rest.insert(rest.begin(), prologue.begin(), prologue.end());
+  }
+
+  Axis axis = contraction ? Axis::Columns : attention ? Axis::Heads : Axis::Rows;
+  PhaseOp phase = buildPhase(group.getName(), axis, rest, group.getLoc());
+  phase.setLogitsRows(selects);
+  SmallVector<std::pair<Value, Value>> stores;
+  auto yield = cast<YieldOp>(group.getBody().front().getTerminator());
+  for (auto [inner, outer] : llvm::zip(yield.getOperands(), group.getResults())) {
+    bool cache = isa<KVType>(outer.getType());
+    if (cache)
+      handles.map(outer, program.getCache());
+    stores.push_back({inner, cache ? Value(program.getCache()) : bufferFor(outer)});
+  }
+  storeResults(phase, stores);
+}
+
+//===----------------------------------------------------------------------===//
+// Layers
+//===----------------------------------------------------------------------===//
+
+/// The yielded rows are written over the carried ones when nobody needs those
+/// any more; otherwise they are copied at the end of the body.
+void ProgramBuilder::bindYield(Block &body, unsigned index, Value buffer) {
+  Value carried = body.getArgument(index + 1);
+  Value yielded = body.getTerminator()->getOperand(index);
+  buffers[carried] = buffer;
+  auto producer = yielded.getDefiningOp<GroupOp>();
+  if (!producer || buffers.contains(yielded))
+    return;
+  bool inPlace = llvm::all_of(carried.getUsers(), [&](Operation *user) {
+    Operation *ancestor = body.findAncestorOpInBlock(*user);
+    if (ancestor == producer)
+      return roleOf(user) == FusionRole::Elementwise;
+    return ancestor->isBeforeInBlock(producer);
+  });
+  if (!inPlace)
+    return;
+  buffers[yielded] = buffer;
+  ++numInPlace;
+}
+
+void ProgramBuilder::bindCarried(ir::LayersOp layers) {
+  for (auto [index, init] : llvm::enumerate(layers.getInits())) {
+    Value result = layers.getResult(index);
+    if (isa<KVType>(init.getType())) {
+      for (Region &body : layers.getBodies())
+        handles.map(body.getArgument(index + 1), program.getCache());
+      handles.map(result, program.getCache());
+      continue;
+    }
+    Value buffer = bufferFor(init);
+    bool owned = buffer.getDefiningOp<AllocOp>() && init.hasOneUse();
+    if (!owned) {
+      Value copy = allocate(init.getType(), layers.getLoc());
+      copyPhase(init, copy, layers.getLoc());
+      buffer = copy;
+    }
+    buffers[result] = buffer;
+    for (Region &body : layers.getBodies())
+      bindYield(body.front(), index, buffer);
+  }
+}
+
+LogicalResult ProgramBuilder::scheduleLayers(ir::LayersOp layers) {
+  bindCarried(layers);
+  auto loop = step::LayersOp::create(builder, layers.getLoc(), layers.getCount(), layers.getSelectAttr(),
+                                     layers.getBodies().size());
+  OpBuilder::InsertionGuard guard(builder);
+  for (auto [from, to] : llvm::zip(layers.getBodies(), loop.getBodies())) {
+    handles.map(from.getArgument(0), to.getArgument(0));
+    builder.setInsertionPointToEnd(&to.front());
+    if (failed(scheduleBlock(from.front())))
+      return failure();
+    for (auto [yielded, result] : llvm::zip(from.front().getTerminator()->getOperands(), layers.getResults()))
+      if (!isa<KVType>(yielded.getType()) && buffers.lookup(yielded) != buffers.lookup(result))
+        copyPhase(yielded, buffers.lookup(result), layers.getLoc());
+  }
+  return success();
+}
+
+LogicalResult ProgramBuilder::scheduleBlock(Block &block) {
+  for (Operation &op : block.without_terminator()) {
+    if (auto group = dyn_cast<GroupOp>(op))
+      scheduleGroup(group);
+    else if (auto layers = dyn_cast<ir::LayersOp>(op)) {
+      if (failed(scheduleLayers(layers)))
+        return failure();
+    } else if (!isa<WeightOp>(op))
+      return op.emitError() << "'" << op.getName() << "' is in no fusion group; run lathe-fuse first";
+  }
+  return success();
+}
+
+LogicalResult ProgramBuilder::build(StringRef name) {
+  auto returned = cast<func::ReturnOp>(forward.getBody().front().getTerminator());
+  Type rowsType = RowsType::get(builder.getContext());
+  if (forward.getNumArguments() != 2 || forward.getArgument(0).getType() != rowsType ||
+      !isa<KVType>(forward.getArgument(1).getType()) || returned.getNumOperands() != 2)
+    return forward.emitError() << "@forward must take rows and a KV cache and return logits and the cache";
+  auto logits = cast<RankedTensorType>(returned.getOperand(0).getType());
+  SmallVector<int64_t> shape(logits.getShape());
+  shape.front() = maxRows;
+  auto logitsType = BufferType::get(builder.getContext(), shape, logits.getElementType());
+
+  builder.setInsertionPoint(forward);
+  program = ProgramOp::create(builder, forward.getLoc(), builder.getStringAttr(name),
+                              builder.getI64IntegerAttr(maxRows), IntegerAttr(), IntegerAttr());
+  Type types[] = {rowsType, forward.getArgument(1).getType(), logitsType};
+  Location loc = forward.getLoc();
+  builder.createBlock(&program.getBody(), {}, types, {loc, loc, loc});
+  handles.map(forward.getArgument(0), program.getRows());
+  handles.map(forward.getArgument(1), program.getCache());
+  buffers[returned.getOperand(0)] = program.getLogits();
+  return scheduleBlock(forward.getBody().front());
+}
+
+namespace {
+
+struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
+  using SchedulePassBase::SchedulePassBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto forward = module.lookupSymbol<func::FuncOp>("forward");
+    if (!forward) {
+      module.emitError() << "there is no func.func @forward to schedule";
+      return signalPassFailure();
+    }
+    if (decodeRows < 1 || prefillRows < decodeRows) {
+      module.emitError() << "decode-rows and prefill-rows must be positive and ascending, got " << decodeRows
+                         << " and " << prefillRows;
+      return signalPassFailure();
+    }
+    std::pair<StringRef, int64_t> entries[] = {{"decode", decodeRows}, {"prefill", prefillRows}};
+    for (auto [name, maxRows] : entries) {
+      ProgramBuilder program(forward, maxRows, inlineRows);
+      if (failed(program.build(name)))
+        return signalPassFailure();
+      numPhases += program.numPhases;
+      numInPlace += program.numInPlace;
+    }
+    forward.erase();
+  }
+};
+
+} // namespace

@@ -1,0 +1,48 @@
+//===- BlockFormat.cpp - Storage formats of weights -----------------------===//
+
+#include "runtime/formats/BlockFormat.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace lathe {
+namespace {
+
+/// Made on first use: registrations run before `main` in no particular order.
+std::vector<const BlockFormat *> &registry() {
+  static std::vector<const BlockFormat *> Formats;
+  return Formats;
+}
+
+template <typename Predicate> const BlockFormat *findIf(Predicate Matches) {
+  for (const BlockFormat *Format : registry())
+    if (Matches(*Format))
+      return Format;
+  return nullptr;
+}
+
+} // namespace
+
+const BlockFormat *findBlockFormat(std::string_view Name) {
+  return findIf([&](const BlockFormat &Format) { return Format.Name == Name; });
+}
+
+const BlockFormat *findBlockFormat(uint32_t GGUFType) {
+  return findIf([&](const BlockFormat &Format) { return Format.GGUFType == GGUFType; });
+}
+
+std::vector<const BlockFormat *> allBlockFormats() {
+  std::vector<const BlockFormat *> Formats = registry();
+  std::sort(Formats.begin(), Formats.end(), [](const BlockFormat *Left, const BlockFormat *Right) {
+    return Left->Name < Right->Name;
+  });
+  return Formats;
+}
+
+BlockFormatRegistration::BlockFormatRegistration(const BlockFormat &Format) {
+  assert(!findBlockFormat(Format.Name) && !findBlockFormat(Format.GGUFType) &&
+         "a block format is registered twice");
+  registry().push_back(&Format);
+}
+
+} // namespace lathe

@@ -1,0 +1,74 @@
+//===- BlockFormat.h - Storage formats of weights ---------------*- C++ -*-===//
+//
+// One description per element format of a weight: f32, f16, bf16 and the GGUF
+// block formats (ggml-org/ggml, docs/gguf.md and ggml-common.h).  A format is
+// added by one file in runtime/formats/blocks/ that registers itself.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_FORMATS_BLOCKFORMAT_H
+#define LATHE_RUNTIME_FORMATS_BLOCKFORMAT_H
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace lathe {
+
+/// Panels are 32 output rows wide for every format (docs/layouts.md).
+inline constexpr int64_t PanelRows = 32;
+
+struct BlockFormat {
+  std::string_view Name; ///< Lower case, as printed in IR: "q4_1", "f32".
+  uint32_t GGUFType;     ///< ggml_type number in a GGUF tensor table.
+  int64_t BlockElements; ///< Elements along K in one block: 1 or 32.
+  int64_t BlockBytes;    ///< Bytes of one block in the file.
+  bool Quantized;        ///< Blocks carry a scale.
+
+  /// The halves (f16) at the start of a block that scale it: d, or d and m.  0
+  /// when not quantised.
+  int64_t ScaleHalves;
+
+  /// Bytes of one block of `BlockElements` k for all 32 rows of a packed panel.
+  int64_t PanelBlockBytes;
+
+  /// The blocks of a packed panel are filled up with zero weights to a multiple
+  /// of this: 2 for bf16, which stores k in pairs, otherwise 1.
+  int64_t PanelBlockMultiple;
+
+  /// Reference dequantisation of `Blocks` consecutive blocks into f32; the
+  /// oracle is gguf-py.  Bit-exact.
+  void (*Dequantize)(const uint8_t *Source, int64_t Blocks, float *Destination);
+
+  /// Packs one panel: `Rows` (1..32) rows of `KBlocks` blocks each, row r at
+  /// Source + r * RowBytes, into `packedPanelBytes` bytes.  Missing rows become
+  /// zero weights.  The layout is told in the file of the format.
+  void (*PackPanel)(const uint8_t *Source, int64_t RowBytes, int64_t Rows, int64_t KBlocks,
+                    uint8_t *Destination);
+};
+
+/// The registered format of that name or GGUF type, or null.
+const BlockFormat *findBlockFormat(std::string_view Name);
+const BlockFormat *findBlockFormat(uint32_t GGUFType);
+
+/// All registered formats, by name.
+std::vector<const BlockFormat *> allBlockFormats();
+
+/// Bytes of one packed panel of `K` columns, a multiple of BlockElements.  For
+/// bf16 an odd `K` counts as K + 1.
+constexpr int64_t packedPanelBytes(const BlockFormat &Format, int64_t K) {
+  int64_t Blocks = K / Format.BlockElements;
+  int64_t Multiple = Format.PanelBlockMultiple;
+  return (Blocks + Multiple - 1) / Multiple * Multiple * Format.PanelBlockBytes;
+}
+
+/// A static object of this type registers a format, which must outlive it.
+/// Register before `main` or before other threads run.
+struct BlockFormatRegistration {
+  explicit BlockFormatRegistration(const BlockFormat &Format);
+};
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_FORMATS_BLOCKFORMAT_H

@@ -1,0 +1,104 @@
+//===- GGUF.h - Reader of GGUF v3 files -------------------------*- C++ -*-===//
+//
+// Maps a GGUF file (ggml-org/ggml, docs/gguf.md) and reads its header and
+// tensor table with checked arithmetic.  Nothing is copied but the table; all
+// views point into the mapping and live as long as the GGUFFile.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_FORMATS_GGUF_H
+#define LATHE_RUNTIME_FORMATS_GGUF_H
+
+#include "runtime/formats/BlockFormat.h"
+#include "runtime/support/Diagnostics.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lathe {
+
+enum class GGUFValueType : uint32_t {
+  U8 = 0,
+  I8,
+  U16,
+  I16,
+  U32,
+  I32,
+  F32,
+  Bool,
+  String,
+  Array,
+  U64,
+  I64,
+  F64,
+};
+
+/// One metadata entry; `Bytes` is its value in the mapping (array payload
+/// without the element type and the count).
+struct GGUFValue {
+  std::string_view Key;
+  GGUFValueType Type;
+  GGUFValueType ElementType; ///< Arrays only.
+  uint64_t Count;            ///< Arrays only.
+  std::span<const uint8_t> Bytes;
+};
+
+struct GGUFTensor {
+  std::string_view Name;
+  std::vector<int64_t> Shape; ///< Outermost first: [N, K] for a matrix (GGUF stores K first).
+  const BlockFormat *Format;  ///< Null when the type number is known to GGUF but not supported.
+  uint32_t TypeNumber;
+  uint64_t Offset; ///< From the start of the file.
+  uint64_t Bytes;  ///< 0 when Format is null.
+};
+
+class GGUFFile {
+public:
+  /// Opens, maps and checks `Path`.  Every fault that can be told goes to
+  /// `Diags`; null when there is an error.  Unsupported tensor types are left
+  /// to the importer, which knows whether the tensor is needed.
+  static std::unique_ptr<GGUFFile> open(const std::string &Path, Diagnostics &Diags);
+
+  /// The same for bytes in memory (fuzzing, tests); `Name` is used in messages.
+  static std::unique_ptr<GGUFFile> parse(std::span<const uint8_t> Bytes, std::string Name,
+                                         Diagnostics &Diags);
+  ~GGUFFile();
+
+  const std::string &path() const;
+  std::span<const uint8_t> bytes() const;
+  /// Header, metadata and tensor table: everything before the tensor data.
+  std::span<const uint8_t> headerBytes() const;
+
+  std::span<const GGUFTensor> tensors() const;
+  const GGUFTensor *findTensor(std::string_view Name) const;
+  std::span<const uint8_t> data(const GGUFTensor &Tensor) const;
+
+  std::span<const GGUFValue> values() const;
+  const GGUFValue *findValue(std::string_view Key) const;
+
+  /// Typed getters: nullopt when the key is missing or has another type.  Any
+  /// integer type converts when the value fits.
+  std::optional<uint64_t> getUInt(std::string_view Key) const;
+  std::optional<int64_t> getInt(std::string_view Key) const;
+  std::optional<double> getFloat(std::string_view Key) const;
+  std::optional<bool> getBool(std::string_view Key) const;
+  std::optional<std::string_view> getString(std::string_view Key) const;
+  /// Arrays; the elements of a string array are views into the mapping.
+  std::optional<std::vector<std::string_view>> getStrings(std::string_view Key) const;
+  std::optional<std::vector<float>> getFloats(std::string_view Key) const;
+  std::optional<std::vector<int64_t>> getInts(std::string_view Key) const;
+
+private:
+  struct Impl;
+  explicit GGUFFile(std::unique_ptr<Impl> State);
+  std::unique_ptr<Impl> State;
+};
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_FORMATS_GGUF_H

@@ -1,0 +1,66 @@
+/*===- abi.h - What compiled code and the runtime agree on --------*- C -*-===*\
+|*
+|* A compiled program exports:
+|*
+|*   const char    lathe_manifest[];        JSON text (docs/manifest.md)
+|*   const int64_t lathe_manifest_size;     its length in bytes
+|*   int32_t       lathe_entry_NAME(lathe_step_args *, int64_t worker, int64_t workers);
+|*                                          one per entry named in the manifest
+|*
+|* Every worker of a step calls the same entry with its own number; all stay
+|* inside until the step is done and meet at `barrier`.  The worker that calls
+|* owns nothing: all memory belongs to the caller.
+|*
+\*===----------------------------------------------------------------------===*/
+
+#ifndef LATHE_ABI_H
+#define LATHE_ABI_H
+
+#include <stdint.h>
+
+#define LATHE_ABI_VERSION 1
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The arguments of one step.  The compiled code reads the fields by offset:
+ * append only, and raise LATHE_ABI_VERSION on any other change. */
+typedef struct lathe_step_args {
+  /* The arena that the manifest asks for, 64-byte aligned. */
+  uint8_t *arena;
+  /* Private memory of the workers: worker w owns scratch + w * scratch_stride,
+   * 64-byte aligned, of the size that the manifest asks for. */
+  uint8_t *scratch;
+  int64_t scratch_stride;
+  /* Packed weights, one pointer per entry of the manifest's "weights" and
+   * layer: table entry `first + ordinal`. */
+  const uint8_t *const *weights;
+  /* The KV cache: one slab per sequence, kv_slab_bytes apart, each holding
+   * kv_capacity positions.  kv_capacity is a multiple of 256; fresh memory is
+   * zero. */
+  uint8_t *kv;
+  int64_t kv_slab_bytes;
+  int64_t kv_capacity;
+  /* Rows of this step, 1 <= rows <= max_rows of the entry.  Rows of one
+   * sequence stand in ascending order of position. */
+  int64_t rows;
+  const int32_t *token;    /* [rows], checked by the caller: < vocabulary   */
+  const int32_t *position; /* [rows], checked by the caller: < kv_capacity  */
+  const int32_t *sequence; /* [rows], the slab of the row                   */
+  /* Rows that want logits: logits_row[i] is a row index, ascending. */
+  int64_t logits_rows;
+  const int32_t *logits_row;
+  float *logits; /* [logits_rows][vocabulary] */
+  /* Returns when all workers of the step have called it. */
+  void (*barrier)(void *barrier_context, int64_t worker);
+  void *barrier_context;
+} lathe_step_args;
+
+typedef int32_t (*lathe_entry)(lathe_step_args *args, int64_t worker, int64_t workers);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LATHE_ABI_H */

@@ -1,0 +1,66 @@
+/*===- compiler.h - What liblathe-compiler.so exports --------------*- C -*-===*\
+|*
+|* The runtime opens liblathe-compiler.so only when something must be compiled
+|* and finds one symbol in it, `lathe_compiler_api_v1`, that returns this table.
+|* Everything a compile gives is owned by its result until `destroy`.  Results
+|* are independent; one result must not be used from two threads at a time.
+|*
+\*===----------------------------------------------------------------------===*/
+
+#ifndef LATHE_COMPILER_H
+#define LATHE_COMPILER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct lathe_compile_request {
+  size_t struct_size;
+  /* A model file (GGUF), or MLIR text that an earlier compile printed at one of
+   * the named stages; compiling goes on from that stage. */
+  const char *input;
+  /* "host", "x86-64-v3" (AVX2) or "x86-64-v4" (AVX-512 with VNNI and BF16). */
+  const char *target;
+  /* "auto", "f32", "bf16" or "int8". */
+  const char *precision;
+  /* Rows of the prefill entry; 0: the default. */
+  int64_t max_prefill_rows;
+  /* NULL: a program for `lookup` and `write_library`.  Otherwise what
+   * `output` shall hold: "mlir:STAGE", "llvm", "asm" or "obj". */
+  const char *emit;
+  /* Run the program before and after every pass and compare (docs/verify.md). */
+  int32_t verify_each_pass;
+} lathe_compile_request;
+
+typedef struct lathe_compile_result lathe_compile_result;
+
+typedef struct lathe_compiler_api {
+  size_t struct_size;
+  /* Never null; ask `exit_code` whether it went well. */
+  lathe_compile_result *(*compile)(const lathe_compile_request *request);
+  /* 0, or the exit code of the first error. */
+  int32_t (*exit_code)(const lathe_compile_result *result);
+  /* All errors and warnings as text, one after the other; may be empty. */
+  const char *(*diagnostics)(const lathe_compile_result *result);
+  /* The text or object that `emit` asked for. */
+  const uint8_t *(*output)(const lathe_compile_result *result, size_t *size);
+  /* Links the object into this process (ORC) on first use; null when there is
+   * no such symbol.  The code lives as long as the result. */
+  void *(*lookup)(lathe_compile_result *result, const char *symbol);
+  /* Writes the object as a shared library that dlopen accepts; 0 on success. */
+  int32_t (*write_library)(lathe_compile_result *result, const char *path);
+  void (*destroy)(lathe_compile_result *result);
+  /* "0.1.0 (LLVM 22.1.8)": part of every cache key. */
+  const char *(*version)(void);
+} lathe_compiler_api;
+
+typedef const lathe_compiler_api *(*lathe_compiler_api_v1_fn)(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LATHE_COMPILER_H */

@@ -1,0 +1,314 @@
+//===- Manifest.cpp - What a compiled program says of itself ----*- C++ -*-===//
+
+#include "runtime/session/Manifest.h"
+
+#include "lathe/abi.h"
+#include "runtime/support/FaultList.h"
+#include "runtime/support/Limits.h"
+#include "runtime/support/Text.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+
+#include <simdjson.h>
+
+namespace lathe {
+
+namespace dom = simdjson::dom;
+
+/// No sound manifest comes near these; they bound what a broken one can cost.
+static constexpr size_t MaxTextBytes = size_t(16) << 20;
+static constexpr int64_t MaxVocabulary = limits::MaxVocabulary;
+static constexpr int64_t MaxLayers = limits::MaxLayers;
+static constexpr int64_t MaxDimension = std::numeric_limits<int32_t>::max();
+static constexpr int64_t MaxRowsOfEntry = int64_t(1) << 20;
+static constexpr int64_t MaxMemoryBytes = int64_t(1) << 42;
+static constexpr int64_t MaxTableSize = limits::MaxTableEntries;
+
+namespace {
+
+/// Reads members of the manifest; a fault is told and reading goes on with a
+/// default, so that all faults are found.
+class ManifestReader {
+public:
+  ManifestReader(const std::string &Where, Diagnostics &Diags)
+      : Faults(Diags, Where + ": manifest") {}
+
+  bool failed() const { return Faults.any(); }
+
+  void read(dom::object Root, Manifest &Result);
+
+private:
+  void fault(const std::string &Path, const std::string &Message) {
+    Faults.error(602, Path, Message);
+  }
+
+  int64_t integer(dom::object Object, const std::string &Path, const char *Key, int64_t Least,
+                  int64_t Most);
+  std::string text(dom::object Object, const std::string &Path, const char *Key);
+
+  /// Calls Read(object, path) on the object, or on each object of an array.
+  template <typename Callable>
+  void object(dom::object Object, const std::string &Path, const char *Key, Callable Read);
+  template <typename Callable>
+  void objects(dom::object Object, const std::string &Path, const char *Key, Callable Read);
+
+  std::vector<std::string> texts(dom::object Object, const std::string &Path, const char *Key);
+  std::vector<int64_t> integers(dom::object Object, const std::string &Path, const char *Key,
+                                int64_t Least, int64_t Most);
+
+  ManifestEntry entry(dom::object Object, const std::string &Path);
+  ManifestWeight weight(dom::object Object, const std::string &Path);
+  void checkShape(const ManifestWeight &Weight, const std::string &Path);
+  void checkLayers(const ManifestWeight &Weight, int64_t NumLayers, const std::string &Path);
+  void checkTable(Manifest &Result);
+  void checkEntries(Manifest &Result);
+
+  FaultList Faults;
+};
+
+} // namespace
+
+static std::string join(const std::string &Path, const char *Key) {
+  return Path.empty() ? Key : Path + "." + Key;
+}
+
+static std::string range(int64_t Least, int64_t Most) {
+  return "an integer from " + std::to_string(Least) + " to " + std::to_string(Most);
+}
+
+int64_t ManifestReader::integer(dom::object Object, const std::string &Path, const char *Key,
+                                int64_t Least, int64_t Most) {
+  int64_t Value = 0;
+  if (Object[Key].get(Value) || Value < Least || Value > Most) {
+    dom::element Found;
+    fault(join(Path, Key), Object[Key].get(Found)
+                               ? "missing, expected " + range(Least, Most)
+                               : "found " + lathe::quoted(simdjson::to_string(Found)) +
+                                     ", expected " + range(Least, Most));
+    return Least;
+  }
+  return Value;
+}
+
+std::string ManifestReader::text(dom::object Object, const std::string &Path, const char *Key) {
+  std::string_view Value;
+  if (Object[Key].get(Value) || Value.empty()) {
+    fault(join(Path, Key), "expected a text that is not empty");
+    return {};
+  }
+  return std::string(Value);
+}
+
+template <typename Callable>
+void ManifestReader::object(dom::object Object, const std::string &Path, const char *Key,
+                            Callable Read) {
+  dom::object Value;
+  if (Object[Key].get(Value))
+    return fault(join(Path, Key), "expected an object");
+  Read(Value, join(Path, Key));
+}
+
+template <typename Callable>
+void ManifestReader::objects(dom::object Object, const std::string &Path, const char *Key,
+                             Callable Read) {
+  dom::array Values;
+  if (Object[Key].get(Values))
+    return fault(join(Path, Key), "expected an array");
+  size_t Index = 0;
+  for (dom::element Element : Values) {
+    std::string Name = join(Path, Key) + "[" + std::to_string(Index++) + "]";
+    dom::object Value;
+    if (Element.get(Value))
+      fault(Name, "expected an object");
+    else
+      Read(Value, Name);
+  }
+}
+
+std::vector<std::string> ManifestReader::texts(dom::object Object, const std::string &Path,
+                                               const char *Key) {
+  std::vector<std::string> Result;
+  dom::array Values;
+  bool Sound = Object[Key].get(Values) == simdjson::SUCCESS;
+  if (Sound)
+    for (dom::element Element : Values) {
+      std::string_view Value;
+      Sound &= Element.get(Value) == simdjson::SUCCESS;
+      Result.emplace_back(Value);
+    }
+  if (!Sound)
+    fault(join(Path, Key), "expected an array of texts");
+  return Result;
+}
+
+std::vector<int64_t> ManifestReader::integers(dom::object Object, const std::string &Path,
+                                              const char *Key, int64_t Least, int64_t Most) {
+  std::vector<int64_t> Result;
+  dom::array Values;
+  bool Sound = Object[Key].get(Values) == simdjson::SUCCESS;
+  if (Sound)
+    for (dom::element Element : Values) {
+      int64_t Value = 0;
+      Sound &= Element.get(Value) == simdjson::SUCCESS && Value >= Least && Value <= Most;
+      Result.push_back(Value);
+    }
+  if (!Sound)
+    fault(join(Path, Key), "expected an array, each element " + range(Least, Most));
+  return Result;
+}
+
+ManifestEntry ManifestReader::entry(dom::object Object, const std::string &Path) {
+  ManifestEntry Entry;
+  Entry.Name = text(Object, Path, "name");
+  Entry.MaxRows = integer(Object, Path, "max_rows", 1, MaxRowsOfEntry);
+  Entry.ArenaBytes = integer(Object, Path, "arena_bytes", 0, MaxMemoryBytes);
+  Entry.ScratchBytes = integer(Object, Path, "scratch_bytes", 0, MaxMemoryBytes);
+  return Entry;
+}
+
+ManifestWeight ManifestReader::weight(dom::object Object, const std::string &Path) {
+  ManifestWeight Weight;
+  Weight.Symbol = text(Object, Path, "symbol");
+  std::string Format = text(Object, Path, "format");
+  Weight.Format = findBlockFormat(Format);
+  if (!Weight.Format)
+    fault(join(Path, "format"),
+          "found " + lathe::quoted(Format) + ", expected a known block format");
+  std::string Layout = text(Object, Path, "layout");
+  Weight.Layout = Layout == "vector" ? WeightLayout::Vector : WeightLayout::Panel32;
+  if (Layout != "vector" && Layout != "panel32")
+    fault(join(Path, "layout"),
+          "found " + lathe::quoted(Layout) + ", expected 'panel32' or 'vector'");
+  Weight.Shape = integers(Object, Path, "shape", 1, MaxDimension);
+  Weight.First = integer(Object, Path, "first", 0, MaxTableSize);
+  Weight.Tensors = text(Object, Path, "tensors");
+  Weight.Layered = Object["layers"].error() == simdjson::SUCCESS;
+  if (Weight.Layered)
+    Weight.Layers = integers(Object, Path, "layers", 0, MaxLayers);
+  return Weight;
+}
+
+void ManifestReader::checkShape(const ManifestWeight &Weight, const std::string &Path) {
+  bool IsVector = Weight.Layout == WeightLayout::Vector;
+  if (Weight.Shape.size() != (IsVector ? 1 : 2))
+    return fault(join(Path, "shape"), "found " + std::to_string(Weight.Shape.size()) +
+                                          " dimensions, expected " + (IsVector ? "1" : "2"));
+  if (Weight.Format && Weight.Shape.back() % Weight.Format->BlockElements != 0)
+    fault(join(Path, "shape"), "rows of " + std::to_string(Weight.Shape.back()) +
+                                   " elements, expected a multiple of " +
+                                   std::to_string(Weight.Format->BlockElements));
+}
+
+void ManifestReader::checkLayers(const ManifestWeight &Weight, int64_t NumLayers,
+                                 const std::string &Path) {
+  bool HasPlace = Weight.Tensors.find("{}") != std::string::npos;
+  if (HasPlace != Weight.Layered)
+    fault(join(Path, "tensors"),
+          "found " + lathe::quoted(Weight.Tensors) + ", expected '{}' " +
+              (Weight.Layered ? "for the layer number" : "only beside a list of layers"));
+  if (!Weight.Layered)
+    return;
+  bool Ascending = std::adjacent_find(Weight.Layers.begin(), Weight.Layers.end(),
+                                      std::greater_equal<>()) == Weight.Layers.end();
+  if (Weight.Layers.empty() || !Ascending || Weight.Layers.back() >= NumLayers)
+    fault(join(Path, "layers"),
+          "expected at least one layer, ascending and below " + std::to_string(NumLayers));
+}
+
+void ManifestReader::checkTable(Manifest &Result) {
+  std::vector<const ManifestWeight *> Sorted;
+  for (const ManifestWeight &Weight : Result.Weights)
+    Sorted.push_back(&Weight);
+  std::sort(Sorted.begin(), Sorted.end(),
+            [](const auto *Left, const auto *Right) { return Left->First < Right->First; });
+  int64_t Next = 0;
+  for (const ManifestWeight *Weight : Sorted) {
+    if (Weight->First != Next)
+      return fault("weights", lathe::quoted(Weight->Symbol) + " starts at pointer " +
+                                  std::to_string(Weight->First) + ", expected " +
+                                  std::to_string(Next));
+    Next += Weight->tensorCount();
+  }
+  Result.WeightTableSize = Next;
+}
+
+void ManifestReader::checkEntries(Manifest &Result) {
+  if (Result.Entries.empty())
+    fault("entries", "found none, expected at least one");
+  for (const ManifestEntry &Entry : Result.Entries)
+    if (Entry.Name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") != std::string::npos)
+      fault("entries", "found the name " + lathe::quoted(Entry.Name) +
+                           ", expected lower-case letters, digits and '_'");
+  std::sort(Result.Entries.begin(), Result.Entries.end(),
+            [](const auto &Left, const auto &Right) { return Left.MaxRows < Right.MaxRows; });
+}
+
+void ManifestReader::read(dom::object Root, Manifest &Result) {
+  Result.Compiler = text(Root, "", "compiler");
+  Result.Target = text(Root, "", "target");
+  Result.Features = texts(Root, "", "features");
+  Result.Precision = text(Root, "", "precision");
+  object(Root, "", "model", [&](dom::object Object, const std::string &Path) {
+    Result.Model.Architecture = text(Object, Path, "architecture");
+    Result.Model.Vocabulary = integer(Object, Path, "vocabulary", 1, MaxVocabulary);
+    Result.Model.Embedding = integer(Object, Path, "embedding", 1, MaxDimension);
+    Result.Model.Layers = integer(Object, Path, "layers", 0, MaxLayers);
+    Result.Model.Context = integer(Object, Path, "context", 1, MaxDimension);
+  });
+  objects(Root, "", "entries", [&](dom::object Object, const std::string &Path) {
+    Result.Entries.push_back(entry(Object, Path));
+  });
+  objects(Root, "", "weights", [&](dom::object Object, const std::string &Path) {
+    Result.Weights.push_back(weight(Object, Path));
+    checkShape(Result.Weights.back(), Path);
+    checkLayers(Result.Weights.back(), Result.Model.Layers, Path);
+  });
+  object(Root, "", "kv", [&](dom::object Object, const std::string &Path) {
+    Result.KVBytesPerPosition = integer(Object, Path, "bytes_per_position", 0, MaxMemoryBytes);
+  });
+  checkEntries(Result);
+  checkTable(Result);
+}
+
+std::string ManifestWeight::tensorName(int64_t Ordinal) const {
+  std::string Name = Tensors;
+  if (Layered)
+    Name.replace(Name.find("{}"), 2, std::to_string(Layers[Ordinal]));
+  return Name;
+}
+
+std::optional<Manifest> Manifest::parse(std::string_view Text, const std::string &Where,
+                                        Diagnostics &Diags) {
+  auto Malformed = [&](const std::string &Message) {
+    Diags.error(601, Where + ": manifest", Message);
+    return std::nullopt;
+  };
+  if (Text.size() > MaxTextBytes)
+    return Malformed("has " + std::to_string(Text.size()) + " bytes, expected at most " +
+                     std::to_string(MaxTextBytes));
+  dom::parser Parser(MaxTextBytes);
+  dom::object Root;
+  if (auto Error = Parser.parse(Text.data(), Text.size()).get(Root))
+    return Malformed(std::string("not a JSON object: ") + simdjson::error_message(Error));
+
+  Manifest Result;
+  if (Root["abi"].get(Result.ABI))
+    return Malformed("'abi' is missing, expected the version of the interface");
+  if (Result.ABI != LATHE_ABI_VERSION) {
+    Diags.error(603, Where,
+                "compiled for version " + std::to_string(Result.ABI) +
+                    " of the interface to the runtime, expected " +
+                    std::to_string(LATHE_ABI_VERSION),
+                "compile the model again with this version of lathe");
+    return std::nullopt;
+  }
+  ManifestReader Reader(Where, Diags);
+  Reader.read(Root, Result);
+  if (Reader.failed())
+    return std::nullopt;
+  return Result;
+}
+
+} // namespace lathe

@@ -1,0 +1,83 @@
+//===- Manifest.h - What a compiled program says of itself ------*- C++ -*-===//
+//
+// The JSON text that every compiled program exports as `lathe_manifest`
+// (runtime/include/lathe/abi.h, docs/manifest.md): what it was compiled for,
+// its entries, the weights it reads and the KV cache it needs.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_SESSION_MANIFEST_H
+#define LATHE_RUNTIME_SESSION_MANIFEST_H
+
+#include "runtime/formats/BlockFormat.h"
+#include "runtime/support/Diagnostics.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lathe {
+
+/// KV positions are allocated in multiples of this (lathe_step_args).
+inline constexpr int64_t KVPositionGranule = 256;
+
+struct ManifestModel {
+  std::string Architecture; ///< As in the model file: "llama".
+  int64_t Vocabulary = 0;   ///< Logits per row; token ids are below it.
+  int64_t Embedding = 0;
+  int64_t Layers = 0;
+  int64_t Context = 0; ///< Positions the model was trained for.
+};
+
+struct ManifestEntry {
+  std::string Name;
+  int64_t MaxRows = 0;
+  int64_t ArenaBytes = 0;
+  int64_t ScratchBytes = 0; ///< Per worker.
+};
+
+enum class WeightLayout {
+  Panel32, ///< [N, K] in panels of 32 output rows (docs/layouts.md).
+  Vector,  ///< One f32 vector.
+};
+
+/// One weight of the program: one tensor, or one per layer that has it.
+struct ManifestWeight {
+  std::string Symbol;
+  const BlockFormat *Format = nullptr; ///< Never null after parsing.
+  std::vector<int64_t> Shape;          ///< [N, K] for Panel32, [N] for Vector.
+  WeightLayout Layout = WeightLayout::Panel32;
+  int64_t First = 0;           ///< Index of the first pointer in the weight table.
+  bool Layered = false;        ///< Whether the manifest lists layers.
+  std::vector<int64_t> Layers; ///< Ascending; pointer First + i belongs to Layers[i].
+  std::string Tensors;         ///< Tensor name; "{}" stands for the layer number.
+
+  int64_t tensorCount() const { return Layered ? static_cast<int64_t>(Layers.size()) : 1; }
+  /// The name in the model file of tensor `Ordinal` < tensorCount().
+  std::string tensorName(int64_t Ordinal) const;
+};
+
+struct Manifest {
+  int64_t ABI = 0;
+  std::string Compiler;              ///< "lathe 0.1.0 (LLVM 22.1.8)".
+  std::string Target;                ///< "x86-64-v3".
+  std::vector<std::string> Features; ///< CPU features the code uses.
+  std::string Precision;
+  ManifestModel Model;
+  std::vector<ManifestEntry> Entries; ///< Ascending by MaxRows; never empty.
+  std::vector<ManifestWeight> Weights;
+  int64_t WeightTableSize = 0; ///< Pointers in the weight table: all tensors, each once.
+  int64_t KVBytesPerPosition = 0;
+
+  /// Parses and checks `Text`.  `Where` names the program in messages.  A text
+  /// of another ABI version fails with E0603 before anything else is read;
+  /// else all faults are told (E0601 not JSON, E0602 a member).
+  static std::optional<Manifest> parse(std::string_view Text, const std::string &Where,
+                                       Diagnostics &Diags);
+};
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_SESSION_MANIFEST_H

@@ -1,0 +1,87 @@
+//===- Program.cpp - A compiled program, ready to be called -----*- C++ -*-===//
+
+#include "runtime/session/Program.h"
+
+#include "runtime/session/HostCPU.h"
+
+#include <dlfcn.h>
+
+namespace lathe {
+
+Program::Program(Manifest Description, std::vector<lathe_entry> Entries,
+                 std::shared_ptr<void> Owner)
+    : Description(std::move(Description)), Entries(std::move(Entries)), Owner(std::move(Owner)) {}
+
+static void tellMissingSymbol(const std::string &Symbol, const std::string &Where,
+                              Diagnostics &Diags) {
+  Diags.error(605, Where, "exports no '" + Symbol + "', expected a program compiled by lathe");
+}
+
+static std::optional<Manifest> readManifest(const Program::Lookup &Find, const std::string &Where,
+                                            Diagnostics &Diags) {
+  auto *Text = static_cast<const char *>(Find("lathe_manifest"));
+  auto *Size = static_cast<const int64_t *>(Find("lathe_manifest_size"));
+  if (!Text)
+    tellMissingSymbol("lathe_manifest", Where, Diags);
+  if (!Size)
+    tellMissingSymbol("lathe_manifest_size", Where, Diags);
+  if (!Text || !Size)
+    return std::nullopt;
+  return Manifest::parse({Text, static_cast<size_t>(*Size)}, Where, Diags);
+}
+
+static bool checkHost(const Manifest &Description, const std::string &Where, Diagnostics &Diags) {
+  std::vector<std::string> Missing = missingHostFeatures(Description.Features);
+  if (Missing.empty())
+    return true;
+  std::string Names;
+  for (const std::string &Name : Missing)
+    Names += (Names.empty() ? "" : ", ") + Name;
+  Diags.error(604, Where,
+              "compiled for " + Description.Target + " with " + Names +
+                  ", which this machine does not offer (" + hostDescription() + ")",
+              "compile the model for the target 'host'");
+  return false;
+}
+
+std::shared_ptr<const Program> Program::create(const Lookup &Find, std::shared_ptr<void> Owner,
+                                               const std::string &Where, Diagnostics &Diags) {
+  std::optional<Manifest> Description = readManifest(Find, Where, Diags);
+  if (!Description || !checkHost(*Description, Where, Diags))
+    return nullptr;
+  std::vector<lathe_entry> Entries;
+  for (const ManifestEntry &Entry : Description->Entries) {
+    std::string Symbol = "lathe_entry_" + Entry.Name;
+    Entries.push_back(reinterpret_cast<lathe_entry>(Find(Symbol.c_str())));
+    if (!Entries.back())
+      tellMissingSymbol(Symbol, Where, Diags);
+  }
+  for (lathe_entry Entry : Entries)
+    if (!Entry)
+      return nullptr;
+  return std::shared_ptr<const Program>(
+      new Program(std::move(*Description), std::move(Entries), std::move(Owner)));
+}
+
+std::shared_ptr<const Program> Program::openLibrary(const std::string &Path, Diagnostics &Diags) {
+  void *Handle = dlopen(Path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!Handle) {
+    const char *Reason = dlerror();
+    Diags.error(606, Path,
+                std::string("cannot be opened as a shared library: ") +
+                    (Reason ? Reason : "no reason given"));
+    return nullptr;
+  }
+  std::shared_ptr<void> Library(Handle, [](void *Open) { dlclose(Open); });
+  return create([Handle](const char *Symbol) { return dlsym(Handle, Symbol); }, Library, Path,
+                Diags);
+}
+
+size_t Program::entryFor(int64_t Rows) const {
+  size_t Index = 0;
+  while (Index + 1 < Entries.size() && Description.Entries[Index].MaxRows < Rows)
+    ++Index;
+  return Index;
+}
+
+} // namespace lathe

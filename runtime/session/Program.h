@@ -1,0 +1,61 @@
+//===- Program.h - A compiled program, ready to be called -------*- C++ -*-===//
+//
+// The runtime's view of compiled code, whether it was just compiled in this
+// process or comes from a shared library.  A Program exists only when its
+// manifest is sound, its ABI is ours and this CPU can run it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_SESSION_PROGRAM_H
+#define LATHE_RUNTIME_SESSION_PROGRAM_H
+
+#include "lathe/abi.h"
+#include "runtime/session/Manifest.h"
+#include "runtime/support/Diagnostics.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+class Program {
+public:
+  /// Finds an exported symbol; null when there is none.
+  using Lookup = std::function<void *(const char *Symbol)>;
+
+  /// A program whose code lives as long as `Owner`.  `Where` names it in
+  /// messages.  Null on error: E0601-E0603 a bad manifest, E0604 this CPU lacks
+  /// a feature, E0605 a missing symbol.
+  static std::shared_ptr<const Program> create(const Lookup &Find, std::shared_ptr<void> Owner,
+                                               const std::string &Where, Diagnostics &Diags);
+
+  /// A program in a shared library on disk; the library stays open as long as
+  /// the program.  The file is code and must be trusted.  E0606 when it cannot
+  /// be opened, else as `create`.
+  static std::shared_ptr<const Program> openLibrary(const std::string &Path, Diagnostics &Diags);
+
+  Program(const Program &) = delete;
+  Program &operator=(const Program &) = delete;
+
+  const Manifest &manifest() const { return Description; }
+
+  /// Entry `Index` of manifest().Entries.
+  lathe_entry entry(size_t Index) const { return Entries[Index]; }
+
+  /// Index of the smallest entry that takes `Rows` rows, or of the largest
+  /// entry when none does.
+  size_t entryFor(int64_t Rows) const;
+
+private:
+  Program(Manifest Description, std::vector<lathe_entry> Entries, std::shared_ptr<void> Owner);
+
+  Manifest Description;
+  std::vector<lathe_entry> Entries; ///< One per manifest entry.
+  std::shared_ptr<void> Owner;
+};
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_SESSION_PROGRAM_H

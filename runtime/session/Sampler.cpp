@@ -1,0 +1,135 @@
+//===- Sampler.cpp - From logits to a token ---------------------*- C++ -*-===//
+
+#include "runtime/session/Sampler.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace lathe {
+
+/// Also false for NaN.
+static bool checkRange(const char *Name, double Value, bool Valid, const char *Expected,
+                       Diagnostics &Diags) {
+  if (!Valid)
+    Diags.error(808, Name, "found " + std::to_string(Value) + ", expected " + Expected);
+  return Valid;
+}
+
+std::optional<Sampler> Sampler::create(const SamplerOptions &Options, Diagnostics &Diags) {
+  double T = Options.Temperature, P = Options.TopP, M = Options.MinP;
+  bool Valid = checkRange("temperature", T, T >= 0 && T <= 100, "0 (greedy) to 100", Diags);
+  Valid &= checkRange("top-k", static_cast<double>(Options.TopK), Options.TopK >= 0,
+                      "0 (all) or more", Diags);
+  Valid &= checkRange("top-p", P, P > 0 && P <= 1, "above 0 and up to 1", Diags);
+  Valid &= checkRange("min-p", M, M >= 0 && M <= 1, "0 to 1", Diags);
+  if (!Valid)
+    return std::nullopt;
+  return Sampler(Options);
+}
+
+std::optional<int32_t> Sampler::best(std::span<const float> Logits, Diagnostics &Diags) const {
+  constexpr float Infinity = std::numeric_limits<float>::infinity();
+  int32_t Best = -1;
+  float Highest = -Infinity;
+  for (size_t I = 0; I < Logits.size(); ++I) {
+    // NaN fails this comparison as well.
+    if (!(Logits[I] < Infinity)) {
+      Diags.error(809, "logit of token " + std::to_string(I),
+                  "found " + std::to_string(Logits[I]) + ", expected a finite number");
+      return std::nullopt;
+    }
+    if (Logits[I] > Highest) {
+      Highest = Logits[I];
+      Best = static_cast<int32_t>(I);
+    }
+  }
+  if (Best >= 0)
+    return Best;
+  Diags.error(809, "logits",
+              "found no finite one among " + std::to_string(Logits.size()) +
+                  ", expected at least one");
+  return std::nullopt;
+}
+
+std::optional<int32_t> Sampler::sample(std::span<const float> Logits, Diagnostics &Diags) {
+  std::optional<int32_t> Best = best(Logits, Diags);
+  if (!Best || Options.Temperature == 0)
+    return Best;
+  fillCandidates(Logits, Logits[*Best]);
+  keepTopK();
+  keepTopP();
+  keepMinP();
+  return draw();
+}
+
+void Sampler::fillCandidates(std::span<const float> Logits, float Best) {
+  Candidates.clear();
+  SortedCount = 0;
+  for (size_t I = 0; I < Logits.size(); ++I) {
+    double Weight = std::exp((double(Logits[I]) - double(Best)) / Options.Temperature);
+    if (Weight > 0)
+      Candidates.push_back({Weight, static_cast<int32_t>(I)});
+  }
+}
+
+void Sampler::sortPrefix(size_t Count) {
+  Count = std::min(Count, Candidates.size());
+  if (Count <= SortedCount)
+    return;
+  std::partial_sort(Candidates.begin() + SortedCount, Candidates.begin() + Count, Candidates.end(),
+                    [](const Candidate &Left, const Candidate &Right) {
+                      return Left.Weight != Right.Weight ? Left.Weight > Right.Weight
+                                                         : Left.ID < Right.ID;
+                    });
+  SortedCount = Count;
+}
+
+void Sampler::keepTopK() {
+  if (Options.TopK == 0 || Options.TopK >= static_cast<int64_t>(Candidates.size()))
+    return;
+  sortPrefix(Options.TopK);
+  Candidates.resize(Options.TopK);
+}
+
+void Sampler::keepTopP() {
+  if (Options.TopP >= 1)
+    return;
+  double Total = 0;
+  for (const Candidate &Each : Candidates)
+    Total += Each.Weight;
+  // Few candidates are needed as a rule, so they are sorted as far as that.
+  double Sum = 0;
+  for (size_t I = 0; I < Candidates.size(); ++I) {
+    if (I >= SortedCount)
+      sortPrefix(std::max<size_t>(64, 4 * SortedCount));
+    Sum += Candidates[I].Weight;
+    if (Sum >= Options.TopP * Total)
+      return Candidates.resize(I + 1);
+  }
+}
+
+void Sampler::keepMinP() {
+  // The best candidate has the weight 1.
+  if (Options.MinP > 0)
+    std::erase_if(Candidates, [&](const Candidate &Each) { return Each.Weight < Options.MinP; });
+}
+
+int32_t Sampler::draw() {
+  double Total = 0;
+  for (const Candidate &Each : Candidates)
+    Total += Each.Weight;
+  // std::uniform_real_distribution differs between libraries; 53 random bits
+  // times 2^-53 do not.
+  double Target = static_cast<double>(Random() >> 11) * 0x1p-53 * Total;
+  double Sum = 0;
+  for (const Candidate &Each : Candidates) {
+    Sum += Each.Weight;
+    if (Target < Sum)
+      return Each.ID;
+  }
+  return Candidates.back().ID;
+}
+
+} // namespace lathe

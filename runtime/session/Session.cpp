@@ -1,0 +1,197 @@
+//===- Session.cpp - Running steps of a program -----------------*- C++ -*-===//
+
+#include "runtime/session/Session.h"
+
+#include "runtime/support/CheckedMath.h"
+#include "runtime/support/FaultList.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+namespace lathe {
+
+/// Slabs start on pages, so that one can be given back without its neighbours.
+static constexpr uint64_t SlabAlignment = 4096;
+static constexpr int64_t MaxPositions =
+    std::numeric_limits<int32_t>::max() / KVPositionGranule * KVPositionGranule;
+static constexpr int64_t MaxSequences = 4096;
+
+Session::Session(const Program &Code, WeightView Weights, WorkerPool &Workers,
+                 const SessionOptions &Options)
+    : Code(Code), Weights(Weights), Workers(Workers), Options(Options) {}
+
+static bool checkOption(const char *Name, int64_t Value, int64_t Least, int64_t Most,
+                        Diagnostics &Diags) {
+  if (Value >= Least && Value <= Most)
+    return true;
+  Diags.error(805, std::string("session option '") + Name + "'",
+              "found " + std::to_string(Value) + ", expected " + std::to_string(Least) + " to " +
+                  std::to_string(Most));
+  return false;
+}
+
+std::unique_ptr<Session> Session::create(const Program &Code, WeightView Weights,
+                                         WorkerPool &Workers, const SessionOptions &Options,
+                                         Diagnostics &Diags) {
+  bool Valid = checkOption("capacity", Options.Capacity, 0, MaxPositions, Diags);
+  Valid &= checkOption("sequences", Options.Sequences, 1, MaxSequences, Diags);
+  Valid &= checkOption("prefill chunk", Options.PrefillChunk, 0,
+                       std::numeric_limits<int32_t>::max(), Diags);
+  if (!Valid)
+    return nullptr;
+  std::unique_ptr<Session> Result(new Session(Code, Weights, Workers, Options));
+  if (!Result->allocate(Diags))
+    return nullptr;
+  return Result;
+}
+
+/// `Count` times `Each`, as zeroed memory in `Memory`.
+static bool allocateMemory(const char *What, uint64_t Each, uint64_t Count, MappedMemory &Memory,
+                           Diagnostics &Diags) {
+  std::optional<uint64_t> Bytes = checkedMul(Each, Count);
+  std::optional<MappedMemory> Mapped = Bytes ? MappedMemory::allocate(*Bytes) : std::nullopt;
+  if (!Mapped) {
+    Diags.error(810, What,
+                "no memory for " + std::to_string(Count) + " times " + std::to_string(Each) +
+                    " bytes",
+                "ask for a smaller context or fewer sequences");
+    return false;
+  }
+  Memory = std::move(*Mapped);
+  return true;
+}
+
+bool Session::allocate(Diagnostics &Diags) {
+  const Manifest &Program = Code.manifest();
+  uint64_t ArenaBytes = 0, ScratchBytes = 0;
+  for (const ManifestEntry &Entry : Program.Entries) {
+    ArenaBytes = std::max<uint64_t>(ArenaBytes, Entry.ArenaBytes);
+    ScratchBytes = std::max<uint64_t>(ScratchBytes, Entry.ScratchBytes);
+  }
+  int64_t Wanted = Options.Capacity ? Options.Capacity : Program.Model.Context;
+  Capacity = std::min(Wanted + KVPositionGranule - 1, MaxPositions) / KVPositionGranule *
+             KVPositionGranule;
+  // The manifest bounds bytes per position to 2^42 and positions are below 2^31.
+  std::optional<uint64_t> Slab = checkedMul<uint64_t>(Capacity, Program.KVBytesPerPosition);
+  if (Slab)
+    Slab = checkedAlign<uint64_t>(*Slab, SlabAlignment);
+  uint64_t Stride = (ScratchBytes + CacheLineBytes - 1) / CacheLineBytes * CacheLineBytes;
+  SlabBytes = static_cast<int64_t>(Slab.value_or(std::numeric_limits<uint64_t>::max()));
+  ScratchStride = static_cast<int64_t>(Stride);
+  Lengths.assign(Options.Sequences, 0);
+  return allocateMemory("arena", ArenaBytes, 1, Arena, Diags) &&
+         allocateMemory("scratch memory", Stride, Workers.workers(), Scratch, Diags) &&
+         allocateMemory("KV cache", static_cast<uint64_t>(SlabBytes), Options.Sequences, KV, Diags);
+}
+
+bool Session::check(std::span<const Row> Rows, const float *Logits, Diagnostics &Diags) const {
+  FaultList Faults(Diags, "step");
+  auto NotBelow = [&](unsigned Number, const std::string &Where, const char *What, int64_t Found,
+                      int64_t Limit) {
+    if (Found >= 0 && Found < Limit)
+      return false;
+    Faults.error(Number, Where,
+                 "found " + (What + (" " + std::to_string(Found))) + ", expected 0 to " +
+                     std::to_string(Limit - 1));
+    return true;
+  };
+  std::vector<int64_t> Next = Lengths;
+  for (size_t I = 0; I < Rows.size(); ++I) {
+    const Row &Each = Rows[I];
+    std::string Where = "row " + std::to_string(I);
+    NotBelow(801, Where, "token", Each.Token, vocabulary());
+    if (Each.WantsLogits && !Logits)
+      Faults.error(804, Where, "wants logits, but there is no memory for them");
+    if (NotBelow(803, Where, "sequence", Each.Sequence, sequences()) ||
+        NotBelow(802, Where, "position", Each.Position, Capacity))
+      continue;
+    if (int64_t Expected = Next[Each.Sequence]++; Each.Position != Expected)
+      Faults.error(802, Where,
+                   "found position " + std::to_string(Each.Position) + " in sequence " +
+                       std::to_string(Each.Sequence) + ", expected " + std::to_string(Expected));
+  }
+  return !Faults.any();
+}
+
+bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags) {
+  if (!check(Rows, Logits, Diags))
+    return false;
+  while (!Rows.empty()) {
+    if (Options.Cancel && Options.Cancel->load(std::memory_order_relaxed)) {
+      Diags.error(807, {}, "interrupted with " + std::to_string(Rows.size()) + " rows to go");
+      return false;
+    }
+    int64_t Count = Rows.size();
+    if (Options.PrefillChunk)
+      Count = std::min(Count, Options.PrefillChunk);
+    size_t Entry = Code.entryFor(Count);
+    Count = std::min(Count, Code.manifest().Entries[Entry].MaxRows);
+    if (!runChunk(Entry, Rows.first(Count), Logits, Diags))
+      return false;
+    // Nobody wants logits when there is no memory for them.
+    if (Logits)
+      Logits += static_cast<int64_t>(LogitsRows.size()) * vocabulary();
+    Rows = Rows.subspan(Count);
+  }
+  return true;
+}
+
+bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, Diagnostics &Diags) {
+  Tokens.clear(), Positions.clear(), Sequences.clear(), LogitsRows.clear();
+  for (const Row &Each : Rows) {
+    if (Each.WantsLogits)
+      LogitsRows.push_back(static_cast<int32_t>(Tokens.size()));
+    Tokens.push_back(Each.Token);
+    Positions.push_back(Each.Position);
+    Sequences.push_back(Each.Sequence);
+  }
+  lathe_step_args Args = {};
+  Args.arena = Arena.data();
+  Args.scratch = Scratch.data();
+  Args.scratch_stride = ScratchStride;
+  Args.weights = Weights.Table;
+  Args.kv = KV.data();
+  Args.kv_slab_bytes = SlabBytes;
+  Args.kv_capacity = Capacity;
+  Args.rows = static_cast<int64_t>(Rows.size());
+  Args.token = Tokens.data();
+  Args.position = Positions.data();
+  Args.sequence = Sequences.data();
+  Args.logits_rows = static_cast<int64_t>(LogitsRows.size());
+  Args.logits_row = LogitsRows.data();
+  Args.logits = Logits;
+  Args.barrier = &WorkerPool::barrierCallback;
+  Args.barrier_context = &Workers;
+  if (int32_t Status = callEntry(Code.entry(Entry), Args); Status != 0) {
+    Diags.error(806, "entry '" + Code.manifest().Entries[Entry].Name + "'",
+                "returned status " + std::to_string(Status) + ", expected 0");
+    return false;
+  }
+  for (const Row &Each : Rows)
+    Lengths[Each.Sequence] = Each.Position + 1;
+  return true;
+}
+
+int32_t Session::callEntry(lathe_entry Entry, lathe_step_args &Args) {
+  std::atomic<int32_t> Status = 0;
+  Workers.run([&](int64_t Worker, int64_t NumWorkers) {
+    if (int32_t Own = Entry(&Args, Worker, NumWorkers))
+      Status.store(Own, std::memory_order_relaxed);
+  });
+  return Status.load(std::memory_order_relaxed);
+}
+
+void Session::truncate(int32_t Sequence, int64_t Length) {
+  if (Length >= Lengths[Sequence])
+    return;
+  Lengths[Sequence] = std::max<int64_t>(Length, 0);
+  if (Lengths[Sequence] == 0)
+    KV.release(static_cast<size_t>(Sequence) * SlabBytes, SlabBytes);
+}
+
+MemoryReport Session::memory() const {
+  return {Weights.Bytes, KV.size(), Arena.size(), Scratch.size()};
+}
+
+} // namespace lathe

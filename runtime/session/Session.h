@@ -1,0 +1,104 @@
+//===- Session.h - Running steps of a program -------------------*- C++ -*-===//
+//
+// A session owns everything a step writes: the arena, the workers' scratch
+// memory and the KV cache of a number of sequences.  Arithmetic on activations
+// happens in compiled code alone; a session checks and passes on.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_SESSION_SESSION_H
+#define LATHE_RUNTIME_SESSION_SESSION_H
+
+#include "runtime/session/Program.h"
+#include "runtime/support/Diagnostics.h"
+#include "runtime/support/MappedMemory.h"
+#include "runtime/weights/WeightStore.h"
+#include "runtime/workers/WorkerPool.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace lathe {
+
+/// One token of one sequence.
+struct Row {
+  int32_t Token;    ///< < vocabulary.
+  int32_t Position; ///< The next position of the sequence; < capacity.
+  int32_t Sequence; ///< < sequences.
+  bool WantsLogits;
+};
+
+struct SessionOptions {
+  int64_t Capacity = 0;     ///< Positions per sequence, rounded up to 256; 0: the model's context.
+  int64_t Sequences = 1;    ///< KV caches.
+  int64_t PrefillChunk = 0; ///< Most rows given to one entry call; 0: as many as an entry takes.
+  /// Looked at before each entry call; a step ends with E0807 once it is set.
+  /// May be null; must outlive the session.
+  const std::atomic<bool> *Cancel = nullptr;
+};
+
+/// Bytes of address space; the KV cache is resident only as far as it is used.
+struct MemoryReport {
+  size_t Weights = 0, KV = 0, Arena = 0, Scratch = 0;
+  size_t total() const { return Weights + KV + Arena + Scratch; }
+};
+
+/// Not thread-safe.  The program, the weights and the workers must outlive it;
+/// sessions may share them but must not step at the same time.
+class Session {
+public:
+  /// E0805 options out of range, E0810 out of memory; null on error.
+  static std::unique_ptr<Session> create(const Program &Code, WeightView Weights,
+                                         WorkerPool &Workers, const SessionOptions &Options,
+                                         Diagnostics &Diags);
+
+  /// Runs `Rows` in order: in one call of the smallest entry that takes them,
+  /// or in chunks of the largest.  Rows of different sequences may be mixed;
+  /// those of one sequence continue it without gaps.  `Logits` receives
+  /// [rows that want them][vocabulary] and may be null when none does.
+  ///
+  /// All rows are checked before any runs (E0801 token, E0802 position, E0803
+  /// sequence, E0804 missing logits).  When a call fails (E0806) or is
+  /// cancelled (E0807), the sequences keep the chunks that were done.
+  bool step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags);
+
+  /// Positions that `Sequence` holds.
+  int64_t length(int32_t Sequence) const { return Lengths[Sequence]; }
+
+  /// Forgets all positions of `Sequence` from `Length` on.  A length beyond the
+  /// current one changes nothing.  Length 0 gives the memory back.
+  void truncate(int32_t Sequence, int64_t Length);
+
+  int64_t capacity() const { return Capacity; }
+  int64_t sequences() const { return static_cast<int64_t>(Lengths.size()); }
+  int64_t vocabulary() const { return Code.manifest().Model.Vocabulary; }
+  MemoryReport memory() const;
+
+private:
+  Session(const Program &Code, WeightView Weights, WorkerPool &Workers,
+          const SessionOptions &Options);
+  bool allocate(Diagnostics &Diags);
+  bool check(std::span<const Row> Rows, const float *Logits, Diagnostics &Diags) const;
+  bool runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, Diagnostics &Diags);
+  int32_t callEntry(lathe_entry Entry, lathe_step_args &Args);
+
+  const Program &Code;
+  WeightView Weights;
+  WorkerPool &Workers;
+  SessionOptions Options;
+  int64_t Capacity = 0;
+  int64_t SlabBytes = 0;
+  int64_t ScratchStride = 0;
+  MappedMemory Arena, Scratch, KV;
+  std::vector<int64_t> Lengths; ///< Per sequence.
+
+  // The columns of the current chunk, as lathe_step_args wants them.
+  std::vector<int32_t> Tokens, Positions, Sequences, LogitsRows;
+};
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_SESSION_SESSION_H

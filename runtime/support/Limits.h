@@ -1,0 +1,30 @@
+//===- Limits.h - The most that an untrusted input may ask for --*- C++ -*-===//
+//
+// One table for all readers.  The numbers lie far above every real model and
+// far below what would exhaust a machine.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_SUPPORT_LIMITS_H
+#define LATHE_RUNTIME_SUPPORT_LIMITS_H
+
+#include <cstdint>
+
+namespace lathe::limits {
+
+inline constexpr uint64_t MaxVocabulary = uint64_t(1) << 24;
+inline constexpr uint64_t MaxLayers = 4096;
+inline constexpr uint64_t MaxStringBytes = uint64_t(1) << 30;
+inline constexpr uint64_t MaxArrayElements = uint64_t(1) << 30;
+/// Entries of a tensor table or of a metadata table.
+inline constexpr uint64_t MaxTableEntries = uint64_t(1) << 20;
+inline constexpr uint64_t MaxKeyBytes = 65535;
+inline constexpr uint64_t MaxTensorNameBytes = 63;
+inline constexpr uint32_t MaxTensorDimensions = 4;
+inline constexpr uint64_t MaxAlignment = uint64_t(1) << 20;
+/// Arrays of arrays in a metadata value; the outermost counts as 1.
+inline constexpr unsigned MaxArrayDepth = 4;
+
+} // namespace lathe::limits
+
+#endif // LATHE_RUNTIME_SUPPORT_LIMITS_H

@@ -1,0 +1,44 @@
+//===- MappedMemory.cpp - Large zeroed memory from the kernel ---*- C++ -*-===//
+
+#include "runtime/support/MappedMemory.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace lathe {
+
+/// Advises on the whole pages inside [Start, Start + Bytes).
+static void adviseDontNeed(uintptr_t Start, size_t Bytes) {
+  uintptr_t PageMask = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)) - 1;
+  uintptr_t First = (Start + PageMask) & ~PageMask;
+  uintptr_t Last = (Start + Bytes) & ~PageMask;
+  if (First < Last)
+    madvise(reinterpret_cast<void *>(First), Last - First, MADV_DONTNEED);
+}
+
+MappedMemory::~MappedMemory() {
+  if (Start)
+    munmap(Start, Length);
+}
+
+std::optional<MappedMemory> MappedMemory::allocate(size_t Bytes) {
+  if (Bytes == 0)
+    return MappedMemory();
+  void *Mapped = mmap(nullptr, Bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (Mapped == MAP_FAILED)
+    return std::nullopt;
+  return MappedMemory(static_cast<uint8_t *>(Mapped), Bytes);
+}
+
+bool MappedMemory::protectReadOnly() { return !Start || mprotect(Start, Length, PROT_READ) == 0; }
+
+void MappedMemory::release(size_t Offset, size_t Bytes) {
+  adviseDontNeed(reinterpret_cast<uintptr_t>(Start) + Offset, Bytes);
+}
+
+void releaseFilePages(const uint8_t *Start, size_t Bytes) {
+  adviseDontNeed(reinterpret_cast<uintptr_t>(Start), Bytes);
+}
+
+} // namespace lathe

@@ -1,0 +1,59 @@
+//===- MappedMemory.h - Large zeroed memory from the kernel -----*- C++ -*-===//
+//
+// Private anonymous mappings: page aligned, zero when fresh, and given physical
+// pages only where they are touched.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_SUPPORT_MAPPEDMEMORY_H
+#define LATHE_RUNTIME_SUPPORT_MAPPEDMEMORY_H
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace lathe {
+
+/// Owns one mapping, or none.
+class MappedMemory {
+public:
+  MappedMemory() = default;
+  MappedMemory(MappedMemory &&Other) noexcept
+      : Start(std::exchange(Other.Start, nullptr)), Length(std::exchange(Other.Length, 0)) {}
+  MappedMemory &operator=(MappedMemory &&Other) noexcept {
+    std::swap(Start, Other.Start);
+    std::swap(Length, Other.Length);
+    return *this;
+  }
+  ~MappedMemory();
+
+  /// `Bytes` of zeros; nullopt when the system refuses.  0 bytes is the empty
+  /// mapping, whose data() is null.
+  static std::optional<MappedMemory> allocate(size_t Bytes);
+
+  uint8_t *data() const { return Start; }
+  size_t size() const { return Length; }
+
+  /// Any write from now on is a fault; false when the system refuses.
+  bool protectReadOnly();
+
+  /// Makes the whole pages inside [Offset, Offset + Bytes) fresh again: their
+  /// memory goes back and they read as zero.
+  void release(size_t Offset, size_t Bytes);
+
+private:
+  MappedMemory(uint8_t *Start, size_t Length) : Start(Start), Length(Length) {}
+
+  uint8_t *Start = nullptr;
+  size_t Length = 0;
+};
+
+/// Tells the kernel that the whole pages inside [Start, Start + Bytes) of a
+/// read-only *file* mapping are not needed for now.  They come back from the
+/// file when touched.  Never for anonymous memory, which would be lost.
+void releaseFilePages(const uint8_t *Start, size_t Bytes);
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_SUPPORT_MAPPEDMEMORY_H

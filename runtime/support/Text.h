@@ -1,0 +1,28 @@
+//===- Text.h - Untrusted text in messages ----------------------*- C++ -*-===//
+//
+// Names that come from files may hold anything, also what steers a terminal.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_SUPPORT_TEXT_H
+#define LATHE_RUNTIME_SUPPORT_TEXT_H
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace lathe {
+
+/// `Text` with control characters other than newline and tab as \xNN.
+std::string escapeControls(std::string_view Text);
+
+/// `Text` in single quotes, without control characters and shortened to about
+/// `MaxBytes`: for names in messages.
+std::string quoted(std::string_view Text, size_t MaxBytes = 80);
+
+/// What the operating system says about an errno value, in lower case.
+std::string describeErrno(int Errno);
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_SUPPORT_TEXT_H

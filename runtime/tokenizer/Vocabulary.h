@@ -1,0 +1,95 @@
+//===- Vocabulary.h - The tokens of a model file ----------------*- C++ -*-===//
+//
+// Reads `tokenizer.ggml.tokens`, `.token_type` and the ids of special tokens
+// (ggml-org/ggml, docs/gguf.md) and checks them.  Shared by all tokenizer kinds.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_TOKENIZER_VOCABULARY_H
+#define LATHE_RUNTIME_TOKENIZER_VOCABULARY_H
+
+#include "runtime/formats/GGUF.h"
+#include "runtime/support/Diagnostics.h"
+#include "runtime/support/FaultList.h"
+#include "runtime/tokenizer/TextTable.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lathe {
+
+/// Numbers of `tokenizer.ggml.token_type`.
+enum class TokenType : uint8_t {
+  Undefined = 0,
+  Normal = 1,
+  Unknown = 2,
+  Control = 3,
+  UserDefined = 4,
+  Unused = 5,
+  Byte = 6,
+};
+
+/// What a tokenizer kind knows about the vocabularies it reads.
+struct VocabularyRules {
+  /// Appends the bytes that a token of text `Text` (valid UTF-8) stands for.
+  /// Called for tokens that are not special.
+  void (*DecodePiece)(std::string_view Text, std::string &Out);
+  /// For files that do not say whether a start token is put first.
+  bool DefaultAddBos;
+};
+
+class Vocabulary {
+public:
+  /// `Names` receives the token texts as they stand in the file: views that
+  /// live as long as `File`; also when there is an error and null is returned.
+  static std::unique_ptr<Vocabulary> read(const GGUFFile &File, const VocabularyRules &Rules,
+                                          TextTable &Names, Diagnostics &Diags);
+
+  int32_t size() const { return int32_t(Types.size()); }
+  bool contains(int32_t Id) const { return Id >= 0 && Id < size(); }
+
+  /// Bytes and type of a token; empty and Undefined for an id that does not exist.
+  std::string_view piece(int32_t Id) const;
+  TokenType type(int32_t Id) const {
+    return contains(Id) ? Types[size_t(Id)] : TokenType::Undefined;
+  }
+
+  /// Tokens that are structure and not text.
+  bool isControl(int32_t Id) const {
+    return type(Id) == TokenType::Control || type(Id) == TokenType::Unknown;
+  }
+  /// Tokens found in a text by their name, before it is tokenised.
+  bool isSpecial(int32_t Id) const { return isControl(Id) || type(Id) == TokenType::UserDefined; }
+  bool isEndOfGeneration(int32_t Id) const;
+
+  /// -1 when the file names none.
+  int32_t bos() const { return Bos; }
+  int32_t eos() const { return Eos; }
+  bool addBos() const { return AddBos; }
+  bool addEos() const { return AddEos; }
+
+private:
+  Vocabulary() = default;
+  void readTypes(const GGUFFile &File, size_t Count, FaultList &Faults);
+  void readSpecialIds(const GGUFFile &File, FaultList &Faults, Diagnostics &Diags);
+  void readAddFlags(const GGUFFile &File, bool DefaultAddBos, FaultList &Faults);
+  void findEndTokens(const TextTable &Names);
+  void markEndToken(int32_t Id);
+  void decodePieces(const std::vector<std::string_view> &Texts, const VocabularyRules &Rules);
+
+  std::vector<TokenType> Types;
+  std::string Pieces;               ///< The bytes of all tokens, one after the other.
+  std::vector<size_t> PieceOffsets; ///< size() + 1 offsets into Pieces.
+  std::vector<int32_t> EndIds;      ///< Ascending.
+  int32_t Bos = -1;
+  int32_t Eos = -1;
+  bool AddBos = false;
+  bool AddEos = false;
+};
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_TOKENIZER_VOCABULARY_H

@@ -1,0 +1,61 @@
+//===- WeightStore.h - The packed weights of a program ----------*- C++ -*-===//
+//
+// One packed copy of every weight that a program's manifest names, in one
+// read-only mapping, in the order of the weight table.  The model file's pages
+// are given back while packing goes on, so that a weight is never resident
+// twice for long.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_WEIGHTS_WEIGHTSTORE_H
+#define LATHE_RUNTIME_WEIGHTS_WEIGHTSTORE_H
+
+#include "runtime/formats/GGUF.h"
+#include "runtime/session/Manifest.h"
+#include "runtime/support/Diagnostics.h"
+#include "runtime/support/MappedMemory.h"
+#include "runtime/workers/WorkerPool.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace lathe {
+
+/// What a session needs to know of weights.
+struct WeightView {
+  const uint8_t *const *Table = nullptr; ///< lathe_step_args::weights.
+  size_t Bytes = 0;                      ///< Packed size, for reports.
+};
+
+/// Whether the pages of the model file may be given back: only when the file
+/// is mapped (GGUFFile::open), never for bytes in memory (GGUFFile::parse).
+enum class SourcePages { Keep, Release };
+
+class WeightStore {
+public:
+  /// Checks that `File` has every tensor of `Program` in the right format and
+  /// shape, then packs them with all workers.  Null on error: E0630 and E0631,
+  /// one per tensor up to a limit and then a count; E0810 out of memory.
+  static std::unique_ptr<WeightStore> create(const GGUFFile &File, const Manifest &Program,
+                                             WorkerPool &Workers, SourcePages Pages,
+                                             Diagnostics &Diags);
+
+  /// Pointers to packed weights, each 64-byte aligned; Manifest::WeightTableSize
+  /// of them.
+  const uint8_t *const *table() const { return Table.data(); }
+  /// Size of the mapping.
+  size_t bytes() const { return Memory.size(); }
+  WeightView view() const { return {table(), bytes()}; }
+
+private:
+  WeightStore() = default;
+
+  MappedMemory Memory;
+  std::vector<const uint8_t *> Table;
+};
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_WEIGHTS_WEIGHTSTORE_H

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""What the default path's lower precision costs, beside what llama.cpp's costs.
+
+Both are compared with float32 arithmetic on the same weights, over the same ~3,000 positions of
+English and code (test/reference/text/): the mean Kullback-Leibler divergence per position and how
+often the best token is the same one.  The default path passes when its divergence is at most 1.1
+times llama.cpp's and its agreement at most one point below.
+
+llama.cpp's figures are stored in test/reference/llamacpp-kl.npz, so that the ordinary run does
+without it.  `kl.py --record` wrote that file: llama.cpp on the model file as it is, against
+llama.cpp on the same file with every weight stored as F32.  The latter also checks our f32 path.
+`kl.py --live` measures llama.cpp here and now, against our f32 path.
+"""
+
+import pathlib
+import sys
+import tempfile
+
+import numpy
+
+from support import REFERENCE, ROOT, Report, default_model, logits, logsumexp, model_or_skip
+
+sys.path.insert(0, str(ROOT / "test"))
+from llamacpp import environment  # noqa: E402
+
+STORED = REFERENCE / "llamacpp-kl.npz"
+TEXTS = ["harbour.txt", "bread.txt", "letter.txt", "inventory.py.txt", "queue.c.txt"]
+KL_FACTOR = 1.1
+AGREEMENT_LOSS = 0.01
+# Two float32 computations in different orders: far above what rounding does, far below int8.
+F32_TOLERANCE = 1e-3
+
+
+def divergence(exact, other):
+    """KL(exact || other) per position, in nats, over the whole vocabulary."""
+    result = numpy.empty(len(exact))
+    # By slices: the float64 copies of all rows would take a gigabyte.
+    for first in range(0, len(exact), 64):
+        p = exact[first : first + 64].astype(numpy.float64)
+        q = other[first : first + 64].astype(numpy.float64)
+        p -= logsumexp(p)[:, None]
+        q -= logsumexp(q)[:, None]
+        result[first : first + 64] = (numpy.exp(p) * (p - q)).sum(axis=1)
+    return result
+
+
+class Figures:
+    """Sums over all texts of one path's distance from f32."""
+
+    def __init__(self):
+        self.kl, self.same = [], []
+
+    def add(self, exact, other):
+        self.kl.append(divergence(exact, other))
+        self.same.append(exact.argmax(axis=1) == other.argmax(axis=1))
+
+    @property
+    def mean_kl(self):
+        return numpy.concatenate(self.kl).mean()
+
+    @property
+    def agreement(self):
+        return numpy.concatenate(self.same).mean()
+
+    def __str__(self):
+        return f"KL {self.mean_kl:.2e}, best token the same {100 * self.agreement:.2f} %"
+
+
+class Peer:
+    """llama.cpp on one file, with the KV cache in f32 and no flash attention."""
+
+    def __init__(self, model, folder):
+        self.worker = environment.Worker()
+        self.out = str(pathlib.Path(folder, "peer.npy"))
+        self.worker.ask("load", model=str(model), threads=2, context=1024, exact=True)
+
+    def tokens(self, name):
+        return self.worker.ask("tokenize", text=(REFERENCE / "text" / name).read_text())["tokens"]
+
+    def logits(self, tokens):
+        self.worker.ask("logits", tokens=[int(t) for t in tokens], out=self.out)
+        return numpy.load(self.out)
+
+
+def record(model):
+    """Writes STORED: the tokens, llama.cpp's figures per position, the f32 path's best token."""
+    with tempfile.TemporaryDirectory() as folder:
+        exact_file = pathlib.Path(folder, "f32.gguf")
+        with environment.Worker() as worker:
+            worker.ask("to_f32", source=model, target=str(exact_file))
+        peer, exact_peer = Peer(model, folder), Peer(exact_file, folder)
+        figures, columns = Figures(), {name: [] for name in ("tokens", "best", "gap", "logprob")}
+        lengths = []
+        for name in TEXTS:
+            tokens = peer.tokens(name)
+            exact = exact_peer.logits(tokens)
+            figures.add(exact, peer.logits(tokens))
+            top = numpy.sort(numpy.partition(exact, -2, axis=1)[:, -2:], axis=1)
+            lengths.append(len(tokens))
+            columns["tokens"].append(numpy.array(tokens, numpy.int32))
+            columns["best"].append(exact.argmax(axis=1).astype(numpy.int32))
+            columns["gap"].append(top[:, 1] - top[:, 0])
+            columns["logprob"].append((top[:, 1] - logsumexp(exact)).astype(numpy.float32))
+    merged = {name: numpy.concatenate(parts) for name, parts in columns.items()}
+    numpy.savez_compressed(
+        STORED,
+        lengths=numpy.array(lengths, numpy.int32),
+        kl=numpy.concatenate(figures.kl).astype(numpy.float32),
+        same=numpy.concatenate(figures.same),
+        **merged,
+    )
+    print(f"{sum(lengths)} positions, llama.cpp {environment.VERSION}: {figures}")
+
+
+def check_f32(report, name, exact, stored, rows):
+    """Our f32 path is llama.cpp's on F32 weights: the best token and its log-probability."""
+    best = stored["best"][rows]
+    clear = stored["gap"][rows] > F32_TOLERANCE * numpy.abs(exact).max(axis=1)
+    same = exact.argmax(axis=1) == best
+    ours = exact[numpy.arange(len(best)), best] - logsumexp(exact)
+    worst = numpy.abs(ours - stored["logprob"][rows]).max() / numpy.abs(exact).max()
+    report.case(
+        f"f32 {name}",
+        bool(same[clear].all()) and worst <= F32_TOLERANCE,
+        f"{same.sum()} of {len(same)} best tokens equal, "
+        f"log-probability within {worst:.1e} of the largest logit",
+    )
+
+
+def compare(report, model, stored, peer):
+    """Runs all texts; the figures of the default path and, when live, of llama.cpp."""
+    ours, theirs, start = Figures(), Figures(), 0
+    for name, length in zip(TEXTS, stored["lengths"], strict=True):
+        rows = slice(start, start + int(length))
+        start = rows.stop
+        tokens = stored["tokens"][rows]
+        exact = logits(model, tokens, "--precision=f32")
+        check_f32(report, name, exact, stored, rows)
+        ours.add(exact, logits(model, tokens))
+        if peer:
+            theirs.add(exact, peer.logits(tokens))
+    if not peer:
+        theirs.kl, theirs.same = [stored["kl"]], [stored["same"]]
+    positions = f"{start} positions, ours: {ours}; llama.cpp: {theirs}"
+    report.case("divergence", ours.mean_kl <= KL_FACTOR * theirs.mean_kl, positions)
+    report.case("best token", ours.agreement >= theirs.agreement - AGREEMENT_LOSS, positions)
+
+
+def main():
+    if sys.argv[1:] == ["--record"]:
+        record(default_model() or sys.exit("kl.py: the default model is not in the cache"))
+        return
+    if sys.argv[1:] not in ([], ["--live"]):
+        sys.exit("usage: kl.py [--live | --record]")
+    report = Report("kl")
+    model = model_or_skip(report)
+    with tempfile.TemporaryDirectory() as folder:
+        peer = Peer(model, folder) if sys.argv[1:] else None
+        with numpy.load(STORED) as archive:
+            stored = {name: archive[name] for name in archive.files}
+        report.attempt("texts", compare, report, model, stored, peer)
+    report.exit()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Runs in llama.cpp's environment: one JSON request a line on stdin, one JSON answer on stdout.
+
+load      model threads context exact   exact: f32 KV cache and no flash attention
+tokenize  text                          -> tokens, without BOS
+logits    tokens out                    -> float32 [T, vocabulary] in the file `out`
+prefill   tokens                        -> seconds of one evaluation from an empty cache
+decode    tokens                        -> seconds of one evaluation per token, same
+to_f32    source target                 rewrites a GGUF with every weight as F32
+"""
+
+import ctypes
+import json
+import sys
+import time
+
+import llama_cpp
+import numpy
+
+LOG = llama_cpp.llama_log_callback(lambda level, text, data: None)
+FLASH_ATTENTION_OFF = 0
+F32_FILE, F32_TENSOR = 0, 0
+
+
+class Session:
+    def __init__(self, model, threads, context, exact):
+        parameters = llama_cpp.llama_model_default_params()
+        self.model = llama_cpp.llama_model_load_from_file(model.encode(), parameters)
+        if not self.model:
+            raise RuntimeError("cannot load the model")
+        settings = llama_cpp.llama_context_default_params()
+        settings.n_ctx = settings.n_batch = context
+        settings.n_threads = settings.n_threads_batch = threads
+        if exact:
+            settings.type_k = settings.type_v = F32_TENSOR
+            settings.flash_attn_type = FLASH_ATTENTION_OFF
+        self.context = llama_cpp.llama_init_from_model(self.model, settings)
+        if not self.context:
+            raise RuntimeError("cannot make a context")
+        self.vocabulary = llama_cpp.llama_model_get_vocab(self.model)
+        self.size = llama_cpp.llama_vocab_n_tokens(self.vocabulary)
+
+    def clear(self):
+        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self.context), True)
+
+    def evaluate(self, batch):
+        if status := llama_cpp.llama_decode(self.context, batch):
+            raise RuntimeError(f"llama_decode answered {status}")
+
+    def tokenize(self, text):
+        data = text.encode()
+        out = (llama_cpp.llama_token * (len(data) + 1))()
+        count = llama_cpp.llama_tokenize(
+            self.vocabulary, data, len(data), out, len(out), False, True
+        )
+        return {"tokens": list(out[:count])}
+
+    def logits(self, tokens, out):
+        self.clear()
+        batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
+        batch.n_tokens = len(tokens)
+        for i, token in enumerate(tokens):
+            batch.token[i], batch.pos[i], batch.logits[i] = token, i, 1
+            batch.n_seq_id[i], batch.seq_id[i][0] = 1, 0
+        self.evaluate(batch)
+        rows = llama_cpp.llama_get_logits(self.context)
+        address = ctypes.addressof(rows.contents)
+        count = len(tokens) * self.size
+        values = numpy.frombuffer((ctypes.c_float * count).from_address(address), numpy.float32)
+        numpy.save(out, values.reshape(len(tokens), self.size))
+        llama_cpp.llama_batch_free(batch)
+        return {}
+
+    def prefill(self, tokens):
+        ids = (llama_cpp.llama_token * len(tokens))(*tokens)
+        self.clear()
+        start = time.perf_counter()
+        self.evaluate(llama_cpp.llama_batch_get_one(ids, len(tokens)))
+        llama_cpp.llama_synchronize(self.context)
+        return {"seconds": time.perf_counter() - start}
+
+    def decode(self, tokens):
+        singles = [(llama_cpp.llama_token * 1)(token) for token in tokens]
+        self.clear()
+        start = time.perf_counter()
+        for single in singles:
+            self.evaluate(llama_cpp.llama_batch_get_one(single, 1))
+            llama_cpp.llama_synchronize(self.context)
+        return {"seconds": time.perf_counter() - start}
+
+
+def to_f32(source, target):
+    parameters = llama_cpp.llama_model_quantize_default_params()
+    parameters.ftype = F32_FILE
+    parameters.allow_requantize = True
+    if llama_cpp.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(parameters)):
+        raise RuntimeError("llama_model_quantize failed")
+    return {}
+
+
+def main():
+    llama_cpp.llama_log_set(LOG, ctypes.c_void_p(0))
+    session = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        what = request.pop("do")
+        try:
+            if what == "load":
+                session = Session(**request)
+                answer = {"vocabulary": session.size}
+            elif what == "to_f32":
+                answer = to_f32(**request)
+            else:
+                answer = getattr(session, what)(**request)
+        except Exception as error:  # every fault goes to the asker
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

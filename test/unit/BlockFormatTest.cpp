@@ -1,0 +1,91 @@
+//===- BlockFormatTest.cpp - Formats against gguf-py's dequantisers -------===//
+
+#include "runtime/formats/BlockFormat.h"
+#include "runtime/formats/GGMLTypes.h"
+#include "runtime/support/Half.h"
+
+#include "gtest/gtest.h"
+
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+using namespace lathe;
+
+namespace {
+
+/// A file that conformance/make_block_goldens.py wrote.
+std::vector<uint8_t> readGolden(std::string_view Format) {
+  std::ifstream File(LATHE_TEST_REFERENCE "/blocks/" + std::string(Format) + ".bin",
+                     std::ios::binary);
+  return {std::istreambuf_iterator<char>(File), {}};
+}
+
+class EveryFormat : public testing::TestWithParam<const BlockFormat *> {};
+
+TEST_P(EveryFormat, DequantizesLikeTheOracle) {
+  const BlockFormat &Format = *GetParam();
+  std::vector<uint8_t> Golden = readGolden(Format.Name);
+  size_t PerBlock = Format.BlockBytes + Format.BlockElements * sizeof(float);
+  ASSERT_FALSE(Golden.empty());
+  ASSERT_EQ(Golden.size() % PerBlock, 0u);
+  int64_t Blocks = Golden.size() / PerBlock;
+
+  std::vector<float> Weights(Blocks * Format.BlockElements);
+  Format.Dequantize(Golden.data(), Blocks, Weights.data());
+  const uint8_t *Expected = Golden.data() + Blocks * Format.BlockBytes;
+  EXPECT_EQ(std::memcmp(Weights.data(), Expected, Weights.size() * sizeof(float)), 0);
+}
+
+TEST_P(EveryFormat, IsFoundByNameAndType) {
+  const BlockFormat &Format = *GetParam();
+  EXPECT_EQ(findBlockFormat(Format.Name), &Format);
+  EXPECT_EQ(findBlockFormat(Format.GGUFType), &Format);
+}
+
+TEST_P(EveryFormat, HasTheSizesOfTheTypeTable) {
+  const BlockFormat &Format = *GetParam();
+  const GGMLType *Type = findGGMLType(Format.GGUFType);
+  ASSERT_TRUE(Type);
+  EXPECT_EQ(Type->Name, Format.Name);
+  EXPECT_EQ(Type->BlockElements, static_cast<uint64_t>(Format.BlockElements));
+  EXPECT_EQ(Type->BlockBytes, static_cast<uint64_t>(Format.BlockBytes));
+}
+
+TEST_P(EveryFormat, PacksToTheSizeOfTheFile) {
+  const BlockFormat &Format = *GetParam();
+  EXPECT_EQ(Format.PanelBlockBytes, Format.BlockBytes * PanelRows);
+  EXPECT_EQ(packedPanelBytes(Format, 4 * Format.BlockElements), 4 * Format.PanelBlockBytes);
+}
+
+INSTANTIATE_TEST_SUITE_P(BlockFormat, EveryFormat, testing::ValuesIn(allBlockFormats()),
+                         [](const auto &Info) { return std::string(Info.param->Name); });
+
+TEST(BlockFormat, AllAreRegistered) {
+  std::vector<std::string_view> Names;
+  for (const BlockFormat *Format : allBlockFormats())
+    Names.push_back(Format->Name);
+  EXPECT_EQ(Names, (std::vector<std::string_view>{"bf16", "f16", "f32", "q4_0", "q4_1", "q8_0"}));
+  EXPECT_EQ(findBlockFormat("q9_9"), nullptr);
+  EXPECT_EQ(findBlockFormat(200u), nullptr);
+}
+
+TEST(BlockFormat, OddBF16PanelsAreFilledUp) {
+  EXPECT_EQ(packedPanelBytes(*findBlockFormat("bf16"), 5), 6 * 64);
+  EXPECT_EQ(packedPanelBytes(*findBlockFormat("f16"), 5), 5 * 64);
+}
+
+TEST(Half, SpecialValues) {
+  EXPECT_EQ(halfToFloat(0x3c00), 1.0f);
+  EXPECT_EQ(halfToFloat(0x7bff), 65504.0f);
+  EXPECT_EQ(halfToFloat(0x0001), 0x1p-24f);
+  EXPECT_TRUE(std::signbit(halfToFloat(0x8000)));
+  EXPECT_EQ(halfToFloat(0x7c00), HUGE_VALF);
+  EXPECT_EQ(halfToFloat(0xfc00), -HUGE_VALF);
+  EXPECT_TRUE(std::isnan(halfToFloat(0x7e01)));
+  EXPECT_EQ(bfloatToFloat(0x3f80), 1.0f);
+}
+
+} // namespace

@@ -1,0 +1,124 @@
+//===- ManifestTest.cpp - What a compiled program says of itself ----------===//
+
+#include "runtime/session/Manifest.h"
+
+#include <gtest/gtest.h>
+
+using namespace lathe;
+
+namespace {
+
+// clang-format off
+const std::string Sound = R"json({"abi":1,"compiler":"lathe 0.1.0 (LLVM 22.1.8)","target":"x86-64-v3",
+"features":["avx2","fma"],"precision":"auto",
+"model":{"architecture":"llama","vocabulary":49152,"embedding":576,"layers":30,"context":8192},
+"entries":[{"name":"prefill","max_rows":512,"arena_bytes":4096,"scratch_bytes":128},
+{"name":"decode","max_rows":1,"arena_bytes":64,"scratch_bytes":64}],
+"weights":[
+{"symbol":"blk.attn_q","format":"q4_1","shape":[576,576],"layout":"panel32","first":1,"layers":[0,2,7],
+ "tensors":"blk.{}.attn_q.weight"},
+{"symbol":"output_norm","format":"f32","shape":[576],"layout":"vector","first":0,
+ "tensors":"output_norm.weight"}],
+"kv":{"bytes_per_position":23040}})json";
+// clang-format on
+
+/// Sound, with the first `From` replaced.
+std::string with(const std::string &From, const std::string &To) {
+  std::string Text = Sound;
+  size_t At = Text.find(From);
+  EXPECT_NE(At, std::string::npos) << From;
+  return Text.replace(At, From.size(), To);
+}
+
+TEST(Manifest, ReadsEverything) {
+  Diagnostics Diags;
+  std::optional<Manifest> Read = Manifest::parse(Sound, "model.so", Diags);
+  ASSERT_TRUE(Read) << Diags.str();
+  EXPECT_EQ(Read->Target, "x86-64-v3");
+  EXPECT_EQ(Read->Features, (std::vector<std::string>{"avx2", "fma"}));
+  EXPECT_EQ(Read->Model.Vocabulary, 49152);
+  EXPECT_EQ(Read->Model.Context, 8192);
+  EXPECT_EQ(Read->KVBytesPerPosition, 23040);
+  ASSERT_EQ(Read->Entries.size(), 2u);
+  EXPECT_EQ(Read->Entries[0].Name, "decode");
+  EXPECT_EQ(Read->Entries[1].ArenaBytes, 4096);
+  EXPECT_EQ(Read->WeightTableSize, 4);
+}
+
+TEST(Manifest, NamesTensors) {
+  Diagnostics Diags;
+  std::optional<Manifest> Read = Manifest::parse(Sound, "model.so", Diags);
+  ASSERT_TRUE(Read) << Diags.str();
+  const ManifestWeight &Query = Read->Weights[0], &Norm = Read->Weights[1];
+  EXPECT_EQ(Query.tensorCount(), 3);
+  EXPECT_EQ(Query.tensorName(1), "blk.2.attn_q.weight");
+  EXPECT_EQ(Query.Layout, WeightLayout::Panel32);
+  EXPECT_EQ(Query.Format->Name, "q4_1");
+  EXPECT_EQ(Norm.tensorCount(), 1);
+  EXPECT_EQ(Norm.tensorName(0), "output_norm.weight");
+}
+
+TEST(Manifest, RefusesOtherVersionsBeforeAnythingElse) {
+  Diagnostics Diags;
+  EXPECT_FALSE(Manifest::parse(R"({"abi":2})", "model.so", Diags));
+  ASSERT_EQ(Diags.all().size(), 1u);
+  EXPECT_EQ(Diags.all()[0].Number, 603u);
+  EXPECT_EQ(Diags.exitCode(), ExitCode::VersionMismatch);
+}
+
+TEST(Manifest, RefusesWhatIsNoJSON) {
+  const std::string Deep(200'000, '[');
+  for (const std::string &Text : {std::string(), std::string("[]"), std::string("{\"abi\":1"),
+                                  std::string("{}"), std::string(1000, '\0'), Deep}) {
+    Diagnostics Diags;
+    EXPECT_FALSE(Manifest::parse(Text, "model.so", Diags));
+    ASSERT_EQ(Diags.errorCount(), 1u) << Diags.str();
+    EXPECT_EQ(Diags.all()[0].Number, 601u);
+  }
+}
+
+struct Fault {
+  const char *From, *To, *Message;
+};
+
+TEST(Manifest, TellsEachFault) {
+  const Fault Faults[] = {
+      {"\"vocabulary\":49152", "\"vocabulary\":0", "model.vocabulary: found '0', expected"},
+      {"\"vocabulary\":49152", "\"vocabulary\":-1", "model.vocabulary"},
+      {"\"vocabulary\":49152", "\"vocabulary\":1e400", "not a JSON object"},
+      {"\"vocabulary\":49152,", "", "model.vocabulary: missing"},
+      {"\"layers\":30", "\"layers\":1000000", "model.layers"},
+      {"\"avx2\"", "7", "features: expected an array of texts"},
+      {"\"kv\":{", "\"kw\":{", "kv: expected an object"},
+      {"\"decode\"", "\"../x\"", "found the name '../x'"},
+      {"\"max_rows\":1,", "\"max_rows\":0,", "entries[1].max_rows"},
+      {"\"arena_bytes\":64", "\"arena_bytes\":9223372036854775807", "entries[1].arena_bytes"},
+      {"\"q4_1\"", "\"q9_9\"", "weights[0].format: found 'q9_9'"},
+      {"\"panel32\"", "\"panel64\"", "weights[0].layout: found 'panel64'"},
+      {"[576,576]", "[576]", "weights[0].shape: found 1 dimensions, expected 2"},
+      {"[576,576]", "[576,577]", "weights[0].shape: rows of 577 elements"},
+      {"[576,576]", "[576,0]", "weights[0].shape: expected an array"},
+      {"[0,2,7]", "[0,7,2]", "weights[0].layers"},
+      {"[0,2,7]", "[0,2,30]", "weights[0].layers"},
+      {"[0,2,7]", "[]", "weights[0].layers"},
+      {"blk.{}.attn_q", "blk.attn_q", "weights[0].tensors: found 'blk.attn_q.weight'"},
+      {"\"output_norm.weight\"", "\"{}\"", "weights[1].tensors"},
+      {"\"first\":1", "\"first\":2", "'blk.attn_q' starts at pointer 2, expected 1"},
+      {"\"first\":1", "\"first\":0", "starts at pointer 0, expected"},
+  };
+  for (const Fault &Each : Faults) {
+    Diagnostics Diags;
+    EXPECT_FALSE(Manifest::parse(with(Each.From, Each.To), "model.so", Diags)) << Each.To;
+    EXPECT_NE(Diags.str().find(Each.Message), std::string::npos) << Each.Message << "\n"
+                                                                 << Diags.str();
+    EXPECT_EQ(Diags.exitCode(), ExitCode::Malformed);
+  }
+}
+
+TEST(Manifest, TellsAllFaultsAtOnce) {
+  Diagnostics Diags;
+  EXPECT_FALSE(Manifest::parse(R"({"abi":1,"features":[]})", "model.so", Diags));
+  EXPECT_GE(Diags.errorCount(), 7u);
+}
+
+} // namespace

@@ -1,0 +1,174 @@
+//===- PackerTest.cpp - Panels, read back by the documented layout --------===//
+
+#include "runtime/weights/Packer.h"
+
+#include "runtime/support/Half.h"
+#include "runtime/support/Unaligned.h"
+
+#include "gtest/gtest.h"
+
+#include <cmath>
+#include <functional>
+#include <map>
+#include <random>
+#include <string>
+
+using namespace lathe;
+
+namespace {
+
+// Readers of one weight of a panel, written from the layout's description and
+// not from the packer: row 0..31, k from the start of the panel.
+using Reader = std::function<float(const uint8_t *Panel, int64_t Row, int64_t K)>;
+
+float scaleAt(const uint8_t *Scales, int64_t Row) {
+  return halfToFloat(load<uint16_t>(Scales + 2 * Row));
+}
+
+int nibbleAt(const uint8_t *Block, int64_t Row, int64_t K) {
+  int64_t J = K / 8, R = Row / 16, I = Row % 16, Q = K % 4;
+  uint8_t Byte = Block[64 * (2 * J + R) + 4 * I + Q];
+  return K % 8 < 4 ? Byte & 15 : Byte >> 4;
+}
+
+float readQ4_0(const uint8_t *Panel, int64_t Row, int64_t K) {
+  const uint8_t *Block = Panel + K / 32 * 576;
+  return scaleAt(Block + 512, Row) * static_cast<float>(nibbleAt(Block, Row, K % 32) - 8);
+}
+
+float readQ4_1(const uint8_t *Panel, int64_t Row, int64_t K) {
+  const uint8_t *Block = Panel + K / 32 * 640;
+  float Product = scaleAt(Block + 512, Row) * static_cast<float>(nibbleAt(Block, Row, K % 32));
+  return Product + scaleAt(Block + 576, Row);
+}
+
+float readQ8_0(const uint8_t *Panel, int64_t Row, int64_t K) {
+  const uint8_t *Block = Panel + K / 32 * 1088;
+  int64_t J = K % 32 / 4, R = Row / 16, I = Row % 16, Q = K % 4;
+  int Quant = Block[64 * (2 * J + R) + 4 * I + Q] - 128;
+  return scaleAt(Block + 1024, Row) * static_cast<float>(Quant);
+}
+
+float readF32(const uint8_t *Panel, int64_t Row, int64_t K) {
+  return load<float>(Panel + 4 * (32 * K + Row));
+}
+
+float readF16(const uint8_t *Panel, int64_t Row, int64_t K) {
+  return halfToFloat(load<uint16_t>(Panel + 2 * (32 * K + Row)));
+}
+
+float readBF16(const uint8_t *Panel, int64_t Row, int64_t K) {
+  return bfloatToFloat(load<uint16_t>(Panel + 2 * (64 * (K / 2) + 2 * Row + K % 2)));
+}
+
+const std::map<std::string_view, Reader> Readers = {{"q4_0", readQ4_0}, {"q4_1", readQ4_1},
+                                                    {"q8_0", readQ8_0}, {"f32", readF32},
+                                                    {"f16", readF16},   {"bf16", readBF16}};
+
+/// Random blocks whose scales, and hence weights, are finite.
+std::vector<uint8_t> randomMatrix(const BlockFormat &Format, int64_t N, int64_t K) {
+  std::mt19937 Random(N * 1000 + K);
+  std::vector<uint8_t> Bytes(N * K / Format.BlockElements * Format.BlockBytes);
+  for (uint8_t &Byte : Bytes)
+    Byte = static_cast<uint8_t>(Random());
+  for (size_t Block = 0; Block < Bytes.size(); Block += Format.BlockBytes) {
+    // The exponent of each float, whatever its kind, is in its last two bytes.
+    for (int64_t Half = 0; Half < Format.ScaleHalves; ++Half)
+      Bytes[Block + 2 * Half + 1] &= 0xbf;
+    if (!Format.Quantized)
+      Bytes[Block + Format.BlockBytes - 1] &= 0xbf;
+  }
+  return Bytes;
+}
+
+class EveryFormat : public testing::TestWithParam<const BlockFormat *> {
+protected:
+  /// Packs an [N, K] matrix and compares every weight, also the missing rows.
+  void checkMatrix(int64_t N, int64_t K) {
+    const BlockFormat &Format = *GetParam();
+    const Reader &Read = Readers.at(Format.Name);
+    std::vector<uint8_t> Source = randomMatrix(Format, N, K);
+    std::vector<float> Expected(N * K);
+    packVector(Format, Source.data(), N * K, Expected.data());
+
+    // Fresh memory need not be zero.
+    std::vector<uint8_t> Packed(packedMatrixBytes(Format, N, K), 0xee);
+    packMatrix(Format, Source.data(), N, K, 0, panelCount(N), Packed.data());
+    int64_t PanelBytes = packedPanelBytes(Format, K);
+    for (int64_t Row = 0; Row < panelCount(N) * PanelRows; ++Row)
+      for (int64_t Col = 0; Col < K; ++Col) {
+        const uint8_t *Panel = Packed.data() + Row / PanelRows * PanelBytes;
+        float Want = Row < N ? Expected[Row * K + Col] : 0.0f;
+        ASSERT_EQ(Read(Panel, Row % PanelRows, Col), Want)
+            << "row " << Row << ", column " << Col << " of " << N << " x " << K;
+      }
+  }
+};
+
+TEST_P(EveryFormat, PanelsHoldTheWeights) {
+  for (int64_t N : {1, 16, 31, 32, 33, 70})
+    for (int64_t K : {32, 64, 96})
+      checkMatrix(N, K);
+}
+
+TEST_P(EveryFormat, RangesOfPanelsAreIndependent) {
+  const BlockFormat &Format = *GetParam();
+  constexpr int64_t N = 100, K = 64;
+  std::vector<uint8_t> Source = randomMatrix(Format, N, K);
+  std::vector<uint8_t> Whole(packedMatrixBytes(Format, N, K)), Parts(Whole.size());
+  packMatrix(Format, Source.data(), N, K, 0, 4, Whole.data());
+  packMatrix(Format, Source.data(), N, K, 2, 4, Parts.data());
+  packMatrix(Format, Source.data(), N, K, 1, 1, Parts.data());
+  packMatrix(Format, Source.data(), N, K, 0, 2, Parts.data());
+  EXPECT_EQ(Whole, Parts);
+}
+
+TEST_P(EveryFormat, FindsWhatIsNotFinite) {
+  const BlockFormat &Format = *GetParam();
+  constexpr int64_t N = 2, K = 128;
+  std::vector<uint8_t> Source = randomMatrix(Format, N, K);
+  int64_t Blocks = N * K / Format.BlockElements;
+  EXPECT_EQ(findNonFiniteBlock(Format, Source.data(), Blocks), std::nullopt);
+  // All ones are a NaN in each kind of float.
+  uint8_t *Bad = Source.data() + 5 * Format.BlockBytes;
+  int64_t Size = Format.Quantized ? 2 : Format.BlockBytes;
+  std::fill(Bad, Bad + Size, 0xff);
+  EXPECT_EQ(findNonFiniteBlock(Format, Source.data(), Blocks), 5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Packer, EveryFormat, testing::ValuesIn(allBlockFormats()),
+                         [](const auto &Info) { return std::string(Info.param->Name); });
+
+class EveryFloat : public EveryFormat {};
+
+TEST_P(EveryFloat, TakesAnyK) {
+  for (int64_t K : {1, 2, 5, 33})
+    checkMatrix(33, K);
+}
+
+INSTANTIATE_TEST_SUITE_P(Packer, EveryFloat,
+                         testing::Values(findBlockFormat("f32"), findBlockFormat("f16"),
+                                         findBlockFormat("bf16")),
+                         [](const auto &Info) { return std::string(Info.param->Name); });
+
+TEST(Packer, MissingRowsOfQ8_0AreTheirZero) {
+  const BlockFormat &Format = *findBlockFormat("q8_0");
+  std::vector<uint8_t> Source = randomMatrix(Format, 1, 32);
+  std::vector<uint8_t> Packed(packedMatrixBytes(Format, 1, 32), 0xee);
+  packMatrix(Format, Source.data(), 1, 32, 0, 1, Packed.data());
+  EXPECT_EQ(Packed[4], 0x80);
+  EXPECT_EQ(Packed[1023], 0x80);
+  EXPECT_EQ(Packed[1087], 0);
+}
+
+TEST(Packer, OddKOfBF16EndsInZeros) {
+  const BlockFormat &Format = *findBlockFormat("bf16");
+  std::vector<uint8_t> Source = randomMatrix(Format, 32, 3);
+  std::vector<uint8_t> Packed(packedMatrixBytes(Format, 32, 3), 0xee);
+  packMatrix(Format, Source.data(), 32, 3, 0, 1, Packed.data());
+  ASSERT_EQ(Packed.size(), 256u);
+  for (int64_t Row = 0; Row < 32; ++Row)
+    EXPECT_EQ(readBF16(Packed.data(), Row, 3), 0.0f);
+}
+
+} // namespace

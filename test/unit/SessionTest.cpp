@@ -1,0 +1,302 @@
+//===- SessionTest.cpp - Running steps of a program -----------------------===//
+
+#include "runtime/session/Session.h"
+
+#include "fake/FakeProgram.h"
+#include "runtime/session/Generator.h"
+
+#include <algorithm>
+#include <string>
+
+#include <gtest/gtest.h>
+
+using namespace lathe;
+
+namespace {
+
+void *findSymbol(const char *Symbol) {
+  std::string Name = Symbol;
+  if (Name == "lathe_manifest")
+    return const_cast<char *>(lathe_manifest);
+  if (Name == "lathe_manifest_size")
+    return const_cast<int64_t *>(&lathe_manifest_size);
+  if (Name == "lathe_entry_decode")
+    return reinterpret_cast<void *>(&lathe_entry_decode);
+  return Name == "lathe_entry_prefill" ? reinterpret_cast<void *>(&lathe_entry_prefill) : nullptr;
+}
+
+/// A session on the fake program.
+class SessionTest : public testing::Test {
+protected:
+  void start(const SessionOptions &Options, unsigned NumWorkers = 2) {
+    Diagnostics Local;
+    Run.reset();
+    Workers = WorkerPool::create(NumWorkers, Local);
+    Code = Program::create(findSymbol, nullptr, "fake", Local);
+    ASSERT_TRUE(Workers && Code) << Local.str();
+    Run = Session::create(*Code, {Table, sizeof(Weight)}, *Workers, Options, Local);
+    ASSERT_TRUE(Run) << Local.str();
+  }
+
+  /// Rows of `Tokens` that continue `Sequence`; all want logits.
+  std::vector<Row> rows(std::vector<int32_t> Tokens, int32_t Sequence = 0) {
+    std::vector<Row> Result;
+    int32_t Position = static_cast<int32_t>(Run->length(Sequence));
+    for (int32_t Token : Tokens)
+      Result.push_back({Token, Position++, Sequence, true});
+    return Result;
+  }
+
+  /// The most likely token of every row that wants logits.
+  std::vector<int32_t> step(const std::vector<Row> &Rows) {
+    size_t Wanted =
+        std::count_if(Rows.begin(), Rows.end(), [](const Row &Each) { return Each.WantsLogits; });
+    std::vector<float> Logits(Wanted * FakeVocabulary, -1);
+    if (!Run->step(Rows, Logits.data(), Diags))
+      return {};
+    std::vector<int32_t> Best;
+    for (auto First = Logits.begin(); First != Logits.end(); First += FakeVocabulary)
+      Best.push_back(std::max_element(First, First + FakeVocabulary) - First);
+    return Best;
+  }
+
+  void expectError(unsigned Number, const std::string &Message) {
+    ASSERT_TRUE(Diags.hasErrors());
+    EXPECT_EQ(Diags.all()[0].Number, Number);
+    EXPECT_NE(Diags.str().find(Message), std::string::npos) << Diags.str();
+    Diags = {};
+  }
+
+  alignas(64) float Weight[FakeVocabulary] = {0.5f};
+  const uint8_t *Table[1] = {reinterpret_cast<const uint8_t *>(Weight)};
+  std::unique_ptr<WorkerPool> Workers;
+  std::shared_ptr<const Program> Code;
+  std::unique_ptr<Session> Run;
+  Diagnostics Diags;
+};
+
+using Ints = std::vector<int32_t>;
+
+TEST_F(SessionTest, RoundsCapacityAndReportsMemory) {
+  start({.Sequences = 3}, 2);
+  EXPECT_EQ(Run->capacity(), 512); // The manifest's context of 300, rounded up.
+  MemoryReport Memory = Run->memory();
+  EXPECT_EQ(Memory.Weights, sizeof(Weight));
+  EXPECT_EQ(Memory.KV, 3u * 4096);
+  EXPECT_EQ(Memory.Arena, 256u);
+  EXPECT_EQ(Memory.Scratch, 2u * 128);
+  start({.Capacity = 256});
+  EXPECT_EQ(Run->capacity(), 256);
+}
+
+TEST_F(SessionTest, SameResultsHoweverItIsCut) {
+  const Ints Tokens = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5};
+  const Ints Sums = {3, 4, 8, 9, 14, 7, 9, 15, 4, 7, 12};
+  for (unsigned NumWorkers : {1, 2, 3, 8})
+    for (int64_t Chunk : {0, 1, 2, 3, 4, 100}) {
+      start({.PrefillChunk = Chunk}, NumWorkers);
+      EXPECT_EQ(step(rows(Tokens)), Sums) << NumWorkers << " workers, chunks of " << Chunk;
+      EXPECT_EQ(Run->length(0), 11);
+    }
+}
+
+TEST_F(SessionTest, OnlyWantedLogitsAreWritten) {
+  start({});
+  std::vector<Row> Rows = rows({1, 2, 3, 4, 5, 6});
+  for (size_t I : {0, 1, 3, 4})
+    Rows[I].WantsLogits = false;
+  EXPECT_EQ(step(Rows), (Ints{6, 5}));
+  Rows = rows({7});
+  Rows[0].WantsLogits = false;
+  EXPECT_TRUE(Run->step(Rows, nullptr, Diags));
+  EXPECT_EQ(step(rows({1})), (Ints{13}));
+}
+
+TEST_F(SessionTest, SequencesAreIndependent) {
+  start({.Sequences = 2});
+  std::vector<Row> Rows = {{1, 0, 0, true}, {5, 0, 1, true}, {2, 1, 0, true},
+                           {6, 1, 1, true}, {3, 2, 0, true}, {7, 2, 1, true}};
+  EXPECT_EQ(step(Rows), (Ints{1, 5, 3, 11, 6, 2}));
+  EXPECT_EQ(Run->length(0), 3);
+  EXPECT_EQ(Run->length(1), 3);
+}
+
+TEST_F(SessionTest, TruncateGoesBack) {
+  start({.Sequences = 2});
+  step(rows({1, 2, 3}));
+  step(rows({4}, 1));
+  Run->truncate(0, 5);
+  EXPECT_EQ(Run->length(0), 3);
+  Run->truncate(0, 1);
+  EXPECT_EQ(step(rows({8})), (Ints{9}));
+  Run->truncate(0, 0);
+  EXPECT_EQ(step(rows({2})), (Ints{2}));
+  EXPECT_EQ(step(rows({4}, 1)), (Ints{8}));
+}
+
+TEST_F(SessionTest, ChecksRowsBeforeRunningAny) {
+  start({.Capacity = 256});
+  EXPECT_TRUE(step({{1, 0, 0, true}, {16, 1, 0, true}}).empty());
+  expectError(801, "row 1: found token 16, expected 0 to 15");
+  EXPECT_TRUE(step({{-1, 0, 0, true}}).empty());
+  expectError(801, "found token -1");
+  EXPECT_TRUE(step({{1, 1, 0, true}}).empty());
+  expectError(802, "found position 1 in sequence 0, expected 0");
+  EXPECT_TRUE(step({{1, 256, 0, true}}).empty());
+  expectError(802, "found position 256, expected 0 to 255");
+  EXPECT_TRUE(step({{1, -1, 0, true}}).empty());
+  expectError(802, "found position -1");
+  EXPECT_TRUE(step({{1, 0, 1, true}}).empty());
+  expectError(803, "found sequence 1, expected 0 to 0");
+  EXPECT_FALSE(Run->step(rows({1}), nullptr, Diags));
+  expectError(804, "wants logits");
+  EXPECT_EQ(Run->length(0), 0);
+}
+
+TEST_F(SessionTest, TellsAllBadRows) {
+  start({});
+  EXPECT_TRUE(step({{99, 0, 0, true}, {1, 7, 0, true}, {1, 0, 9, true}}).empty());
+  EXPECT_EQ(Diags.errorCount(), 3u);
+}
+
+TEST_F(SessionTest, FailingEntryIsAnError) {
+  start({.PrefillChunk = 2}, 3);
+  EXPECT_TRUE(step(rows({1, 2, 3, FakeFailingToken})).empty());
+  EXPECT_EQ(Run->length(0), 2);
+  expectError(806, "entry 'prefill': returned status 7, expected 0");
+  EXPECT_EQ(step(rows({1})), (Ints{4}));
+}
+
+TEST_F(SessionTest, CancelEndsAStep) {
+  std::atomic<bool> Cancel = true;
+  start({.Cancel = &Cancel});
+  EXPECT_TRUE(step(rows({1})).empty());
+  EXPECT_EQ(Diags.exitCode(), ExitCode::Interrupted);
+  expectError(807, "interrupted with 1 rows to go");
+  Cancel = false;
+  EXPECT_EQ(step(rows({1})), (Ints{1}));
+}
+
+TEST_F(SessionTest, RefusesBadOptions) {
+  start({});
+  SessionOptions Bad = {.Capacity = -1, .Sequences = 0, .PrefillChunk = -5};
+  EXPECT_FALSE(Session::create(*Code, {}, *Workers, Bad, Diags));
+  EXPECT_EQ(Diags.errorCount(), 3u);
+  expectError(805, "session option 'capacity': found -1");
+}
+
+TEST_F(SessionTest, RefusesWhatDoesNotFitInMemory) {
+  start({});
+  std::string Text(lathe_manifest, lathe_manifest_size);
+  Text.replace(Text.find("\"bytes_per_position\":8"), 22, "\"bytes_per_position\":4398046511104");
+  int64_t Size = static_cast<int64_t>(Text.size());
+  auto Find = [&](const char *Symbol) -> void * {
+    std::string Name = Symbol;
+    if (Name == "lathe_manifest")
+      return Text.data();
+    return Name == "lathe_manifest_size" ? &Size : findSymbol(Symbol);
+  };
+  std::shared_ptr<const Program> Huge = Program::create(Find, nullptr, "fake", Diags);
+  ASSERT_TRUE(Huge) << Diags.str();
+  SessionOptions Options = {.Capacity = int64_t(1) << 30, .Sequences = 4096};
+  EXPECT_FALSE(Session::create(*Huge, {}, *Workers, Options, Diags));
+  EXPECT_EQ(Diags.exitCode(), ExitCode::Resources);
+  expectError(810, "KV cache: no memory for");
+}
+
+TEST_F(SessionTest, ProgramChoosesTheSmallestEntry) {
+  start({});
+  EXPECT_EQ(Code->manifest().Entries[Code->entryFor(1)].Name, "decode");
+  EXPECT_EQ(Code->manifest().Entries[Code->entryFor(2)].Name, "prefill");
+  EXPECT_EQ(Code->manifest().Entries[Code->entryFor(1000)].Name, "prefill");
+}
+
+TEST_F(SessionTest, ProgramTellsMissingSymbols) {
+  auto Find = [](const char *Symbol) -> void * {
+    return std::string(Symbol).starts_with("lathe_entry") ? nullptr : findSymbol(Symbol);
+  };
+  EXPECT_FALSE(Program::create(Find, nullptr, "fake", Diags));
+  EXPECT_EQ(Diags.errorCount(), 2u);
+  expectError(605, "exports no 'lathe_entry_decode'");
+}
+
+TEST_F(SessionTest, ProgramForAnotherCPUIsRefused) {
+  std::string Text(lathe_manifest, lathe_manifest_size);
+  Text.replace(Text.find("\"features\":[]"), 13, "\"features\":[\"avx99\",\"sse3\"]");
+  int64_t Size = static_cast<int64_t>(Text.size());
+  auto Find = [&](const char *Symbol) -> void * {
+    return std::string(Symbol) == "lathe_manifest" ? static_cast<void *>(Text.data()) : &Size;
+  };
+  EXPECT_FALSE(Program::create(Find, nullptr, "fake", Diags));
+  EXPECT_EQ(Diags.exitCode(), ExitCode::Unsupported);
+  EXPECT_EQ(Diags.errorCount(), 1u);
+  expectError(604, "compiled for x86-64 with avx99, which this machine does not offer");
+}
+
+//===----------------------------------------------------------------------===//
+// Generating, with prompts of tokens
+//===----------------------------------------------------------------------===//
+
+TEST_F(SessionTest, GeneratorStreamsTokens) {
+  start({});
+  Generator Generate(*Run, nullptr);
+  Ints Streamed;
+  GenerateOptions Options = {.MaxTokens = 4};
+  auto Result = Generate.generate(
+      Ints{1, 2}, Options,
+      [&](int32_t Token, std::string_view) {
+        Streamed.push_back(Token);
+        return true;
+      },
+      Diags);
+  ASSERT_TRUE(Result) << Diags.str();
+  // Each token is the sum of all before it.
+  EXPECT_EQ(Result->Tokens, (Ints{3, 6, 12, 8}));
+  EXPECT_EQ(Streamed, Result->Tokens);
+  EXPECT_EQ(Result->Stop, StopReason::MaxTokens);
+  EXPECT_EQ(Result->Stats.PromptTokens, 2);
+  EXPECT_EQ(Result->Stats.DecodeSteps, 3);
+  EXPECT_EQ(Run->length(0), 5);
+}
+
+TEST_F(SessionTest, GeneratorStopsForTheCallback) {
+  start({});
+  Generator Generate(*Run, nullptr);
+  auto Result = Generate.generate(
+      Ints{1}, {}, [](int32_t Token, std::string_view) { return Token != 2; }, Diags);
+  ASSERT_TRUE(Result) << Diags.str();
+  EXPECT_EQ(Result->Tokens, (Ints{1, 2}));
+  EXPECT_EQ(Result->Stop, StopReason::Callback);
+}
+
+TEST_F(SessionTest, GeneratorStopsWhenTheContextIsFull) {
+  start({.Capacity = 256});
+  Generator Generate(*Run, nullptr);
+  auto Result = Generate.generate(Ints(250, 0), {}, nullptr, Diags);
+  ASSERT_TRUE(Result) << Diags.str();
+  // The last token needs no position, as nothing follows it.
+  EXPECT_EQ(Result->Tokens, Ints(7, 0));
+  EXPECT_EQ(Result->Stop, StopReason::ContextFull);
+}
+
+TEST_F(SessionTest, GeneratorChecksThePrompt) {
+  start({.Capacity = 256});
+  Generator Generate(*Run, nullptr);
+  EXPECT_FALSE(Generate.generate(Ints{}, {}, nullptr, Diags));
+  expectError(813, "has no tokens");
+  EXPECT_FALSE(Generate.generate(Ints(257, 1), {}, nullptr, Diags));
+  expectError(814, "has 257 tokens, expected at most 256");
+  EXPECT_FALSE(Generate.generate(Ints{1}, {.Sequence = 1}, nullptr, Diags));
+  expectError(803, "found sequence 1");
+}
+
+TEST_F(SessionTest, GeneratorMayOnlyPrefill) {
+  start({});
+  Generator Generate(*Run, nullptr);
+  auto Result = Generate.generate(Ints{1, 2, 3}, {.MaxTokens = 0}, nullptr, Diags);
+  ASSERT_TRUE(Result) << Diags.str();
+  EXPECT_TRUE(Result->Tokens.empty());
+  EXPECT_EQ(Run->length(0), 3);
+}
+
+} // namespace

@@ -1,0 +1,170 @@
+//===- Inspection.cpp - What a model is and will need -----------------------===//
+
+#include "tools/lathe/Inspection.h"
+#include "tools/lathe/Json.h"
+#include "tools/lathe/Terminal.h"
+
+#include "runtime/support/Text.h"
+
+#include <algorithm>
+
+using namespace lathe;
+using namespace lathe::cli;
+
+static std::optional<Scalar> scalarOf(const GGUFFile &File, const GGUFValue &Value) {
+  if (std::optional<bool> Truth = File.getBool(Value.Key))
+    return Scalar(*Truth);
+  if (std::optional<uint64_t> Number = File.getUInt(Value.Key))
+    return Scalar(*Number);
+  if (std::optional<int64_t> Number = File.getInt(Value.Key))
+    return Scalar(*Number);
+  // As a float it prints as it was meant: 1e-05, not 9.999999747378752e-06.
+  if (std::optional<double> Number = File.getFloat(Value.Key))
+    return Value.Type == GGUFValueType::F32 ? Scalar(static_cast<float>(*Number)) : Scalar(*Number);
+  if (std::optional<std::string_view> Words = File.getString(Value.Key))
+    return Scalar(std::string(*Words));
+  return std::nullopt;
+}
+
+static std::string stringOf(const GGUFFile &File, std::string_view Key) {
+  return std::string(File.getString(Key).value_or(""));
+}
+
+Inspection cli::inspectFile(const GGUFFile &File) {
+  Inspection Facts;
+  Facts.Path = File.path();
+  Facts.FileBytes = File.bytes().size();
+  Facts.Name = stringOf(File, "general.name");
+  Facts.Architecture = stringOf(File, "general.architecture");
+  Facts.TokenizerModel = stringOf(File, "tokenizer.ggml.model");
+  Facts.PreTokenizer = stringOf(File, "tokenizer.ggml.pre");
+  if (const GGUFValue *Tokens = File.findValue("tokenizer.ggml.tokens"))
+    Facts.Tokens = Tokens->Type == GGUFValueType::Array ? Tokens->Count : 0;
+  Facts.Parameters = countParameters(File);
+  Facts.Tensors = File.tensors().size();
+  Facts.Types = countTypes(File);
+  std::string Prefix = Facts.Architecture + ".";
+  for (const GGUFValue &Each : File.values()) {
+    if (!Each.Key.starts_with(Prefix))
+      continue;
+    if (std::optional<Scalar> Value = scalarOf(File, Each))
+      Facts.HyperParameters.push_back({std::string(Each.Key.substr(Prefix.size())), *Value});
+  }
+  return Facts;
+}
+
+static uint64_t roundUp(uint64_t Value, uint64_t Multiple) {
+  return (Value + Multiple - 1) / Multiple * Multiple;
+}
+
+/// Packed bytes of one tensor of `Weight` (docs/layouts.md).
+static uint64_t packedBytes(const ManifestWeight &Weight) {
+  constexpr uint64_t Alignment = 64;
+  uint64_t Rows = static_cast<uint64_t>(Weight.Shape[0]);
+  if (Weight.Layout == WeightLayout::Vector)
+    return roundUp(Rows * sizeof(float), Alignment);
+  uint64_t Panels = roundUp(Rows, PanelRows) / PanelRows;
+  return roundUp(Panels * static_cast<uint64_t>(packedPanelBytes(*Weight.Format, Weight.Shape[1])),
+                 Alignment);
+}
+
+MemoryNeed cli::memoryNeed(const Manifest &Code, uint64_t Context) {
+  MemoryNeed Need;
+  uint64_t Positions = Context != 0 ? Context : static_cast<uint64_t>(Code.Model.Context);
+  Need.Context = roundUp(Positions, KVPositionGranule);
+  Need.KV = Need.Context * static_cast<uint64_t>(Code.KVBytesPerPosition);
+  for (const ManifestWeight &Each : Code.Weights)
+    Need.Weights += static_cast<uint64_t>(Each.tensorCount()) * packedBytes(Each);
+  for (const ManifestEntry &Each : Code.Entries) {
+    Need.Arena = std::max(Need.Arena, static_cast<uint64_t>(Each.ArenaBytes));
+    Need.ScratchPerWorker =
+        std::max(Need.ScratchPerWorker, static_cast<uint64_t>(Each.ScratchBytes));
+  }
+  return Need;
+}
+
+static std::string scalarText(const Scalar &Value) {
+  if (const auto *Words = std::get_if<std::string>(&Value))
+    return *Words;
+  if (const auto *Truth = std::get_if<bool>(&Value))
+    return *Truth ? "true" : "false";
+  JsonWriter Number;
+  std::visit([&](const auto &Any) { Number.value(Any); }, Value);
+  std::string Text = Number.take();
+  Text.pop_back();
+  return Text;
+}
+
+/// One aligned line; what comes from the file cannot steer the terminal.
+static std::string line(std::string Name, std::string_view Value) {
+  constexpr size_t Column = 36;
+  Name = escapeControls(Name);
+  Name.resize(std::max(Name.size() + 1, Column), ' ');
+  return Name + escapeControls(Value.empty() ? "-" : Value) + "\n";
+}
+
+std::string Inspection::text() const {
+  std::string Out =
+      line("file", Path + " (" + formatBytes(FileBytes) + ")") + line("name", Name) +
+      line("architecture", Architecture) +
+      line("parameters", formatFixed(static_cast<double>(Parameters) / 1e6, 2) + " M");
+  for (const HyperParameter &Each : HyperParameters)
+    Out += line("  " + Each.Name, scalarText(Each.Value));
+  Out += line("tensors", std::to_string(Tensors));
+  for (const auto &[Type, Count] : Types)
+    Out +=
+        line("  " + Type, std::to_string(Count.Tensors) + " tensors, " + formatBytes(Count.Bytes));
+  Out += line("tokenizer", TokenizerModel + (PreTokenizer.empty() ? "" : " / " + PreTokenizer) +
+                               ", " + std::to_string(Tokens) + " tokens") +
+         line("chat format", ChatFormat);
+  if (!Memory)
+    return Out + line("memory", "unknown without a program");
+  return Out + line("program", Target + ", " + Precision) +
+         line("memory at " + std::to_string(Memory->Context) + " positions",
+              formatBytes(Memory->Weights + Memory->KV + Memory->Arena)) +
+         line("  weights, packed", formatBytes(Memory->Weights)) +
+         line("  KV cache", formatBytes(Memory->KV)) + line("  arena", formatBytes(Memory->Arena)) +
+         line("  scratch, each worker", formatBytes(Memory->ScratchPerWorker));
+}
+
+static void writeMemory(JsonWriter &Json, const std::optional<MemoryNeed> &Memory) {
+  Json.key("memory");
+  if (!Memory) {
+    Json.null();
+    return;
+  }
+  Json.beginObject()
+      .field("context", Memory->Context)
+      .field("weights", Memory->Weights)
+      .field("kv", Memory->KV)
+      .field("arena", Memory->Arena)
+      .field("scratch_per_worker", Memory->ScratchPerWorker)
+      .endObject();
+}
+
+std::string Inspection::json() const {
+  JsonWriter Json;
+  Json.beginObject()
+      .field("file", Path)
+      .field("bytes", FileBytes)
+      .field("name", Name)
+      .field("architecture", Architecture)
+      .field("parameters", Parameters);
+  Json.key("hyper_parameters").beginObject();
+  for (const HyperParameter &Each : HyperParameters)
+    std::visit([&](const auto &Any) { Json.field(Each.Name, Any); }, Each.Value);
+  Json.endObject().key("types").beginObject();
+  for (const auto &[Type, Count] : Types)
+    Json.key(Type)
+        .beginObject()
+        .field("tensors", Count.Tensors)
+        .field("elements", Count.Elements)
+        .field("bytes", Count.Bytes)
+        .endObject();
+  Json.endObject().key("tokenizer").beginObject();
+  Json.field("model", TokenizerModel).field("pre", PreTokenizer).field("tokens", Tokens);
+  Json.endObject().field("chat_format", ChatFormat);
+  Json.field("target", Target).field("precision", Precision);
+  writeMemory(Json, Memory);
+  return Json.endObject().take();
+}

@@ -1,0 +1,115 @@
+//===- ModelArguments.cpp - Flags that several commands share ---------------===//
+
+#include "tools/lathe/ModelArguments.h"
+#include "tools/lathe/Signals.h"
+
+#include "runtime/support/Text.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
+using namespace lathe;
+using namespace lathe::cli;
+
+/// Far above every model's context, and safely inside an int32_t position.
+static constexpr int64_t MaxPositions = int64_t(1) << 30;
+
+static constexpr size_t MaxTextBytes = size_t(64) << 20;
+
+void TargetArguments::declare(Options &Accepted) {
+  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
+  Accepted.choice(Target, "--target", {"host", "x86-64-v3", "x86-64-v4"}, "CPU");
+}
+
+void ModelArguments::declareModel(Options &Accepted) {
+  Accepted.positional(Path, "MODEL", "a GGUF file", true);
+}
+
+void ModelArguments::declareFlags(Options &Accepted) {
+  Accepted.integer(Threads, "-t,--threads", "worker threads (all cores)",
+                   {1, WorkerPool::MaxWorkers});
+  Accepted.integer(Context, "--ctx", "most positions to hold", {1, MaxPositions});
+  Accepted.integer(Chunk, "--chunk", "most prompt tokens in one call", {1, MaxPositions});
+  Compile.declare(Accepted);
+  Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
+}
+
+std::unique_ptr<Model> ModelArguments::load(Terminal &Term, Diagnostics &Diags) const {
+  Term.progress("loading " + *Path + " ...");
+  ModelOptions Wanted;
+  Wanted.Path = *Path;
+  Wanted.Target = Compile.Target;
+  Wanted.Precision = Compile.Precision;
+  Wanted.Threads = static_cast<unsigned>(Threads.value_or(0));
+  Wanted.UseCache = !NoCache;
+  return Model::load(Wanted, Diags);
+}
+
+std::unique_ptr<Session> ModelArguments::createSession(const Model &Loaded, int64_t Sequences,
+                                                       int64_t DefaultCapacity,
+                                                       Diagnostics &Diags) const {
+  SessionOptions Wanted;
+  Wanted.Capacity = Context.value_or(DefaultCapacity);
+  Wanted.Sequences = Sequences;
+  Wanted.PrefillChunk = Chunk.value_or(0);
+  Wanted.Cancel = interruptFlag();
+  return Loaded.createSession(Wanted, Diags);
+}
+
+std::optional<std::string> TextArguments::read(Diagnostics &Diags) const {
+  if (File)
+    return readTextFile(*File, Diags);
+  return Argument ? Argument : Prompt;
+}
+
+/// The number that fits the reason why a file could not be opened or read.
+static unsigned openFault(int Reason) {
+  switch (Reason) {
+  case ENOENT:
+  case ENOTDIR:
+    return 201;
+  case EISDIR:
+    return 202;
+  case EACCES:
+  case EPERM:
+    return 203;
+  default:
+    return 205;
+  }
+}
+
+/// Reads `Descriptor` to its end.
+static std::optional<std::string> readAll(int Descriptor, const std::string &Name,
+                                          Diagnostics &Diags) {
+  std::string Text;
+  char Buffer[1 << 16];
+  while (Text.size() <= MaxTextBytes) {
+    ssize_t Got = read(Descriptor, Buffer, sizeof(Buffer));
+    if (Got == 0)
+      return Text;
+    if (Got < 0 && errno == EINTR)
+      continue;
+    if (Got < 0) {
+      Diags.error(openFault(errno), Name, "cannot be read: " + describeErrno(errno));
+      return std::nullopt;
+    }
+    Text.append(Buffer, static_cast<size_t>(Got));
+  }
+  Diags.error(207, Name,
+              "found more than " + formatBytes(MaxTextBytes) + ", expected at most that");
+  return std::nullopt;
+}
+
+std::optional<std::string> cli::readTextFile(const std::string &Path, Diagnostics &Diags) {
+  if (Path == "-")
+    return readAll(STDIN_FILENO, "standard input", Diags);
+  int Descriptor = open(Path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (Descriptor == -1) {
+    Diags.error(openFault(errno), Path, "cannot be opened: " + describeErrno(errno));
+    return std::nullopt;
+  }
+  std::optional<std::string> Text = readAll(Descriptor, Path, Diags);
+  close(Descriptor);
+  return Text;
+}

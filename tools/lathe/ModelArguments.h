@@ -1,0 +1,57 @@
+//===- ModelArguments.h - Flags that several commands share -----*- C++ -*-===//
+
+#ifndef LATHE_TOOLS_LATHE_MODELARGUMENTS_H
+#define LATHE_TOOLS_LATHE_MODELARGUMENTS_H
+
+#include "tools/lathe/Options.h"
+#include "tools/lathe/Terminal.h"
+
+#include "runtime/session/Model.h"
+
+namespace lathe::cli {
+
+/// What a program is compiled for: --target and --precision.
+struct TargetArguments {
+  std::string Target = "host";
+  std::string Precision = "auto";
+
+  void declare(Options &Accepted);
+};
+
+/// MODEL and how to compile and run it.
+struct ModelArguments {
+  std::optional<std::string> Path;
+  TargetArguments Compile;
+  std::optional<int64_t> Threads, Context, Chunk;
+  bool NoCache = false;
+
+  /// The positional MODEL; the flags come with `declareFlags`, so that a
+  /// command may put its own in between.
+  void declareModel(Options &Accepted);
+  void declareFlags(Options &Accepted);
+
+  /// Loads with a progress line.  Null on error.
+  std::unique_ptr<Model> load(Terminal &Term, Diagnostics &Diags) const;
+
+  /// A session that stops at the first signal; `DefaultCapacity` holds when
+  /// there is no --ctx (0: the model's context).
+  std::unique_ptr<Session> createSession(const Model &Loaded, int64_t Sequences,
+                                         int64_t DefaultCapacity, Diagnostics &Diags) const;
+};
+
+/// A text given as an argument, with -p, with -f or on standard input.
+struct TextArguments {
+  std::optional<std::string> Argument, Prompt, File;
+
+  /// How many of the three were given.
+  int count() const { return Argument.has_value() + Prompt.has_value() + File.has_value(); }
+  /// The text; a newline at the end of a file stays.  Nullopt on error.
+  std::optional<std::string> read(Diagnostics &Diags) const;
+};
+
+/// All bytes of `Path`, "-" for standard input.  Nullopt on error.
+std::optional<std::string> readTextFile(const std::string &Path, Diagnostics &Diags);
+
+} // namespace lathe::cli
+
+#endif // LATHE_TOOLS_LATHE_MODELARGUMENTS_H

@@ -1,0 +1,220 @@
+//===- Run.cpp - lathe run --------------------------------------------------===//
+//
+// Generates text: one answer, or a conversation at a terminal.
+//
+//===----------------------------------------------------------------------===//
+
+#include "tools/lathe/Command.h"
+#include "tools/lathe/ModelArguments.h"
+
+#include "runtime/session/Generator.h"
+#include "runtime/support/Text.h"
+#include "runtime/tokenizer/ChatFormat.h"
+#include "runtime/tokenizer/Tokenizer.h"
+
+#include <algorithm>
+
+using namespace lathe;
+using namespace lathe::cli;
+
+namespace {
+class RunCommand final : public Command {
+public:
+  void declare(Options &Accepted) override;
+  void run(Terminal &Term, Diagnostics &Diags) override;
+
+private:
+  /// All that a run needs, loaded.
+  struct Loaded {
+    std::unique_ptr<Model> Source;
+    std::unique_ptr<Tokenizer> Vocabulary;
+    std::unique_ptr<ChatFormat> Chat; ///< Null: continue the text as it is.
+    std::unique_ptr<Session> Run;
+  };
+
+  bool checkArguments(bool AtTerminal, Diagnostics &Diags) const;
+  std::optional<Loaded> load(Terminal &Term, Diagnostics &Diags) const;
+  std::unique_ptr<ChatFormat> findChatFormat(const GGUFFile &File, Diagnostics &Diags) const;
+  GenerateOptions generateOptions() const;
+  std::optional<GenerateResult> answer(Loaded &All, std::span<const int32_t> Prompt, Terminal &Term,
+                                       Diagnostics &Diags) const;
+  void runOnce(Loaded &All, std::string Text, Terminal &Term, Diagnostics &Diags) const;
+  void converse(Loaded &All, Terminal &Term, Diagnostics &Diags) const;
+
+  ModelArguments Arguments;
+  TextArguments Text;
+  std::optional<int64_t> MaxTokens, TopK, Seed;
+  std::optional<double> Temperature, TopP, MinP;
+  bool Raw = false;
+};
+} // namespace
+
+void RunCommand::declare(Options &Accepted) {
+  constexpr int64_t Most = int64_t(1) << 30;
+  Arguments.declareModel(Accepted);
+  Accepted.positional(Text.Argument, "PROMPT", "the text; none at a terminal: a conversation",
+                      false);
+  Accepted.text(Text.Prompt, "-p,--prompt", "TEXT", "the prompt, as a flag");
+  Accepted.text(Text.File, "-f,--file", "FILE", "the prompt, from a file (- is standard input)");
+  Accepted.integer(MaxTokens, "-n,--max-tokens", "stop after N tokens (at the model's end)",
+                   {0, Most});
+  Accepted.flag(Raw, "--raw", "continue the text as it is, no chat format");
+  Accepted.number(Temperature, "--temp", "temperature (0: always the likeliest token)", {0, 100});
+  Accepted.integer(TopK, "--top-k", "sample from the K likeliest tokens (0: all)", {0, Most});
+  Accepted.number(TopP, "--top-p", "sample from the likeliest that sum to X (1)", {0, 1});
+  Accepted.number(MinP, "--min-p", "drop tokens below X of the likeliest (0)", {0, 1});
+  Accepted.integer(Seed, "--seed", "seed of the sampling (0)", {0, INT64_MAX});
+  Arguments.declareFlags(Accepted);
+}
+
+bool RunCommand::checkArguments(bool AtTerminal, Diagnostics &Diags) const {
+  if (Text.count() > 1)
+    Diags.error(111, "lathe run",
+                "found " + std::to_string(Text.count()) +
+                    " prompts, expected one of PROMPT, -p and -f");
+  if (Text.count() == 0 && AtTerminal && Raw)
+    Diags.error(108, "lathe run", "found no PROMPT, expected one with --raw",
+                "without --raw a conversation begins");
+  return !Diags.hasErrors();
+}
+
+/// Null with no error when the text shall be continued as it is.
+std::unique_ptr<ChatFormat> RunCommand::findChatFormat(const GGUFFile &File,
+                                                       Diagnostics &Diags) const {
+  if (Raw || !File.findValue("tokenizer.chat_template"))
+    return nullptr;
+  return ChatFormat::create(File, Diags);
+}
+
+std::optional<RunCommand::Loaded> RunCommand::load(Terminal &Term, Diagnostics &Diags) const {
+  Loaded All;
+  All.Source = Arguments.load(Term, Diags);
+  if (!All.Source)
+    return std::nullopt;
+  All.Vocabulary = Tokenizer::create(All.Source->file(), Diags);
+  All.Chat = findChatFormat(All.Source->file(), Diags);
+  if (Diags.hasErrors())
+    return std::nullopt;
+  All.Run = Arguments.createSession(*All.Source, 1, 0, Diags);
+  if (!All.Run)
+    return std::nullopt;
+  return All;
+}
+
+GenerateOptions RunCommand::generateOptions() const {
+  GenerateOptions Wanted;
+  Wanted.MaxTokens = MaxTokens.value_or(-1);
+  Wanted.Sampling.Temperature = Temperature.value_or(0);
+  Wanted.Sampling.TopK = TopK.value_or(0);
+  Wanted.Sampling.TopP = TopP.value_or(1);
+  Wanted.Sampling.MinP = MinP.value_or(0);
+  Wanted.Sampling.Seed = static_cast<uint64_t>(Seed.value_or(0));
+  return Wanted;
+}
+
+/// Generates after `Prompt`, printing text as it comes, and ends the line.
+std::optional<GenerateResult> RunCommand::answer(Loaded &All, std::span<const int32_t> Prompt,
+                                                 Terminal &Term, Diagnostics &Diags) const {
+  Generator Generate(*All.Run, All.Vocabulary.get());
+  bool Streamed = false;
+  auto OnToken = [&](int32_t, std::string_view New) {
+    Streamed |= !New.empty();
+    // A model's words must not steer the terminal.
+    return Term.outputIsTerminal() ? Term.out(escapeControls(New)) : Term.out(New);
+  };
+  std::optional<GenerateResult> Result =
+      Generate.generate(Prompt, generateOptions(), OnToken, Diags);
+  if (Result || Streamed)
+    Term.out("\n");
+  return Result;
+}
+
+static std::string summary(const Model &Source, const Session &Run, const GenerateStats &Stats) {
+  const LoadReport &Load = Source.report();
+  MemoryReport Memory = Run.memory();
+  std::string Compile = Load.CacheHit
+                            ? "none, cache hit (" + formatFixed(Load.CacheMilliseconds, 0) + " ms)"
+                            : formatFixed(Load.CompileMilliseconds, 0) + " ms, cache miss";
+  return "compile  " + Compile + "; weights packed in " + formatFixed(Load.PackMilliseconds, 0) +
+         " ms\nspeed    prefill " + std::to_string(Stats.PromptTokens) + " tokens, " +
+         formatFixed(Stats.prefillTokensPerSecond(), 1) + " tokens/s; decode " +
+         std::to_string(Stats.DecodeSteps) + " tokens, " +
+         formatFixed(Stats.decodeTokensPerSecond(), 1) + " tokens/s\nmemory   peak " +
+         formatBytes(peakMemory()) + "; weights " + formatBytes(Memory.Weights) + ", arena " +
+         formatBytes(Memory.Arena + Memory.Scratch) + "\n";
+}
+
+void RunCommand::runOnce(Loaded &All, std::string Prompt, Terminal &Term,
+                         Diagnostics &Diags) const {
+  if (All.Chat) {
+    // The newline at the end of a file is not part of what the user says.
+    if (!Prompt.empty() && Prompt.back() == '\n')
+      Prompt.pop_back();
+    Prompt = All.Chat->apply({{"user", std::move(Prompt)}}, true);
+  }
+  std::vector<int32_t> Ids = All.Vocabulary->encode(Prompt, {true, true});
+  std::optional<GenerateResult> Result = answer(All, Ids, Term, Diags);
+  if (Result && !Term.readerGone())
+    Term.err(summary(*All.Source, *All.Run, Result->Stats));
+}
+
+/// Question and answer until the end of input.  What the KV cache already holds
+/// of the conversation is not computed again.
+void RunCommand::converse(Loaded &All, Terminal &Term, Diagnostics &Diags) const {
+  std::vector<ChatMessage> Messages;
+  std::vector<int32_t> Held;
+  Term.err("Ctrl-D ends the conversation.\n");
+  while (true) {
+    Term.err("> ");
+    std::optional<std::string> Line = Term.readLine();
+    if (!Line)
+      break;
+    if (Line->empty())
+      continue;
+    Messages.push_back({"user", *Line});
+    std::vector<int32_t> Ids =
+        All.Vocabulary->encode(All.Chat->apply(Messages, true), {true, true});
+    Held.resize(std::min(Held.size(), static_cast<size_t>(All.Run->length(0))));
+    auto Common = std::mismatch(Held.begin(), Held.end(), Ids.begin(), Ids.end());
+    // At least one token has to run, for its logits.
+    size_t Known = std::min<size_t>(Common.second - Ids.begin(), Ids.empty() ? 0 : Ids.size() - 1);
+    All.Run->truncate(0, static_cast<int64_t>(Known));
+    std::optional<GenerateResult> Result = answer(All, std::span(Ids).subspan(Known), Term, Diags);
+    if (!Result || Term.readerGone() || Term.outputFault())
+      return;
+    Messages.push_back({"assistant", Result->Text});
+    Held = std::move(Ids);
+    Held.insert(Held.end(), Result->Tokens.begin(), Result->Tokens.end());
+  }
+  Term.err("\n");
+}
+
+void RunCommand::run(Terminal &Term, Diagnostics &Diags) {
+  bool Interactive = Text.count() == 0 && Term.inputIsTerminal();
+  if (!checkArguments(Term.inputIsTerminal(), Diags))
+    return;
+  std::optional<std::string> Prompt;
+  if (!Interactive) {
+    Prompt = Text.count() == 0 ? readTextFile("-", Diags) : Text.read(Diags);
+    if (!Prompt)
+      return;
+  }
+  std::optional<Loaded> All = load(Term, Diags);
+  if (!All)
+    return;
+  if (Prompt)
+    return runOnce(*All, std::move(*Prompt), Term, Diags);
+  if (All->Chat)
+    return converse(*All, Term, Diags);
+  Diags.error(108, "lathe run", "found no PROMPT, expected one, as the model has no chat format");
+}
+
+static CommandRegistration Registered({
+    "run",
+    "generate text after a prompt, or converse",
+    "  lathe run model.gguf \"Why is the sky blue?\"\n"
+    "  lathe run model.gguf \"The capital of France is\" --raw -n 16\n"
+    "  lathe run model.gguf -f story.txt --temp 0.8 --top-p 0.95 --seed 7\n"
+    "  lathe run model.gguf                 a conversation; Ctrl-D ends it\n",
+    createCommand<RunCommand>,
+});
