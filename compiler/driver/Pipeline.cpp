@@ -56,7 +56,6 @@ void addKernels(OpPassManager &passes, const PipelineOptions &options) {
   EmitCpuPassOptions emit;
   emit.targetName = options.target;
   passes.addPass(createEmitCpuPass(emit));
-  passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
 }
 

@@ -24,6 +24,8 @@ namespace {
 constexpr int64_t Split = 256;
 /// Score of a position that is not seen.
 constexpr float Unseen = -1.0e30f;
+/// Byte offsets in the state of a query.
+enum StateField : int64_t { Maximum = 0, Sum = 4, Rescale = 8, StateBytes = 16 };
 
 class AttentionPhase {
 public:
@@ -40,15 +42,15 @@ private:
   void emitRows(Value head, Value firstRow, int64_t rows);
   void emitSplit(Value split, const KVPointers &cache, Value last);
   void emitScores(Value split, Value blocks, Value keys);
-  SmallVector<Value> emitSoftmax(Value blocks);
-  void emitMix(Value split, Value blocks, Value values, ArrayRef<Value> rescale);
+  void emitSoftmax(Value blocks);
+  void emitMix(Value split, Value blocks, Value values);
   void emitResult(Value head, Value firstRow);
   Value seen(Value firstPosition, int64_t query);
 
   int64_t rowsPerTile() const { return std::max<int64_t>(1, std::min(c.maxRows(), 6 / group)); }
   Value scoreRow(int64_t query) { return k.at(scores, query * Split * 4); }
   Value mixRow(int64_t query) { return k.at(mix, query * dim * 4); }
-  Value stateOf(int64_t query, int64_t field) { return k.at(state, (2 * query + field) * 4); }
+  Value stateOf(int64_t query, int64_t field) { return k.at(state, query * StateBytes + field); }
 
   PhaseContext &c;
   KernelBuilder &k;
@@ -58,7 +60,7 @@ private:
   int64_t dim, group, bytes, lanes;
   Value scores; ///< f32 [queries][Split]
   Value mix;    ///< f32 [queries][dim]: the weighted sum so far
-  Value state;  ///< f32 [queries][2]: maximum and sum so far
+  Value state;  ///< Per query: maximum and sum so far, factor of the last split
   /// The queries of the current block: (row, head in group).
   SmallVector<Value> queries;   ///< Pointers to [dim] f32.
   SmallVector<Value> positions; ///< i32, of the query's row.
@@ -70,7 +72,7 @@ void AttentionPhase::emit() {
   int64_t most = rowsPerTile() * group;
   scores = c.allocateScratch(most * Split * 4);
   mix = c.allocateScratch(most * dim * 4);
-  state = c.allocateScratch(most * 2 * 4);
+  state = c.allocateScratch(most * StateBytes);
   Value blocks = k.ceilDiv(c.rowCount(), k.constant(rowsPerTile()));
   // Later rows see more positions, so the workers take turns.
   Value tiles = k.mul(blocks, type.getHeads());
@@ -119,8 +121,8 @@ void AttentionPhase::emitRows(Value head, Value firstRow, int64_t rows) {
     }
   }
   for (int64_t query = 0; query < rows * group; ++query) {
-    k.store(k.floatConstant(Unseen), stateOf(query, 0));
-    k.store(k.floatConstant(0.0f), stateOf(query, 1));
+    k.store(k.floatConstant(Unseen), stateOf(query, Maximum));
+    k.store(k.floatConstant(0.0f), stateOf(query, Sum));
     k.forLoop(k.constant(0), k.constant(dim * 4), lanes * 4,
               [&](Value offset) { k.store(k.splat(0.0f, lanes), k.at(mixRow(query), offset)); });
   }
@@ -138,8 +140,8 @@ void AttentionPhase::emitSplit(Value split, const KVPointers &cache, Value last)
   Value count = k.min(k.add(k.sub(last, base), 1), k.constant(Split));
   Value blocks = k.ceilDiv(count, k.constant(Lanes));
   emitScores(base, blocks, cache.keys);
-  SmallVector<Value> rescale = emitSoftmax(blocks);
-  emitMix(base, blocks, cache.values, rescale);
+  emitSoftmax(blocks);
+  emitMix(base, blocks, cache.values);
 }
 
 /// Which of 16 positions from `firstPosition` on the query may see.
@@ -179,22 +181,22 @@ void AttentionPhase::emitScores(Value base, Value blocks, Value keys) {
   });
 }
 
-/// Scores become weights; gives the factor for what was summed before.
-SmallVector<Value> AttentionPhase::emitSoftmax(Value blocks) {
-  SmallVector<Value> rescale;
+/// Scores become weights; the factor for what was summed before is kept in the
+/// state of each query.
+void AttentionPhase::emitSoftmax(Value blocks) {
   VectorType floats = k.vec(k.f32());
-  Value bytesOfScores = k.mul(blocks, Lanes * 4), zero = k.constant(0);
-  for (size_t query = 0; query < queries.size(); ++query) {
-    Value row = scoreRow(query);
-    Value greatest = k.forLoop(zero, bytesOfScores, Lanes * 4, {k.splat(Unseen)},
+  Value scoreBytes = k.mul(blocks, Lanes * 4), zero = k.constant(0);
+  k.forLoop(zero, k.constant(queries.size()), 1, [&](Value query) {
+    Value row = k.at(scores, k.mul(query, Split * 4)), own = k.at(state, k.mul(query, StateBytes));
+    Value greatest = k.forLoop(zero, scoreBytes, Lanes * 4, {k.splat(Unseen)},
                                [&](Value offset, ValueRange carried) -> SmallVector<Value> {
                                  return {k.maxf(k.load(floats, k.at(row, offset)), carried[0])};
                                })[0];
-    Value before = k.load(k.f32(), stateOf(query, 0));
+    Value before = k.load(k.f32(), k.at(own, Maximum));
     Value maximum = k.maxf(before, k.reduceMax(greatest));
-    Value factor = emitExp(k, k.broadcast(k.subf(before, maximum)));
+    Value factor = k.extract(emitExp(k, k.broadcast(k.subf(before, maximum))), 0);
     Value peak = k.broadcast(maximum);
-    Value sum = k.forLoop(zero, bytesOfScores, Lanes * 4, {k.splat(0.0f)},
+    Value sum = k.forLoop(zero, scoreBytes, Lanes * 4, {k.splat(0.0f)},
                           [&](Value offset, ValueRange carried) -> SmallVector<Value> {
                             Value score = k.load(floats, k.at(row, offset));
                             Value weight = emitExp(k, k.subf(score, peak));
@@ -203,21 +205,21 @@ SmallVector<Value> AttentionPhase::emitSoftmax(Value blocks) {
                             k.store(weight, k.at(row, offset));
                             return {k.addf(carried[0], weight)};
                           })[0];
-    Value total = k.fma(k.load(k.f32(), stateOf(query, 1)), k.extract(factor, 0), k.reduceAdd(sum));
-    k.store(maximum, stateOf(query, 0));
-    k.store(total, stateOf(query, 1));
-    rescale.push_back(lanes == Lanes ? factor : k.slice(factor, 0, lanes));
-  }
-  return rescale;
+    Value total = k.fma(k.load(k.f32(), k.at(own, Sum)), factor, k.reduceAdd(sum));
+    k.store(maximum, k.at(own, Maximum));
+    k.store(total, k.at(own, Sum));
+    k.store(factor, k.at(own, Rescale));
+  });
 }
 
-void AttentionPhase::emitMix(Value base, Value blocks, Value values, ArrayRef<Value> rescale) {
+void AttentionPhase::emitMix(Value base, Value blocks, Value values) {
   Value from = k.at(values, k.mul(base, dim * bytes)), count = k.mul(blocks, Lanes);
   VectorType floats = k.vec(k.f32(), lanes);
   k.forLoop(k.constant(0), k.constant(dim), lanes, [&](Value element) {
     SmallVector<Value> sums;
     for (size_t query = 0; query < queries.size(); ++query)
-      sums.push_back(k.mulf(k.load(floats, k.at(mixRow(query), k.mul(element, 4))), rescale[query]));
+      sums.push_back(k.mulf(k.load(floats, k.at(mixRow(query), k.mul(element, 4))),
+                            k.loadSplat(stateOf(query, Rescale), lanes)));
     Value column = k.at(from, k.mul(element, bytes));
     sums = k.forLoop(k.constant(0), count, 1, sums, [&](Value position, ValueRange carried) {
       Value narrow = k.load(k.vec(type.getElementType(), lanes), k.at(column, k.mul(position, dim * bytes)));
@@ -238,7 +240,7 @@ void AttentionPhase::emitResult(Value head, Value firstRow) {
     Value row = k.add(firstRow, query / group);
     Value to = k.at(c.rowPointer(result, row, c.maxRows()), k.mul(head, group * dim * 4));
     to = k.at(to, (query % group) * dim * 4);
-    Value sum = k.loadSplat(stateOf(query, 1), lanes);
+    Value sum = k.loadSplat(stateOf(query, Sum), lanes);
     k.forLoop(k.constant(0), k.constant(dim * 4), lanes * 4, [&](Value offset) {
       k.store(k.divf(k.load(floats, k.at(mixRow(query), offset)), sum), k.at(to, offset));
     });

@@ -112,25 +112,20 @@ void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
 void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile, Value firstRow,
                              int64_t rowTile) {
   ir::LinearOp linear = segment.linears[index];
-  auto type = cast<RankedTensorType>(linear.getWeight().getType());
-  const WeightFormat &format = *findWeightFormat(llvm::StringRef(ir::getBlockFormat(type.getElementType())->Name));
-  int64_t panelsPerTile = segment.tileColumns / PanelRows, bytes = panelBytes(linear, format);
+  int64_t panelsPerTile = segment.tileColumns / PanelRows, bytes = panelBytes(linear);
   Value weights = c.weightPointer(linear.getWeight());
   Rows input = c.rowsOf(linear.getInput(), c.maxRows());
   Value firstPanel = k.mul(tile, panelsPerTile);
   // A last tile that is not full has no memory behind its last panel.
-  Value panels = k.min(k.constant(panelsPerTile),
-                       k.sub(k.constant((segment.outputs + PanelRows - 1) / PanelRows), firstPanel));
+  Value allPanels = k.constant((segment.outputs + PanelRows - 1) / PanelRows);
+  Value panels = k.min(k.constant(panelsPerTile), k.sub(allPanels, firstPanel));
   k.forLoop(k.constant(0), panels, 1, [&](Value panel) {
-    TileSpec spec{.linear = linear,
-                  .input = input,
-                  .firstRow = firstRow,
-                  .rowTile = rowTile,
-                  .panel = k.at(weights, k.mul(k.add(firstPanel, panel), bytes)),
-                  .prefetch = false,
-                  .destination = k.at(tileMemory[index], k.mul(panel, PanelRows * 4)),
-                  .rowBytes = segment.tileColumns * 4};
-    emitTile(c, spec);
+    TileOperands operands{.panel = k.at(weights, k.mul(k.add(firstPanel, panel), bytes)),
+                          .firstRow = firstRow,
+                          .input = input,
+                          .destination = k.at(tileMemory[index], k.mul(panel, PanelRows * 4)),
+                          .destinationRowBytes = segment.tileColumns * 4};
+    emitTileCall(c, linear, rowTile, operands);
   });
 }
 

@@ -12,17 +12,17 @@ using namespace lathe::compiler;
 //===----------------------------------------------------------------------===//
 
 Value KernelBuilder::constant(int64_t value) { return arith::ConstantIntOp::create(b, loc, value, 64); }
-Value KernelBuilder::add(Value a, Value c) { return arith::AddIOp::create(b, loc, a, c); }
+Value KernelBuilder::add(Value a, Value c) { return b.createOrFold<arith::AddIOp>(loc, a, c); }
 Value KernelBuilder::add(Value a, int64_t c) { return c == 0 ? a : add(a, constant(c)); }
-Value KernelBuilder::sub(Value a, Value c) { return arith::SubIOp::create(b, loc, a, c); }
-Value KernelBuilder::mul(Value a, Value c) { return arith::MulIOp::create(b, loc, a, c); }
+Value KernelBuilder::sub(Value a, Value c) { return b.createOrFold<arith::SubIOp>(loc, a, c); }
+Value KernelBuilder::mul(Value a, Value c) { return b.createOrFold<arith::MulIOp>(loc, a, c); }
 Value KernelBuilder::mul(Value a, int64_t c) { return c == 1 ? a : mul(a, constant(c)); }
-Value KernelBuilder::div(Value a, Value c) { return arith::DivUIOp::create(b, loc, a, c); }
+Value KernelBuilder::div(Value a, Value c) { return b.createOrFold<arith::DivUIOp>(loc, a, c); }
 Value KernelBuilder::div(Value a, int64_t c) { return c == 1 ? a : div(a, constant(c)); }
-Value KernelBuilder::rem(Value a, int64_t c) { return arith::RemUIOp::create(b, loc, a, constant(c)); }
+Value KernelBuilder::rem(Value a, int64_t c) { return b.createOrFold<arith::RemUIOp>(loc, a, constant(c)); }
 Value KernelBuilder::ceilDiv(Value a, Value c) { return div(sub(add(a, c), constant(1)), c); }
-Value KernelBuilder::min(Value a, Value c) { return arith::MinSIOp::create(b, loc, a, c); }
-Value KernelBuilder::max(Value a, Value c) { return arith::MaxSIOp::create(b, loc, a, c); }
+Value KernelBuilder::min(Value a, Value c) { return b.createOrFold<arith::MinSIOp>(loc, a, c); }
+Value KernelBuilder::max(Value a, Value c) { return b.createOrFold<arith::MaxSIOp>(loc, a, c); }
 Value KernelBuilder::less(Value a, Value c) {
   return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt, a, c);
 }

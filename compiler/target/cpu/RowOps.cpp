@@ -79,6 +79,20 @@ static void emitQuantizeBlock(KernelBuilder &k, Value from, Value to, Value scal
   k.store(k.reduceAdd(total), sum);
 }
 
+/// The upper halves of the bits of `x`, rounded to nearest even.  Written with
+/// integers, because not every target has the conversion.
+static Value emitRoundBF16(KernelBuilder &k, Value x) {
+  OpBuilder &b = k.builder();
+  int64_t lanes = cast<VectorType>(x.getType()).getNumElements();
+  Value bits = k.bitcast(x, k.vec(k.i32(), lanes)), sixteen = k.splatInt(k.i32(), 16, lanes);
+  Value upper = arith::ShRUIOp::create(b, k.getLoc(), bits, sixteen);
+  Value odd = arith::AndIOp::create(b, k.getLoc(), upper, k.splatInt(k.i32(), 1, lanes));
+  Value rounded = k.add(k.add(bits, k.splatInt(k.i32(), 0x7fff, lanes)), odd);
+  Value shifted = arith::ShRUIOp::create(b, k.getLoc(), rounded, sixteen);
+  Value words = arith::TruncIOp::create(b, k.getLoc(), k.vec(b.getI16Type(), lanes), shifted);
+  return k.bitcast(words, k.vec(b.getBF16Type(), lanes));
+}
+
 static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows) {
   KernelBuilder &k = c.k;
   auto quantize = cast<ir::QuantizeOp>(op);
@@ -88,8 +102,7 @@ static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows
     int64_t lanes = commonLanes({result.elements});
     forVectors(k, result.elements, lanes, [&](Value offset) {
       Value x = k.load(k.vec(k.f32(), lanes), k.at(from, offset));
-      auto type = k.vec(k.builder().getBF16Type(), lanes);
-      k.store(arith::TruncFOp::create(k.builder(), k.getLoc(), type, x), k.at(to, k.div(offset, 2)));
+      k.store(emitRoundBF16(k, x), k.at(to, k.div(offset, 2)));
     });
     return;
   }
