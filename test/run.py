@@ -28,7 +28,9 @@ CONFORMANCE = [
     ("reference.py", False),
     ("reference_ops.py", False),
     ("house.py", False),
+    ("tiny_llama.py", False),
     ("hf_f32.py", False),
+    ("tokenizer_goldens.py", True),
     ("bits.py", True),
     ("kl.py", True),
 ]

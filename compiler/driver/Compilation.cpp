@@ -2,6 +2,7 @@
 
 #include "compiler/driver/Compilation.h"
 
+#include "compiler/driver/VerifyPipeline.h"
 #include "compiler/import/Import.h"
 
 #include "mlir/Bytecode/BytecodeReader.h"
@@ -101,6 +102,8 @@ bool Compilation::runStages(ModuleOp module, int last) {
   PassManager passes(context.get());
   for (int stage = getStage(module) + 1; stage <= last; ++stage)
     addStage(passes, stage, options.pipeline);
+  if (options.verifyEachPass)
+    verifyPipeline(passes);
   if (succeeded(passes.run(module)) && !diags.hasErrors())
     return true;
   if (!diags.hasErrors())

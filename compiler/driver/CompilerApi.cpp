@@ -23,6 +23,7 @@ static lathe_compile_result *compile(const lathe_compile_request *request) {
   options.emit = textOr(request->emit, "");
   options.pipeline.target = textOr(request->target, "host");
   options.pipeline.precision = textOr(request->precision, "auto");
+  options.verifyEachPass = request->verify_each_pass != 0;
   if (request->max_prefill_rows > 0)
     options.pipeline.prefillRows = request->max_prefill_rows;
   auto *result = new lathe_compile_result(std::move(options));

@@ -2,11 +2,13 @@
 
 #include "compiler/driver/Pipeline.h"
 
+#include "compiler/reference/Passes.h"
 #include "compiler/target/cpu/Passes.h"
 #include "dialects/Lathe/LatheOps.h"
 #include "dialects/Step/StepOps.h"
 #include "passes/Fusion/Passes.h"
 #include "passes/Memory/Passes.h"
+#include "passes/PassEffect.h"
 #include "passes/Precision/Passes.h"
 #include "passes/Schedule/Passes.h"
 
@@ -50,6 +52,7 @@ void addPlanned(OpPassManager &passes, const PipelineOptions &) {
   programs.addPass(createPlanMemoryPass());
   programs.addPass(createCheckMemoryPlanPass());
   programs.addPass(createPlaceBarriersPass());
+  programs.addPass(createCheckBarriersPass());
 }
 
 void addKernels(OpPassManager &passes, const PipelineOptions &options) {
@@ -98,6 +101,8 @@ struct MarkStagePass : PassWrapper<MarkStagePass, OperationPass<ModuleOp>> {
   Option<std::string> stage{*this, "stage", llvm::cl::desc("name of the stage")};
   Option<std::string> policy{*this, "policy", llvm::cl::desc("precision policy that was used"), llvm::cl::init("auto")};
 };
+
+const PassEffectRegistration markEffect("lathe-mark-stage", {NumericEffect::Exact});
 
 struct StageOptions : PassPipelineOptions<StageOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("CPU target"), llvm::cl::init("host")};
@@ -154,6 +159,7 @@ void lathe::compiler::registerLathePasses() {
   registerSchedulePasses();
   registerMemoryPasses();
   registerCpuPasses();
+  registerReferencePasses();
   PassRegistration<MarkStagePass>();
 }
 

@@ -45,8 +45,19 @@ private:
   llvm::StringMap<mlir::Value> symbols;
 };
 
+/// What LayerLoopOpInterface promises of count, select, regions and types.
+llvm::LogicalResult verifyLayerLoop(mlir::Operation *op);
+
 } // namespace lathe::ir
 
 #include "dialects/Lathe/LatheInterfaces.h.inc"
+
+namespace lathe::ir {
+
+/// The numbers that an index of layers can be: a constant, or the layers that
+/// run the body whose argument it is. Empty when that is not known.
+llvm::SmallVector<int64_t> getPossibleLayers(mlir::Value layer);
+
+} // namespace lathe::ir
 
 #endif // LATHE_DIALECTS_LATHE_LATHEINTERFACES_H

@@ -43,4 +43,24 @@ def CostOpInterface : OpInterface<"CostOpInterface"> {
   ];
 }
 
+def LayerLoopOpInterface : OpInterface<"LayerLoopOpInterface"> {
+  let cppNamespace = "::lathe::ir";
+  let description = [{
+    A loop over layers 0 to `count - 1` with one region per distinct layer. Layer
+    i runs region `select[i]`; without `select` there is one. A region's first
+    argument is the number of the layer, the others are the carried values: the
+    operands at first, the results in the end.
+  }];
+  let methods = [
+    InterfaceMethod<"Number of layers.", "uint64_t", "getCount">,
+    InterfaceMethod<"The body of each layer, or none where all run the only one.",
+      "::std::optional<::llvm::ArrayRef<int64_t>>", "getSelect">,
+  ];
+  let extraSharedClassDeclaration = [{
+    /// The body that layer `layer` runs.
+    unsigned getBodyOf(int64_t layer) { return $_op.getSelect() ? (*$_op.getSelect())[layer] : 0; }
+  }];
+  let verify = [{ return ::lathe::ir::verifyLayerLoop($_op); }];
+}
+
 #endif // LATHE_DIALECTS_LATHE_LATHEINTERFACES_TD

@@ -2,13 +2,18 @@
 
 #include "dialects/Lathe/LatheOps.h"
 
+#include "runtime/support/Limits.h"
+
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/Matchers.h"
 
 #include <numeric>
 
 using namespace mlir;
 using namespace lathe::ir;
+
+static constexpr int64_t maxLayers = lathe::limits::MaxLayers;
 
 //===----------------------------------------------------------------------===//
 // WeightsOp
@@ -23,15 +28,15 @@ static bool isPrefix(ArrayRef<int64_t> layers) {
 
 /// `30 x` or `[0, 5] x`.
 static ParseResult parseLayerList(OpAsmParser &parser, SmallVectorImpl<int64_t> &layers) {
+  SMLoc loc = parser.getCurrentLocation();
   int64_t count;
   OptionalParseResult number = parser.parseOptionalInteger(count);
   if (number.has_value()) {
     if (failed(*number))
       return failure();
-    constexpr int64_t limit = 4096;
-    if (count < 1 || count > limit)
-      return parser.emitError(parser.getCurrentLocation())
-             << "number of layers must be between 1 and " << limit << ", got " << count;
+    if (count < 1 || count > maxLayers)
+      return parser.emitError(loc)
+             << "number of layers must be between 1 and " << maxLayers << ", got " << count;
     layers.resize(count);
     std::iota(layers.begin(), layers.end(), 0);
     return parser.parseKeyword("x");
@@ -53,7 +58,8 @@ ParseResult WeightsOp::parse(OpAsmParser &parser, OperationState &result) {
     SmallVector<int64_t> layers;
     if (parseLayerList(parser, layers) || parser.parseType(type))
       return failure();
-    result.addAttribute(getLayersAttrName(result.name), parser.getBuilder().getDenseI64ArrayAttr(layers));
+    result.addAttribute(getLayersAttrName(result.name),
+                        parser.getBuilder().getDenseI64ArrayAttr(layers));
   } else if (failed(*direct)) {
     return failure();
   }
@@ -81,23 +87,38 @@ void WeightsOp::print(OpAsmPrinter &printer) {
                                                       getSourceAttrName(), getLayersAttrName()});
 }
 
+/// Ascending numbers of layers, each once.
+static LogicalResult verifyLayerList(WeightsOp op, ArrayRef<int64_t> layers) {
+  if (layers.empty())
+    return op.emitOpError() << "names no layer";
+  for (auto [before, after] : llvm::zip(layers.drop_back(), layers.drop_front()))
+    if (before >= after)
+      return op.emitOpError() << "layers must be ascending, got " << after << " after " << before;
+  if (layers.front() < 0 || layers.back() >= maxLayers)
+    return op.emitOpError() << "layers must be between 0 and " << maxLayers - 1 << ", got "
+                            << (layers.front() < 0 ? layers.front() : layers.back());
+  return success();
+}
+
 LogicalResult WeightsOp::verify() {
   RankedTensorType type = getTensorType();
-  if (!type.hasStaticShape() || type.getRank() < 1 || type.getRank() > 2)
-    return emitOpError() << "a weight is a vector or a matrix of known shape, got " << type;
+  if (type.getRank() < 1 || type.getRank() > 2 || !isBoundedShape(type.getShape()))
+    return emitOpError() << "a weight is a vector or a matrix of known size, got " << type;
   const BlockFormat *format = lathe::ir::getBlockFormat(type.getElementType());
   if (!format)
-    return emitOpError() << "element type " << type.getElementType() << " is no registered weight format";
+    return emitOpError() << "element type " << type.getElementType()
+                         << " is no registered weight format";
   if (type.getShape().back() % format->BlockElements != 0)
     return emitOpError() << "last dimension must be a multiple of the block of "
                          << format->BlockElements << " elements, got " << type.getShape().back();
-  if (getLayers().has_value() != getSource().contains("{}"))
-    return emitOpError() << (getLayers() ? "source of a layered weight must contain '{}', got \""
-                                         : "only the source of a layered weight may contain '{}', got \"")
-                         << getSource() << "\"";
-  if (getLayers() && !llvm::is_sorted(*getLayers(), std::less_equal<int64_t>()))
-    return emitOpError() << "layers must be ascending";
-  return success();
+  size_t places = getSource().count("{}"), expected = getLayers() ? 1 : 0;
+  if (places != expected)
+    return emitOpError() << "source of a " << (getLayers() ? "layered" : "single")
+                         << " weight must hold '{}' " << (getLayers() ? "once" : "nowhere")
+                         << ", got " << getSourceAttr();
+  if (getSource().empty())
+    return emitOpError() << "source must name a tensor, got \"\"";
+  return getLayers() ? verifyLayerList(*this, *getLayers()) : success();
 }
 
 int64_t WeightsOp::getOrdinal(int64_t layer) {
@@ -117,6 +138,64 @@ int64_t WeightsOp::getTensorBytes() {
 }
 
 //===----------------------------------------------------------------------===//
+// Loops over layers
+//===----------------------------------------------------------------------===//
+
+static LogicalResult verifySelect(LayerLoopOpInterface loop) {
+  int64_t bodies = loop->getNumRegions();
+  std::optional<ArrayRef<int64_t>> select = loop.getSelect();
+  if (!select)
+    return bodies == 1 ? success()
+                       : loop->emitOpError() << "has " << bodies << " bodies and no select";
+  if (static_cast<int64_t>(select->size()) != static_cast<int64_t>(loop.getCount()))
+    return loop->emitOpError() << "select must name a body for each of the " << loop.getCount()
+                               << " layers, got " << select->size();
+  for (int64_t body : *select)
+    if (body < 0 || body >= bodies)
+      return loop->emitOpError() << "select names body " << body << ", but there are " << bodies;
+  return success();
+}
+
+LogicalResult lathe::ir::verifyLayerLoop(Operation *op) {
+  auto loop = cast<LayerLoopOpInterface>(op);
+  int64_t count = loop.getCount();
+  if (count < 1 || count > maxLayers)
+    return op->emitOpError() << "count must be between 1 and " << maxLayers << ", got " << count;
+  if (op->getNumRegions() == 0)
+    return op->emitOpError() << "needs a body";
+  if (failed(verifySelect(loop)))
+    return failure();
+  if (op->getOperandTypes() != op->getResultTypes())
+    return op->emitOpError() << "carried values start as (" << op->getOperandTypes()
+                             << ") and end as (" << op->getResultTypes() << ")";
+  SmallVector<Type> expected{IndexType::get(op->getContext())};
+  llvm::append_range(expected, op->getOperandTypes());
+  for (Region &body : op->getRegions())
+    if (body.getArgumentTypes() != expected)
+      return op->emitOpError() << "a body must have arguments (" << expected << "), got ("
+                               << body.getArgumentTypes() << ")";
+  return success();
+}
+
+SmallVector<int64_t> lathe::ir::getPossibleLayers(Value layer) {
+  APInt constant;
+  if (matchPattern(layer, m_ConstantInt(&constant)))
+    return {constant.getSExtValue()};
+  auto argument = dyn_cast<BlockArgument>(layer);
+  auto loop = argument
+                  ? dyn_cast_if_present<LayerLoopOpInterface>(argument.getOwner()->getParentOp())
+                  : LayerLoopOpInterface();
+  SmallVector<int64_t> layers;
+  if (!loop || argument.getArgNumber() != 0)
+    return layers;
+  unsigned body = argument.getOwner()->getParent()->getRegionNumber();
+  for (int64_t number = 0, end = loop.getCount(); number < end; ++number)
+    if (loop.getBodyOf(number) == body)
+      layers.push_back(number);
+  return layers;
+}
+
+//===----------------------------------------------------------------------===//
 // LayersOp
 //===----------------------------------------------------------------------===//
 
@@ -132,7 +211,8 @@ void LayersOp::build(OpBuilder &builder, OperationState &state, int64_t count, V
     Region *region = state.addRegion();
     SmallVector<Type> types{builder.getIndexType()};
     llvm::append_range(types, inits.getTypes());
-    builder.createBlock(region, region->end(), types, SmallVector<Location>(types.size(), state.location));
+    builder.createBlock(region, region->end(), types,
+                        SmallVector<Location>(types.size(), state.location));
   }
 }
 
@@ -176,8 +256,9 @@ ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
 void LayersOp::print(OpAsmPrinter &printer) {
   Block &head = getBodies().front().front();
   printer << ' ' << head.getArgument(0) << " = 0 to " << getCount() << " (";
-  llvm::interleaveComma(llvm::zip(llvm::drop_begin(head.getArguments()), getInits()), printer,
-                        [&](auto pair) { printer << std::get<0>(pair) << " = " << std::get<1>(pair); });
+  llvm::interleaveComma(
+      llvm::zip(llvm::drop_begin(head.getArguments()), getInits()), printer,
+      [&](auto pair) { printer << std::get<0>(pair) << " = " << std::get<1>(pair); });
   printer << ')';
   if (std::optional<ArrayRef<int64_t>> select = getSelect())
     printer << " select [" << *select << ']';
@@ -194,47 +275,27 @@ void LayersOp::print(OpAsmPrinter &printer) {
   printer.printOptionalAttrDict((*this)->getAttrs(), {getCountAttrName(), getSelectAttrName()});
 }
 
-LogicalResult LayersOp::verify() {
-  if (getCount() < 1)
-    return emitOpError() << "count must be positive, got " << getCount();
-  if (getBodies().empty())
-    return emitOpError() << "needs a body";
-  std::optional<ArrayRef<int64_t>> select = getSelect();
-  if (!select) {
-    if (getBodies().size() != 1)
-      return emitOpError() << "has " << getBodies().size() << " bodies and no select";
-    return success();
-  }
-  if (select->size() != static_cast<size_t>(getCount()))
-    return emitOpError() << "select must name a body for each of the " << getCount()
-                         << " layers, got " << select->size();
-  for (int64_t body : *select)
-    if (body < 0 || body >= static_cast<int64_t>(getBodies().size()))
-      return emitOpError() << "select names body " << body << ", but there are "
-                           << getBodies().size();
-  return success();
-}
-
 LogicalResult LayersOp::verifyRegions() {
   for (Region &body : getBodies()) {
     auto yield = dyn_cast<YieldOp>(body.front().getTerminator());
     if (!yield)
       return emitOpError() << "a body must end in lathe.yield";
     if (yield.getOperandTypes() != getResultTypes())
-      return yield.emitOpError() << "types must be those of the carried values";
+      return yield.emitOpError() << "types must be those of the carried values, ("
+                                 << getResultTypes() << "), got (" << yield.getOperandTypes()
+                                 << ")";
   }
   return success();
 }
-
-unsigned LayersOp::getBodyOf(int64_t layer) { return getSelect() ? (*getSelect())[layer] : 0; }
 
 //===----------------------------------------------------------------------===//
 // GroupOp
 //===----------------------------------------------------------------------===//
 
-LogicalResult GroupOp::verify() {
+LogicalResult GroupOp::verifyRegions() {
   auto yield = cast<YieldOp>(getBody().front().getTerminator());
   if (yield.getOperandTypes() != getResultTypes())
-    return emitOpError() << "types of the yield must be those of the results";
+    return yield.emitOpError() << "types must be those of the results of the group, ("
+                               << getResultTypes() << "), got (" << yield.getOperandTypes() << ")";
   return success();
 }

@@ -56,11 +56,34 @@ static LogicalResult verifyEqual(Operation *op, StringRef what, int64_t found, i
   return op->emitOpError() << what << " must be " << expected << ", got " << found;
 }
 
-static LogicalResult verifyWeightFormat(Operation *op, StringRef what, Value weight) {
-  if (getBlockFormat(elementOf(weight)))
+/// A matrix of known shape in a registered format, rows of whole blocks.
+static LogicalResult verifyMatrix(Operation *op, StringRef what, StringRef shape, Value weight) {
+  auto type = cast<RankedTensorType>(weight.getType());
+  if (type.getRank() != 2 || !isBoundedShape(type.getShape()))
+    return op->emitOpError() << what << " must be " << shape << " of known size, got " << type;
+  const lathe::BlockFormat *format = getBlockFormat(type.getElementType());
+  if (!format)
+    return op->emitOpError() << what << " has element type " << type.getElementType()
+                             << ", which is no registered weight format";
+  if (type.getDimSize(1) % format->BlockElements != 0)
+    return op->emitOpError() << "rows of the " << what << " must be a multiple of the block of "
+                             << format->BlockElements << " elements, got " << type.getDimSize(1);
+  return success();
+}
+
+static LogicalResult verifyFinite(Operation *op, StringRef what, const APFloat &value) {
+  if (value.isFinite())
     return success();
-  return op->emitOpError() << what << " has element type " << elementOf(weight)
-                           << ", which is no registered weight format";
+  return op->emitOpError() << what << " must be a finite number, got " << value.convertToDouble();
+}
+
+/// Fails when a layer that runs `op` is none of the cache's.
+static LogicalResult verifyCachedLayer(Operation *op, KVType cache, Value layer) {
+  for (int64_t number : getPossibleLayers(layer))
+    if (number < 0 || number >= cache.getLayers())
+      return op->emitOpError() << "layer " << number << " is beyond a cache of "
+                               << cache.getLayers() << " layers";
+  return success();
 }
 
 /// Bytes of a weight as stored in the model file.
@@ -84,6 +107,10 @@ LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &symbols) {
     return emitOpError() << "@" << getWeights()
                          << (getLayer() ? " is not a weight of the layer stack"
                                         : " is a weight of the layer stack and needs a layer");
+  if (getLayer())
+    for (int64_t layer : getPossibleLayers(getLayer()))
+      if (weights.getOrdinal(layer) < 0)
+        return emitOpError() << "layer " << layer << " has no weight @" << getWeights();
   return success();
 }
 
@@ -92,17 +119,16 @@ LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &symbols) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult EmbedOp::verify() {
-  auto table = cast<RankedTensorType>(getTable().getType());
-  if (table.getRank() != 2)
-    return emitOpError() << "table must be [vocabulary, width], got " << table;
-  if (failed(verifyWeightFormat(*this, "table", getTable())))
+  if (failed(verifyMatrix(*this, "table", "[vocabulary, width]", getTable())) ||
+      failed(verifyFinite(*this, "scale", getScale())))
     return failure();
-  return verifyEqual(*this, "width of the result", dimOf(getResult(), 1), table.getDimSize(1));
+  return verifyEqual(*this, "width of the result", dimOf(getResult(), 1), dimOf(getTable(), 1));
 }
 
 Cost EmbedOp::getCost(int64_t rows) {
   auto table = cast<RankedTensorType>(getTable().getType());
-  int64_t perRow = weightBytes(RankedTensorType::get({1, table.getDimSize(1)}, table.getElementType()));
+  int64_t perRow =
+      weightBytes(RankedTensorType::get({1, table.getDimSize(1)}, table.getElementType()));
   return {rows * dimOf(getResult(), 1), rows * perRow};
 }
 
@@ -114,18 +140,20 @@ Cost SelectLogitsOp::getCost(int64_t) { return {}; }
 
 LogicalResult RMSNormOp::verify() {
   auto input = cast<RankedTensorType>(getInput().getType());
-  if (!input.getElementType().isF32())
-    return emitOpError() << "input must be f32, got " << input.getElementType();
   if (!getEps().isFinite() || getEps().isNegative())
-    return emitOpError() << "eps must be a number that is not negative";
+    return emitOpError() << "eps must be a finite number that is not negative, got "
+                         << getEps().convertToDouble();
   return verifyEqual(*this, "size of the weight", dimOf(getWeight(), 0),
                      input.getDimSize(input.getRank() - 1));
 }
 
-Cost RMSNormOp::getCost(int64_t rows) { return {4 * rows * rowElements(getInput()), 4 * dimOf(getWeight(), 0)}; }
+Cost RMSNormOp::getCost(int64_t rows) {
+  return {4 * rows * rowElements(getInput()), 4 * dimOf(getWeight(), 0)};
+}
 
 LogicalResult QuantizeOp::verify() {
-  if (failed(verifyEqual(*this, "width of the result", dimOf(getResult(), 1), dimOf(getInput(), 1))))
+  if (failed(
+          verifyEqual(*this, "width of the result", dimOf(getResult(), 1), dimOf(getInput(), 1))))
     return failure();
   if (isa<QuantizedActivationType>(elementOf(getResult())) && dimOf(getInput(), 1) % 32 != 0)
     return emitOpError() << "width must be a multiple of 32 for !lathe.q8_act, got "
@@ -173,20 +201,16 @@ SmallVector<float> RopeTableOp::getFrequencies() {
 
 LogicalResult LinearOp::verify() {
   auto weight = cast<RankedTensorType>(getWeight().getType());
-  if (weight.getRank() != 2)
-    return emitOpError() << "weight must be [outputs, inputs], got " << weight;
-  if (failed(verifyWeightFormat(*this, "weight", getWeight())))
+  if (failed(verifyMatrix(*this, "weight", "[outputs, inputs]", getWeight())) ||
+      failed(
+          verifyEqual(*this, "width of the input", dimOf(getInput(), 1), weight.getDimSize(1))) ||
+      failed(
+          verifyEqual(*this, "width of the result", dimOf(getResult(), 1), weight.getDimSize(0))))
     return failure();
-  if (failed(verifyEqual(*this, "width of the input", dimOf(getInput(), 1), weight.getDimSize(1))) ||
-      failed(verifyEqual(*this, "width of the result", dimOf(getResult(), 1), weight.getDimSize(0))))
-    return failure();
-  if (isa<QuantizedActivationType>(elementOf(getInput())) && !isa<BlockType>(weight.getElementType()))
+  if (isa<QuantizedActivationType>(elementOf(getInput())) &&
+      !isa<BlockType>(weight.getElementType()))
     return emitOpError() << "an !lathe.q8_act input needs a block-quantised weight, got "
                          << weight.getElementType();
-  const BlockFormat *format = lathe::ir::getBlockFormat(weight.getElementType());
-  if (weight.getDimSize(1) % format->BlockElements != 0)
-    return emitOpError() << "inputs of the weight must be a multiple of the block of "
-                         << format->BlockElements << " elements, got " << weight.getDimSize(1);
   return success();
 }
 
@@ -200,7 +224,8 @@ Cost LinearOp::getCost(int64_t rows) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult SplitHeadsOp::verify() {
-  return verifyEqual(*this, "heads times head dimension", rowElements(getResult()), dimOf(getInput(), 1));
+  return verifyEqual(*this, "heads times head dimension", rowElements(getResult()),
+                     dimOf(getInput(), 1));
 }
 LogicalResult MergeHeadsOp::verify() {
   return verifyEqual(*this, "width of the result", dimOf(getResult(), 1), rowElements(getInput()));
@@ -233,7 +258,9 @@ LogicalResult KVAppendOp::verify() {
   KVType cache = getCache().getType();
   if (failed(verifyEqual(*this, "key and value heads", dimOf(getKey(), 1), cache.getHeads())))
     return failure();
-  return verifyEqual(*this, "head dimension", dimOf(getKey(), 2), cache.getHeadDim());
+  if (failed(verifyEqual(*this, "head dimension", dimOf(getKey(), 2), cache.getHeadDim())))
+    return failure();
+  return verifyCachedLayer(*this, cache, getLayer());
 }
 Cost KVAppendOp::getCost(int64_t) { return {}; }
 
@@ -242,9 +269,14 @@ LogicalResult AttentionOp::verify() {
   if (dimOf(getQuery(), 1) % cache.getHeads() != 0)
     return emitOpError() << dimOf(getQuery(), 1) << " query heads do not divide into "
                          << cache.getHeads() << " key and value heads";
-  if (getWindow() && *getWindow() < 1)
-    return emitOpError() << "window must be positive, got " << *getWindow();
-  return verifyEqual(*this, "head dimension", dimOf(getQuery(), 2), cache.getHeadDim());
+  // The accessor of a 64-bit attribute is unsigned.
+  auto window = static_cast<int64_t>(getWindow().value_or(1));
+  if (window < 1)
+    return emitOpError() << "window must be positive, got " << window;
+  if (failed(verifyEqual(*this, "head dimension", dimOf(getQuery(), 2), cache.getHeadDim())) ||
+      failed(verifyFinite(*this, "scale", getScale())))
+    return failure();
+  return verifyCachedLayer(*this, cache, getLayer());
 }
 
 /// The positions are not known here; the cost is that of one position per row.
@@ -257,7 +289,9 @@ Cost AttentionOp::getCost(int64_t rows) { return {4 * rows * rowElements(getQuer
 Cost SiluOp::getCost(int64_t rows) { return {12 * rows * rowElements(getInput()), 0}; }
 Cost AddOp::getCost(int64_t rows) { return {rows * rowElements(getLhs()), 0}; }
 Cost MulOp::getCost(int64_t rows) { return {rows * rowElements(getLhs()), 0}; }
-Cost BiasOp::getCost(int64_t rows) { return {rows * rowElements(getInput()), 4 * dimOf(getBias(), 0)}; }
+Cost BiasOp::getCost(int64_t rows) {
+  return {rows * rowElements(getInput()), 4 * dimOf(getBias(), 0)};
+}
 LogicalResult BiasOp::verify() {
   return verifyEqual(*this, "size of the bias", dimOf(getBias(), 0), dimOf(getInput(), 1));
 }

@@ -26,10 +26,19 @@ class Lathe_ModelOp<string mnemonic, string role, list<Trait> traits = []>
   }];
 }
 
-def Lathe_RowTensor : AnyTypeOf<[2DTensorOf<[AnyType]>, 3DTensorOf<[AnyType]>],
-                                "tensor of rows, or of rows of heads">;
-def Lathe_F32Rows : 2DTensorOf<[F32]>;
-def Lathe_F32Heads : 3DTensorOf<[F32]>;
+/// The first dimension counts the rows of a step; the others are known.
+class Lathe_RowsOf<Type tensor, string summary>
+    : ConfinedType<tensor, [CPred<"::lathe::ir::isRowTensor($_self)">],
+                   "tensor of " # summary # ", of any number of rows of a known shape">;
+def Lathe_F32Rows : Lathe_RowsOf<2DTensorOf<[F32]>, "f32 rows">;
+def Lathe_F32Heads : Lathe_RowsOf<3DTensorOf<[F32]>, "f32 rows of heads">;
+def Lathe_F32RowsOrHeads : Lathe_RowsOf<TensorRankOf<[F32], [2, 3]>, "f32 rows, or rows of heads">;
+def Lathe_ActivationRows : Lathe_RowsOf<2DTensorOf<[F32, BF16, Lathe_QuantizedActivationType]>,
+                                        "f32, bf16 or !lathe.q8_act rows">;
+def Lathe_QuantizedRows : Lathe_RowsOf<2DTensorOf<[Lathe_QuantizedActivationType, BF16]>,
+                                       "!lathe.q8_act or bf16 rows">;
+def Lathe_F32Vector : ConfinedType<1DTensorOf<[F32]>, [HasStaticShapePred],
+                                   "f32 vector of known size">;
 
 //===----------------------------------------------------------------------===//
 // Weights
@@ -46,7 +55,7 @@ def Lathe_WeightsOp : Lathe_Op<"weights", [Symbol]> {
     ```mlir
     lathe.weights @output_norm : tensor<576xf32> from "output_norm.weight"
     lathe.weights @blk.attn_q : 30 x tensor<576x576x!lathe.q4_1> from "blk.{}.attn_q.weight"
-    lathe.weights @blk.ffn_down.q6_k : [0, 5] x tensor<576x1536x!lathe.q6_k> from "blk.{}.ffn_down.weight"
+    lathe.weights @blk.ffn_down.q8_0 : [0, 5] x tensor<576x1536x!lathe.q8_0> from "blk.{}.ffn_down.weight"
     ```
     `30 x` is short for layers 0 to 29.
   }];
@@ -126,8 +135,8 @@ def Lathe_RMSNormOp : Lathe_ModelOp<"rms_norm", "RowWise", [AllTypesMatch<["inpu
     %n = lathe.rms_norm %x, %w {eps = 1.0e-05 : f32} : tensor<?x576xf32>, tensor<576xf32>
     ```
   }];
-  let arguments = (ins Lathe_RowTensor:$input, 1DTensorOf<[F32]>:$weight, F32Attr:$eps);
-  let results = (outs Lathe_RowTensor:$result);
+  let arguments = (ins Lathe_F32RowsOrHeads:$input, Lathe_F32Vector:$weight, F32Attr:$eps);
+  let results = (outs Lathe_F32RowsOrHeads:$result);
   let assemblyFormat = "$input `,` $weight attr-dict `:` type($input) `,` type($weight)";
   let hasVerifier = 1;
 }
@@ -144,7 +153,7 @@ def Lathe_QuantizeOp : Lathe_ModelOp<"quantize", "RowWise"> {
     ```
   }];
   let arguments = (ins Lathe_F32Rows:$input);
-  let results = (outs 2DTensorOf<[Lathe_QuantizedActivationType, BF16]>:$result);
+  let results = (outs Lathe_QuantizedRows:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -163,7 +172,7 @@ def Lathe_RopeTableOp : Lathe_ModelOp<"rope_table", "RowWise"> {
   }];
   let arguments = (ins Lathe_RowsType:$rows, F64Attr:$base,
                        OptionalAttr<DenseF32ArrayAttr>:$factors);
-  let results = (outs 3DTensorOf<[F32]>:$result);
+  let results = (outs Lathe_F32Heads:$result);
   let assemblyFormat = "$rows attr-dict `:` type($result)";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -189,7 +198,7 @@ def Lathe_LinearOp : Lathe_ModelOp<"linear", "Contraction"> {
     %q = lathe.linear %n, %wq : tensor<?x576xf32>, tensor<576x576x!lathe.q4_1> -> tensor<?x576xf32>
     ```
   }];
-  let arguments = (ins 2DTensorOf<[F32, BF16, Lathe_QuantizedActivationType]>:$input,
+  let arguments = (ins Lathe_ActivationRows:$input,
                        AnyRankedTensor:$weight);
   let results = (outs Lathe_F32Rows:$result);
   let assemblyFormat = "$input `,` $weight attr-dict `:` type($input) `,` type($weight) `->` type($result)";
@@ -249,7 +258,7 @@ def Lathe_RopeOp : Lathe_ModelOp<"rope", "Elementwise", [AllTypesMatch<["input",
     %1 = lathe.rope %0, %table interleaved : tensor<?x9x64xf32>, tensor<?x32x2xf32>
     ```
   }];
-  let arguments = (ins Lathe_F32Heads:$input, 3DTensorOf<[F32]>:$table,
+  let arguments = (ins Lathe_F32Heads:$input, Lathe_F32Heads:$table,
                        Lathe_RopeLayoutAttr:$layout);
   let results = (outs Lathe_F32Heads:$result);
   let assemblyFormat = "$input `,` $table custom<RopeLayout>($layout) attr-dict `:` type($input) `,` type($table)";
@@ -335,7 +344,7 @@ def Lathe_BiasOp : Lathe_ModelOp<"bias", "Elementwise", [AllTypesMatch<["input",
   let description = [{
     `result[r, n] = input[r, n] + bias[n]`.
   }];
-  let arguments = (ins Lathe_F32Rows:$input, 1DTensorOf<[F32]>:$bias);
+  let arguments = (ins Lathe_F32Rows:$input, Lathe_F32Vector:$bias);
   let results = (outs Lathe_F32Rows:$result);
   let assemblyFormat = "$input `,` $bias attr-dict `:` type($result) `,` type($bias)";
   let hasVerifier = 1;
@@ -345,7 +354,8 @@ def Lathe_BiasOp : Lathe_ModelOp<"bias", "Elementwise", [AllTypesMatch<["input",
 // Structure
 //===----------------------------------------------------------------------===//
 
-def Lathe_LayersOp : Lathe_Op<"layers", [RecursiveMemoryEffects]> {
+def Lathe_LayersOp : Lathe_Op<"layers", [RecursiveMemoryEffects,
+    DeclareOpInterfaceMethods<LayerLoopOpInterface, []>]> {
   let summary = "the stack of layers: a loop with one body per distinct layer";
   let description = [{
     Runs layers 0 to `count - 1`. The carried values start as the operands and
@@ -365,15 +375,10 @@ def Lathe_LayersOp : Lathe_Op<"layers", [RecursiveMemoryEffects]> {
   let results = (outs Variadic<AnyType>:$results);
   let regions = (region VariadicRegion<SizedRegion<1>>:$bodies);
   let hasCustomAssemblyFormat = 1;
-  let hasVerifier = 1;
   let hasRegionVerifier = 1;
   let skipDefaultBuilders = 1;
   let builders = [OpBuilder<(ins "int64_t":$count, "::mlir::ValueRange":$inits,
                                  "::mlir::DenseI64ArrayAttr":$select, "unsigned":$numBodies)>];
-  let extraClassDeclaration = [{
-    /// The body that layer `layer` runs.
-    unsigned getBodyOf(int64_t layer);
-  }];
 }
 
 def Lathe_GroupOp : Lathe_Op<"group", [
@@ -396,7 +401,7 @@ def Lathe_GroupOp : Lathe_Op<"group", [
   let results = (outs Variadic<AnyType>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$name (`->` type($results)^)? $body attr-dict";
-  let hasVerifier = 1;
+  let hasRegionVerifier = 1;
 }
 
 def Lathe_YieldOp : Lathe_Op<"yield", [Pure, Terminator, ParentOneOf<["LayersOp", "GroupOp"]>]> {

@@ -34,14 +34,6 @@ buildElementwise(Operation *op, OpBuilder &builder, ReferenceValues &values,
 // Weights
 //===----------------------------------------------------------------------===//
 
-/// Fails when a layer that runs `op` has no weight of that name.
-static LogicalResult verifyDeclaredLayers(WeightOp op, WeightsOp weights) {
-  for (int64_t layer : getPossibleLayers(op.getLayer()))
-    if (weights.getOrdinal(layer) < 0)
-      return op.emitOpError() << "layer " << layer << " has no weight @" << weights.getSymName();
-  return success();
-}
-
 /// The place of layer `layer` among the declared layers of `weights`.
 static Value buildOrdinal(ReferenceBuilder &b, WeightsOp weights, Value layer) {
   SmallVector<int64_t> table;
@@ -60,8 +52,6 @@ LogicalResult WeightOp::buildReference(OpBuilder &builder, ReferenceValues &valu
     b.define(values, getResult(), stack);
     return success();
   }
-  if (failed(verifyDeclaredLayers(*this, weights)))
-    return failure();
   ArrayRef<int64_t> shape = weights.getTensorType().getShape();
   SmallVector<OpFoldResult> offsets(shape.size() + 1, b.getIndexAttr(0));
   SmallVector<OpFoldResult> sizes(shape.size() + 1, b.getIndexAttr(1));

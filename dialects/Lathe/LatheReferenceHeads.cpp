@@ -85,15 +85,6 @@ LogicalResult RopeOp::buildReference(OpBuilder &builder, ReferenceValues &values
 // Attention and its state
 //===----------------------------------------------------------------------===//
 
-/// Fails when a layer that runs `op` is none of the cache's.
-static LogicalResult verifyCachedLayer(Operation *op, KVType cache, Value layer) {
-  for (int64_t number : getPossibleLayers(layer))
-    if (number < 0 || number >= cache.getLayers())
-      return op->emitOpError() << "layer " << number << " is beyond a cache of "
-                               << cache.getLayers() << " layers";
-  return success();
-}
-
 /// `cache` with row `row` of `rows` at [layer, sequence, position].
 static Value buildStore(ReferenceBuilder &b, Value cache, Value rows, Value row,
                         ArrayRef<Value> place) {
@@ -118,8 +109,6 @@ static Value buildStoredForm(ReferenceBuilder &b, Type stored, Value tensor) {
 }
 
 LogicalResult KVAppendOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
-  if (failed(verifyCachedLayer(*this, getCache().getType(), getLayer())))
-    return failure();
   ReferenceBuilder b(getLoc(), builder);
   RowsTensors rows(values, getRows());
   CacheTensors cache(values, getCache());
@@ -215,8 +204,6 @@ private:
 } // namespace
 
 LogicalResult AttentionOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
-  if (failed(verifyCachedLayer(*this, getCache().getType(), getLayer())))
-    return failure();
   ReferenceBuilder b(getLoc(), builder);
   b.define(values, getResult(), AttentionBuilder(b, *this, values).build());
   return success();

@@ -6,6 +6,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace lathe::ir;
@@ -51,8 +52,9 @@ void LatheDialect::printType(Type type, DialectAsmPrinter &printer) const {
 
 LogicalResult KVType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers,
                              int64_t heads, int64_t headDim, Type elementType) {
-  if (layers < 1 || heads < 1 || headDim < 1)
-    return emitError() << "layers, heads and head dimension of a KV cache must be positive, got "
+  if (!isBoundedShape({layers, heads, headDim}))
+    return emitError() << "layers, heads and head dimension of a KV cache must be positive and "
+                          "their product at most 2^40, got "
                        << layers << " x " << heads << " x " << headDim;
   if (!elementType.isF32() && !elementType.isF16())
     return emitError() << "the element type of a KV cache must be f32 or f16, got " << elementType;
@@ -76,6 +78,20 @@ LogicalResult BlockType::verify(function_ref<InFlightDiagnostic()> emitError, St
 
 const lathe::BlockFormat *BlockType::getBlockFormat() const {
   return lathe::findBlockFormat(std::string_view(getFormat()));
+}
+
+bool lathe::ir::isBoundedShape(ArrayRef<int64_t> shape) {
+  constexpr int64_t limit = int64_t(1) << 40;
+  int64_t elements = 1;
+  return llvm::all_of(shape, [&](int64_t size) {
+    return size > 0 && !llvm::MulOverflow(elements, size, elements) && elements <= limit;
+  });
+}
+
+bool lathe::ir::isRowTensor(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.getRank() > 1 && tensor.isDynamicDim(0) &&
+         isBoundedShape(tensor.getShape().drop_front());
 }
 
 const lathe::BlockFormat *lathe::ir::getBlockFormat(Type elementType) {

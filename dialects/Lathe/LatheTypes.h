@@ -17,6 +17,14 @@ namespace lathe::ir {
 /// or null when no format of that name is registered.
 const BlockFormat *getBlockFormat(mlir::Type elementType);
 
+/// Whether every dimension is known and positive and the product of all is at
+/// most 2^40, so that sizes in bytes can be computed without overflow.
+bool isBoundedShape(llvm::ArrayRef<int64_t> shape);
+
+/// Whether `type` is a tensor of rows: any number of them, each of a bounded
+/// shape.
+bool isRowTensor(mlir::Type type);
+
 /// The element type for a block format: a float type or a BlockType.
 mlir::Type getElementType(mlir::MLIRContext *context, const BlockFormat &format);
 

@@ -99,21 +99,6 @@ void ReferenceBuilder::define(ReferenceValues &values, Value result, Value tenso
   values.map(result, tensor);
 }
 
-SmallVector<int64_t> lathe::ir::getPossibleLayers(Value layer) {
-  if (std::optional<int64_t> constant = getConstantIntValue(layer))
-    return {*constant};
-  auto argument = dyn_cast<BlockArgument>(layer);
-  auto loop = argument ? dyn_cast<LayersOp>(argument.getOwner()->getParentOp()) : LayersOp();
-  SmallVector<int64_t> layers;
-  if (!loop || argument.getArgNumber() != 0)
-    return layers;
-  unsigned body = argument.getOwner()->getParent()->getRegionNumber();
-  for (int64_t number = 0, end = loop.getCount(); number < end; ++number)
-    if (loop.getBodyOf(number) == body)
-      layers.push_back(number);
-  return layers;
-}
-
 RowsTensors::RowsTensors(const ReferenceValues &values, Value rows) {
   ArrayRef<Value> all = values.all(rows);
   token = all[0];

@@ -80,10 +80,6 @@ inline int64_t dimOf(mlir::Value tensor, unsigned dim) {
   return llvm::cast<mlir::RankedTensorType>(tensor.getType()).getDimSize(dim);
 }
 
-/// The numbers that an index of layers can be: a constant, or the layers that
-/// run the body whose argument it is. Empty when that is not known.
-llvm::SmallVector<int64_t> getPossibleLayers(mlir::Value layer);
-
 /// The tensors of the rows of a step.
 struct RowsTensors {
   RowsTensors(const ReferenceValues &values, mlir::Value rows);

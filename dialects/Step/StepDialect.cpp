@@ -62,12 +62,10 @@ void BufferType::print(AsmPrinter &printer) const {
 LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,
                                  ArrayRef<int64_t> shape, Type elementType) {
   if (shape.size() < 2)
-    return emitError() << "a buffer has rows and at least one more dimension, got "
-                       << shape.size() << " dimensions";
-  int64_t elements = 1;
-  for (int64_t size : shape)
-    if (size < 1 || llvm::MulOverflow(elements, size, elements) || elements > (int64_t(1) << 40))
-      return emitError() << "dimensions of a buffer must be positive and hold at most 2^40 elements";
+    return emitError() << "a buffer has rows and at least one more dimension, got " << shape.size()
+                       << " dimensions";
+  if (!ir::isBoundedShape(shape))
+    return emitError() << "dimensions of a buffer must be positive and hold at most 2^40 elements";
   bool quantized = isa<ir::QuantizedActivationType>(elementType);
   if (!quantized && !elementType.isF32() && !elementType.isBF16())
     return emitError() << "the element type of a buffer must be f32, bf16 or !lathe.q8_act, got "

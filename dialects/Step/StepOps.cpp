@@ -8,6 +8,23 @@
 using namespace mlir;
 using namespace lathe::step;
 
+/// The bare word: `rows`, `columns` or `heads`.
+static ParseResult parseAxis(OpAsmParser &parser, AxisAttr &axis) {
+  StringRef word;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseKeyword(&word))
+    return failure();
+  std::optional<Axis> found = symbolizeAxis(word);
+  if (!found)
+    return parser.emitError(loc) << "expected 'rows', 'columns' or 'heads', got '" << word << "'";
+  axis = AxisAttr::get(parser.getContext(), *found);
+  return success();
+}
+
+static void printAxis(OpAsmPrinter &printer, Operation *, AxisAttr axis) {
+  printer << stringifyAxis(axis.getValue());
+}
+
 #define GET_OP_CLASSES
 #include "dialects/Step/StepOps.cpp.inc"
 
@@ -26,8 +43,9 @@ static ParseResult parseOptionalBytes(OpAsmParser &parser, StringRef keyword, St
   if (failed(parser.parseOptionalKeyword(keyword)))
     return success();
   IntegerAttr bytes;
-  return failure(parser.parseEqual() || parser.parseAttribute(bytes, parser.getBuilder().getI64Type(),
-                                                              name.getValue(), attributes));
+  return failure(
+      parser.parseEqual() ||
+      parser.parseAttribute(bytes, parser.getBuilder().getI64Type(), name.getValue(), attributes));
 }
 
 ParseResult ProgramOp::parse(OpAsmParser &parser, OperationState &result) {
@@ -58,20 +76,46 @@ void ProgramOp::print(OpAsmPrinter &printer) {
   printer << " (";
   llvm::interleaveComma(getBody().getArguments(), printer,
                         [&](BlockArgument argument) { printer.printRegionArgument(argument); });
-  printer << ") ";
+  printer << ')';
   printer.printOptionalAttrDictWithKeyword(
-      (*this)->getAttrs(), {getSymNameAttrName(), getMaxRowsAttrName(), getArenaAttrName(),
-                            getArenaBoundAttrName()});
+      (*this)->getAttrs(),
+      {getSymNameAttrName(), getMaxRowsAttrName(), getArenaAttrName(), getArenaBoundAttrName()});
+  printer << ' ';
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }
 
+/// A buffer has room for all rows that a step may have.
+static LogicalResult verifyRoom(Operation *op, ProgramOp program, BufferType buffer) {
+  int64_t rows = program.getMaxRows();
+  if (buffer.getMaxRows() == rows)
+    return success();
+  return op->emitOpError() << "a buffer must have room for the " << rows
+                           << " rows of the program, got " << buffer;
+}
+
 LogicalResult ProgramOp::verify() {
-  if (getMaxRows() < 1)
-    return emitOpError() << "max_rows must be positive, got " << getMaxRows();
+  if (static_cast<int64_t>(getMaxRows()) < 1)
+    return emitOpError() << "max_rows must be positive, got " << static_cast<int64_t>(getMaxRows());
   if (getBody().getNumArguments() != 3 || !isa<ir::RowsType>(getRows().getType()) ||
       !isa<ir::KVType>(getCache().getType()) || !isa<BufferType>(getLogits().getType()))
-    return emitOpError() << "arguments must be the rows, the KV cache and the buffer of the logits";
-  return success();
+    return emitOpError()
+           << "arguments must be the rows, the KV cache and the buffer of the logits, got ("
+           << getBody().getArgumentTypes() << ")";
+  auto logits = cast<BufferType>(getLogits().getType());
+  if (logits.getShape().size() != 2 || !logits.getElementType().isF32())
+    return emitOpError() << "logits must be rows of f32, got " << logits;
+  for (std::optional<uint64_t> bytes : {getArena(), getArenaBound()})
+    if (static_cast<int64_t>(bytes.value_or(0)) < 0)
+      return emitOpError() << "sizes of the arena must not be negative, got "
+                           << static_cast<int64_t>(*bytes);
+  return verifyRoom(*this, *this, logits);
+}
+
+LogicalResult AllocOp::verify() {
+  if (static_cast<int64_t>(getOffset().value_or(0)) < 0)
+    return emitOpError() << "offset must not be negative, got "
+                         << static_cast<int64_t>(*getOffset());
+  return verifyRoom(*this, cast<ProgramOp>((*this)->getParentOp()), getType());
 }
 
 //===----------------------------------------------------------------------===//
@@ -129,22 +173,6 @@ void LayersOp::print(OpAsmPrinter &printer) {
   printer.printOptionalAttrDict((*this)->getAttrs(), {getCountAttrName(), getSelectAttrName()});
 }
 
-LogicalResult LayersOp::verify() {
-  if (getCount() < 1 || getBodies().empty())
-    return emitOpError() << "needs a positive count and a body";
-  size_t bodies = getBodies().size();
-  std::optional<ArrayRef<int64_t>> select = getSelect();
-  if (!select)
-    return bodies == 1 ? success() : emitOpError() << "has " << bodies << " bodies and no select";
-  if (select->size() != static_cast<size_t>(getCount()))
-    return emitOpError() << "select must name a body for each of the " << getCount()
-                         << " layers, got " << select->size();
-  for (int64_t body : *select)
-    if (body < 0 || body >= static_cast<int64_t>(bodies))
-      return emitOpError() << "select names body " << body << ", but there are " << bodies;
-  return success();
-}
-
 //===----------------------------------------------------------------------===//
 // Phases
 //===----------------------------------------------------------------------===//
@@ -153,6 +181,13 @@ LogicalResult PhaseOp::verify() {
   bool stores = llvm::any_of(getBody().front(), [](Operation &op) { return isa<StoreOp>(op); });
   if (!stores)
     return emitOpError() << "stores nothing";
+  // Generated code knows one layer only: that of the stack it stands in.
+  auto stack = dyn_cast<LayersOp>((*this)->getParentOp());
+  for (Operation &op : getBody().front())
+    for (Value operand : op.getOperands())
+      if (operand.getType().isIndex() && (!stack || operand != (*this)->getBlock()->getArgument(0)))
+        return op.emitOpError() << "the layer must be the number that the step.layers around the "
+                                   "phase counts";
   return success();
 }
 

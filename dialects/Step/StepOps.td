@@ -5,6 +5,7 @@
 
 include "dialects/Step/StepDialect.td"
 include "dialects/Step/StepTypes.td"
+include "dialects/Lathe/LatheInterfaces.td"
 include "dialects/Lathe/LatheTypes.td"
 include "mlir/IR/OpAsmInterface.td"
 include "mlir/IR/SymbolInterfaces.td"
@@ -18,8 +19,8 @@ def Step_ProgramOp : Step_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock,
   let description = [{
     What all workers run for one step of at most `max_rows` rows. The arguments
     are the rows, the KV cache and the buffer for the logits; the caller owns
-    them. After memory planning, `arena` is the bytes of the arena and `scratch`
-    the bytes that each worker has for itself.
+    them. After memory planning, `arena` is the bytes of the arena and `bound`
+    the greatest sum of buffers alive at once, which no plan can beat.
 
     ```mlir
     step.program @decode max_rows = 1 (%rows: !lathe.rows, %kv: !lathe.kv<30 x 3 x 64 x f16>, %logits: !step.buffer<1x49152xf32>) {
@@ -39,7 +40,7 @@ def Step_ProgramOp : Step_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock,
   }];
 }
 
-def Step_AllocOp : Step_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
+def Step_AllocOp : Step_Op<"alloc", [HasParent<"ProgramOp">]> {
   let summary = "a buffer";
   let description = [{
     Memory planning gives each buffer its `offset` in bytes.
@@ -50,11 +51,13 @@ def Step_AllocOp : Step_Op<"alloc", [MemoryEffects<[MemAlloc]>]> {
     ```
   }];
   let arguments = (ins OptionalAttr<I64Attr>:$offset);
-  let results = (outs Step_BufferType:$result);
+  let results = (outs Res<Step_BufferType, "", [MemAlloc]>:$result);
   let assemblyFormat = "(`at` $offset^)? attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
-def Step_LayersOp : Step_Op<"layers", [RecursiveMemoryEffects, NoTerminator]> {
+def Step_LayersOp : Step_Op<"layers", [RecursiveMemoryEffects, NoTerminator, HasParent<"ProgramOp">,
+    DeclareOpInterfaceMethods<LayerLoopOpInterface, []>]> {
   let summary = "the stack of layers";
   let description = [{
     Runs the body of each layer in turn, in place on buffers. `select` names
@@ -69,7 +72,6 @@ def Step_LayersOp : Step_Op<"layers", [RecursiveMemoryEffects, NoTerminator]> {
   let arguments = (ins I64Attr:$count, OptionalAttr<DenseI64ArrayAttr>:$select);
   let regions = (region VariadicRegion<SizedRegion<1>>:$bodies);
   let hasCustomAssemblyFormat = 1;
-  let hasVerifier = 1;
   let skipDefaultBuilders = 1;
   let builders = [OpBuilder<(ins "int64_t":$count, "::mlir::DenseI64ArrayAttr":$select,
                                  "unsigned":$numBodies)>];
@@ -91,7 +93,8 @@ def Step_AxisAttr : EnumAttr<Step_Dialect, Step_Axis, "axis"> {
   let assemblyFormat = "$value";
 }
 
-def Step_PhaseOp : Step_Op<"phase", [RecursiveMemoryEffects, SingleBlock, NoTerminator, NoRegionArguments]> {
+def Step_PhaseOp : Step_Op<"phase", [RecursiveMemoryEffects, SingleBlock, NoTerminator, NoRegionArguments,
+    ParentOneOf<["ProgramOp", "LayersOp"]>]> {
   let summary = "a loop over independent tiles";
   let description = [{
     The ops inside are computed for every tile. Tiles are shared among the
@@ -108,14 +111,15 @@ def Step_PhaseOp : Step_Op<"phase", [RecursiveMemoryEffects, SingleBlock, NoTerm
   }];
   let arguments = (ins StrAttr:$name, Step_AxisAttr:$axis, UnitAttr:$logits_rows);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$name `over` $axis (`logits_rows` $logits_rows^)? $body attr-dict";
+  let assemblyFormat = "$name `over` custom<Axis>($axis) (`logits_rows` $logits_rows^)? $body attr-dict";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     ::llvm::StringRef getPhaseName() { return getName(); }
   }];
 }
 
-def Step_BarrierOp : Step_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>]> {
+def Step_BarrierOp : Step_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>,
+    ParentOneOf<["ProgramOp", "LayersOp"]>]> {
   let summary = "all workers meet";
   let description = [{
     Nothing after it starts before everything ahead of it is done, on all

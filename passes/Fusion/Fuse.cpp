@@ -2,6 +2,7 @@
 
 #include "passes/Fusion/FusionPlan.h"
 #include "passes/Fusion/Passes.h"
+#include "passes/PassEffect.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -85,3 +86,5 @@ struct FusePass : lathe::impl::FusePassBase<FusePass> {
 };
 
 } // namespace
+
+static const lathe::PassEffectRegistration effect("lathe-fuse", {lathe::NumericEffect::Exact});

@@ -14,10 +14,8 @@ static FusionRole roleOf(Operation *op) {
   return fusable ? fusable.getFusionRole() : FusionRole::None;
 }
 
-/// Weights are references, not work; they follow whoever uses them.
-static bool isFree(Operation *op) { return isa<WeightOp>(op); }
-
 FusionPlan::FusionPlan(Block &block, const FusionOptions &options) : block(block), options(options) {
+  markSelected();
   seed();
   if (options.epilogues)
     absorbEpilogues();
@@ -43,26 +41,78 @@ std::optional<unsigned> FusionPlan::groupOf(Operation *op) const {
   return it == groupOfOp.end() ? std::nullopt : std::optional<unsigned>(it->second);
 }
 
+/// Calls `use` for the ops of this block that `op` takes operands from.
+static void forEachOperand(Operation *op, llvm::function_ref<void(Operation *)> use) {
+  op->walk([&](Operation *nested) {
+    for (Value operand : nested->getOperands())
+      if (Operation *def = operand.getDefiningOp(); def && def->getBlock() == op->getBlock())
+        use(def);
+  });
+}
+
 /// The highest group that `op` depends on: its own, or through ops that are in
 /// none.  Blocks are short, so this walks instead of remembering.
 std::optional<unsigned> FusionPlan::latestOperandGroup(Operation *op) const {
   std::optional<unsigned> latest;
   SetVector<Operation *> worklist;
-  auto pushOperands = [&](Operation *user) {
-    user->walk([&](Operation *nested) {
-      for (Value operand : nested->getOperands())
-        if (Operation *def = operand.getDefiningOp(); def && def->getBlock() == &block)
-          worklist.insert(def);
-    });
-  };
-  pushOperands(op);
+  auto push = [&](Operation *def) { worklist.insert(def); };
+  forEachOperand(op, push);
   for (size_t i = 0; i < worklist.size(); ++i) {
     if (std::optional<unsigned> group = groupOf(worklist[i]))
       latest = latest ? std::max(*latest, *group) : *group;
     else
-      pushOperands(worklist[i]);
+      forEachOperand(worklist[i], push);
   }
   return latest;
+}
+
+/// Whether one of `from` needs one of `to` through an op that is in neither;
+/// then the two cannot be one group.
+bool FusionPlan::needsThroughOthers(ArrayRef<Operation *> from, ArrayRef<Operation *> to) const {
+  SetVector<Operation *> others;
+  for (Operation *op : from)
+    forEachOperand(op, [&](Operation *def) {
+      if (!llvm::is_contained(from, def) && !llvm::is_contained(to, def))
+        others.insert(def);
+    });
+  bool found = false;
+  for (size_t i = 0; i < others.size() && !found; ++i) {
+    Operation *other = others[i];
+    std::optional<unsigned> group = groupOf(other);
+    for (Operation *member : group ? ArrayRef(groups[*group].ops) : ArrayRef(other))
+      forEachOperand(member, [&](Operation *def) {
+        found |= llvm::is_contained(to, def);
+        others.insert(def);
+      });
+  }
+  return found;
+}
+
+/// The one group that all users of `op` are in, if there is one.
+std::optional<unsigned> FusionPlan::groupOfUsers(Operation *op) const {
+  std::optional<unsigned> group;
+  for (Operation *user : op->getUsers()) {
+    std::optional<unsigned> found = groupOf(block.findAncestorOpInBlock(*user));
+    if (!found || (group && *group != *found))
+      return std::nullopt;
+    group = found;
+  }
+  return group;
+}
+
+/// Behind the selection of rows that want logits there are fewer rows, and a
+/// group has one number of rows.
+void FusionPlan::markSelected() {
+  for (Operation &op : block) {
+    bool behind = isa<SelectLogitsOp>(op);
+    forEachOperand(&op, [&](Operation *def) { behind |= selected.contains(def); });
+    if (behind)
+      selected.insert(&op);
+  }
+}
+
+bool FusionPlan::hasRowsOf(Operation *op, unsigned group) const {
+  return selected.contains(op) == selected.contains(groups[group].ops.front());
 }
 
 void FusionPlan::seed() {
@@ -98,6 +148,10 @@ void FusionPlan::absorbEpilogues() {
       reasons[&op] = "attention is a group of its own";
       continue;
     }
+    if (!hasRowsOf(&op, *group)) {
+      reasons[&op] = "its rows are not those of the group";
+      continue;
+    }
     // An ungrouped op between the group and this one would close a circle.
     bool direct = llvm::all_of(op.getOperands(), [&](Value operand) {
       Operation *def = operand.getDefiningOp();
@@ -119,18 +173,13 @@ void FusionPlan::absorbPrologues() {
   for (Operation &op : llvm::reverse(block)) {
     if (roleOf(&op) != FusionRole::RowWise)
       continue;
-    llvm::SmallSetVector<Operation *, 4> users;
-    for (Operation *user : op.getUsers())
-      users.insert(block.findAncestorOpInBlock(*user));
-    std::optional<unsigned> group;
-    bool one = !users.empty() && llvm::all_of(users, [&](Operation *user) {
-      std::optional<unsigned> found = groupOf(user);
-      bool same = found && (!group || *group == *found);
-      group = found;
-      return same;
-    });
-    if (!one || groups[*group].kind != Kind::Contraction) {
-      reasons[&op] = one ? "its user is no contraction" : "its results are needed in several places";
+    std::optional<unsigned> group = groupOfUsers(&op);
+    if (!group || groups[*group].kind != Kind::Contraction) {
+      reasons[&op] = "its results are not for one contraction alone";
+      continue;
+    }
+    if (!hasRowsOf(&op, *group)) {
+      reasons[&op] = "its rows are not those of the group";
       continue;
     }
     std::optional<unsigned> behind = latestOperandGroup(&op);
@@ -150,12 +199,8 @@ void FusionPlan::groupLeftovers() {
     if (role == FusionRole::None || groupOf(&op))
       continue;
     Kind kind = role == FusionRole::RowWise ? Kind::Rows : Kind::Elementwise;
-    bool joins = last && groups[*last].kind == kind && llvm::all_of(op.getOperands(), [&](Value operand) {
-      Operation *def = operand.getDefiningOp();
-      return !def || def->getBlock() != &block || isFree(def) || groupOf(def) == last ||
-             def->isBeforeInBlock(groups[*last].ops.front());
-    });
-    // A row-wise op needs the finished rows of the one ahead of it.
+    bool joins = last && groups[*last].kind == kind && hasRowsOf(&op, *last) &&
+                 !needsThroughOthers(&op, groups[*last].ops) && !needsThroughOthers(groups[*last].ops, &op);
     if (joins)
       join(&op, *last);
     else

@@ -6,6 +6,7 @@
 #include "dialects/Lathe/LatheOps.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/SmallVector.h"
 
 #include <optional>
@@ -48,6 +49,7 @@ public:
   unsigned numPrologues = 0, numEpilogues = 0, numSiblings = 0;
 
 private:
+  void markSelected();
   void seed();
   void absorbEpilogues();
   void absorbPrologues();
@@ -56,12 +58,16 @@ private:
   void join(mlir::Operation *op, unsigned group);
   unsigned create(Kind kind, mlir::Operation *op);
   std::optional<unsigned> latestOperandGroup(mlir::Operation *op) const;
+  std::optional<unsigned> groupOfUsers(mlir::Operation *op) const;
+  bool needsThroughOthers(llvm::ArrayRef<mlir::Operation *> from, llvm::ArrayRef<mlir::Operation *> to) const;
+  bool hasRowsOf(mlir::Operation *op, unsigned group) const;
 
   mlir::Block &block;
   FusionOptions options;
   llvm::SmallVector<Group> groups;
   llvm::DenseMap<mlir::Operation *, unsigned> groupOfOp;
   llvm::DenseMap<mlir::Operation *, llvm::StringRef> reasons;
+  llvm::SmallPtrSet<mlir::Operation *, 8> selected; ///< Ops on the rows that want logits.
 };
 
 } // namespace lathe

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "passes/Memory/Passes.h"
+#include "passes/PassEffect.h"
 
 
 #include <map>
@@ -53,26 +54,33 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
   void runOnOperation() override {
     owners = Owners();
     for (Operation &op : getOperation().getBody().front()) {
-      if (auto phase = dyn_cast<PhaseOp>(op))
-        run(phase);
-      else if (auto layers = dyn_cast<LayersOp>(op))
-        run(layers);
-      if (failedOnce)
+      auto phase = dyn_cast<PhaseOp>(op);
+      auto layers = dyn_cast<LayersOp>(op);
+      if ((phase && failed(run(phase))) || (layers && failed(run(layers))))
         return signalPassFailure();
     }
   }
 
-  void run(PhaseOp phase) {
+  LogicalResult run(PhaseOp phase) {
+    SmallVector<AllocOp> touched;
     for (LoadOp load : phase.getBody().getOps<LoadOp>())
-      if (auto alloc = load.getBuffer().getDefiningOp<AllocOp>())
-        checkLoad(load, alloc);
+      if (auto alloc = load.getBuffer().getDefiningOp<AllocOp>()) {
+        if (failed(checkInside(load, alloc)) || failed(checkLoad(load, alloc)))
+          return failure();
+        touched.push_back(alloc);
+      }
     for (StoreOp store : phase.getBody().getOps<StoreOp>())
-      if (auto alloc = store.getDestination().getDefiningOp<AllocOp>(); alloc && inside(store, alloc))
-        owners.set(*alloc.getOffset(), *alloc.getOffset() + alloc.getType().getBytes(), alloc);
+      if (auto alloc = store.getDestination().getDefiningOp<AllocOp>()) {
+        if (failed(checkInside(store, alloc)) || failed(checkStore(store, alloc, touched)))
+          return failure();
+        owners.set(beginOf(alloc), endOf(alloc), alloc);
+        touched.push_back(alloc);
+      }
+    return success();
   }
 
   /// All pairs of bodies that follow each other, each at least twice.
-  void run(LayersOp layers) {
+  LogicalResult run(LayersOp layers) {
     SmallVector<int64_t> order;
     if (std::optional<ArrayRef<int64_t>> select = layers.getSelect())
       order.assign(select->begin(), select->end());
@@ -80,36 +88,50 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
       order.assign(std::min<int64_t>(layers.getCount(), 3), 0);
     for (int64_t body : order)
       for (PhaseOp phase : layers.getBodies()[body].getOps<PhaseOp>())
-        run(phase);
+        if (failed(run(phase)))
+          return failure();
+    return success();
   }
 
-  bool inside(Operation *op, AllocOp alloc) {
+  static int64_t beginOf(AllocOp alloc) { return alloc.getOffset() ? static_cast<int64_t>(*alloc.getOffset()) : -1; }
+  static int64_t endOf(AllocOp alloc) { return beginOf(alloc) + alloc.getType().getBytes(); }
+
+  LogicalResult checkInside(Operation *op, AllocOp alloc) {
     int64_t arena = static_cast<int64_t>(getOperation().getArena().value_or(0));
-    int64_t offset = alloc.getOffset() ? static_cast<int64_t>(*alloc.getOffset()) : -1;
-    if (offset >= 0 && offset + alloc.getType().getBytes() <= arena)
-      return true;
-    op->emitError() << "the buffer does not lie inside the arena of " << arena << " bytes";
-    failedOnce = true;
-    return false;
+    // The end may not be a number that 64 bits can hold.
+    if (beginOf(alloc) >= 0 && beginOf(alloc) <= arena - alloc.getType().getBytes())
+      return success();
+    return op->emitError() << "the buffer does not lie inside the arena of " << arena << " bytes";
   }
 
-  void checkLoad(LoadOp load, AllocOp alloc) {
-    if (!inside(load, alloc))
-      return;
-    int64_t begin = *alloc.getOffset(), end = begin + alloc.getType().getBytes();
-    Operation *other = owners.findOther(begin, end, alloc);
+  LogicalResult checkLoad(LoadOp load, AllocOp alloc) {
+    Operation *other = owners.findOther(beginOf(alloc), endOf(alloc), alloc);
     if (other == alloc)
-      return;
+      return success();
     InFlightDiagnostic diag = load.emitError()
                               << (other ? "the buffer was overwritten by another before this load"
                                         : "the buffer is loaded before it is stored");
     if (other)
       diag.attachNote(other->getLoc()) << "the other buffer";
-    failedOnce = true;
+    return diag;
+  }
+
+  /// Tiles have no order, so not even a buffer whose last load is in the same
+  /// phase may give its memory away.
+  LogicalResult checkStore(StoreOp store, AllocOp alloc, ArrayRef<AllocOp> touched) {
+    for (AllocOp other : touched) {
+      if (other == alloc || endOf(other) <= beginOf(alloc) || endOf(alloc) <= beginOf(other))
+        continue;
+      InFlightDiagnostic diag = store.emitError() << "the buffer overlaps another that the same phase uses";
+      diag.attachNote(other.getLoc()) << "the other buffer";
+      return diag;
+    }
+    return success();
   }
 
   Owners owners;
-  bool failedOnce = false;
 };
 
 } // namespace
+
+static const lathe::PassEffectRegistration effect("lathe-check-memory-plan", {lathe::NumericEffect::Exact});

@@ -30,7 +30,8 @@ def CheckMemoryPlanPass : Pass<"lathe-check-memory-plan", "::lathe::step::Progra
     Walks through the program as it would run, with two rounds of the layer
     stack in every order of bodies that occurs, and keeps for each byte of the
     arena which buffer wrote it last. A load that finds a byte of another buffer
-    is an error. Shares no code with the planner.
+    is an error, and so are a buffer outside the arena and a store over another
+    buffer of the same phase. Shares no code with the planner.
   }];
 }
 
@@ -46,6 +47,17 @@ def PlaceBarriersPass : Pass<"lathe-place-barriers", "::lathe::step::ProgramOp">
   let statistics = [
     Statistic<"numBarriers", "barriers", "barriers placed">,
   ];
+}
+
+def CheckBarriersPass : Pass<"lathe-check-barriers", "::lathe::step::ProgramOp"> {
+  let summary = "proves that no barrier is missing";
+  let description = [{
+    Walks through the program as it would run, with two rounds of the layer
+    stack, or all when `select` names bodies, and keeps the byte ranges that the
+    phases since the last barrier read and wrote. A phase that writes what one of
+    them touched, or reads what one wrote, is an error. Shares no code with
+    barrier placement. Declared effect: exact.
+  }];
 }
 
 #endif // LATHE_PASSES_MEMORY_PASSES_TD

@@ -2,6 +2,7 @@
 
 #include "passes/Memory/Accesses.h"
 #include "passes/Memory/Passes.h"
+#include "passes/PassEffect.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -75,3 +76,5 @@ struct PlaceBarriersPass : lathe::impl::PlaceBarriersPassBase<PlaceBarriersPass>
 };
 
 } // namespace
+
+static const lathe::PassEffectRegistration effect("lathe-place-barriers", {lathe::NumericEffect::Exact});

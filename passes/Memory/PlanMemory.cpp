@@ -7,6 +7,7 @@
 
 #include "passes/Memory/Lifetimes.h"
 #include "passes/Memory/Passes.h"
+#include "passes/PassEffect.h"
 
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/MathExtras.h"
@@ -69,7 +70,7 @@ struct PlanMemoryPass : lathe::impl::PlanMemoryPassBase<PlanMemoryPass> {
 
   void runOnOperation() override {
     if (alignment < 1 || !llvm::isPowerOf2_64(alignment)) {
-      getOperation().emitError() << "alignment must be a power of two, got " << alignment;
+      getOperation().emitError() << "alignment must be a power of two, got " << alignment.getValue();
       return signalPassFailure();
     }
     SmallVector<Placement> items;
@@ -109,3 +110,5 @@ struct PlanMemoryPass : lathe::impl::PlanMemoryPassBase<PlanMemoryPass> {
 };
 
 } // namespace
+
+static const lathe::PassEffectRegistration effect("lathe-plan-memory", {lathe::NumericEffect::Exact});

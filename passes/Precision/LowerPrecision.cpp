@@ -2,6 +2,7 @@
 
 #include "dialects/Lathe/LatheOps.h"
 #include "passes/Precision/Passes.h"
+#include "passes/PassEffect.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -42,7 +43,8 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
   Type chooseInput(LinearOp linear) {
     Builder builder(&getContext());
     auto weight = cast<RankedTensorType>(linear.getWeight().getType());
-    if (policy == "bf16")
+    bool storedNarrow = weight.getElementType().isBF16();
+    if (policy == "bf16" || (policy == "auto" && storedNarrow))
       return builder.getBF16Type();
     bool blocks = isa<BlockType>(weight.getElementType()) && weight.getDimSize(1) % 32 == 0;
     if (policy != "f32" && blocks)
@@ -105,3 +107,5 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
 };
 
 } // namespace
+
+static const lathe::PassEffectRegistration effect("lathe-lower-precision", {lathe::NumericEffect::LowersPrecision, 0.1});

@@ -14,7 +14,8 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
     - `int8`: block-quantised weights take `!lathe.q8_act` activations, an
       int32 dot product per block of 32;
     - `bf16`: every contraction takes bf16 activations;
-    - `auto`: as `int8`; other weights stay in f32.
+    - `auto`: as `int8`, and bf16 for weights that are stored as bf16; others
+      stay in f32.
 
     The KV cache becomes f16 unless the policy is `f32` or `kv` says otherwise.
     Rows that several contractions read are quantised once. Declared effect:

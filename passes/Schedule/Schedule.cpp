@@ -2,6 +2,7 @@
 
 #include "dialects/Step/StepOps.h"
 #include "passes/Schedule/Passes.h"
+#include "passes/PassEffect.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -40,6 +41,7 @@ private:
   void scheduleGroup(GroupOp group);
   void bindCarried(ir::LayersOp layers);
   void bindYield(Block &body, unsigned index, Value buffer);
+  void copyYielded(Block &body, ir::LayersOp layers);
   void copyPhase(Value from, Value to, Location loc);
   PhaseOp buildPhase(StringRef name, Axis axis, ArrayRef<Operation *> ops, Location loc);
   void storeResults(PhaseOp phase, ArrayRef<std::pair<Value, Value>> stores);
@@ -233,11 +235,30 @@ LogicalResult ProgramBuilder::scheduleLayers(ir::LayersOp layers) {
     builder.setInsertionPointToEnd(&to.front());
     if (failed(scheduleBlock(from.front())))
       return failure();
-    for (auto [yielded, result] : llvm::zip(from.front().getTerminator()->getOperands(), layers.getResults()))
-      if (!isa<KVType>(yielded.getType()) && buffers.lookup(yielded) != buffers.lookup(result))
-        copyPhase(yielded, buffers.lookup(result), layers.getLoc());
+    copyYielded(from.front(), layers);
   }
   return success();
+}
+
+/// Copies what was not written in place.  All copies happen at once in the
+/// model, so rows that lie where another copy goes are moved away first.
+void ProgramBuilder::copyYielded(Block &body, ir::LayersOp layers) {
+  SmallVector<std::pair<Value, Value>> copies; // A yielded value and its destination.
+  for (auto [yielded, result] : llvm::zip(body.getTerminator()->getOperands(), layers.getResults()))
+    if (!isa<KVType>(yielded.getType()) && buffers.lookup(yielded) != buffers.lookup(result))
+      copies.push_back({yielded, buffers.lookup(result)});
+  for (auto [yielded, destination] : copies) {
+    bool overwritten = llvm::any_of(llvm::make_second_range(copies), [&, yielded = yielded](Value other) {
+      return other == buffers.lookup(yielded);
+    });
+    if (!overwritten)
+      continue;
+    Value away = allocate(yielded.getType(), layers.getLoc());
+    copyPhase(yielded, away, layers.getLoc());
+    buffers[yielded] = away;
+  }
+  for (auto [yielded, destination] : copies)
+    copyPhase(yielded, destination, layers.getLoc());
 }
 
 LogicalResult ProgramBuilder::scheduleBlock(Block &block) {
@@ -259,6 +280,8 @@ LogicalResult ProgramBuilder::build(StringRef name) {
   if (forward.getNumArguments() != 2 || forward.getArgument(0).getType() != rowsType ||
       !isa<KVType>(forward.getArgument(1).getType()) || returned.getNumOperands() != 2)
     return forward.emitError() << "@forward must take rows and a KV cache and return logits and the cache";
+  if (!returned.getOperand(0).getDefiningOp<GroupOp>())
+    return forward.emitError() << "the logits must come from a fusion group; run lathe-fuse first";
   auto logits = cast<RankedTensorType>(returned.getOperand(0).getType());
   SmallVector<int64_t> shape(logits.getShape());
   shape.front() = maxRows;
@@ -289,8 +312,8 @@ struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
       return signalPassFailure();
     }
     if (decodeRows < 1 || prefillRows < decodeRows) {
-      module.emitError() << "decode-rows and prefill-rows must be positive and ascending, got " << decodeRows
-                         << " and " << prefillRows;
+      module.emitError() << "decode-rows and prefill-rows must be positive and ascending, got "
+                         << decodeRows.getValue() << " and " << prefillRows.getValue();
       return signalPassFailure();
     }
     std::pair<StringRef, int64_t> entries[] = {{"decode", decodeRows}, {"prefill", prefillRows}};
@@ -306,3 +329,5 @@ struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
 };
 
 } // namespace
+
+static const lathe::PassEffectRegistration effect("lathe-schedule", {lathe::NumericEffect::Exact});

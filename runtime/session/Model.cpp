@@ -4,6 +4,7 @@
 
 #include "runtime/session/CompilerLibrary.h"
 #include "runtime/session/HostCPU.h"
+#include "runtime/session/MemoryNeed.h"
 #include "runtime/session/ProgramCache.h"
 
 #include <chrono>
@@ -33,21 +34,23 @@ static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options) {
   return ProgramCache::key(Parts);
 }
 
-static std::shared_ptr<CompileResult> compileModel(const ModelOptions &Options,
-                                                   Diagnostics &Diags) {
+static std::shared_ptr<CompileResult>
+compileModel(const GGUFFile &File, const ModelOptions &Options, Diagnostics &Diags) {
+  if (!checkCompilerMemory(File.bytes().size(), MemoryLimits::current(), Diags))
+    return nullptr;
   const CompilerLibrary *Compiler = CompilerLibrary::open(Diags);
   if (!Compiler)
     return nullptr;
   CompileRequest Request;
-  Request.Input = Options.Path;
+  Request.Input = File.path();
   Request.Target = Options.Target;
   Request.Precision = Options.Precision;
   Request.MaxPrefillRows = Options.MaxPrefillRows;
   return Compiler->compile(Request, Diags);
 }
 
-std::shared_ptr<const Program> Model::findOrCompile(const ModelOptions &Options,
-                                                    Diagnostics &Diags) {
+std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const ModelOptions &Options,
+                                                  LoadReport &Report, Diagnostics &Diags) {
   std::optional<ProgramCache> Cache;
   std::string Key;
   if (Options.UseCache) {
@@ -56,7 +59,7 @@ std::shared_ptr<const Program> Model::findOrCompile(const ModelOptions &Options,
           Cache = ProgramCache::open(ProgramCache::defaultFolder(), Diags);
           if (!Cache)
             return nullptr;
-          Key = cacheKey(*File, Options);
+          Key = cacheKey(File, Options);
           return Cache->find(Key, Diags);
         });
     Report.CacheHit = Found != nullptr;
@@ -65,10 +68,10 @@ std::shared_ptr<const Program> Model::findOrCompile(const ModelOptions &Options,
   }
   std::shared_ptr<const Program> Compiled;
   std::shared_ptr<CompileResult> Result = timed(Report.CompileMilliseconds, [&] {
-    std::shared_ptr<CompileResult> Code = compileModel(Options, Diags);
+    std::shared_ptr<CompileResult> Code = compileModel(File, Options, Diags);
     if (Code)
       Compiled = Program::create([&](const char *Symbol) { return Code->lookup(Symbol); }, Code,
-                                 Options.Path, Diags);
+                                 File.path(), Diags);
     return Code;
   });
   if (Compiled && Cache)
@@ -79,18 +82,31 @@ std::shared_ptr<const Program> Model::findOrCompile(const ModelOptions &Options,
   return Compiled;
 }
 
-std::unique_ptr<Model> Model::load(const ModelOptions &Options, Diagnostics &Diags) {
-  std::unique_ptr<Model> Result(new Model);
-  Result->Workers = WorkerPool::create(Options.Threads, Diags);
-  Result->File = GGUFFile::open(Options.Path, Diags);
-  if (!Result->Workers || !Result->File)
+bool Model::loadCode(const ModelOptions &Options, Diagnostics &Diags) {
+  uint64_t Threads = static_cast<uint64_t>(Workers->workers());
+  auto Fits = [&](const MemoryNeed &Need) {
+    return checkMemory(Need, Threads, Options.Capacity != 0, MemoryLimits::current(), Diags);
+  };
+  uint64_t Positions = static_cast<uint64_t>(Options.Capacity);
+  uint64_t Sequences = static_cast<uint64_t>(Options.Sequences);
+  if (!Fits(estimateMemoryNeed(*File, Positions, Sequences)))
+    return false;
+  Code = loadProgram(*File, Options, Report, Diags);
+  return Code && Code->checkHost(Diags) && Fits(memoryNeed(manifest(), Positions, Sequences));
+}
+
+std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOptions &Options,
+                                   Diagnostics &Diags) {
+  if (!File)
     return nullptr;
-  Result->Code = Result->findOrCompile(Options, Diags);
-  if (!Result->Code)
+  std::unique_ptr<Model> Result(new Model);
+  Result->File = std::move(File);
+  Result->Workers = WorkerPool::create(Options.Threads, Diags);
+  if (!Result->Workers || !Result->loadCode(Options, Diags))
     return nullptr;
   Result->Weights = timed(Result->Report.PackMilliseconds, [&] {
     return WeightStore::create(*Result->File, Result->manifest(), *Result->Workers,
-                               SourcePages::Release, Diags);
+                               SourcePages::Release, Options.NonFinite, Diags);
   });
   if (!Result->Weights)
     return nullptr;

@@ -22,12 +22,17 @@
 namespace lathe {
 
 struct ModelOptions {
-  std::string Path;               ///< A GGUF file.
   std::string Target = "host";    ///< lathe_compile_request::target.
   std::string Precision = "auto"; ///< lathe_compile_request::precision.
   unsigned Threads = 0;           ///< 0: one per core this process may run on.
   int64_t MaxPrefillRows = 0;     ///< 0: the compiler's default.
   bool UseCache = true;
+  NonFiniteWeights NonFinite = NonFiniteWeights::Warning;
+  /// The session that will be asked for, so that one that cannot fit is refused
+  /// before anything is compiled.  Capacity 0 is the model's context, of which
+  /// only a part may ever be used; any other is counted as used.
+  int64_t Capacity = 0;
+  int64_t Sequences = 1;
 };
 
 /// What loading cost.
@@ -40,8 +45,18 @@ struct LoadReport {
 
 class Model {
 public:
-  /// Null on error.  Warnings of the cache go to `Diags` as well.
-  static std::unique_ptr<Model> load(const ModelOptions &Options, Diagnostics &Diags);
+  /// The program for `File`, from the cache or from the compiler, which stores
+  /// it there; no weight is read.  It may be one for another CPU.  Null on error;
+  /// warnings of the cache go to `Diags` as well.
+  static std::shared_ptr<const Program> loadProgram(const GGUFFile &File,
+                                                    const ModelOptions &Options, LoadReport &Report,
+                                                    Diagnostics &Diags);
+
+  /// All that a session needs.  Null on error, besides those of its parts: null
+  /// `File` (whose error was told), E0604 a program for another CPU, E0810 more
+  /// memory than there is.
+  static std::unique_ptr<Model> load(std::unique_ptr<GGUFFile> File, const ModelOptions &Options,
+                                     Diagnostics &Diags);
 
   const GGUFFile &file() const { return *File; }
   const Program &program() const { return *Code; }
@@ -55,7 +70,7 @@ public:
 
 private:
   Model() = default;
-  std::shared_ptr<const Program> findOrCompile(const ModelOptions &Options, Diagnostics &Diags);
+  bool loadCode(const ModelOptions &Options, Diagnostics &Diags);
 
   std::unique_ptr<GGUFFile> File;
   std::unique_ptr<WorkerPool> Workers;

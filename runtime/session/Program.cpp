@@ -8,9 +8,10 @@
 
 namespace lathe {
 
-Program::Program(Manifest Description, std::vector<lathe_entry> Entries,
+Program::Program(std::string Where, Manifest Description, std::vector<lathe_entry> Entries,
                  std::shared_ptr<void> Owner)
-    : Description(std::move(Description)), Entries(std::move(Entries)), Owner(std::move(Owner)) {}
+    : Where(std::move(Where)), Description(std::move(Description)), Entries(std::move(Entries)),
+      Owner(std::move(Owner)) {}
 
 static void tellMissingSymbol(const std::string &Symbol, const std::string &Where,
                               Diagnostics &Diags) {
@@ -30,7 +31,7 @@ static std::optional<Manifest> readManifest(const Program::Lookup &Find, const s
   return Manifest::parse({Text, static_cast<size_t>(*Size)}, Where, Diags);
 }
 
-static bool checkHost(const Manifest &Description, const std::string &Where, Diagnostics &Diags) {
+bool Program::checkHost(Diagnostics &Diags) const {
   std::vector<std::string> Missing = missingHostFeatures(Description.Features);
   if (Missing.empty())
     return true;
@@ -47,7 +48,7 @@ static bool checkHost(const Manifest &Description, const std::string &Where, Dia
 std::shared_ptr<const Program> Program::create(const Lookup &Find, std::shared_ptr<void> Owner,
                                                const std::string &Where, Diagnostics &Diags) {
   std::optional<Manifest> Description = readManifest(Find, Where, Diags);
-  if (!Description || !checkHost(*Description, Where, Diags))
+  if (!Description)
     return nullptr;
   std::vector<lathe_entry> Entries;
   for (const ManifestEntry &Entry : Description->Entries) {
@@ -60,7 +61,7 @@ std::shared_ptr<const Program> Program::create(const Lookup &Find, std::shared_p
     if (!Entry)
       return nullptr;
   return std::shared_ptr<const Program>(
-      new Program(std::move(*Description), std::move(Entries), std::move(Owner)));
+      new Program(Where, std::move(*Description), std::move(Entries), std::move(Owner)));
 }
 
 std::shared_ptr<const Program> Program::openLibrary(const std::string &Path, Diagnostics &Diags) {

@@ -2,7 +2,8 @@
 //
 // The runtime's view of compiled code, whether it was just compiled in this
 // process or comes from a shared library.  A Program exists only when its
-// manifest is sound, its ABI is ours and this CPU can run it.
+// manifest is sound and its ABI is ours; whether this CPU can run it, `checkHost`
+// tells.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,8 +27,8 @@ public:
   using Lookup = std::function<void *(const char *Symbol)>;
 
   /// A program whose code lives as long as `Owner`.  `Where` names it in
-  /// messages.  Null on error: E0601-E0603 a bad manifest, E0604 this CPU lacks
-  /// a feature, E0605 a missing symbol.
+  /// messages.  Null on error: E0601-E0603 a bad manifest, E0605 a missing
+  /// symbol.
   static std::shared_ptr<const Program> create(const Lookup &Find, std::shared_ptr<void> Owner,
                                                const std::string &Where, Diagnostics &Diags);
 
@@ -41,6 +42,10 @@ public:
 
   const Manifest &manifest() const { return Description; }
 
+  /// E0604, and false, when this CPU lacks a feature that the code uses: no
+  /// entry may be called then.
+  bool checkHost(Diagnostics &Diags) const;
+
   /// Entry `Index` of manifest().Entries.
   lathe_entry entry(size_t Index) const { return Entries[Index]; }
 
@@ -49,8 +54,10 @@ public:
   size_t entryFor(int64_t Rows) const;
 
 private:
-  Program(Manifest Description, std::vector<lathe_entry> Entries, std::shared_ptr<void> Owner);
+  Program(std::string Where, Manifest Description, std::vector<lathe_entry> Entries,
+          std::shared_ptr<void> Owner);
 
+  std::string Where;
   Manifest Description;
   std::vector<lathe_entry> Entries; ///< One per manifest entry.
   std::shared_ptr<void> Owner;

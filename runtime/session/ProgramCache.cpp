@@ -87,9 +87,9 @@ std::string ProgramCache::defaultFolder() {
     return Asked;
   // The XDG base directory specification: relative paths are to be ignored.
   if (const char *Base = getenv("XDG_CACHE_HOME"); Base && *Base == '/')
-    return std::string(Base) + "/lathe";
+    return std::string(Base) + "/lathe/programs";
   if (const char *Home = getenv("HOME"); Home && *Home == '/')
-    return std::string(Home) + "/.cache/lathe";
+    return std::string(Home) + "/.cache/lathe/programs";
   return {};
 }
 

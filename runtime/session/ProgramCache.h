@@ -1,7 +1,8 @@
 //===- ProgramCache.h - Compiled programs of this user ----------*- C++ -*-===//
 //
-// One folder per user: $LATHE_CACHE, else $XDG_CACHE_HOME/lathe, else
-// ~/.cache/lathe.  An entry is a shared library KEY.so and KEY.sum, which holds
+// One folder per user: $LATHE_CACHE, else $XDG_CACHE_HOME/lathe/programs, else
+// ~/.cache/lathe/programs; what else is kept in that cache stands beside it and
+// does not count.  An entry is a shared library KEY.so and KEY.sum, which holds
 // the XXH3-128 hash of the library.  An entry is opened only after its hash was
 // checked, and only from a folder that is ours alone.
 //

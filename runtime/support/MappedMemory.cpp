@@ -8,12 +8,12 @@
 namespace lathe {
 
 /// Advises on the whole pages inside [Start, Start + Bytes).
-static void adviseDontNeed(uintptr_t Start, size_t Bytes) {
+static void advise(uintptr_t Start, size_t Bytes, int Advice) {
   uintptr_t PageMask = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)) - 1;
   uintptr_t First = (Start + PageMask) & ~PageMask;
   uintptr_t Last = (Start + Bytes) & ~PageMask;
   if (First < Last)
-    madvise(reinterpret_cast<void *>(First), Last - First, MADV_DONTNEED);
+    madvise(reinterpret_cast<void *>(First), Last - First, Advice);
 }
 
 MappedMemory::~MappedMemory() {
@@ -31,14 +31,27 @@ std::optional<MappedMemory> MappedMemory::allocate(size_t Bytes) {
   return MappedMemory(static_cast<uint8_t *>(Mapped), Bytes);
 }
 
+void MappedMemory::adviseHugePages() {
+#ifdef MADV_HUGEPAGE
+  if (Start)
+    madvise(Start, Length, MADV_HUGEPAGE);
+#endif
+}
+
+void MappedMemory::populate(size_t Offset, size_t Bytes) {
+#ifdef MADV_POPULATE_WRITE
+  advise(reinterpret_cast<uintptr_t>(Start) + Offset, Bytes, MADV_POPULATE_WRITE);
+#endif
+}
+
 bool MappedMemory::protectReadOnly() { return !Start || mprotect(Start, Length, PROT_READ) == 0; }
 
 void MappedMemory::release(size_t Offset, size_t Bytes) {
-  adviseDontNeed(reinterpret_cast<uintptr_t>(Start) + Offset, Bytes);
+  advise(reinterpret_cast<uintptr_t>(Start) + Offset, Bytes, MADV_DONTNEED);
 }
 
 void releaseFilePages(const uint8_t *Start, size_t Bytes) {
-  adviseDontNeed(reinterpret_cast<uintptr_t>(Start), Bytes);
+  advise(reinterpret_cast<uintptr_t>(Start), Bytes, MADV_DONTNEED);
 }
 
 } // namespace lathe

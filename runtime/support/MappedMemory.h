@@ -35,6 +35,14 @@ public:
   uint8_t *data() const { return Start; }
   size_t size() const { return Length; }
 
+  /// Asks for large pages, for memory that will be touched as a whole: faults
+  /// and address translation cost less.  The system may decline.
+  void adviseHugePages();
+
+  /// Gives the whole pages inside [Offset, Offset + Bytes) their memory now, in
+  /// one call instead of a fault for each.  Several threads may do so at once.
+  void populate(size_t Offset, size_t Bytes);
+
   /// Any write from now on is a fault; false when the system refuses.
   bool protectReadOnly();
 

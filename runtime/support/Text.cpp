@@ -2,6 +2,8 @@
 
 #include "runtime/support/Text.h"
 
+#include <cstdio>
+#include <iterator>
 #include <system_error>
 
 namespace lathe {
@@ -51,6 +53,23 @@ std::string quoted(std::string_view Text, size_t MaxBytes) {
   while (Shortened && Length > 0 && (static_cast<unsigned char>(Text[Length]) & 0xc0) == 0x80)
     --Length;
   return "'" + escapeExcept(Text.substr(0, Length), "") + (Shortened ? "...'" : "'");
+}
+
+std::string formatFixed(double Value, int Digits) {
+  char Buffer[64];
+  int Length = snprintf(Buffer, sizeof(Buffer), "%.*f", Digits, Value);
+  return std::string(Buffer, static_cast<size_t>(Length));
+}
+
+std::string formatBytes(uint64_t Bytes) {
+  constexpr const char *Units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  if (Bytes < 1024)
+    return std::to_string(Bytes) + " bytes";
+  double Value = static_cast<double>(Bytes) / 1024;
+  size_t Unit = 0;
+  for (; Value >= 1024 && Unit + 1 < std::size(Units); ++Unit)
+    Value /= 1024;
+  return formatFixed(Value, 1) + " " + Units[Unit];
 }
 
 std::string describeErrno(int Errno) {

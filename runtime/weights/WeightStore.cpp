@@ -8,8 +8,10 @@
 #include "runtime/weights/Packer.h"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace lathe {
 
@@ -37,8 +39,13 @@ public:
 
   void pack(const PackJob &Job);
 
+  /// The jobs so far whose weights are not all finite, and the first block of
+  /// each that is not.
+  const std::vector<std::pair<const GGUFTensor *, int64_t>> &nonFinite() const { return NonFinite; }
+
 private:
   void packPanels(const PackJob &Job, std::span<const uint8_t> Source);
+  void packVectorOf(const PackJob &Job, std::span<const uint8_t> Source);
   void doneWith(std::span<const uint8_t> Source) {
     if (Pages == SourcePages::Release)
       releaseFilePages(Source.data(), Source.size());
@@ -48,7 +55,10 @@ private:
   WorkerPool &Workers;
   SourcePages Pages;
   uint8_t *Destination;
+  std::vector<std::pair<const GGUFTensor *, int64_t>> NonFinite;
 };
+
+constexpr int64_t AllFinite = std::numeric_limits<int64_t>::max();
 
 } // namespace
 
@@ -115,10 +125,37 @@ static std::vector<PackJob> planJobs(const GGUFFile &File, const Manifest &Progr
 void PackRun::pack(const PackJob &Job) {
   std::span<const uint8_t> Source = File.data(*Job.Tensor);
   if (Job.Weight->Layout == WeightLayout::Panel32)
-    return packPanels(Job, Source);
-  packVector(*Job.Weight->Format, Source.data(), Job.Weight->Shape[0],
-             reinterpret_cast<float *>(Destination + Job.Offset));
+    packPanels(Job, Source);
+  else
+    packVectorOf(Job, Source);
+}
+
+void PackRun::packVectorOf(const PackJob &Job, std::span<const uint8_t> Source) {
+  const BlockFormat &Format = *Job.Weight->Format;
+  int64_t Count = Job.Weight->Shape[0];
+  if (auto Bad = findNonFiniteBlock(Format, Source.data(), Count / Format.BlockElements))
+    NonFinite.emplace_back(Job.Tensor, *Bad);
+  packVector(Format, Source.data(), Count, reinterpret_cast<float *>(Destination + Job.Offset));
   doneWith(Source);
+}
+
+/// Packs panels First <= p < Last, and looks for blocks that are not finite
+/// right before, which also brings a panel's rows into the cache in the order of
+/// memory.  The first such block, or AllFinite.
+static int64_t packAndCheck(const PackJob &Job, std::span<const uint8_t> Source, int64_t First,
+                            int64_t Last, uint8_t *Destination) {
+  const BlockFormat &Format = *Job.Weight->Format;
+  int64_t N = Job.Weight->Shape[0], K = Job.Weight->Shape[1];
+  int64_t RowBlocks = K / Format.BlockElements, FirstBad = AllFinite;
+  for (int64_t Panel = First; Panel < Last; ++Panel) {
+    int64_t Block = Panel * PanelRows * RowBlocks;
+    int64_t Count = std::min(PanelRows, N - Panel * PanelRows) * RowBlocks;
+    auto Bad = findNonFiniteBlock(Format, Source.data() + Block * Format.BlockBytes, Count);
+    if (Bad)
+      FirstBad = std::min(FirstBad, Block + *Bad);
+    packMatrix(Format, Source.data(), N, K, Panel, Panel + 1, Destination);
+  }
+  return FirstBad;
 }
 
 void PackRun::packPanels(const PackJob &Job, std::span<const uint8_t> Source) {
@@ -127,21 +164,55 @@ void PackRun::packPanels(const PackJob &Job, std::span<const uint8_t> Source) {
   int64_t PanelSourceBytes = PanelRows * (K / Format.BlockElements) * Format.BlockBytes;
   int64_t Panels = panelCount(N);
   int64_t PerSlice = std::max(SliceBytes / PanelSourceBytes, Workers.workers());
+  std::vector<int64_t> FirstBad(static_cast<size_t>(Workers.workers()), AllFinite);
   for (int64_t First = 0; First < Panels; First += PerSlice) {
     int64_t Count = std::min(PerSlice, Panels - First);
     Workers.run([&](int64_t Worker, int64_t NumWorkers) {
-      packMatrix(Format, Source.data(), N, K, First + Count * Worker / NumWorkers,
-                 First + Count * (Worker + 1) / NumWorkers, Destination + Job.Offset);
+      int64_t Bad =
+          packAndCheck(Job, Source, First + Count * Worker / NumWorkers,
+                       First + Count * (Worker + 1) / NumWorkers, Destination + Job.Offset);
+      FirstBad[Worker] = std::min(FirstBad[Worker], Bad);
     });
     size_t Start = static_cast<size_t>(First * PanelSourceBytes);
     size_t Length = static_cast<size_t>(Count * PanelSourceBytes);
     doneWith(Source.subspan(Start, std::min(Length, Source.size() - Start)));
   }
+  if (int64_t Bad = *std::min_element(FirstBad.begin(), FirstBad.end()); Bad != AllFinite)
+    NonFinite.emplace_back(Job.Tensor, Bad);
+}
+
+/// Tells the tensors that are not finite; false when that is an error.
+static bool reportNonFinite(const PackRun &Run, const std::string &Path, NonFiniteWeights Level,
+                            Diagnostics &Diags) {
+  auto Tell = Level == NonFiniteWeights::Error ? &Diagnostics::error : &Diagnostics::warning;
+  size_t Told = std::min<size_t>(Run.nonFinite().size(), FaultList::Limit);
+  for (size_t I = 0; I < Told; ++I) {
+    auto [Tensor, Block] = Run.nonFinite()[I];
+    (Diags.*Tell)(325, Path + ": tensor " + quoted(Tensor->Name),
+                  "block " + std::to_string(Block) + " is not finite",
+                  "the file is damaged, or was quantised from weights that were");
+  }
+  if (size_t Others = Run.nonFinite().size() - Told)
+    (Diags.*Tell)(324, Path, std::to_string(Others) + " more faults are not listed", {});
+  return Told == 0 || Level == NonFiniteWeights::Warning;
+}
+
+/// Clearing fresh pages costs as much as packing: all workers share it, and large
+/// pages spare most of the faults.
+static void populate(MappedMemory &Memory, WorkerPool &Workers) {
+  constexpr size_t HugePage = size_t(2) << 20;
+  Memory.adviseHugePages();
+  size_t Pages = (Memory.size() + HugePage - 1) / HugePage;
+  Workers.run([&](int64_t Worker, int64_t NumWorkers) {
+    size_t First = Pages * Worker / NumWorkers * HugePage;
+    size_t Last = std::min(Pages * (Worker + 1) / NumWorkers * HugePage, Memory.size());
+    Memory.populate(First, Last - std::min(First, Last));
+  });
 }
 
 std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Manifest &Program,
                                                  WorkerPool &Workers, SourcePages Pages,
-                                                 Diagnostics &Diags) {
+                                                 NonFiniteWeights NonFinite, Diagnostics &Diags) {
   unsigned ErrorsBefore = Diags.errorCount();
   std::optional<uint64_t> Bytes;
   std::vector<PackJob> Jobs = planJobs(File, Program, Bytes, Diags);
@@ -156,11 +227,14 @@ std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Man
     return nullptr;
   }
   Store->Memory = std::move(*Memory);
+  populate(Store->Memory, Workers);
   PackRun Run(File, Workers, Pages, Store->Memory.data());
   for (const PackJob &Job : Jobs) {
     Run.pack(Job);
     Store->Table.push_back(Store->Memory.data() + Job.Offset);
   }
+  if (!reportNonFinite(Run, File.path(), NonFinite, Diags))
+    return nullptr;
   // A stray write of compiled code then ends in a fault and not in a weight.
   if (!Store->Memory.protectReadOnly()) {
     Diags.error(810, "weights", "the system refused to make them read-only");

@@ -33,14 +33,18 @@ struct WeightView {
 /// is mapped (GGUFFile::open), never for bytes in memory (GGUFFile::parse).
 enum class SourcePages { Keep, Release };
 
+/// What weights that are infinite or not a number are (E0325).
+enum class NonFiniteWeights { Warning, Error };
+
 class WeightStore {
 public:
   /// Checks that `File` has every tensor of `Program` in the right format and
   /// shape, then packs them with all workers.  Null on error: E0630 and E0631,
-  /// one per tensor up to a limit and then a count; E0810 out of memory.
+  /// one per tensor up to a limit and then a count; E0810 out of memory; E0325
+  /// when `NonFinite` says that it is an error.
   static std::unique_ptr<WeightStore> create(const GGUFFile &File, const Manifest &Program,
                                              WorkerPool &Workers, SourcePages Pages,
-                                             Diagnostics &Diags);
+                                             NonFiniteWeights NonFinite, Diagnostics &Diags);
 
   /// Pointers to packed weights, each 64-byte aligned; Manifest::WeightTableSize
   /// of them.

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """`lathe tokenize` gives llama.cpp's ids for llama.cpp's own test strings.
 
-    tokenizer_goldens.py FOLDER [--lathe BINARY] [--only NAME]
+    tokenizer_goldens.py [FOLDER] [--lathe BINARY] [--only NAME]
 
 FOLDER holds ggml-vocab-*.gguf, each with .inp (strings) and .out (a line of ids for each string,
-without start and end tokens), as models/ of llama.cpp's source does.  A vocabulary of a kind that
+without start and end tokens), as models/ of llama.cpp's source does; without it they are fetched once into
+the user's cache.  A vocabulary of a kind that
 is not supported yet is skipped: for that the command must end with exit code 3.  Since a folder
 that is empty by mistake would pass too, a least number of strings is demanded.
 """
@@ -13,10 +14,14 @@ import argparse
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 from support import Failed, Report, lathe
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from llamacpp import goldens  # noqa: E402
 
 SEPARATOR = "\n__ggml_vocab_test__\n"
 UNSUPPORTED = 3
@@ -75,14 +80,18 @@ def check(binary, vocabulary):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("folder", type=pathlib.Path, nargs="?")
     parser.add_argument("--lathe", default=lathe(), metavar="BINARY")
     parser.add_argument("--only", metavar="NAME", help="one vocabulary, such as gpt-2; no least number")
     arguments = parser.parse_args()
 
     report = Report("tokenizer")
+    folder = arguments.folder or goldens.ensure()
+    if not folder:
+        report.skip("goldens", "cannot be fetched here")
+        report.exit()
     strings = 0
-    for inputs in sorted(arguments.folder.glob("ggml-vocab-*.gguf.inp")):
+    for inputs in sorted(folder.glob("ggml-vocab-*.gguf.inp")):
         vocabulary = inputs.with_suffix("")
         name = vocabulary.stem.removeprefix("ggml-vocab-")
         if arguments.only and name != arguments.only:

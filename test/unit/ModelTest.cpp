@@ -24,12 +24,13 @@ protected:
     setenv("LATHE_CACHE", Folder.path("cache").c_str(), 1);
     std::vector<uint8_t> Bytes =
         GGUFBuilder().tensor({"output_norm.weight", {FakeVocabulary}, 0, 64}).build();
-    writeFile(Options.Path, std::string(Bytes.begin(), Bytes.end()));
+    writeFile(Path, std::string(Bytes.begin(), Bytes.end()));
   }
-  std::unique_ptr<Model> load() { return Model::load(Options, Diags); }
+  std::unique_ptr<Model> load() { return Model::load(GGUFFile::open(Path, Diags), Options, Diags); }
 
   TemporaryFolder Folder;
-  ModelOptions Options = {.Path = Folder.path("model.gguf"), .Threads = 2};
+  std::string Path = Folder.path("model.gguf");
+  ModelOptions Options = {.Threads = 2};
   Diagnostics Diags;
 };
 
@@ -118,7 +119,7 @@ TEST_F(ModelTest, SilentFailureIsTold) {
 }
 
 TEST_F(ModelTest, MissingModelIsTold) {
-  Options.Path = Folder.path("none.gguf");
+  Path = Folder.path("none.gguf");
   EXPECT_FALSE(load());
   EXPECT_TRUE(Diags.hasErrors());
 }

@@ -236,9 +236,9 @@ TEST(ProgramCacheFolder, ComesFromTheEnvironment) {
   setenv("HOME", "/c", 1);
   EXPECT_EQ(ProgramCache::defaultFolder(), "/a");
   setenv("LATHE_CACHE", "", 1);
-  EXPECT_EQ(ProgramCache::defaultFolder(), "/b/lathe");
+  EXPECT_EQ(ProgramCache::defaultFolder(), "/b/lathe/programs");
   setenv("XDG_CACHE_HOME", "relative", 1);
-  EXPECT_EQ(ProgramCache::defaultFolder(), "/c/.cache/lathe");
+  EXPECT_EQ(ProgramCache::defaultFolder(), "/c/.cache/lathe/programs");
   unsetenv("HOME");
   EXPECT_EQ(ProgramCache::defaultFolder(), "");
 }

@@ -227,7 +227,9 @@ TEST_F(SessionTest, ProgramForAnotherCPUIsRefused) {
   auto Find = [&](const char *Symbol) -> void * {
     return std::string(Symbol) == "lathe_manifest" ? static_cast<void *>(Text.data()) : &Size;
   };
-  EXPECT_FALSE(Program::create(Find, nullptr, "fake", Diags));
+  std::shared_ptr<const Program> Foreign = Program::create(Find, nullptr, "fake", Diags);
+  ASSERT_TRUE(Foreign) << Diags.str();
+  EXPECT_FALSE(Foreign->checkHost(Diags));
   EXPECT_EQ(Diags.exitCode(), ExitCode::Unsupported);
   EXPECT_EQ(Diags.errorCount(), 1u);
   expectError(604, "compiled for x86-64 with avx99, which this machine does not offer");

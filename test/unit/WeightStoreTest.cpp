@@ -86,7 +86,8 @@ protected:
 
 TEST_F(WeightStoreTest, PacksEveryTensorInTableOrder) {
   for (SourcePages Pages : {SourcePages::Keep, SourcePages::Release}) {
-    auto Store = WeightStore::create(*File, program(), *Workers, Pages, Diags);
+    auto Store =
+        WeightStore::create(*File, program(), *Workers, Pages, NonFiniteWeights::Error, Diags);
     ASSERT_TRUE(Store) << Diags.str();
     const uint8_t *const *Table = Store->table();
     for (int I = 0; I < 4; ++I)
@@ -100,14 +101,16 @@ TEST_F(WeightStoreTest, PacksEveryTensorInTableOrder) {
 }
 
 TEST_F(WeightStoreTest, TakesNoMoreThanThePackedBytes) {
-  auto Store = WeightStore::create(*File, program(), *Workers, SourcePages::Release, Diags);
+  auto Store = WeightStore::create(*File, program(), *Workers, SourcePages::Release,
+                                   NonFiniteWeights::Error, Diags);
   ASSERT_TRUE(Store) << Diags.str();
   uint64_t Layer = packedMatrixBytes(*findBlockFormat("q8_0"), N, K);
   EXPECT_EQ(Store->bytes(), 192 + 2 * Layer + LongN * K * 4);
 }
 
 TEST_F(WeightStoreTest, WeightsAreReadOnly) {
-  auto Store = WeightStore::create(*File, program(), *Workers, SourcePages::Release, Diags);
+  auto Store = WeightStore::create(*File, program(), *Workers, SourcePages::Release,
+                                   NonFiniteWeights::Error, Diags);
   ASSERT_TRUE(Store) << Diags.str();
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_DEATH(*const_cast<volatile uint8_t *>(Store->table()[0]) = 1, "");
@@ -118,7 +121,8 @@ TEST_F(WeightStoreTest, TellsEveryTensorThatDoesNotFit) {
   Other.Weights[0].Tensors = "blk.{}.v";
   Other.Weights[1].Format = findBlockFormat("f16");
   Other.Weights[2].Shape = {LongN, 2 * K};
-  EXPECT_FALSE(WeightStore::create(*File, Other, *Workers, SourcePages::Release, Diags));
+  EXPECT_FALSE(WeightStore::create(*File, Other, *Workers, SourcePages::Release,
+                                   NonFiniteWeights::Error, Diags));
   ASSERT_EQ(Diags.errorCount(), 4u) << Diags.str();
   std::string Text = Diags.str();
   for (const char *Message :
@@ -129,8 +133,32 @@ TEST_F(WeightStoreTest, TellsEveryTensorThatDoesNotFit) {
   EXPECT_EQ(Diags.exitCode(), ExitCode::Malformed);
 }
 
+TEST_F(WeightStoreTest, TellsWhatIsNotFinite) {
+  // The norm's third weight, and the scale of block 5 (row 2) of a q8_0 matrix.
+  std::string Bytes = fileBytes();
+  auto Damage = [&](const char *Name, int64_t Offset, const char *Value, size_t Size) {
+    std::memcpy(Bytes.data() + File->findTensor(Name)->Offset + Offset, Value, Size);
+  };
+  Damage("norm", 8, "\x00\x00\x80\xff", 4);
+  Damage("blk.3.w", 5 * 34, "\x00\x7c", 2);
+  writeFile(Folder.path("bad.gguf"), Bytes);
+  std::unique_ptr<GGUFFile> Bad = GGUFFile::open(Folder.path("bad.gguf"), Diags);
+  ASSERT_TRUE(Bad) << Diags.str();
+  EXPECT_TRUE(WeightStore::create(*Bad, program(), *Workers, SourcePages::Release,
+                                  NonFiniteWeights::Warning, Diags));
+  EXPECT_FALSE(Diags.hasErrors());
+  ASSERT_EQ(Diags.all().size(), 2u) << Diags.str();
+  EXPECT_NE(Diags.str().find("tensor 'norm': block 2 is not finite"), std::string::npos);
+  EXPECT_NE(Diags.str().find("tensor 'blk.3.w': block 5 is not finite"), std::string::npos);
+  EXPECT_FALSE(WeightStore::create(*Bad, program(), *Workers, SourcePages::Release,
+                                   NonFiniteWeights::Error, Diags));
+  EXPECT_EQ(Diags.errorCount(), 2u);
+  EXPECT_EQ(Diags.all().back().Number, 325u);
+}
+
 TEST_F(WeightStoreTest, NoWeightsAreFine) {
-  auto Store = WeightStore::create(*File, Manifest(), *Workers, SourcePages::Release, Diags);
+  auto Store = WeightStore::create(*File, Manifest(), *Workers, SourcePages::Release,
+                                   NonFiniteWeights::Error, Diags);
   ASSERT_TRUE(Store) << Diags.str();
   EXPECT_EQ(Store->bytes(), 0u);
 }

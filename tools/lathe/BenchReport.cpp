@@ -2,7 +2,8 @@
 
 #include "tools/lathe/BenchReport.h"
 #include "tools/lathe/Json.h"
-#include "tools/lathe/Terminal.h"
+
+#include "runtime/support/Text.h"
 
 #include <cmath>
 #include <numeric>

@@ -53,36 +53,6 @@ Inspection cli::inspectFile(const GGUFFile &File) {
   return Facts;
 }
 
-static uint64_t roundUp(uint64_t Value, uint64_t Multiple) {
-  return (Value + Multiple - 1) / Multiple * Multiple;
-}
-
-/// Packed bytes of one tensor of `Weight` (docs/layouts.md).
-static uint64_t packedBytes(const ManifestWeight &Weight) {
-  constexpr uint64_t Alignment = 64;
-  uint64_t Rows = static_cast<uint64_t>(Weight.Shape[0]);
-  if (Weight.Layout == WeightLayout::Vector)
-    return roundUp(Rows * sizeof(float), Alignment);
-  uint64_t Panels = roundUp(Rows, PanelRows) / PanelRows;
-  return roundUp(Panels * static_cast<uint64_t>(packedPanelBytes(*Weight.Format, Weight.Shape[1])),
-                 Alignment);
-}
-
-MemoryNeed cli::memoryNeed(const Manifest &Code, uint64_t Context) {
-  MemoryNeed Need;
-  uint64_t Positions = Context != 0 ? Context : static_cast<uint64_t>(Code.Model.Context);
-  Need.Context = roundUp(Positions, KVPositionGranule);
-  Need.KV = Need.Context * static_cast<uint64_t>(Code.KVBytesPerPosition);
-  for (const ManifestWeight &Each : Code.Weights)
-    Need.Weights += static_cast<uint64_t>(Each.tensorCount()) * packedBytes(Each);
-  for (const ManifestEntry &Each : Code.Entries) {
-    Need.Arena = std::max(Need.Arena, static_cast<uint64_t>(Each.ArenaBytes));
-    Need.ScratchPerWorker =
-        std::max(Need.ScratchPerWorker, static_cast<uint64_t>(Each.ScratchBytes));
-  }
-  return Need;
-}
-
 static std::string scalarText(const Scalar &Value) {
   if (const auto *Words = std::get_if<std::string>(&Value))
     return *Words;

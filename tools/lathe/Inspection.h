@@ -10,7 +10,7 @@
 
 #include "tools/lathe/ModelSummary.h"
 
-#include "runtime/session/Manifest.h"
+#include "runtime/session/MemoryNeed.h"
 
 #include <optional>
 #include <string>
@@ -27,12 +27,6 @@ struct HyperParameter {
   Scalar Value;
 };
 
-/// Bytes that a session takes; see MemoryReport.
-struct MemoryNeed {
-  uint64_t Context = 0; ///< Positions, rounded up to 256.
-  uint64_t Weights = 0, KV = 0, Arena = 0, ScratchPerWorker = 0;
-};
-
 struct Inspection {
   std::string Path, Name, Architecture, ChatFormat, TokenizerModel, PreTokenizer;
   uint64_t FileBytes = 0, Parameters = 0, Tensors = 0, Tokens = 0;
@@ -47,10 +41,6 @@ struct Inspection {
 
 /// What the file alone tells.
 Inspection inspectFile(const GGUFFile &File);
-
-/// What a session of `Context` positions on `Code` takes; `Context` = 0: the
-/// model's own.
-MemoryNeed memoryNeed(const Manifest &Code, uint64_t Context);
 
 } // namespace lathe::cli
 

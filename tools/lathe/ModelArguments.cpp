@@ -19,7 +19,8 @@ static constexpr size_t MaxTextBytes = size_t(64) << 20;
 
 void TargetArguments::declare(Options &Accepted) {
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
-  Accepted.choice(Target, "--target", {"host", "x86-64-v3", "x86-64-v4"}, "CPU");
+  Accepted.choice(Target, "--target", {"host", "x86-64-v3", "x86-64-v4", "x86-64-v4-emulated"},
+                  "CPU");
 }
 
 void ModelArguments::declareModel(Options &Accepted) {
@@ -33,28 +34,37 @@ void ModelArguments::declareFlags(Options &Accepted) {
   Accepted.integer(Chunk, "--chunk", "most prompt tokens in one call", {1, MaxPositions});
   Compile.declare(Accepted);
   Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
+  Accepted.flag(Strict, "--strict", "refuse weights that are infinite or not numbers");
 }
 
-std::unique_ptr<Model> ModelArguments::load(Terminal &Term, Diagnostics &Diags) const {
+std::unique_ptr<GGUFFile> ModelArguments::openFile(Diagnostics &Diags) const {
+  return GGUFFile::open(*Path, Diags);
+}
+
+std::optional<LoadedModel> ModelArguments::load(std::unique_ptr<GGUFFile> File, int64_t Sequences,
+                                                int64_t DefaultCapacity, Terminal &Term,
+                                                Diagnostics &Diags) const {
   Term.progress("loading " + *Path + " ...");
-  ModelOptions Wanted;
-  Wanted.Path = *Path;
-  Wanted.Target = Compile.Target;
-  Wanted.Precision = Compile.Precision;
-  Wanted.Threads = static_cast<unsigned>(Threads.value_or(0));
-  Wanted.UseCache = !NoCache;
-  return Model::load(Wanted, Diags);
-}
-
-std::unique_ptr<Session> ModelArguments::createSession(const Model &Loaded, int64_t Sequences,
-                                                       int64_t DefaultCapacity,
-                                                       Diagnostics &Diags) const {
   SessionOptions Wanted;
   Wanted.Capacity = Context.value_or(DefaultCapacity);
   Wanted.Sequences = Sequences;
   Wanted.PrefillChunk = Chunk.value_or(0);
   Wanted.Cancel = interruptFlag();
-  return Loaded.createSession(Wanted, Diags);
+  ModelOptions Options;
+  Options.Target = Compile.Target;
+  Options.Precision = Compile.Precision;
+  Options.Threads = static_cast<unsigned>(Threads.value_or(0));
+  Options.UseCache = !NoCache;
+  Options.NonFinite = Strict ? NonFiniteWeights::Error : NonFiniteWeights::Warning;
+  Options.Capacity = Wanted.Capacity;
+  Options.Sequences = Sequences;
+  LoadedModel Result;
+  Result.Source = Model::load(std::move(File), Options, Diags);
+  if (Result.Source)
+    Result.Run = Result.Source->createSession(Wanted, Diags);
+  if (!Result.Run)
+    return std::nullopt;
+  return Result;
 }
 
 std::optional<std::string> TextArguments::read(Diagnostics &Diags) const {

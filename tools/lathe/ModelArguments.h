@@ -18,25 +18,35 @@ struct TargetArguments {
   void declare(Options &Accepted);
 };
 
+/// A model with weights, and a session on it.
+struct LoadedModel {
+  std::unique_ptr<Model> Source;
+  std::unique_ptr<Session> Run; ///< Goes before its model.
+};
+
 /// MODEL and how to compile and run it.
 struct ModelArguments {
   std::optional<std::string> Path;
   TargetArguments Compile;
   std::optional<int64_t> Threads, Context, Chunk;
   bool NoCache = false;
+  bool Strict = false;
 
   /// The positional MODEL; the flags come with `declareFlags`, so that a
   /// command may put its own in between.
   void declareModel(Options &Accepted);
   void declareFlags(Options &Accepted);
 
-  /// Loads with a progress line.  Null on error.
-  std::unique_ptr<Model> load(Terminal &Term, Diagnostics &Diags) const;
+  /// The model's file, so that what needs its header alone fails before anything
+  /// is compiled.  Null on error.
+  std::unique_ptr<GGUFFile> openFile(Diagnostics &Diags) const;
 
-  /// A session that stops at the first signal; `DefaultCapacity` holds when
-  /// there is no --ctx (0: the model's context).
-  std::unique_ptr<Session> createSession(const Model &Loaded, int64_t Sequences,
-                                         int64_t DefaultCapacity, Diagnostics &Diags) const;
+  /// Loads with a progress line, and makes a session that stops at the first
+  /// signal; `DefaultCapacity` holds when there is no --ctx (0: the model's
+  /// context).  Nullopt on error.
+  std::optional<LoadedModel> load(std::unique_ptr<GGUFFile> File, int64_t Sequences,
+                                  int64_t DefaultCapacity, Terminal &Term,
+                                  Diagnostics &Diags) const;
 };
 
 /// A text given as an argument, with -p, with -f or on standard input.

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace lathe;
@@ -29,6 +30,12 @@ static bool fillClosedStream(int Stream) {
   return true;
 }
 
+static bool isSameFile(int Left, int Right) {
+  struct stat A, B;
+  return fstat(Left, &A) == 0 && fstat(Right, &B) == 0 && A.st_dev == B.st_dev &&
+         A.st_ino == B.st_ino;
+}
+
 Terminal::Terminal() {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGXFSZ, SIG_IGN);
@@ -37,6 +44,7 @@ Terminal::Terminal() {
   fillClosedStream(STDERR_FILENO);
   InputIsTerminal = isatty(STDIN_FILENO) == 1;
   OutputIsTerminal = isatty(STDOUT_FILENO) == 1;
+  OutputIsError = isSameFile(STDOUT_FILENO, STDERR_FILENO);
   ErrorIsTerminal = isatty(STDERR_FILENO) == 1;
   const char *NoColour = getenv("NO_COLOR");
   const char *Kind = getenv("TERM");
@@ -139,23 +147,6 @@ std::string cli::wrapText(std::string_view Text, size_t Indent) {
     Column = (Fits ? Column + 1 : Indent) + Word.size();
     Result += Word;
   }
-}
-
-std::string cli::formatFixed(double Value, int Digits) {
-  char Buffer[64];
-  int Length = snprintf(Buffer, sizeof(Buffer), "%.*f", Digits, Value);
-  return std::string(Buffer, static_cast<size_t>(Length));
-}
-
-std::string cli::formatBytes(uint64_t Bytes) {
-  constexpr const char *Units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-  if (Bytes < 1024)
-    return std::to_string(Bytes) + " bytes";
-  double Value = static_cast<double>(Bytes) / 1024;
-  size_t Unit = 0;
-  for (; Value >= 1024 && Unit + 1 < std::size(Units); ++Unit)
-    Value /= 1024;
-  return formatFixed(Value, 1) + " " + Units[Unit];
 }
 
 uint64_t cli::peakMemory() {

@@ -43,6 +43,8 @@ public:
   const std::optional<std::string> &outputFault() const { return OutputFault; }
   bool inputIsTerminal() const { return InputIsTerminal; }
   bool outputIsTerminal() const { return OutputIsTerminal; }
+  /// Whether standard output and standard error end up in the same file or pipe.
+  bool outputIsError() const { return OutputIsError; }
 
   /// One line of standard input without its newline; nullopt at the end.
   std::optional<std::string> readLine();
@@ -51,6 +53,7 @@ private:
   bool ReaderGone = false;
   bool InputIsTerminal = false;
   bool OutputIsTerminal = false;
+  bool OutputIsError = false;
   bool ErrorIsTerminal = false;
   bool Colour = false;
   bool ProgressShown = false;
@@ -62,10 +65,6 @@ private:
 /// `Indent` blanks and the first stands after as many.  Ends in no newline.
 std::string wrapText(std::string_view Text, size_t Indent);
 
-/// "1.9 GiB", "512.0 MiB", "17 bytes".
-std::string formatBytes(uint64_t Bytes);
-/// `Value` with `Digits` digits after the point.
-std::string formatFixed(double Value, int Digits);
 /// The largest resident size of this process so far, in bytes.
 uint64_t peakMemory();
 

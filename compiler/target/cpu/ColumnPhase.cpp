@@ -137,7 +137,7 @@ void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRo
     for (Value memory : tileMemory)
       tiles.push_back(k.at(memory, k.mul(row, segment.tileColumns * 4)));
     auto emitChunks = [&](int64_t from, int64_t to) {
-      EpilogueRow epilogue(c, segment, k.add(firstRow, row), firstColumn, tiles);
+      EpilogueRow epilogue(c, segment, k.add(firstRow, row), firstColumn, tiles, c.maxRows());
       for (int64_t chunk = from; chunk < to; ++chunk)
         epilogue.emitStores(chunk);
     };

@@ -49,28 +49,3 @@ std::vector<std::string> lathe::compiler::allCpuTargets() {
     names.push_back(name);
   return names;
 }
-
-//===----------------------------------------------------------------------===//
-// x86-64
-//===----------------------------------------------------------------------===//
-
-static CpuTargetRegistration avx2({
-    .name = "x86-64-v3",
-    .cpu = "x86-64-v3",
-    .features = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma"},
-    .vectorBits = 256,
-    .rowTile = 4,
-    .interleaveGroups = false,
-    .int8Dot = createAVX2Dot(),
-});
-
-static CpuTargetRegistration avx512({
-    .name = "x86-64-v4",
-    .cpu = "x86-64-v4",
-    .features = {"avx", "avx2", "avx512bf16", "avx512bw", "avx512dq", "avx512f", "avx512vl", "avx512vnni",
-                 "bmi", "bmi2", "f16c", "fma"},
-    .vectorBits = 512,
-    .rowTile = 6,
-    .interleaveGroups = true,
-    .int8Dot = createVNNIDot(),
-});

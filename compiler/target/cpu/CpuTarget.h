@@ -24,8 +24,10 @@ struct CpuTarget {
   std::vector<std::string> features; ///< Needed beyond baseline x86-64, as CPUID names them.
   int64_t vectorBits;
   int64_t rowTile;         ///< Rows of activations in a register tile.
-  bool interleaveGroups;   ///< Both 16-row groups of a panel at a time: enough registers.
   std::shared_ptr<const Int8Dot> int8Dot;
+  /// Adds the products of pairs of bf16 to 16 f32 sums; null where the machine
+  /// has no such instruction.
+  mlir::Value (*bf16Dot)(KernelBuilder &k, mlir::Value sums, mlir::Value weights, mlir::Value rows) = nullptr;
 
   /// LLVM's target-features: "+avx2,+fma,...".
   std::string featureString() const;
@@ -35,8 +37,8 @@ struct CpuTargetRegistration {
   explicit CpuTargetRegistration(CpuTarget target);
 };
 
-/// The registered target of that name; "host" is the best one that this CPU
-/// and its system can run.  Null when there is none.
+/// The registered target of that name; "host" is the one with the widest vectors
+/// that this CPU and its system can run.  Null when there is none.
 const CpuTarget *findCpuTarget(llvm::StringRef name);
 
 /// All registered names, sorted.

@@ -3,6 +3,7 @@
 #include "compiler/target/cpu/Manifest.h"
 #include "compiler/target/cpu/Passes.h"
 #include "compiler/target/cpu/PhaseEmitter.h"
+#include "passes/PassEffect.h"
 
 #include "lathe/abi.h"
 
@@ -197,3 +198,5 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
 };
 
 } // namespace
+
+static const lathe::PassEffectRegistration effect("lathe-emit-cpu", {lathe::NumericEffect::Reassociates});

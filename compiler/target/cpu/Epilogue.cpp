@@ -47,8 +47,8 @@ Value EpilogueRow::compute(Value value, int64_t chunk) {
     auto index = llvm::find(segment.linears, linear) - segment.linears.begin();
     return k.load(type, k.at(tiles[index], chunk * segment.lanes * 4));
   }
-  if (isa<step::LoadOp>(op))
-    return k.load(type, k.at(c.rowPointer(value, row, c.maxRows()), columnOffset(chunk)));
+  if (tiles.empty() || isa<step::LoadOp>(op))
+    return k.load(type, k.at(c.rowPointer(value, row, rows), columnOffset(chunk)));
   ElementwiseEmitter emitter = findElementwiseEmitter(op->getName().getStringRef());
   assert(emitter && "checked before emission");
   return emitter(*this, op, chunk);
@@ -60,9 +60,26 @@ void EpilogueRow::emitStores(int64_t chunk) {
       emitCacheWrite(*this, append, chunk);
       continue;
     }
-    Value pointer = c.rowPointer(store.getValue(), row, c.maxRows());
+    Value pointer = c.rowPointer(store.getValue(), row, rows);
     c.k.store(get(store.getValue(), chunk), c.k.at(pointer, columnOffset(chunk)));
   }
+}
+
+void lathe::compiler::emitElementwiseRow(PhaseContext &c, Operation *op, Value row, int64_t rows) {
+  KernelBuilder &k = c.k;
+  Segment segment = makeElementwiseSegment(op);
+  auto append = dyn_cast<ir::KVAppendOp>(op);
+  k.forLoop(k.constant(0), k.constant(segment.outputs), segment.tileColumns, [&](Value column) {
+    EpilogueRow part(c, segment, row, column, {}, rows);
+    for (int64_t chunk = 0; chunk < segment.tileColumns / segment.lanes; ++chunk) {
+      if (append) {
+        emitCacheWrite(part, append, chunk);
+        continue;
+      }
+      Value value = findElementwiseEmitter(op->getName().getStringRef())(part, op, chunk);
+      k.store(value, k.at(c.rowPointer(op->getResult(0), row, rows), part.columnOffset(chunk)));
+    }
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -125,7 +142,7 @@ static Value emitView(EpilogueRow &r, Operation *op, int64_t chunk) { return r.g
 static std::pair<Value, Value> loadAngles(EpilogueRow &r, ir::RopeOp rope, int64_t pair, bool interleaved) {
   KernelBuilder &k = r.c.k;
   int64_t lanes = r.segment.lanes, entries = interleaved ? lanes / 2 : lanes;
-  Value pointer = k.at(r.c.rowPointer(rope.getTable(), r.row, r.c.maxRows()), pair * 8);
+  Value pointer = k.at(r.c.rowPointer(rope.getTable(), r.row, r.rows), pair * 8);
   Value both = k.load(k.vec(k.f32(), 2 * entries), pointer);
   SmallVector<int64_t> cosines, sines;
   for (int64_t lane = 0; lane < lanes; ++lane) {

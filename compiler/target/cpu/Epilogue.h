@@ -11,17 +11,20 @@
 namespace lathe::compiler {
 
 /// One row of one tile.  Values are asked for in chunks of `lanes` columns;
-/// chunk 0 starts at the tile's first column.
+/// chunk 0 starts at the tile's first column.  Behind a contraction, its results
+/// come from the tile and other ops are computed; elsewhere (`tiles` is empty)
+/// every operand is a finished row in memory.
 class EpilogueRow {
 public:
   EpilogueRow(PhaseContext &context, const Segment &segment, mlir::Value row, mlir::Value firstColumn,
-              llvm::ArrayRef<mlir::Value> tiles)
-      : c(context), segment(segment), row(row), firstColumn(firstColumn), tiles(tiles) {}
+              llvm::ArrayRef<mlir::Value> tiles, int64_t rows)
+      : c(context), segment(segment), row(row), firstColumn(firstColumn), rows(rows), tiles(tiles) {}
 
   PhaseContext &c;
   const Segment &segment;
   mlir::Value row;         ///< Index of the row, i64.
   mlir::Value firstColumn; ///< Of the tile, i64.
+  int64_t rows;            ///< Rows that private memory is kept for.
 
   /// The chunk of a value, computed once.
   mlir::Value get(mlir::Value value, int64_t chunk);
@@ -46,6 +49,10 @@ struct ElementwiseEmitterRegistration {
 
 /// The emitter for ops of that name, or null.
 ElementwiseEmitter findElementwiseEmitter(llvm::StringRef opName);
+
+/// Emits one row of an elementwise op in a phase without a contraction, into the
+/// memory of its result.
+void emitElementwiseRow(PhaseContext &context, mlir::Operation *op, mlir::Value row, int64_t rows);
 
 /// Writes one chunk of keys and values into the cache.
 void emitCacheWrite(EpilogueRow &row, ir::KVAppendOp append, int64_t chunk);

@@ -1,6 +1,7 @@
 //===- RowEmitter.cpp - Code for ops that work on whole rows ---------------===//
 
 #include "compiler/target/cpu/RowEmitter.h"
+#include "compiler/target/cpu/Epilogue.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -31,10 +32,13 @@ static void emitStoreCopy(PhaseContext &c, step::StoreOp store, Value row, int64
 
 static LogicalResult emitOps(PhaseContext &c, ArrayRef<Operation *> ops, Value row, int64_t rows) {
   for (Operation *op : ops) {
-    RowEmitter emitter = findRowEmitter(op->getName().getStringRef());
-    if (!emitter)
+    StringRef name = op->getName().getStringRef();
+    if (RowEmitter emitter = findRowEmitter(name))
+      emitter(c, op, row, rows);
+    else if (findElementwiseEmitter(name) || isa<ir::KVAppendOp>(op))
+      emitElementwiseRow(c, op, row, rows);
+    else
       return op->emitError() << "no code for '" << op->getName() << "' in a phase over rows";
-    emitter(c, op, row, rows);
   }
   return success();
 }

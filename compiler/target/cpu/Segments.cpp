@@ -31,14 +31,17 @@ llvm::EquivalenceClasses<Operation *> connect(step::PhaseOp phase) {
   return classes;
 }
 
-/// Tiles and vectors must hold whole heads, and whole pairs of rope.
-void chooseSizes(Segment &segment, ArrayRef<Operation *> ops) {
+/// Chooses vectors that hold whole parts of a head and whole pairs of rope;
+/// gives the head dimension, or 0 where there are no heads.
+int64_t chooseLanes(Segment &segment, ArrayRef<Operation *> ops) {
   SmallVector<int64_t> sizes{segment.outputs};
   int64_t headDim = 0;
   for (Operation *op : ops) {
     for (Type type : op->getResultTypes())
       if (auto tensor = dyn_cast<RankedTensorType>(type); tensor && tensor.getRank() == 3)
         headDim = tensor.getDimSize(2);
+    if (auto append = dyn_cast<ir::KVAppendOp>(op))
+      headDim = append.getCache().getType().getHeadDim();
     auto rope = dyn_cast<ir::RopeOp>(op);
     if (!rope)
       continue;
@@ -48,12 +51,31 @@ void chooseSizes(Segment &segment, ArrayRef<Operation *> ops) {
   if (headDim)
     sizes.push_back(headDim);
   segment.lanes = commonLanes(sizes);
+  return headDim;
+}
+
+/// Tiles must hold whole heads.
+void chooseSizes(Segment &segment, ArrayRef<Operation *> ops) {
+  int64_t headDim = chooseLanes(segment, ops);
   segment.tileColumns = PanelRows;
   if (headDim)
     segment.tileColumns = headDim % PanelRows == 0 ? headDim : llvm::alignTo(segment.outputs, PanelRows);
 }
 
 } // namespace
+
+Segment lathe::compiler::makeElementwiseSegment(Operation *op) {
+  // The keys of a cache write are as wide as its values.
+  auto append = dyn_cast<ir::KVAppendOp>(op);
+  Value shape = append ? Value(append.getKey()) : Value(op->getResult(0));
+  Segment segment;
+  segment.outputs = 1;
+  for (int64_t size : cast<RankedTensorType>(shape.getType()).getShape().drop_front())
+    segment.outputs *= size;
+  int64_t headDim = chooseLanes(segment, op);
+  segment.tileColumns = headDim ? headDim : segment.lanes;
+  return segment;
+}
 
 FailureOr<SmallVector<Segment>> lathe::compiler::findSegments(step::PhaseOp phase) {
   llvm::EquivalenceClasses<Operation *> classes = connect(phase);

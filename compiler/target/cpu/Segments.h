@@ -26,6 +26,10 @@ struct Segment {
   int64_t tileCost() const { return tileColumns * linears.size(); }
 };
 
+/// The part of a row that one elementwise op works on at a time, in a phase
+/// without a contraction: a head where there are heads.
+Segment makeElementwiseSegment(mlir::Operation *op);
+
 /// The segments of a phase, in program order; failure when contractions that
 /// meet have different sizes.
 mlir::FailureOr<llvm::SmallVector<Segment>> findSegments(step::PhaseOp phase);

@@ -60,6 +60,7 @@ private:
   using TileSums = SmallVector<Value>; ///< [rowTile][Groups] of vector<16xf32>.
 
   TileSums emitFloatStep(Value step, Value index, ValueRange carried, int64_t elements);
+  TileSums emitPairStep(Value step, Value index, ValueRange carried);
   TileSums emitInt8Step(Value step, Value index, ValueRange carried);
   void emitInt8Group(Value step, Value index, int64_t group, TileSums &sums);
   Value loadInput(Value pointer);
@@ -99,6 +100,24 @@ TileBuilder::TileSums TileBuilder::emitFloatStep(Value step, Value index, ValueR
         sum = k.fma(weight, loadInput(k.at(rows[row], element * elementBytes)), sum);
       }
     });
+  return sums;
+}
+
+/// Two k at a time, where both sides are stored as pairs of bf16.
+TileBuilder::TileSums TileBuilder::emitPairStep(Value step, Value index, ValueRange carried) {
+  TileSums sums(carried.begin(), carried.end());
+  SmallVector<Value> weights;
+  for (int64_t group = 0; group < Groups; ++group)
+    weights.push_back(format.pairs(k, step, group));
+  Value offset = k.mul(index, 4);
+  for (int64_t row = 0; row < kind.rowTile; ++row) {
+    Value pair = k.broadcast(k.load(k.i32(), k.at(rowData[row], offset)));
+    Value x = k.bitcast(pair, k.vec(k.builder().getBF16Type(), 2 * Lanes));
+    for (int64_t group = 0; group < Groups; ++group) {
+      Value &sum = sums[row * Groups + group];
+      sum = target.bf16Dot(k, sum, weights[group], x);
+    }
+  }
   return sums;
 }
 
@@ -153,8 +172,11 @@ void TileBuilder::emit() {
   Value whole = arguments[WholeSteps];
   sums = k.forLoop(k.constant(0), whole, 1, sums, [&](Value index, ValueRange carried) -> TileSums {
     Value step = k.at(arguments[Panel], k.mul(index, format.stepBytes()));
-    return int8 ? emitInt8Step(step, index, carried)
-                : emitFloatStep(step, index, carried, format.stepElements());
+    if (int8)
+      return emitInt8Step(step, index, carried);
+    return bf16 && target.bf16Dot && format.storesPairs()
+               ? emitPairStep(step, index, carried)
+               : emitFloatStep(step, index, carried, format.stepElements());
   });
   if (kind.rest)
     sums = emitFloatStep(k.at(arguments[Panel], k.mul(whole, format.stepBytes())), whole, sums, kind.rest);

@@ -30,6 +30,11 @@ public:
   virtual void unpack(KernelBuilder &k, mlir::Value step, int64_t group,
                       llvm::function_ref<void(int64_t, mlir::Value)> use) const = 0;
 
+  /// Whether a step is two k, stored as pairs of bf16; if so, its weights as
+  /// vector<32xbf16>.
+  virtual bool storesPairs() const { return false; }
+  virtual mlir::Value pairs(KernelBuilder &k, mlir::Value step, int64_t group) const { return {}; }
+
   /// Stores the elements of a step for one row of the panel as f32 at
   /// `destination`.  `lane` (i64) is the row's place in the panel.
   virtual void gather(KernelBuilder &k, mlir::Value step, mlir::Value lane,

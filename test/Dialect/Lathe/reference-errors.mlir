@@ -1,31 +1,5 @@
 // RUN: lathe-opt %s --split-input-file --verify-diagnostics --lathe-to-reference
 
-// A layer runs a body that reads a weight which is not declared for it.
-lathe.weights @w : [0, 2] x tensor<8x8xf32> from "blk.{}.w"
-func.func @undeclared_layer(%x: tensor<?x8xf32>) -> tensor<?x8xf32> {
-  %0 = lathe.layers %i = 0 to 3 (%h = %x) : tensor<?x8xf32> {
-    // expected-error@+1 {{layer 1 has no weight @w}}
-    %w = lathe.weight @w[%i] : tensor<8x8xf32>
-    %y = lathe.linear %h, %w : tensor<?x8xf32>, tensor<8x8xf32> -> tensor<?x8xf32>
-    lathe.yield %y : tensor<?x8xf32>
-  }
-  return %0 : tensor<?x8xf32>
-}
-
-// -----
-
-// A cache has fewer layers than the stack.
-func.func @short_cache(%x: tensor<?x1x8xf32>, %kv: !lathe.kv<2 x 1 x 8 x f32>, %rows: !lathe.rows) -> !lathe.kv<2 x 1 x 8 x f32> {
-  %0 = lathe.layers %i = 0 to 3 (%c = %kv) : !lathe.kv<2 x 1 x 8 x f32> {
-    // expected-error@+1 {{layer 2 is beyond a cache of 2 layers}}
-    %1 = lathe.kv_append %c[%i], %x, %x at %rows : !lathe.kv<2 x 1 x 8 x f32>, tensor<?x1x8xf32>
-    lathe.yield %1 : !lathe.kv<2 x 1 x 8 x f32>
-  }
-  return %0 : !lathe.kv<2 x 1 x 8 x f32>
-}
-
-// -----
-
 // expected-error@+1 {{values of type 'memref<8xf32>' have no reference form}}
 func.func @memory(%x: memref<8xf32>) {
   return

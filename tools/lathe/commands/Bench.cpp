@@ -159,20 +159,18 @@ void BenchCommand::run(Terminal &Term, Diagnostics &Diags) {
     Diags.error(111, "lathe bench", "found -p 0 and -n 0, expected at least one test");
     return;
   }
-  std::unique_ptr<Model> Source = Arguments.load(Term, Diags);
-  if (!Source)
-    return;
   int64_t Longest = 0;
   for (const BenchTest &Each : Tests)
     Longest = std::max(Longest, Each.Depth + Each.Prompt + Each.Generate);
-  std::unique_ptr<Session> Run = Arguments.createSession(*Source, 1, Longest, Diags);
-  if (!Run)
+  std::optional<LoadedModel> Loaded =
+      Arguments.load(Arguments.openFile(Diags), 1, Longest, Term, Diags);
+  if (!Loaded)
     return;
-  Bencher Bench(*Run);
+  Bencher Bench(*Loaded->Run);
   for (BenchTest &Test : Tests)
     if (!runTest(Bench, Test, Repetitions.value_or(5), Term, Diags))
       return;
-  BenchSubject Subject = describe(*Source);
+  BenchSubject Subject = describe(*Loaded->Source);
   Term.out(Format == "json"  ? benchJson(Subject, Tests)
            : Format == "csv" ? benchCsv(Subject, Tests)
                              : benchMarkdown(Subject, Tests));

@@ -20,45 +20,34 @@ public:
     Accepted.integer(Context, "--ctx", "positions to count memory for (the model's context)",
                      {1, int64_t(1) << 30});
     Target.declare(Accepted);
+    Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
   }
   void run(Terminal &Term, Diagnostics &Diags) override;
 
 private:
-  void addProgram(Inspection &Facts, Diagnostics &Diags) const;
+  void addProgram(const GGUFFile &File, Inspection &Facts, Diagnostics &Diags) const;
 
   std::optional<std::string> Path;
   std::optional<int64_t> Context;
   TargetArguments Target;
-  bool Json = false;
+  bool Json = false, NoCache = false;
 };
 } // namespace
 
-/// Compiles and reads the manifest alone, which also works for a CPU that is not
-/// ours.  No weight is read.
-void InspectCommand::addProgram(Inspection &Facts, Diagnostics &Diags) const {
-  const CompilerLibrary *Compiler = CompilerLibrary::open(Diags);
-  if (!Compiler)
-    return;
-  CompileRequest Request;
-  Request.Input = *Path;
-  Request.Target = Target.Target;
-  Request.Precision = Target.Precision;
-  std::shared_ptr<CompileResult> Code = Compiler->compile(Request, Diags);
+/// The program comes from the cache where it can; it may be one for a CPU that is
+/// not ours.  No weight is read.
+void InspectCommand::addProgram(const GGUFFile &File, Inspection &Facts, Diagnostics &Diags) const {
+  ModelOptions Options;
+  Options.Target = Target.Target;
+  Options.Precision = Target.Precision;
+  Options.UseCache = !NoCache;
+  LoadReport Report;
+  std::shared_ptr<const Program> Code = Model::loadProgram(File, Options, Report, Diags);
   if (!Code)
     return;
-  const auto *Text = static_cast<const char *>(Code->lookup("lathe_manifest"));
-  const auto *Size = static_cast<const int64_t *>(Code->lookup("lathe_manifest_size"));
-  if (!Text || !Size || *Size < 0) {
-    Diags.error(605, *Path, "the program has no manifest");
-    return;
-  }
-  std::optional<Manifest> Program =
-      Manifest::parse({Text, static_cast<size_t>(*Size)}, *Path, Diags);
-  if (!Program)
-    return;
-  Facts.Target = Program->Target;
-  Facts.Precision = Program->Precision;
-  Facts.Memory = memoryNeed(*Program, static_cast<uint64_t>(Context.value_or(0)));
+  Facts.Target = Code->manifest().Target;
+  Facts.Precision = Code->manifest().Precision;
+  Facts.Memory = memoryNeed(Code->manifest(), static_cast<uint64_t>(Context.value_or(0)), 1);
 }
 
 void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
@@ -73,7 +62,7 @@ void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
       Facts.ChatFormat = Chat->name();
   // A build of the runtime alone still tells what is in a file.
   if (!CompilerLibrary::locate().empty())
-    addProgram(Facts, Diags);
+    addProgram(*File, Facts, Diags);
   Term.out(Json ? Facts.json() : Facts.text());
 }
 

@@ -192,23 +192,24 @@ void LogitsCommand::run(Terminal &Term, Diagnostics &Diags) {
   std::unique_ptr<OutputFile> File = OutputFile::open(*Output, *Arguments.Path, Term, Diags);
   if (!Words || !File)
     return;
-  std::unique_ptr<Model> Source = Arguments.load(Term, Diags);
+  std::unique_ptr<GGUFFile> Source = Arguments.openFile(Diags);
   if (!Source)
     return;
-  std::optional<std::vector<Sequence>> All = findSequences(Source->file(), *Words, Diags);
+  std::optional<std::vector<Sequence>> All = findSequences(*Source, *Words, Diags);
   if (!All)
     return;
   size_t Longest = 0;
   for (const Sequence &Each : *All)
     Longest = std::max(Longest, Each.size());
-  std::unique_ptr<Session> Run = Arguments.createSession(*Source, static_cast<int64_t>(All->size()),
-                                                         static_cast<int64_t>(Longest), Diags);
-  if (!Run)
+  std::optional<LoadedModel> Loaded =
+      Arguments.load(std::move(Source), static_cast<int64_t>(All->size()),
+                     static_cast<int64_t>(Longest), Term, Diags);
+  if (!Loaded)
     return;
-  size_t RowBytes = static_cast<size_t>(Run->vocabulary()) * sizeof(float);
+  size_t RowBytes = static_cast<size_t>(Loaded->Run->vocabulary()) * sizeof(float);
   size_t BlockRows = Arguments.Chunk ? static_cast<size_t>(*Arguments.Chunk)
                                      : std::max<size_t>(1, BlockBytes / RowBytes);
-  if (writeLogits(*Run, planRows(*All), BlockRows, All->size() == 1, *File, Term, Diags))
+  if (writeLogits(*Loaded->Run, planRows(*All), BlockRows, All->size() == 1, *File, Term, Diags))
     File->finish(Diags);
 }
 

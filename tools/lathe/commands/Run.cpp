@@ -13,6 +13,7 @@
 #include "runtime/tokenizer/Tokenizer.h"
 
 #include <algorithm>
+#include <utility>
 
 using namespace lathe;
 using namespace lathe::cli;
@@ -25,11 +26,9 @@ public:
 
 private:
   /// All that a run needs, loaded.
-  struct Loaded {
-    std::unique_ptr<Model> Source;
+  struct Loaded : LoadedModel {
     std::unique_ptr<Tokenizer> Vocabulary;
     std::unique_ptr<ChatFormat> Chat; ///< Null: continue the text as it is.
-    std::unique_ptr<Session> Run;
   };
 
   bool checkArguments(bool AtTerminal, Diagnostics &Diags) const;
@@ -47,7 +46,46 @@ private:
   std::optional<double> Temperature, TopP, MinP;
   bool Raw = false;
 };
+
+/// Writes an answer as it comes.  It ends in exactly one newline; a raw one only
+/// at a terminal and otherwise is what the model said, byte by byte.
+class AnswerWriter {
+public:
+  AnswerWriter(Terminal &Term, bool Raw) : Term(Term), Verbatim(Raw && !Term.outputIsTerminal()) {}
+
+  bool write(std::string_view Text);
+  /// Ends an answer; one that failed before its first word has no line to end.
+  void finish(bool Failed);
+
+private:
+  Terminal &Term;
+  bool Verbatim;
+  bool Began = false;
+  bool AtLineStart = true;
+  std::string Newlines; ///< Written as soon as something follows them.
+};
 } // namespace
+
+bool AnswerWriter::write(std::string_view Text) {
+  Began |= !Text.empty();
+  size_t Words = Verbatim ? Text.size() : Text.find_last_not_of('\n') + 1;
+  if (Words == 0) {
+    Newlines += Text;
+    return true;
+  }
+  AtLineStart = Text[Words - 1] == '\n';
+  std::string Now = std::exchange(Newlines, std::string(Text.substr(Words)));
+  Now += Text.substr(0, Words);
+  // A model's words must not steer the terminal.
+  return Term.out(Term.outputIsTerminal() ? escapeControls(Now) : Now);
+}
+
+void AnswerWriter::finish(bool Failed) {
+  if (!Verbatim && (Began || !Failed))
+    Term.out("\n");
+  else if (!AtLineStart && Term.outputIsError())
+    Term.err("\n");
+}
 
 void RunCommand::declare(Options &Accepted) {
   constexpr int64_t Most = int64_t(1) << 30;
@@ -88,16 +126,17 @@ std::unique_ptr<ChatFormat> RunCommand::findChatFormat(const GGUFFile &File,
 
 std::optional<RunCommand::Loaded> RunCommand::load(Terminal &Term, Diagnostics &Diags) const {
   Loaded All;
-  All.Source = Arguments.load(Term, Diags);
-  if (!All.Source)
+  std::unique_ptr<GGUFFile> File = Arguments.openFile(Diags);
+  if (!File)
     return std::nullopt;
-  All.Vocabulary = Tokenizer::create(All.Source->file(), Diags);
-  All.Chat = findChatFormat(All.Source->file(), Diags);
+  All.Vocabulary = Tokenizer::create(*File, Diags);
+  All.Chat = findChatFormat(*File, Diags);
   if (Diags.hasErrors())
     return std::nullopt;
-  All.Run = Arguments.createSession(*All.Source, 1, 0, Diags);
-  if (!All.Run)
+  std::optional<LoadedModel> Ready = Arguments.load(std::move(File), 1, 0, Term, Diags);
+  if (!Ready)
     return std::nullopt;
+  static_cast<LoadedModel &>(All) = std::move(*Ready);
   return All;
 }
 
@@ -116,16 +155,11 @@ GenerateOptions RunCommand::generateOptions() const {
 std::optional<GenerateResult> RunCommand::answer(Loaded &All, std::span<const int32_t> Prompt,
                                                  Terminal &Term, Diagnostics &Diags) const {
   Generator Generate(*All.Run, All.Vocabulary.get());
-  bool Streamed = false;
-  auto OnToken = [&](int32_t, std::string_view New) {
-    Streamed |= !New.empty();
-    // A model's words must not steer the terminal.
-    return Term.outputIsTerminal() ? Term.out(escapeControls(New)) : Term.out(New);
-  };
+  AnswerWriter Writer(Term, Raw);
+  auto OnToken = [&](int32_t, std::string_view New) { return Writer.write(New); };
   std::optional<GenerateResult> Result =
       Generate.generate(Prompt, generateOptions(), OnToken, Diags);
-  if (Result || Streamed)
-    Term.out("\n");
+  Writer.finish(!Result);
   return Result;
 }
 

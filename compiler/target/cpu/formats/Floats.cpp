@@ -41,6 +41,11 @@ public:
     unpackLanes(k, k.at(step, group * Lanes * 4), Lanes, use);
   }
 
+  bool storesPairs() const override { return true; }
+  Value pairs(KernelBuilder &k, Value step, int64_t group) const override {
+    return k.load(k.vec(k.builder().getBF16Type(), 2 * Lanes), k.at(step, group * Lanes * 4));
+  }
+
   void gather(KernelBuilder &k, Value step, Value lane, Value destination) const override {
     unpackLanes(k, k.at(step, k.mul(lane, 4)), 1,
                 [&](int64_t index, Value value) { k.store(value, k.at(destination, 4 * index)); });

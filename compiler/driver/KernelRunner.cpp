@@ -1,0 +1,222 @@
+//===- KernelRunner.cpp - Runs the kernels of a module in process ----------===//
+
+#include "compiler/driver/KernelRunner.h"
+
+#include "compiler/driver/Codegen.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <atomic>
+#include <cstring>
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::compiler;
+
+//===----------------------------------------------------------------------===//
+// What is called
+//===----------------------------------------------------------------------===//
+
+KernelFacts::KernelFacts(ModuleOp module) {
+  for (auto program : module.getOps<step::ProgramOp>()) {
+    entries.push_back({program.getSymName().str(), int64_t(program.getMaxRows()),
+                       int64_t(program.getArena().value_or(0))});
+    vocabulary = cast<step::BufferType>(program.getLogits().getType()).getShape()[1];
+    bytesPerPosition = cast<ir::KVType>(program.getCache().getType()).getBytesPerPosition();
+  }
+  llvm::sort(entries, [](const Entry &a, const Entry &b) { return a.maxRows < b.maxRows; });
+  int64_t smallest = std::numeric_limits<int32_t>::max();
+  module.walk([&](ir::EmbedOp op) {
+    smallest = std::min(smallest, cast<RankedTensorType>(op.getTable().getType()).getDimSize(0));
+  });
+  tokens = smallest;
+}
+
+namespace {
+struct StepPlan {
+  int64_t rows;
+  bool largestEntry, wantsLogits;
+};
+} // namespace
+
+/// The first chunk crosses the 256 positions at which attention splits its sums.
+static constexpr StepPlan stepPlans[] = {
+    {360, false, true}, {1, false, true}, {1, false, true}, {5, false, false},
+    {1, true, true},    {3, false, true}, {1, false, true}, {7, true, true},
+};
+
+/// Three of four rows go on with sequence 0; single rows take turns.
+static KernelStep makeStep(const KernelFacts::Entry &entry, int64_t rows, int64_t number,
+                           MutableArrayRef<int32_t> lengths) {
+  KernelStep step;
+  step.entry = entry.name;
+  int64_t first = rows == 1 ? number % 2 : (3 * rows + 3) / 4;
+  for (int64_t row = 0; row < rows; ++row) {
+    int32_t sequence = row < first ? 0 : 1;
+    step.sequences.push_back(sequence);
+    step.positions.push_back(lengths[sequence]++);
+  }
+  return step;
+}
+
+std::vector<KernelStep> lathe::compiler::makeKernelSteps(const KernelFacts &facts, Random random) {
+  std::vector<KernelStep> steps;
+  int32_t lengths[KernelFacts::sequences] = {};
+  for (auto [number, plan] : llvm::enumerate(stepPlans)) {
+    int64_t wanted = plan.rows;
+    auto takes = [&](const KernelFacts::Entry &entry) { return entry.maxRows >= wanted; };
+    auto found = llvm::find_if(facts.entries, takes);
+    const KernelFacts::Entry &entry =
+        plan.largestEntry || found == facts.entries.end() ? facts.entries.back() : *found;
+    KernelStep step = makeStep(entry, std::min(wanted, entry.maxRows), number, lengths);
+    int32_t rows = step.positions.size();
+    for (int32_t row = 0; row < rows; ++row) {
+      step.tokens.push_back(random.draw(0, facts.tokens - 1));
+      bool isLast = row + 1 == rows || step.sequences[row] != step.sequences[row + 1];
+      if (plan.wantsLogits && (isLast || random.chance(10)))
+        step.logitsRows.push_back(row);
+    }
+    steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
+//===----------------------------------------------------------------------===//
+// Compiling
+//===----------------------------------------------------------------------===//
+
+static llvm::Error makeError(const llvm::Twine &message) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
+}
+
+static llvm::Expected<std::string> compileObject(ModuleOp module) {
+  auto name = module->getAttrOfType<StringAttr>("lathe.target");
+  const CpuTarget *target = name ? findCpuTarget(name.getValue()) : nullptr;
+  if (!target)
+    return makeError("the module names no known CPU target");
+  llvm::Expected<std::unique_ptr<Codegen>> codegen = Codegen::create(*target);
+  if (!codegen)
+    return codegen.takeError();
+  OwningOpRef<ModuleOp> copy(module.clone());
+  if (llvm::Error error = (*codegen)->lower(*copy))
+    return error;
+  return (*codegen)->emit(llvm::CodeGenFileType::ObjectFile);
+}
+
+/// The scratch memory that the manifest asks for is known to the emitters alone.
+llvm::Error KernelRunner::readScratch() {
+  auto *text = static_cast<const char *>(object->lookup("lathe_manifest"));
+  auto *size = static_cast<const int64_t *>(object->lookup("lathe_manifest_size"));
+  if (!text || !size)
+    return makeError("the kernels have no manifest");
+  auto manifest = llvm::json::parse(StringRef(text, *size));
+  if (!manifest)
+    return manifest.takeError();
+  auto *root = manifest->getAsObject();
+  auto *entries = root ? root->getArray("entries") : nullptr;
+  if (!entries)
+    return makeError("the manifest of the kernels names no entries");
+  for (llvm::json::Value &entry : *entries)
+    if (auto *fields = entry.getAsObject())
+      scratchStride = std::max(scratchStride, fields->getInteger("scratch_bytes").value_or(0));
+  scratchStride = llvm::alignTo(scratchStride, CacheLineBytes);
+  return llvm::Error::success();
+}
+
+llvm::Error KernelRunner::link(const std::string &code) {
+  llvm::Expected<std::unique_ptr<LoadedObject>> loaded = LoadedObject::create(code);
+  if (!loaded)
+    return loaded.takeError();
+  object = std::move(*loaded);
+  for (const KernelFacts::Entry &entry : facts.entries)
+    if (!object->lookup("lathe_entry_" + entry.name))
+      return makeError("the kernels have no entry for the program @" + entry.name);
+  return readScratch();
+}
+
+std::unique_ptr<KernelRunner> KernelRunner::create(ModuleOp module, const KernelFacts &facts) {
+  std::unique_ptr<KernelRunner> runner(new KernelRunner(facts));
+  llvm::Expected<std::string> code = compileObject(module);
+  llvm::Error error = code ? runner->link(*code) : code.takeError();
+  if (!error)
+    return runner;
+  module.emitError() << "the kernels cannot be verified: " << llvm::toString(std::move(error));
+  return nullptr;
+}
+
+//===----------------------------------------------------------------------===//
+// Running
+//===----------------------------------------------------------------------===//
+
+bool KernelRunner::allocate(unsigned workers) {
+  int64_t arenaBytes = 0;
+  for (const KernelFacts::Entry &entry : facts.entries)
+    arenaBytes = std::max(arenaBytes, entry.arenaBytes);
+  slabBytes = llvm::alignTo(KernelFacts::capacity * facts.bytesPerPosition, CacheLineBytes);
+  std::pair<MappedMemory *, int64_t> wanted[] = {{&arena, arenaBytes},
+                                                 {&scratch, scratchStride * workers},
+                                                 {&cache, slabBytes * KernelFacts::sequences}};
+  for (auto [memory, bytes] : wanted) {
+    std::optional<MappedMemory> fresh = MappedMemory::allocate(bytes);
+    if (!fresh)
+      return false;
+    *memory = std::move(*fresh);
+  }
+  return true;
+}
+
+/// Bytes of ones are NaN in every float format.
+static void poison(MappedMemory &memory) {
+  if (memory.size() != 0)
+    std::memset(memory.data(), 0xff, memory.size());
+}
+
+int32_t KernelRunner::call(const KernelStep &step, lathe_step_args &args, WorkerPool &pool) {
+  poison(arena);
+  poison(scratch);
+  args.rows = step.tokens.size();
+  args.token = step.tokens.data();
+  args.position = step.positions.data();
+  args.sequence = step.sequences.data();
+  args.logits_rows = step.logitsRows.size();
+  args.logits_row = step.logitsRows.data();
+  auto entry = reinterpret_cast<lathe_entry>(object->lookup("lathe_entry_" + step.entry));
+  std::atomic<int32_t> status = 0;
+  pool.run([&](int64_t worker, int64_t workers) {
+    if (int32_t own = entry(&args, worker, workers))
+      status = own;
+  });
+  return status;
+}
+
+FailureOr<std::vector<ReferenceArray>> KernelRunner::run(Location loc, ArrayRef<KernelStep> steps,
+                                                         const uint8_t *const *weights,
+                                                         unsigned workers) {
+  Diagnostics diags;
+  std::unique_ptr<WorkerPool> pool = WorkerPool::create(workers, diags);
+  if (!pool || !allocate(workers))
+    return emitError(loc) << "no memory or threads to verify the kernels with";
+  lathe_step_args args = {};
+  args.arena = arena.data();
+  args.scratch = scratch.data();
+  args.scratch_stride = scratchStride;
+  args.weights = weights;
+  args.kv = cache.data();
+  args.kv_slab_bytes = slabBytes;
+  args.kv_capacity = KernelFacts::capacity;
+  args.barrier = &WorkerPool::barrierCallback;
+  args.barrier_context = pool.get();
+  std::vector<ReferenceArray> results;
+  for (const KernelStep &step : steps) {
+    int64_t rows = step.logitsRows.size();
+    std::vector<float> logits(rows * facts.vocabulary, std::numeric_limits<float>::quiet_NaN());
+    args.logits = logits.data();
+    if (int32_t status = call(step, args, *pool))
+      return emitError(loc) << "entry @" << step.entry << " returned status " << status
+                            << ", expected 0";
+    results.push_back({{rows, facts.vocabulary}, std::move(logits)});
+  }
+  return results;
+}

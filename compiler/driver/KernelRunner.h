@@ -1,0 +1,82 @@
+//===- KernelRunner.h - Runs the kernels of a module in process -*- C++ -*-===//
+//
+// Calls compiled entries as runtime/include/lathe/abi.h says, without a model
+// file.  For `--verify-each-pass`, never for inference.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_COMPILER_DRIVER_KERNELRUNNER_H
+#define LATHE_COMPILER_DRIVER_KERNELRUNNER_H
+
+#include "compiler/driver/Link.h"
+#include "compiler/reference/Random.h"
+#include "compiler/reference/ReferenceRunner.h"
+#include "dialects/Step/StepOps.h"
+#include "runtime/support/MappedMemory.h"
+#include "runtime/workers/WorkerPool.h"
+
+#include "lathe/abi.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lathe::compiler {
+
+/// One call of an entry: rows of one or two sequences.
+struct KernelStep {
+  std::string entry;
+  std::vector<int32_t> tokens, positions, sequences; ///< One for each row.
+  std::vector<int32_t> logitsRows;                   ///< Rows that want logits.
+};
+
+/// What the calls of a module's programs need to know of them.
+struct KernelFacts {
+  static constexpr int64_t sequences = 2, capacity = 512;
+
+  explicit KernelFacts(mlir::ModuleOp module);
+
+  struct Entry {
+    std::string name;
+    int64_t maxRows, arenaBytes;
+  };
+  std::vector<Entry> entries;   ///< Ascending by maxRows.
+  int64_t tokens = 2;           ///< Rows of the smallest embedding table.
+  int64_t vocabulary = 0;       ///< Logits of a row.
+  int64_t bytesPerPosition = 0; ///< Of the KV cache.
+};
+
+/// Calls that go on with two sequences: a long chunk and short ones, single rows
+/// by the smallest and by the largest entry, and a step without logits.
+std::vector<KernelStep> makeKernelSteps(const KernelFacts &facts, Random random);
+
+/// The kernels of one module, linked into this process.
+class KernelRunner {
+public:
+  /// Compiles a copy of `module`, which is at the stage of kernels and for a
+  /// target that this machine runs. Emits an error and gives null on failure.
+  static std::unique_ptr<KernelRunner> create(mlir::ModuleOp module, const KernelFacts &facts);
+
+  /// The logits of each step, starting with an empty cache. The arena and the
+  /// scratch memory are full of NaN ahead of every step, so that reading what
+  /// was not written shows. Emits an error at `loc` when an entry fails.
+  llvm::FailureOr<std::vector<ReferenceArray>> run(mlir::Location loc,
+                                                   llvm::ArrayRef<KernelStep> steps,
+                                                   const uint8_t *const *weights, unsigned workers);
+
+private:
+  explicit KernelRunner(const KernelFacts &facts) : facts(facts) {}
+  llvm::Error link(const std::string &object);
+  llvm::Error readScratch();
+  bool allocate(unsigned workers);
+  int32_t call(const KernelStep &step, lathe_step_args &args, WorkerPool &pool);
+
+  const KernelFacts &facts;
+  std::unique_ptr<LoadedObject> object;
+  int64_t scratchStride = 0, slabBytes = 0;
+  MappedMemory arena, scratch, cache;
+};
+
+} // namespace lathe::compiler
+
+#endif // LATHE_COMPILER_DRIVER_KERNELRUNNER_H

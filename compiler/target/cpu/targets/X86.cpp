@@ -1,0 +1,32 @@
+//===- X86.cpp - x86-64 with AVX2, and with AVX-512 ------------------------===//
+
+#include "compiler/target/cpu/CpuTarget.h"
+
+using namespace mlir;
+using namespace lathe::compiler;
+
+/// vdpbf16ps.
+static Value emitBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows) {
+  return k.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", sums.getType(), {sums, weights, rows});
+}
+
+// 16 registers of 256 bits: more than four rows of int sums would spill.
+static CpuTargetRegistration avx2({
+    .name = "x86-64-v3",
+    .cpu = "x86-64-v3",
+    .features = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma"},
+    .vectorBits = 256,
+    .rowTile = 4,
+    .int8Dot = createAVX2Dot(),
+});
+
+static CpuTargetRegistration avx512({
+    .name = "x86-64-v4",
+    .cpu = "x86-64-v4",
+    .features = {"avx", "avx2", "avx512bf16", "avx512bw", "avx512dq", "avx512f", "avx512vl", "avx512vnni",
+                 "bmi", "bmi2", "f16c", "fma"},
+    .vectorBits = 512,
+    .rowTile = 6,
+    .int8Dot = createVNNIDot(),
+    .bf16Dot = emitBF16Dot,
+});

@@ -1,0 +1,54 @@
+// What is no buffer.
+// RUN: lathe-opt %s --split-input-file --verify-diagnostics
+
+// A buffer has rows, and something in each.
+// expected-error@+1 {{a buffer has rows and at least one more dimension, got 1 dimensions}}
+func.func private @rank(!step.buffer<8xf32>)
+
+// -----
+
+// A scalar is no buffer either.
+// expected-error@+1 {{a buffer has rows and at least one more dimension, got 0 dimensions}}
+func.func private @scalar(!step.buffer<f32>)
+
+// -----
+
+// The greatest number of rows is known.
+// expected-error@+1 {{expected static shape}}
+func.func private @dynamic(!step.buffer<?x64xf32>)
+
+// -----
+
+// A buffer of no rows.
+// expected-error@+1 {{dimensions of a buffer must be positive and hold at most 2^40 elements}}
+func.func private @no_rows(!step.buffer<0x64xf32>)
+
+// -----
+
+// A buffer whose bytes no 64-bit number could count.
+// expected-error@+1 {{dimensions of a buffer must be positive and hold at most 2^40 elements}}
+func.func private @overflow(!step.buffer<4294967296x4294967296xf32>)
+
+// -----
+
+// Activations are f32, bf16 or int8 blocks.
+// expected-error@+1 {{the element type of a buffer must be f32, bf16 or !lathe.q8_act, got 'f16'}}
+func.func private @element(!step.buffer<8x64xf16>)
+
+// -----
+
+// Weights are not kept in buffers.
+// expected-error@+1 {{the element type of a buffer must be f32, bf16 or !lathe.q8_act, got '!lathe.q4_1'}}
+func.func private @weight(!step.buffer<8x64x!lathe.q4_1>)
+
+// -----
+
+// A row of int8 blocks is made of whole blocks.
+// expected-error@+1 {{a row of !lathe.q8_act must hold a multiple of 32 elements, got 40}}
+func.func private @block(!step.buffer<8x40x!lathe.q8_act>)
+
+// -----
+
+// The dialect has one type.
+// expected-error@+1 {{unknown  type `memory` in dialect `step`}}
+func.func private @unknown(!step.memory)

@@ -1,0 +1,70 @@
+// Block weights by int8 rows.  A block has 8 quads of 4 elements for each of 2 groups of 16 outputs:
+// 16 dot products with 512-bit registers, 32 with 256-bit ones.  Nothing of the other level may show.
+// RUN: lathe-opt %s --split-input-file --lathe-emit-cpu=target=x86-64-v4 --canonicalize --cse | FileCheck %s --check-prefixes=CHECK,V4 --implicit-check-not=x86.avx2
+// RUN: lathe-opt %s --split-input-file --lathe-emit-cpu=target=x86-64-v3 --canonicalize --cse | FileCheck %s --check-prefixes=CHECK,V3 --implicit-check-not=avx512
+
+// Q4_0: the weights are 0 to 15 and stand for q - 8.  The 512-bit sum starts from -8 times the sum of
+// the row's elements; the 256-bit one, in int16, is widened once a block and put right after that.
+// CHECK:     module attributes
+// V4:        arith.constant dense<-8> : vector<16xi32>
+// V4-COUNT-16: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// V4-NOT:    vpdpbusd
+// V3:        arith.constant dense<8> : vector<16xi32>
+// V3-COUNT-16: llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
+// V3:        llvm.call_intrinsic "llvm.x86.avx2.pmadd.wd"
+// V3-COUNT-16: llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
+// CHECK-LABEL: func.func private @decode.q4_0
+lathe.weights @w : tensor<32x64x!lathe.q4_0> from "w"
+step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<1x32xf32>) {
+  %x = step.alloc at 0 : !step.buffer<1x64x!lathe.q8_act>
+  step.phase "q4_0" over columns {
+    %0 = step.load %x : !step.buffer<1x64x!lathe.q8_act> -> tensor<?x64x!lathe.q8_act>
+    %w = lathe.weight @w : tensor<32x64x!lathe.q4_0>
+    %1 = lathe.linear %0, %w : tensor<?x64x!lathe.q8_act>, tensor<32x64x!lathe.q4_0> -> tensor<?x32xf32>
+    step.store %1, %logits : tensor<?x32xf32>, !step.buffer<1x32xf32>
+  }
+}
+
+// -----
+
+// Q4_1: no offset, but a minimum, times the sum of the row's elements: one more fma for each group.
+// CHECK:     module attributes
+// V4-COUNT-8:  llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// V4-COUNT-2:  llvm.intr.fma
+// V4-COUNT-8:  llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// V4-COUNT-2:  llvm.intr.fma
+// V3-COUNT-16: llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
+// V3-COUNT-2:  llvm.intr.fma
+// V3-COUNT-16: llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
+// V3-COUNT-2:  llvm.intr.fma
+// CHECK-LABEL: func.func private @decode.q4_1
+lathe.weights @w : tensor<32x64x!lathe.q4_1> from "w"
+step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<1x32xf32>) {
+  %x = step.alloc at 0 : !step.buffer<1x64x!lathe.q8_act>
+  step.phase "q4_1" over columns {
+    %0 = step.load %x : !step.buffer<1x64x!lathe.q8_act> -> tensor<?x64x!lathe.q8_act>
+    %w = lathe.weight @w : tensor<32x64x!lathe.q4_1>
+    %1 = lathe.linear %0, %w : tensor<?x64x!lathe.q8_act>, tensor<32x64x!lathe.q4_1> -> tensor<?x32xf32>
+    step.store %1, %logits : tensor<?x32xf32>, !step.buffer<1x32xf32>
+  }
+}
+
+// -----
+
+// Q8_0: 256 levels would saturate in int16, so 256-bit code moves the sign to the row's elements and
+// widens every product.
+// CHECK:     module attributes
+// V4-COUNT-16: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// V4-NOT:    vpdpbusd
+// V3-COUNT-32: llvm.call_intrinsic "llvm.x86.avx2.psign.b"
+// CHECK-LABEL: func.func private @decode.q8_0
+lathe.weights @w : tensor<32x64x!lathe.q8_0> from "w"
+step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<1x32xf32>) {
+  %x = step.alloc at 0 : !step.buffer<1x64x!lathe.q8_act>
+  step.phase "q8_0" over columns {
+    %0 = step.load %x : !step.buffer<1x64x!lathe.q8_act> -> tensor<?x64x!lathe.q8_act>
+    %w = lathe.weight @w : tensor<32x64x!lathe.q8_0>
+    %1 = lathe.linear %0, %w : tensor<?x64x!lathe.q8_act>, tensor<32x64x!lathe.q8_0> -> tensor<?x32xf32>
+    step.store %1, %logits : tensor<?x32xf32>, !step.buffer<1x32xf32>
+  }
+}
