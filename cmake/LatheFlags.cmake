@@ -19,6 +19,12 @@ endif()
 
 find_program(LATHE_CCACHE ccache)
 if(LATHE_CCACHE)
-  set(CMAKE_C_COMPILER_LAUNCHER ${LATHE_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${LATHE_CCACHE})
+  # A precompiled header is only cacheable without its time stamp, and paths
+  # count from the source folder, so that another clone of it hits as well.
+  set(LATHE_CCACHE_COMMAND ${CMAKE_COMMAND} -E env
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+    CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${LATHE_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${LATHE_CCACHE_COMMAND})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${LATHE_CCACHE_COMMAND})
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,Clang>:SHELL:-Xclang -fno-pch-timestamp>)
 endif()

@@ -7,6 +7,7 @@
 
 #include "mlir/Bytecode/BytecodeReader.h"
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -39,7 +40,8 @@ void Compilation::collect(mlir::Diagnostic &diag) {
     where += ":" + std::to_string(loc.getLine()) + ":" + std::to_string(loc.getColumn());
   std::string hint;
   for (mlir::Diagnostic &note : diag.getNotes())
-    hint += (hint.empty() ? "" : "; ") + note.str();
+    if (std::string text = note.str(); !StringRef(text).starts_with("see current operation"))
+      hint += (hint.empty() ? "" : "; ") + text;
   if (diag.getSeverity() == DiagnosticSeverity::Error)
     diags.error(501, where, diag.str(), hint);
   else
@@ -89,6 +91,8 @@ OwningOpRef<ModuleOp> Compilation::load() {
   if (!file)
     return {};
   OwningOpRef<ModuleOp> module = importGGUF(*file, *context, diags);
+  if (module && failed(verify(*module)))
+    return {};
   if (module)
     (*module)->setAttr("lathe.stage", StringAttr::get(context.get(), allStages().front()));
   return module;
@@ -97,6 +101,19 @@ OwningOpRef<ModuleOp> Compilation::load() {
 //===----------------------------------------------------------------------===//
 // Stages and code
 //===----------------------------------------------------------------------===//
+
+/// Options of stages that lie behind cannot be honoured any more.
+void Compilation::warnOfLateOptions(ModuleOp module) {
+  auto compare = [&](StringRef attribute, StringRef flag, StringRef wanted, StringRef neutral) {
+    auto had = module->getAttrOfType<StringAttr>(attribute);
+    if (had && wanted != neutral && had.getValue() != wanted)
+      diags.warning(506, options.input, (flag + " " + wanted + " comes too late: the program was made with " +
+                                         had.getValue()).str(),
+                    "start from an earlier stage");
+  };
+  compare("lathe.precision", "--precision", options.pipeline.precision, "auto");
+  compare("lathe.target", "--target", askedTarget, "host");
+}
 
 bool Compilation::runStages(ModuleOp module, int last) {
   PassManager passes(context.get());
@@ -143,6 +160,7 @@ bool Compilation::run() {
                 "targets: host, " + llvm::join(allCpuTargets(), ", "));
     return false;
   }
+  askedTarget = options.pipeline.target;
   options.pipeline.target = target->name;
   DialectRegistry registry;
   registerLatheDialects(registry);
@@ -165,6 +183,7 @@ bool Compilation::run() {
                 "stages: " + llvm::join(allStages(), ", "));
     return false;
   }
+  warnOfLateOptions(*module);
   if (!runStages(*module, last))
     return false;
   if (!print)

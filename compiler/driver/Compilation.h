@@ -39,12 +39,14 @@ public:
 private:
   mlir::OwningOpRef<mlir::ModuleOp> load();
   mlir::OwningOpRef<mlir::ModuleOp> parse();
+  void warnOfLateOptions(mlir::ModuleOp module);
   bool runStages(mlir::ModuleOp module, int last);
   bool generate(mlir::ModuleOp module);
   void collect(mlir::Diagnostic &diag);
   bool fail(unsigned number, llvm::Error error);
 
   CompilationOptions options;
+  std::string askedTarget; ///< As given, before "host" was resolved.
   Diagnostics diags;
   std::unique_ptr<mlir::MLIRContext> context;
   std::string output; ///< Text that was asked for, or the object.

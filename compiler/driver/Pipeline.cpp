@@ -50,12 +50,14 @@ void addScheduled(OpPassManager &passes, const PipelineOptions &options) {
 void addPlanned(OpPassManager &passes, const PipelineOptions &) {
   auto &programs = passes.nest<step::ProgramOp>();
   programs.addPass(createPlanMemoryPass());
-  programs.addPass(createCheckMemoryPlanPass());
   programs.addPass(createPlaceBarriersPass());
-  programs.addPass(createCheckBarriersPass());
 }
 
+/// A plan is checked here, so that one that was read from a file is checked too.
 void addKernels(OpPassManager &passes, const PipelineOptions &options) {
+  auto &programs = passes.nest<step::ProgramOp>();
+  programs.addPass(createCheckMemoryPlanPass());
+  programs.addPass(createCheckBarriersPass());
   EmitCpuPassOptions emit;
   emit.targetName = options.target;
   passes.addPass(createEmitCpuPass(emit));

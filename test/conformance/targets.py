@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""AVX2 and AVX-512 agree.  Where the processor has no AVX-512, its kernels run with the two dot
+products written out in plain vector arithmetic (the target x86-64-v4-emulated), so their tiles,
+layouts and control flow are tested everywhere; the instructions themselves by the lit tests of the
+assembly.  On a processor that has them, both the emulation and the real thing are compared."""
+
+import pathlib
+import tempfile
+
+import numpy
+
+from support import REFERENCE, Report, joined, model_or_skip, run_logits
+
+POSITIONS = 300
+PRECISIONS = ("auto", "f32", "bf16")
+# Sums in the same order: only the inner order of a bf16 dot product may differ.
+TOLERANCE = 1e-4
+NEEDED = {"avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16"}
+
+
+def has_avx512():
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("flags"):
+            return NEEDED <= set(line.split())
+    return False
+
+
+def main():
+    report = Report("targets")
+    model = model_or_skip(report)
+    with numpy.load(REFERENCE / "llamacpp-kl.npz") as stored:
+        tokens = joined(stored["tokens"][:POSITIONS].tolist())
+    others = ["x86-64-v4-emulated"] + (["x86-64-v4"] if has_avx512() else [])
+    with tempfile.TemporaryDirectory() as folder:
+        for precision in PRECISIONS:
+
+            def run(target):
+                flags = ["--tokens", tokens, f"--precision={precision}", "--target", target]
+                return numpy.load(run_logits(model, flags, pathlib.Path(folder, target + ".npy")))
+
+            def compare(target):
+                base, other = run("x86-64-v3"), run(target)
+                worst = float(numpy.abs(base - other).max() / numpy.abs(base).max())
+                told = f"largest difference {worst:.1e} of the largest logit"
+                report.case(f"{precision} {target}: {told}", worst <= TOLERANCE, told)
+
+            for target in others:
+                report.attempt(f"{precision} {target}", compare, target)
+    report.exit()
+
+
+if __name__ == "__main__":
+    main()
