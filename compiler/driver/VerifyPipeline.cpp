@@ -37,7 +37,7 @@ public:
   RandomWeights weights;
   std::vector<KernelStep> steps;
   std::vector<ReferenceArray> logits; ///< One for each step.
-  bool quantizes = false;
+  double reassociationBound = 0;
 
 private:
   KernelOracle(ModuleOp module, uint64_t seed)
@@ -45,20 +45,26 @@ private:
   LogicalResult compileReferences(ModuleOp module);
   LogicalResult run(ModuleOp module);
 
-  std::map<std::string, std::unique_ptr<ReferenceProgram>> references;
+  std::map<std::string, std::shared_ptr<ReferenceProgram>> references;
 };
 } // namespace
 
+/// Most programs of a module read the same as functions.
 LogicalResult KernelOracle::compileReferences(ModuleOp module) {
-  module.walk([&](ir::QuantizeOp) { quantizes = true; });
+  std::map<std::string, std::shared_ptr<ReferenceProgram>> byText;
+  reassociationBound = getReassociationBound(module);
   for (auto program : module.getOps<step::ProgramOp>()) {
     FailureOr<OwningOpRef<ModuleOp>> forward = stepToForward(program);
     if (failed(forward))
       return failure();
-    auto &reference = references[program.getSymName().str()];
-    reference = ReferenceProgram::compile(**forward, forwardName);
+    std::string text;
+    llvm::raw_string_ostream(text) << **forward;
+    std::shared_ptr<ReferenceProgram> &reference = byText[text];
+    if (!reference)
+      reference = ReferenceProgram::compile(**forward, forwardName);
     if (!reference)
       return failure();
+    references[program.getSymName().str()] = reference;
   }
   return success();
 }
@@ -198,7 +204,8 @@ LogicalResult VerifyKernels::compare(Pass &pass, ModuleOp module) {
                               << ", gives other bits with " << manyWorkers << " workers than with "
                               << fewWorkers;
   PassEffect effect = getDeclaredEffect(pass).value_or(PassEffect());
-  ResultComparison comparison(module.getLoc(), pass.getArgument(), effect, oracle->quantizes);
+  ResultComparison comparison(module.getLoc(), pass.getArgument(), effect,
+                              oracle->reassociationBound);
   for (auto [index, step] : llvm::enumerate(oracle->steps)) {
     std::string place = ("in step " + Twine(index) + ", of entry @" + step.entry + ",").str();
     if (failed(comparison.compare(place, oracle->logits[index], (*few)[index])))

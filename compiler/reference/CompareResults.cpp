@@ -2,6 +2,8 @@
 
 #include "compiler/reference/CompareResults.h"
 
+#include "dialects/Lathe/LatheOps.h"
+
 #include "llvm/Support/FormatVariadic.h"
 
 #include <bit>
@@ -11,10 +13,23 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
 
-/// What other orders of f32 sums may change, relative to the largest element.
-static constexpr double reassociationBound = 1e-4;
-/// The same where activations are quantised later.
-static constexpr double quantizedReassociationBound = 2e-2;
+static constexpr double plainBound = 1e-4;
+/// With a KV cache of 16 bits.
+static constexpr double narrowCacheBound = 1e-3;
+/// With quantised activations.
+static constexpr double quantizedBound = 2e-2;
+
+double lathe::compiler::getReassociationBound(Operation *program) {
+  double bound = plainBound;
+  program->walk([&](Operation *op) {
+    if (isa<ir::QuantizeOp>(op))
+      bound = std::max(bound, quantizedBound);
+    auto append = dyn_cast<ir::KVAppendOp>(op);
+    if (append && !append.getCache().getType().getElementType().isF32())
+      bound = std::max(bound, narrowCacheBound);
+  });
+  return bound;
+}
 
 namespace {
 /// The element that moved most, relative to the largest of its tensor.
@@ -60,12 +75,12 @@ static std::string describePlace(ArrayRef<int64_t> shape, int64_t element) {
 }
 
 ResultComparison::ResultComparison(Location loc, StringRef passArgument, PassEffect effect,
-                                   bool quantizes)
+                                   double reassociationBound)
     : loc(loc), passArgument(passArgument), effect(effect), bound(effect.relativeBound) {
   if (effect.kind == NumericEffect::Exact)
     bound = 0;
   else if (effect.kind == NumericEffect::Reassociates)
-    bound = quantizes ? quantizedReassociationBound : reassociationBound;
+    bound = reassociationBound;
 }
 
 InFlightDiagnostic ResultComparison::report(StringRef place) const {

@@ -10,17 +10,21 @@
 
 namespace lathe::compiler {
 
+/// How far other orders of f32 sums in `program` may move a result, relative to
+/// the largest element. More where something is rounded on the way: a sum beside
+/// a rounding threshold moves an element by a whole step.
+double getReassociationBound(mlir::Operation *program);
+
 /// Holds the results of a program after a pass to those before it, by what the
 /// pass declares. Where nothing may change bits count, so that -0 and NaN are
 /// told apart; otherwise an element may move by a part of the largest of its
 /// tensor.
 class ResultComparison {
 public:
-  /// Errors are emitted at `loc`. `quantizes` says that activations are
-  /// quantised on the way, where a sum beside a rounding threshold moves an
-  /// element by a whole quantisation step.
+  /// Errors are emitted at `loc`; `reassociationBound` is what "reassociates"
+  /// stands for.
   ResultComparison(mlir::Location loc, llvm::StringRef passArgument, PassEffect effect,
-                   bool quantizes);
+                   double reassociationBound);
 
   /// Emits an error for the first result of `after` that moved too far; `place`
   /// says where in it ("in @forward").

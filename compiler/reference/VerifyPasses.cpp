@@ -2,6 +2,7 @@
 
 #include "compiler/reference/VerifyPasses.h"
 #include "compiler/reference/CompareResults.h"
+#include "compiler/reference/LowerToReference.h"
 #include "compiler/reference/RandomInputs.h"
 #include "compiler/reference/StepToForward.h"
 #include "dialects/Lathe/LatheOps.h"
@@ -26,7 +27,7 @@ namespace {
 /// What one function or program gave.
 struct Outcome {
   std::vector<ReferenceArray> results;
-  bool quantizes = false;
+  double reassociationBound;
 };
 
 using Outcomes = std::map<std::string, std::shared_ptr<const Outcome>>;
@@ -36,8 +37,8 @@ struct ModuleOutcomes {
   Outcomes functions, programs;
 };
 
-/// Runs functions and programs. What was run once is known by its text, so that
-/// a pass that changes nothing costs nothing.
+/// Runs functions and programs. What was run once is known by the text of its
+/// reference, so that a pass that leaves that as it is costs nothing.
 class Evaluator {
 public:
   explicit Evaluator(uint64_t seed) : seed(seed) {}
@@ -65,6 +66,20 @@ static bool hasLatheOps(func::FuncOp func) {
   return func.walk(isLathe).wasInterrupted();
 }
 
+/// The reference, and the weights that it is run on; none, with an error, when
+/// there is no reference.
+static std::optional<std::string> printReference(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  for (auto weights : module.getOps<ir::WeightsOp>())
+    stream << weights << "\n";
+  OwningOpRef<ModuleOp> reference(module.clone());
+  if (failed(lowerToReference(*reference)))
+    return std::nullopt;
+  stream << *reference;
+  return text;
+}
+
 FailureOr<std::vector<ReferenceArray>> Evaluator::compute(ModuleOp module) {
   auto func = *module.getOps<func::FuncOp>().begin();
   FailureOr<std::vector<ReferenceArray>> inputs = makeRandomInputs(func, seed);
@@ -77,9 +92,10 @@ FailureOr<std::vector<ReferenceArray>> Evaluator::compute(ModuleOp module) {
 }
 
 std::shared_ptr<const Outcome> Evaluator::run(ModuleOp module) {
-  std::string text;
-  llvm::raw_string_ostream(text) << module;
-  std::shared_ptr<const Outcome> &place = known[text];
+  std::optional<std::string> text = printReference(module);
+  if (!text)
+    return nullptr;
+  std::shared_ptr<const Outcome> &place = known[*text];
   if (place)
     return place;
   FailureOr<std::vector<ReferenceArray>> results = compute(module);
@@ -87,7 +103,7 @@ std::shared_ptr<const Outcome> Evaluator::run(ModuleOp module) {
     return nullptr;
   auto outcome = std::make_shared<Outcome>();
   outcome->results = std::move(*results);
-  module.walk([&](ir::QuantizeOp) { outcome->quantizes = true; });
+  outcome->reassociationBound = getReassociationBound(module);
   return place = std::move(outcome);
 }
 
@@ -165,7 +181,8 @@ private:
 
 static LogicalResult compare(Pass &pass, PassEffect effect, Location loc, StringRef name,
                              const Outcome &old, const Outcome &fresh) {
-  ResultComparison comparison(loc, pass.getArgument(), effect, old.quantizes || fresh.quantizes);
+  double bound = std::max(old.reassociationBound, fresh.reassociationBound);
+  ResultComparison comparison(loc, pass.getArgument(), effect, bound);
   return comparison.compare(("in @" + name).str(), old.results, fresh.results);
 }
 
