@@ -38,8 +38,8 @@ llvm::Expected<std::unique_ptr<Codegen>> Codegen::create(const CpuTarget &target
     return makeError(message);
   std::unique_ptr<Codegen> codegen(new Codegen(target));
   // ORC's default, the large code model, gives objects that no linker takes.
-  codegen->machine.reset(backend->createTargetMachine(triple, target.cpu, target.featureString(), {},
-                                                      llvm::Reloc::PIC_, llvm::CodeModel::Small,
+  codegen->machine.reset(backend->createTargetMachine(triple, target.cpu, target.featureString(),
+                                                      {}, llvm::Reloc::PIC_, llvm::CodeModel::Small,
                                                       llvm::CodeGenOptLevel::Aggressive));
   return codegen;
 }
@@ -90,7 +90,8 @@ void Codegen::optimize() {
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, sccs, modules);
   llvm::ModulePassManager pipeline;
-  llvm::cantFail(builder.parsePassPipeline(pipeline, "function(early-cse,instcombine,loop-mssa(licm))"));
+  llvm::cantFail(
+      builder.parsePassPipeline(pipeline, "function(early-cse,instcombine,loop-mssa(licm))"));
   pipeline.run(*ir, modules);
 }
 

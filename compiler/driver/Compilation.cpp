@@ -33,7 +33,8 @@ bool Compilation::fail(unsigned number, llvm::Error error) {
 //===----------------------------------------------------------------------===//
 
 void Compilation::collect(mlir::Diagnostic &diag) {
-  if (diag.getSeverity() == DiagnosticSeverity::Note || diag.getSeverity() == DiagnosticSeverity::Remark)
+  if (diag.getSeverity() == DiagnosticSeverity::Note ||
+      diag.getSeverity() == DiagnosticSeverity::Remark)
     return;
   std::string where = options.input;
   if (auto loc = diag.getLocation()->findInstanceOf<FileLineColLoc>())
@@ -67,19 +68,22 @@ OwningOpRef<ModuleOp> Compilation::parse() {
     return {};
   }
   bool bytecode = isBytecode(**buffer);
-  if ((*buffer)->getBuffer().trim().empty() || (!bytecode && (*buffer)->getBuffer().contains('\0'))) {
+  if ((*buffer)->getBuffer().trim().empty() ||
+      (!bytecode && (*buffer)->getBuffer().contains('\0'))) {
     diags.error(502, options.input, "found no MLIR text or bytecode");
     return {};
   }
   if (!bytecode && nestsTooDeep((*buffer)->getBuffer())) {
-    diags.error(502, options.input, "nests deeper than " + std::to_string(DeepestNesting) + " brackets");
+    diags.error(502, options.input,
+                "nests deeper than " + std::to_string(DeepestNesting) + " brackets");
     return {};
   }
   llvm::SourceMgr sources;
   sources.AddNewSourceBuffer(std::move(*buffer), SMLoc());
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, context.get());
   if (module && getStage(*module) < 0)
-    diags.error(503, options.input, "'lathe.stage' names no stage", "stages: " + llvm::join(allStages(), ", "));
+    diags.error(503, options.input, "'lathe.stage' names no stage",
+                "stages: " + llvm::join(allStages(), ", "));
   return module;
 }
 
@@ -107,9 +111,11 @@ void Compilation::warnOfLateOptions(ModuleOp module) {
   auto compare = [&](StringRef attribute, StringRef flag, StringRef wanted, StringRef neutral) {
     auto had = module->getAttrOfType<StringAttr>(attribute);
     if (had && wanted != neutral && had.getValue() != wanted)
-      diags.warning(506, options.input, (flag + " " + wanted + " comes too late: the program was made with " +
-                                         had.getValue()).str(),
-                    "start from an earlier stage");
+      diags.warning(
+          506, options.input,
+          (flag + " " + wanted + " comes too late: the program was made with " + had.getValue())
+              .str(),
+          "start from an earlier stage");
   };
   compare("lathe.precision", "--precision", options.pipeline.precision, "auto");
   compare("lathe.target", "--target", askedTarget, "host");
@@ -145,7 +151,8 @@ bool Compilation::generate(ModuleOp module) {
     output = (*codegen)->printIR();
     return true;
   }
-  auto type = options.emit == "asm" ? llvm::CodeGenFileType::AssemblyFile : llvm::CodeGenFileType::ObjectFile;
+  auto type = options.emit == "asm" ? llvm::CodeGenFileType::AssemblyFile
+                                    : llvm::CodeGenFileType::ObjectFile;
   llvm::Expected<std::string> code = (*codegen)->emit(type);
   if (!code)
     return fail(902, code.takeError());
@@ -178,8 +185,9 @@ bool Compilation::run() {
   bool print = emit.consume_front("mlir:");
   int last = print ? findStage(emit) : static_cast<int>(allStages().size()) - 1;
   if (last < 0 || last < getStage(*module)) {
-    diags.error(503, options.input, "cannot go back to stage '" + emit.str() + "' from '" +
-                                        allStages()[getStage(*module)].str() + "'",
+    diags.error(503, options.input,
+                "cannot go back to stage '" + emit.str() + "' from '" +
+                    allStages()[getStage(*module)].str() + "'",
                 "stages: " + llvm::join(allStages(), ", "));
     return false;
   }

@@ -16,10 +16,10 @@
 namespace lathe::compiler {
 
 struct CompilationOptions {
-  std::string input;         ///< GGUF, or MLIR text (.mlir) or bytecode (.mlirbc) of a stage.
+  std::string input; ///< GGUF, or MLIR text (.mlir) or bytecode (.mlirbc) of a stage.
   PipelineOptions pipeline;
   bool verifyEachPass = false; ///< Run the reference before and after every pass.
-  std::string emit;          ///< Empty, "mlir:STAGE", "llvm", "asm" or "obj".
+  std::string emit;            ///< Empty, "mlir:STAGE", "llvm", "asm" or "obj".
 };
 
 /// Compiles once; keeps what was made.

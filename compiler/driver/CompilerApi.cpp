@@ -15,7 +15,9 @@ struct lathe_compile_result {
   mutable std::string text; ///< Keeps what `diagnostics` returned.
 };
 
-static std::string textOr(const char *text, const char *fallback) { return text && *text ? text : fallback; }
+static std::string textOr(const char *text, const char *fallback) {
+  return text && *text ? text : fallback;
+}
 
 static lathe_compile_result *compile(const lathe_compile_request *request) {
   CompilationOptions options;
@@ -61,8 +63,16 @@ static const char *version() {
   return text.c_str();
 }
 
-extern "C" __attribute__((visibility("default"))) const lathe_compiler_api *lathe_compiler_api_v1() {
-  static const lathe_compiler_api api = {sizeof(lathe_compiler_api), compile, exitCode, diagnostics, output,
-                                         lookup, writeLibrary, destroy, version};
+extern "C" __attribute__((visibility("default"))) const lathe_compiler_api *
+lathe_compiler_api_v1() {
+  static const lathe_compiler_api api = {sizeof(lathe_compiler_api),
+                                         compile,
+                                         exitCode,
+                                         diagnostics,
+                                         output,
+                                         lookup,
+                                         writeLibrary,
+                                         destroy,
+                                         version};
   return &api;
 }

@@ -51,7 +51,9 @@ void *LoadedObject::lookup(StringRef symbol) {
 // linkLibrary
 //===----------------------------------------------------------------------===//
 
-static Error makeError(const Twine &message) { return createStringError(inconvertibleErrorCode(), message); }
+static Error makeError(const Twine &message) {
+  return createStringError(inconvertibleErrorCode(), message);
+}
 
 static Expected<std::string> findLinker() {
   for (StringRef name : {"ld.lld-22", "ld.lld"})
@@ -80,8 +82,9 @@ Error lathe::compiler::linkLibrary(StringRef object, StringRef path) {
       return makeError("cannot write '" + objectPath + "': " + reason);
     }
   }
-  SmallVector<StringRef> arguments = {*linker, "-shared", "-Bsymbolic", "-znow", "-znoexecstack", "--build-id=none",
-                                      "-o", path, objectPath};
+  SmallVector<StringRef> arguments = {*linker,         "-shared",         "-Bsymbolic", "-znow",
+                                      "-znoexecstack", "--build-id=none", "-o",         path,
+                                      objectPath};
   std::string message;
   std::optional<StringRef> redirects[] = {StringRef(""), StringRef(""), std::nullopt};
   int status = sys::ExecuteAndWait(*linker, arguments, std::nullopt, redirects, 0, 0, &message);

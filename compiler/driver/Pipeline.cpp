@@ -101,15 +101,18 @@ struct MarkStagePass : PassWrapper<MarkStagePass, OperationPass<ModuleOp>> {
   }
 
   Option<std::string> stage{*this, "stage", llvm::cl::desc("name of the stage")};
-  Option<std::string> policy{*this, "policy", llvm::cl::desc("precision policy that was used"), llvm::cl::init("auto")};
+  Option<std::string> policy{*this, "policy", llvm::cl::desc("precision policy that was used"),
+                             llvm::cl::init("auto")};
 };
 
 const PassEffectRegistration markEffect("lathe-mark-stage", {NumericEffect::Exact});
 
 struct StageOptions : PassPipelineOptions<StageOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("CPU target"), llvm::cl::init("host")};
-  Option<std::string> precision{*this, "precision", llvm::cl::desc("precision policy"), llvm::cl::init("auto")};
-  Option<int64_t> prefillRows{*this, "prefill-rows", llvm::cl::desc("rows of the prefill entry"), llvm::cl::init(512)};
+  Option<std::string> precision{*this, "precision", llvm::cl::desc("precision policy"),
+                                llvm::cl::init("auto")};
+  Option<int64_t> prefillRows{*this, "prefill-rows", llvm::cl::desc("rows of the prefill entry"),
+                              llvm::cl::init(512)};
 };
 
 } // namespace
@@ -166,6 +169,6 @@ void lathe::compiler::registerLathePasses() {
 }
 
 void lathe::compiler::registerLatheDialects(DialectRegistry &registry) {
-  registry.insert<ir::LatheDialect, step::StepDialect, arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect,
-                  scf::SCFDialect, vector::VectorDialect>();
+  registry.insert<ir::LatheDialect, step::StepDialect, arith::ArithDialect, func::FuncDialect,
+                  LLVM::LLVMDialect, scf::SCFDialect, vector::VectorDialect>();
 }

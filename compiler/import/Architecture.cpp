@@ -12,7 +12,8 @@ static llvm::StringMap<ArchitectureBuilder> &registry() {
   return builders;
 }
 
-ArchitectureRegistration::ArchitectureRegistration(llvm::StringRef name, ArchitectureBuilder builder) {
+ArchitectureRegistration::ArchitectureRegistration(llvm::StringRef name,
+                                                   ArchitectureBuilder builder) {
   registry()[name] = builder;
 }
 

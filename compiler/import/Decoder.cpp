@@ -29,15 +29,19 @@ DecoderConfig lathe::compiler::readDecoderConfig(const GGUFFile &file, StringRef
   int64_t evenHead = config.width / config.heads;
   config.headDim = keys.integerOr("attention.key_length", evenHead, 1, 1 << 14);
   config.ropeDim = keys.integerOr("rope.dimension_count", config.headDim, 2, config.headDim);
-  if (!file.findValue((architecture + ".attention.key_length").str()) && config.width % config.heads != 0)
-    diags.error(403, file.path(), "embedding length " + std::to_string(config.width) +
-                                      " does not divide into " + std::to_string(config.heads) + " heads");
+  if (!file.findValue((architecture + ".attention.key_length").str()) &&
+      config.width % config.heads != 0)
+    diags.error(403, file.path(),
+                "embedding length " + std::to_string(config.width) + " does not divide into " +
+                    std::to_string(config.heads) + " heads");
   if (config.heads % config.kvHeads != 0)
-    diags.error(403, file.path(), std::to_string(config.heads) + " query heads do not divide into " +
-                                      std::to_string(config.kvHeads) + " key and value heads");
+    diags.error(403, file.path(),
+                std::to_string(config.heads) + " query heads do not divide into " +
+                    std::to_string(config.kvHeads) + " key and value heads");
   if (config.headDim % 2 != 0 || config.ropeDim % 2 != 0)
-    diags.error(403, file.path(), "head dimension and rotary dimension must be even, found " +
-                                      std::to_string(config.headDim) + " and " + std::to_string(config.ropeDim));
+    diags.error(403, file.path(),
+                "head dimension and rotary dimension must be even, found " +
+                    std::to_string(config.headDim) + " and " + std::to_string(config.ropeDim));
   if (const GGUFTensor *embedding = file.findTensor("token_embd.weight"))
     config.vocabulary = embedding->Shape.front();
   return config;
@@ -67,11 +71,13 @@ private:
   void addRole(StringRef name, StringRef suffix, ArrayRef<int64_t> shape, bool optional = false);
   std::string getSignature(int64_t layer);
   void declareWeights();
-  void declare(StringRef symbol, const GGUFTensor &tensor, StringRef source, DenseI64ArrayAttr layers);
+  void declare(StringRef symbol, const GGUFTensor &tensor, StringRef source,
+               DenseI64ArrayAttr layers);
   void buildForward();
   Value buildLayers(Value hidden, Value &cache, Value rows, Value table);
   void buildBody(Block &body, int64_t layer, Value rows, Value table);
-  Value buildAttention(Value norm, Value &cache, Value index, int64_t layer, Value rows, Value table);
+  Value buildAttention(Value norm, Value &cache, Value index, int64_t layer, Value rows,
+                       Value table);
   Value weight(StringRef symbol);
   Value layerWeight(StringRef name, int64_t layer, Value index);
   Value linear(Value input, Value matrix, Value bias = {});
@@ -99,7 +105,8 @@ private:
 // Tensors
 //===----------------------------------------------------------------------===//
 
-void DecoderBuilder::addRole(StringRef name, StringRef suffix, ArrayRef<int64_t> shape, bool optional) {
+void DecoderBuilder::addRole(StringRef name, StringRef suffix, ArrayRef<int64_t> shape,
+                             bool optional) {
   LayerRole role;
   role.symbol = ("blk." + name + (suffix == "weight" ? "" : "." + suffix)).str();
   role.source = ("blk.{}." + name + "." + suffix).str();
@@ -166,7 +173,8 @@ void DecoderBuilder::declareWeights() {
     for (auto &[format, layers] : byFormat) {
       std::string symbol = role.symbol + (byFormat.size() > 1 ? "." + format.str() : "");
       symbols[(name + ":" + format).str()] = symbol;
-      declare(symbol, *role.tensors[layers.front()], role.source, builder.getDenseI64ArrayAttr(layers));
+      declare(symbol, *role.tensors[layers.front()], role.source,
+              builder.getDenseI64ArrayAttr(layers));
     }
   }
 }
@@ -197,12 +205,13 @@ Value DecoderBuilder::linear(Value input, Value matrix, Value bias) {
 }
 
 Value DecoderBuilder::heads(Value input, int64_t count) {
-  auto type = RankedTensorType::get({ShapedType::kDynamic, count, config.headDim}, builder.getF32Type());
+  auto type =
+      RankedTensorType::get({ShapedType::kDynamic, count, config.headDim}, builder.getF32Type());
   return SplitHeadsOp::create(builder, loc, type, input);
 }
 
-Value DecoderBuilder::buildAttention(Value norm, Value &cache, Value index, int64_t layer, Value rows,
-                                     Value table) {
+Value DecoderBuilder::buildAttention(Value norm, Value &cache, Value index, int64_t layer,
+                                     Value rows, Value table) {
   auto project = [&](StringRef name) {
     return linear(norm, layerWeight((name + ".weight").str(), layer, index),
                   layerWeight((name + ".bias").str(), layer, index));
@@ -229,9 +238,11 @@ void DecoderBuilder::buildBody(Block &body, int64_t layer, Value rows, Value tab
   Value index = body.getArgument(0), hidden = body.getArgument(1), cache = body.getArgument(2);
   auto eps = builder.getF32FloatAttr(config.normEps);
   auto norm = [&](Value input, StringRef role) -> Value {
-    return RMSNormOp::create(builder, loc, input.getType(), input, layerWeight(role, layer, index), eps);
+    return RMSNormOp::create(builder, loc, input.getType(), input, layerWeight(role, layer, index),
+                             eps);
   };
-  Value attention = buildAttention(norm(hidden, "attn_norm.weight"), cache, index, layer, rows, table);
+  Value attention =
+      buildAttention(norm(hidden, "attn_norm.weight"), cache, index, layer, rows, table);
   hidden = AddOp::create(builder, loc, hidden.getType(), hidden, attention);
   Value input = norm(hidden, "ffn_norm.weight");
   Value gate = linear(input, layerWeight("ffn_gate.weight", layer, index));
@@ -263,18 +274,22 @@ Value DecoderBuilder::buildLayers(Value hidden, Value &cache, Value rows, Value 
 void DecoderBuilder::buildForward() {
   MLIRContext *context = builder.getContext();
   Type rowsType = RowsType::get(context);
-  Type cacheType = KVType::get(context, config.layers, config.kvHeads, config.headDim, builder.getF32Type());
-  auto type = builder.getFunctionType({rowsType, cacheType}, {rows2D(config.vocabulary), cacheType});
+  Type cacheType =
+      KVType::get(context, config.layers, config.kvHeads, config.headDim, builder.getF32Type());
+  auto type =
+      builder.getFunctionType({rowsType, cacheType}, {rows2D(config.vocabulary), cacheType});
   auto forward = func::FuncOp::create(builder, loc, "forward", type);
   builder.setInsertionPointToEnd(forward.addEntryBlock());
   Value rows = forward.getArgument(0), cache = forward.getArgument(1);
 
   Value embed = EmbedOp::create(builder, loc, rows2D(config.width), rows, weight("token_embd"),
                                 builder.getF32FloatAttr(config.embeddingScale));
-  auto tableType = RankedTensorType::get({ShapedType::kDynamic, config.ropeDim / 2, 2}, builder.getF32Type());
+  auto tableType =
+      RankedTensorType::get({ShapedType::kDynamic, config.ropeDim / 2, 2}, builder.getF32Type());
   Value ropeTable = RopeTableOp::create(
       builder, loc, tableType, rows, builder.getF64FloatAttr(config.ropeBase),
-      config.ropeFactors.empty() ? DenseF32ArrayAttr() : builder.getDenseF32ArrayAttr(config.ropeFactors));
+      config.ropeFactors.empty() ? DenseF32ArrayAttr()
+                                 : builder.getDenseF32ArrayAttr(config.ropeFactors));
   Value hidden = buildLayers(embed, cache, rows, ropeTable);
   Value selected = SelectLogitsOp::create(builder, loc, hidden.getType(), hidden, rows);
   Value norm = RMSNormOp::create(builder, loc, selected.getType(), selected, weight("output_norm"),
@@ -302,7 +317,8 @@ OwningOpRef<ModuleOp> DecoderBuilder::build() {
   return std::move(module);
 }
 
-OwningOpRef<ModuleOp> lathe::compiler::buildDecoder(const GGUFFile &file, const DecoderConfig &config,
+OwningOpRef<ModuleOp> lathe::compiler::buildDecoder(const GGUFFile &file,
+                                                    const DecoderConfig &config,
                                                     MLIRContext &context, Diagnostics &diags) {
   return DecoderBuilder(file, config, context, diags).build();
 }

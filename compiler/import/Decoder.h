@@ -20,9 +20,9 @@ namespace lathe::compiler {
 struct DecoderConfig {
   std::string architecture;
   int64_t vocabulary = 0;
-  int64_t width = 0;   ///< Elements of the residual stream.
+  int64_t width = 0; ///< Elements of the residual stream.
   int64_t layers = 0;
-  int64_t heads = 0;   ///< Query heads.
+  int64_t heads = 0; ///< Query heads.
   int64_t kvHeads = 0;
   int64_t headDim = 0;
   int64_t ffn = 0;     ///< Neurons of the MLP.
@@ -38,7 +38,8 @@ struct DecoderConfig {
 };
 
 /// Reads the hyper-parameters that all decoders name alike.
-DecoderConfig readDecoderConfig(const GGUFFile &file, llvm::StringRef architecture, Diagnostics &diags);
+DecoderConfig readDecoderConfig(const GGUFFile &file, llvm::StringRef architecture,
+                                Diagnostics &diags);
 
 /// Checks the tensors of `config` and builds the module; null when `diags` has
 /// errors.

@@ -21,9 +21,8 @@ static llvm::StringRef nearestArchitecture(llvm::StringRef name) {
   return best;
 }
 
-mlir::OwningOpRef<mlir::ModuleOp> lathe::compiler::importGGUF(const GGUFFile &file,
-                                                              mlir::MLIRContext &context,
-                                                              Diagnostics &diags) {
+mlir::OwningOpRef<mlir::ModuleOp>
+lathe::compiler::importGGUF(const GGUFFile &file, mlir::MLIRContext &context, Diagnostics &diags) {
   std::optional<std::string_view> name = file.getString("general.architecture");
   if (!name) {
     diags.error(402, file.path(), "missing key 'general.architecture'",

@@ -20,12 +20,13 @@ static llvm::SmallVector<float> readRopeFactors(const GGUFFile &file) {
   return factors;
 }
 
-static mlir::OwningOpRef<mlir::ModuleOp> buildLlama(const GGUFFile &file, mlir::MLIRContext &context,
-                                                    Diagnostics &diags) {
+static mlir::OwningOpRef<mlir::ModuleOp>
+buildLlama(const GGUFFile &file, mlir::MLIRContext &context, Diagnostics &diags) {
   DecoderConfig config = readDecoderConfig(file, "llama", diags);
   config.ropeFactors = readRopeFactors(file);
   if (HyperParameters(file, "llama", diags).integerOr("expert_count", 0, 0, 1 << 16) > 0)
-    diags.error(401, file.path(), "mixture-of-experts models of the llama family are not supported");
+    diags.error(401, file.path(),
+                "mixture-of-experts models of the llama family are not supported");
   return buildDecoder(file, config, context, diags);
 }
 

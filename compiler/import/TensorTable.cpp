@@ -24,7 +24,8 @@ int64_t HyperParameters::integer(llvm::StringRef key, int64_t min, int64_t max) 
   return integerOr(key, min, min, max);
 }
 
-int64_t HyperParameters::integerOr(llvm::StringRef key, int64_t fallback, int64_t min, int64_t max) {
+int64_t HyperParameters::integerOr(llvm::StringRef key, int64_t fallback, int64_t min,
+                                   int64_t max) {
   std::string name = fullKey(key);
   if (!file.findValue(name))
     return fallback;
@@ -32,8 +33,9 @@ int64_t HyperParameters::integerOr(llvm::StringRef key, int64_t fallback, int64_
   if (value && *value >= min && *value <= max)
     return *value;
   std::string found = value ? std::to_string(*value) : "a value of another type";
-  diags.error(403, file.path(), "key '" + name + "' must be an integer from " + std::to_string(min) +
-                                    " to " + std::to_string(max) + ", found " + found);
+  diags.error(403, file.path(),
+              "key '" + name + "' must be an integer from " + std::to_string(min) + " to " +
+                  std::to_string(max) + ", found " + found);
   return min;
 }
 
@@ -83,14 +85,17 @@ const GGUFTensor *TensorTable::check(const GGUFTensor &tensor, llvm::ArrayRef<in
   std::string where = file.path() + ": tensor '" + std::string(tensor.Name) + "'";
   bool good = true;
   if (llvm::ArrayRef<int64_t>(tensor.Shape) != shape) {
-    diags.error(405, where, "found shape " + shapeText(tensor.Shape) + ", expected " + shapeText(shape));
+    diags.error(405, where,
+                "found shape " + shapeText(tensor.Shape) + ", expected " + shapeText(shape));
     good = false;
   }
   if (!tensor.Format) {
-    std::string names = llvm::join(llvm::map_range(allBlockFormats(), [](const BlockFormat *format) {
-                                     return std::string(format->Name);
-                                   }), ", ");
-    diags.error(406, where, "tensor type " + std::to_string(tensor.TypeNumber) + " is not supported",
+    std::string names = llvm::join(
+        llvm::map_range(allBlockFormats(),
+                        [](const BlockFormat *format) { return std::string(format->Name); }),
+        ", ");
+    diags.error(406, where,
+                "tensor type " + std::to_string(tensor.TypeNumber) + " is not supported",
                 "supported: " + names);
     good = false;
   }
@@ -101,7 +106,8 @@ void TensorTable::finish() {
   constexpr size_t shown = 5;
   if (!missing.empty()) {
     auto first = llvm::ArrayRef(missing).take_front(shown);
-    std::string text = "missing " + std::to_string(missing.size()) + " tensor(s): " + llvm::join(first, ", ");
+    std::string text =
+        "missing " + std::to_string(missing.size()) + " tensor(s): " + llvm::join(first, ", ");
     if (missing.size() > shown)
       text += ", and " + std::to_string(missing.size() - shown) + " more";
     diags.error(404, file.path(), text, "the file is incomplete, or of another architecture");
@@ -113,6 +119,7 @@ void TensorTable::finish() {
   if (extra.empty())
     return;
   auto first = llvm::ArrayRef(extra).take_front(shown);
-  diags.warning(407, file.path(), std::to_string(extra.size()) + " tensor(s) are not used: " +
-                                      llvm::join(first, ", ") + (extra.size() > shown ? ", ..." : ""));
+  diags.warning(407, file.path(),
+                std::to_string(extra.size()) + " tensor(s) are not used: " +
+                    llvm::join(first, ", ") + (extra.size() > shown ? ", ..." : ""));
 }

@@ -248,7 +248,8 @@ LogicalResult ForwardBuilder::build() {
   Value rows = program.getRows(), cache = program.getCache(), logits = program.getLogits();
   auto type = builder.getFunctionType({rows.getType(), cache.getType()},
                                       {valueType(logits), cache.getType()});
-  auto forward = func::FuncOp::create(builder, program.getLoc(), lathe::compiler::forwardName, type);
+  auto forward =
+      func::FuncOp::create(builder, program.getLoc(), lathe::compiler::forwardName, type);
   Block *entry = forward.addEntryBlock();
   builder.setInsertionPointToStart(entry);
   values.map(rows, entry->getArgument(0));

@@ -27,15 +27,16 @@ static void materialize(const FusionPlan::Group &group, Operation *before) {
           }))
         results.push_back(result);
   OpBuilder builder(before);
-  auto groupOp = GroupOp::create(builder, group.ops.front()->getLoc(), ValueRange(results).getTypes(),
-                                 builder.getStringAttr(group.name));
+  auto groupOp = GroupOp::create(builder, group.ops.front()->getLoc(),
+                                 ValueRange(results).getTypes(), builder.getStringAttr(group.name));
   Block *body = builder.createBlock(&groupOp.getBody());
   for (Operation *op : group.ops)
     op->moveBefore(body, body->end());
   builder.setInsertionPointToEnd(body);
   YieldOp::create(builder, groupOp.getLoc(), results);
   for (auto [inner, outer] : llvm::zip(results, groupOp.getResults()))
-    inner.replaceUsesWithIf(outer, [&](OpOperand &use) { return !groupOp->isProperAncestor(use.getOwner()); });
+    inner.replaceUsesWithIf(
+        outer, [&](OpOperand &use) { return !groupOp->isProperAncestor(use.getOwner()); });
 }
 
 namespace {

@@ -14,7 +14,8 @@ static FusionRole roleOf(Operation *op) {
   return fusable ? fusable.getFusionRole() : FusionRole::None;
 }
 
-FusionPlan::FusionPlan(Block &block, const FusionOptions &options) : block(block), options(options) {
+FusionPlan::FusionPlan(Block &block, const FusionOptions &options)
+    : block(block), options(options) {
   markSelected();
   seed();
   if (options.epilogues)
@@ -200,7 +201,8 @@ void FusionPlan::groupLeftovers() {
       continue;
     Kind kind = role == FusionRole::RowWise ? Kind::Rows : Kind::Elementwise;
     bool joins = last && groups[*last].kind == kind && hasRowsOf(&op, *last) &&
-                 !needsThroughOthers(&op, groups[*last].ops) && !needsThroughOthers(groups[*last].ops, &op);
+                 !needsThroughOthers(&op, groups[*last].ops) &&
+                 !needsThroughOthers(groups[*last].ops, &op);
     if (joins)
       join(&op, *last);
     else
@@ -250,7 +252,8 @@ SmallVector<FusionPlan::Unit> FusionPlan::order() const {
   for (auto [op, unit] : unitOfOp)
     op->walk([&, unit = unit](Operation *nested) {
       for (Value operand : nested->getOperands())
-        if (Operation *def = operand.getDefiningOp(); def && def->getBlock() == &block && unitOfOp[def] != unit)
+        if (Operation *def = operand.getDefiningOp();
+            def && def->getBlock() == &block && unitOfOp[def] != unit)
           needs[unit].insert(unitOfOp[def]);
     });
   SmallVector<Unit> ordered;

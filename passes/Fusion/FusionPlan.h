@@ -59,7 +59,8 @@ private:
   unsigned create(Kind kind, mlir::Operation *op);
   std::optional<unsigned> latestOperandGroup(mlir::Operation *op) const;
   std::optional<unsigned> groupOfUsers(mlir::Operation *op) const;
-  bool needsThroughOthers(llvm::ArrayRef<mlir::Operation *> from, llvm::ArrayRef<mlir::Operation *> to) const;
+  bool needsThroughOthers(llvm::ArrayRef<mlir::Operation *> from,
+                          llvm::ArrayRef<mlir::Operation *> to) const;
   bool hasRowsOf(mlir::Operation *op, unsigned group) const;
 
   mlir::Block &block;

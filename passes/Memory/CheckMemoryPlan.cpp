@@ -8,7 +8,6 @@
 #include "passes/Memory/Passes.h"
 #include "passes/PassEffect.h"
 
-
 #include <map>
 
 namespace lathe {
@@ -93,7 +92,9 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
     return success();
   }
 
-  static int64_t beginOf(AllocOp alloc) { return alloc.getOffset() ? static_cast<int64_t>(*alloc.getOffset()) : -1; }
+  static int64_t beginOf(AllocOp alloc) {
+    return alloc.getOffset() ? static_cast<int64_t>(*alloc.getOffset()) : -1;
+  }
   static int64_t endOf(AllocOp alloc) { return beginOf(alloc) + alloc.getType().getBytes(); }
 
   LogicalResult checkInside(Operation *op, AllocOp alloc) {
@@ -122,7 +123,8 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
     for (AllocOp other : touched) {
       if (other == alloc || endOf(other) <= beginOf(alloc) || endOf(alloc) <= beginOf(other))
         continue;
-      InFlightDiagnostic diag = store.emitError() << "the buffer overlaps another that the same phase uses";
+      InFlightDiagnostic diag = store.emitError()
+                                << "the buffer overlaps another that the same phase uses";
       diag.attachNote(other.getLoc()) << "the other buffer";
       return diag;
     }
@@ -134,4 +136,5 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
 
 } // namespace
 
-static const lathe::PassEffectRegistration effect("lathe-check-memory-plan", {lathe::NumericEffect::Exact});
+static const lathe::PassEffectRegistration effect("lathe-check-memory-plan",
+                                                  {lathe::NumericEffect::Exact});

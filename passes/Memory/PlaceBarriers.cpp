@@ -24,7 +24,8 @@ struct PlaceBarriersPass : lathe::impl::PlaceBarriersPassBase<PlaceBarriersPass>
 
   void runOnOperation() override {
     bool planned = true;
-    getOperation().walk([&](AllocOp alloc) { planned &= alloc.getOffset().has_value() || alloc.use_empty(); });
+    getOperation().walk(
+        [&](AllocOp alloc) { planned &= alloc.getOffset().has_value() || alloc.use_empty(); });
     if (!planned) {
       getOperation().emitError() << "buffers have no offsets; run lathe-plan-memory first";
       return signalPassFailure();
@@ -77,4 +78,5 @@ struct PlaceBarriersPass : lathe::impl::PlaceBarriersPassBase<PlaceBarriersPass>
 
 } // namespace
 
-static const lathe::PassEffectRegistration effect("lathe-place-barriers", {lathe::NumericEffect::Exact});
+static const lathe::PassEffectRegistration effect("lathe-place-barriers",
+                                                  {lathe::NumericEffect::Exact});

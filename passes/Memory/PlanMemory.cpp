@@ -70,20 +70,23 @@ struct PlanMemoryPass : lathe::impl::PlanMemoryPassBase<PlanMemoryPass> {
 
   void runOnOperation() override {
     if (alignment < 1 || !llvm::isPowerOf2_64(alignment)) {
-      getOperation().emitError() << "alignment must be a power of two, got " << alignment.getValue();
+      getOperation().emitError() << "alignment must be a power of two, got "
+                                 << alignment.getValue();
       return signalPassFailure();
     }
     SmallVector<Placement> items;
     for (Lifetime life : computeLifetimes(getOperation()))
-      items.push_back({life, static_cast<int64_t>(llvm::alignTo(life.buffer.getType().getBytes(), alignment))});
+      items.push_back(
+          {life, static_cast<int64_t>(llvm::alignTo(life.buffer.getType().getBytes(), alignment))});
     int64_t arena = place(items);
     int64_t bound = computeBound(items);
     Builder builder(&getContext());
     for (Placement &item : items) {
       item.life.buffer.setOffset(item.offset);
       if (remarks)
-        item.life.buffer.emitRemark() << "phases " << item.life.first << " to " << item.life.last << ", bytes "
-                                      << item.offset << " to " << item.offset + item.bytes;
+        item.life.buffer.emitRemark()
+            << "phases " << item.life.first << " to " << item.life.last << ", bytes " << item.offset
+            << " to " << item.offset + item.bytes;
     }
     getOperation().setArena(arena);
     getOperation().setArenaBound(bound);
@@ -111,4 +114,5 @@ struct PlanMemoryPass : lathe::impl::PlanMemoryPassBase<PlanMemoryPass> {
 
 } // namespace
 
-static const lathe::PassEffectRegistration effect("lathe-plan-memory", {lathe::NumericEffect::Exact});
+static const lathe::PassEffectRegistration effect("lathe-plan-memory",
+                                                  {lathe::NumericEffect::Exact});

@@ -1,8 +1,8 @@
 //===- LowerPrecision.cpp - Chooses the arithmetic of contractions ---------===//
 
 #include "dialects/Lathe/LatheOps.h"
-#include "passes/Precision/Passes.h"
 #include "passes/PassEffect.h"
+#include "passes/Precision/Passes.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
@@ -33,7 +33,8 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
 
   LogicalResult checkOptions() {
     if (!llvm::is_contained({"auto", "f32", "bf16", "int8"}, policy))
-      return getOperation()->emitError() << "policy must be auto, f32, bf16 or int8, got '" << policy << "'";
+      return getOperation()->emitError()
+             << "policy must be auto, f32, bf16 or int8, got '" << policy << "'";
     if (!llvm::is_contained({"auto", "f32", "f16"}, kv))
       return getOperation()->emitError() << "kv must be auto, f32 or f16, got '" << kv << "'";
     return success();
@@ -88,7 +89,8 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
       auto cache = dyn_cast<KVType>(type);
       if (!cache)
         return type;
-      return KVType::get(&getContext(), cache.getLayers(), cache.getHeads(), cache.getHeadDim(), narrow);
+      return KVType::get(&getContext(), cache.getLayers(), cache.getHeads(), cache.getHeadDim(),
+                         narrow);
     };
     getOperation()->walk([&](Operation *op) {
       for (Value result : op->getResults())
@@ -108,4 +110,5 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
 
 } // namespace
 
-static const lathe::PassEffectRegistration effect("lathe-lower-precision", {lathe::NumericEffect::LowersPrecision, 0.1});
+static const lathe::PassEffectRegistration effect("lathe-lower-precision",
+                                                  {lathe::NumericEffect::LowersPrecision, 0.1});

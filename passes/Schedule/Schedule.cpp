@@ -1,8 +1,8 @@
 //===- Schedule.cpp - Fusion groups become phases --------------------------===//
 
 #include "dialects/Step/StepOps.h"
-#include "passes/Schedule/Passes.h"
 #include "passes/PassEffect.h"
+#include "passes/Schedule/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -53,7 +53,7 @@ private:
   int64_t maxRows, inlineRows;
   OpBuilder builder;
   ProgramOp program;
-  Operation *allocEnd = nullptr; ///< Allocations are put in front of this op.
+  Operation *allocEnd = nullptr;  ///< Allocations are put in front of this op.
   DenseMap<Value, Value> buffers; ///< A value of @forward, and where it lives.
   IRMapping handles;              ///< Rows, caches and layer numbers.
   IRMapping inPhase;              ///< Values inside the phase being built.
@@ -73,7 +73,8 @@ Value ProgramBuilder::allocate(Type tensor, Location loc) {
   builder.setInsertionPointToStart(&program.getBody().front());
   if (allocEnd)
     builder.setInsertionPointAfter(allocEnd);
-  auto alloc = AllocOp::create(builder, loc, BufferType::get(builder.getContext(), shape, type.getElementType()),
+  auto alloc = AllocOp::create(builder, loc,
+                               BufferType::get(builder.getContext(), shape, type.getElementType()),
                                IntegerAttr());
   allocEnd = alloc;
   return alloc;
@@ -109,7 +110,8 @@ Value ProgramBuilder::fetch(Value value, PhaseOp phase) {
   return result;
 }
 
-PhaseOp ProgramBuilder::buildPhase(StringRef name, Axis axis, ArrayRef<Operation *> ops, Location loc) {
+PhaseOp ProgramBuilder::buildPhase(StringRef name, Axis axis, ArrayRef<Operation *> ops,
+                                   Location loc) {
   auto phase = PhaseOp::create(builder, loc, builder.getStringAttr(name),
                                AxisAttr::get(builder.getContext(), axis), UnitAttr());
   ++numPhases;
@@ -152,11 +154,13 @@ void ProgramBuilder::scheduleGroup(GroupOp group) {
     (contraction && roleOf(&op) == FusionRole::RowWise ? prologue : rest).push_back(&op);
 
   if (contraction && maxRows > inlineRows && !prologue.empty()) {
-    PhaseOp phase = buildPhase((group.getName() + ".in").str(), Axis::Rows, prologue, group.getLoc());
+    PhaseOp phase =
+        buildPhase((group.getName() + ".in").str(), Axis::Rows, prologue, group.getLoc());
     SmallVector<std::pair<Value, Value>> stores;
     for (Operation *op : prologue)
       for (Value result : op->getResults())
-        if (llvm::any_of(result.getUsers(), [&](Operation *user) { return llvm::is_contained(rest, user); }))
+        if (llvm::any_of(result.getUsers(),
+                         [&](Operation *user) { return llvm::is_contained(rest, user); }))
           stores.push_back({result, bufferFor(result)});
     storeResults(phase, stores);
     phase.setLogitsRows(selects);
@@ -227,8 +231,8 @@ void ProgramBuilder::bindCarried(ir::LayersOp layers) {
 
 LogicalResult ProgramBuilder::scheduleLayers(ir::LayersOp layers) {
   bindCarried(layers);
-  auto loop = step::LayersOp::create(builder, layers.getLoc(), layers.getCount(), layers.getSelectAttr(),
-                                     layers.getBodies().size());
+  auto loop = step::LayersOp::create(builder, layers.getLoc(), layers.getCount(),
+                                     layers.getSelectAttr(), layers.getBodies().size());
   OpBuilder::InsertionGuard guard(builder);
   for (auto [from, to] : llvm::zip(layers.getBodies(), loop.getBodies())) {
     handles.map(from.getArgument(0), to.getArgument(0));
@@ -248,9 +252,10 @@ void ProgramBuilder::copyYielded(Block &body, ir::LayersOp layers) {
     if (!isa<KVType>(yielded.getType()) && buffers.lookup(yielded) != buffers.lookup(result))
       copies.push_back({yielded, buffers.lookup(result)});
   for (auto [yielded, destination] : copies) {
-    bool overwritten = llvm::any_of(llvm::make_second_range(copies), [&, yielded = yielded](Value other) {
-      return other == buffers.lookup(yielded);
-    });
+    bool overwritten =
+        llvm::any_of(llvm::make_second_range(copies), [&, yielded = yielded](Value other) {
+          return other == buffers.lookup(yielded);
+        });
     if (!overwritten)
       continue;
     Value away = allocate(yielded.getType(), layers.getLoc());
@@ -269,7 +274,8 @@ LogicalResult ProgramBuilder::scheduleBlock(Block &block) {
       if (failed(scheduleLayers(layers)))
         return failure();
     } else if (!isa<WeightOp>(op))
-      return op.emitError() << "'" << op.getName() << "' is in no fusion group; run lathe-fuse first";
+      return op.emitError() << "'" << op.getName()
+                            << "' is in no fusion group; run lathe-fuse first";
   }
   return success();
 }
@@ -279,7 +285,8 @@ LogicalResult ProgramBuilder::build(StringRef name) {
   Type rowsType = RowsType::get(builder.getContext());
   if (forward.getNumArguments() != 2 || forward.getArgument(0).getType() != rowsType ||
       !isa<KVType>(forward.getArgument(1).getType()) || returned.getNumOperands() != 2)
-    return forward.emitError() << "@forward must take rows and a KV cache and return logits and the cache";
+    return forward.emitError()
+           << "@forward must take rows and a KV cache and return logits and the cache";
   if (!returned.getOperand(0).getDefiningOp<GroupOp>())
     return forward.emitError() << "the logits must come from a fusion group; run lathe-fuse first";
   auto logits = cast<RankedTensorType>(returned.getOperand(0).getType());

@@ -16,9 +16,10 @@
 
 using namespace mlir;
 
-static llvm::cl::opt<bool> verifyFlag("verify-each-pass", llvm::cl::init(false),
-                                      llvm::cl::desc("Run the reference program before and after every pass and "
-                                                     "hold the pass to the effect it declares"));
+static llvm::cl::opt<bool>
+    verifyFlag("verify-each-pass", llvm::cl::init(false),
+               llvm::cl::desc("Run the reference program before and after every pass and "
+                              "hold the pass to the effect it declares"));
 
 /// The pipeline of the command line, with the verification around it.
 static MlirOptMainConfig makeConfig() {
@@ -45,10 +46,12 @@ int main(int argc, char **argv) {
   lathe::compiler::registerLatheDialects(registry);
   lathe::ir::registerShardingModels(registry);
 
-  auto [inputName, outputName] = registerAndParseCLIOptions(argc, argv, "Lathe's optimizer driver\n", registry);
+  auto [inputName, outputName] =
+      registerAndParseCLIOptions(argc, argv, "Lathe's optimizer driver\n", registry);
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> input = openInputFile(inputName, &message);
-  std::unique_ptr<llvm::ToolOutputFile> output = input ? openOutputFile(outputName, &message) : nullptr;
+  std::unique_ptr<llvm::ToolOutputFile> output =
+      input ? openOutputFile(outputName, &message) : nullptr;
   if (!output) {
     llvm::errs() << message << "\n";
     return 1;

@@ -30,9 +30,10 @@ enum StateField : int64_t { Maximum = 0, Sum = 4, Rescale = 8, StateBytes = 16 }
 class AttentionPhase {
 public:
   AttentionPhase(PhaseContext &context, ir::AttentionOp attention, Value result)
-      : c(context), k(context.k), op(attention), result(result), type(attention.getCache().getType()),
-        dim(type.getHeadDim()),
-        group(cast<RankedTensorType>(attention.getQuery().getType()).getDimSize(1) / type.getHeads()),
+      : c(context), k(context.k), op(attention), result(result),
+        type(attention.getCache().getType()), dim(type.getHeadDim()),
+        group(cast<RankedTensorType>(attention.getQuery().getType()).getDimSize(1) /
+              type.getHeads()),
         bytes(type.getElementType().getIntOrFloatBitWidth() / 8), lanes(commonLanes({dim})) {}
 
   void emit();
@@ -91,7 +92,8 @@ void AttentionPhase::emitTile(Value tile) {
   // Rows of one sequence share what they read.
   Value end = k.add(firstRow, rows);
   Value lastRow = k.sub(k.min(end, c.rowCount()), k.constant(1));
-  Value whole = arith::CmpIOp::create(k.builder(), k.getLoc(), arith::CmpIPredicate::sle, end, c.rowCount());
+  Value whole =
+      arith::CmpIOp::create(k.builder(), k.getLoc(), arith::CmpIPredicate::sle, end, c.rowCount());
   Value same = k.equal(c.rowField(c.args.sequence, firstRow), c.rowField(c.args.sequence, lastRow));
   for (int64_t row = 1; row + 1 < rows; ++row) {
     Value middle = c.rowField(c.args.sequence, k.min(k.add(firstRow, row), lastRow));
@@ -101,7 +103,9 @@ void AttentionPhase::emitTile(Value tile) {
   Value together = arith::AndIOp::create(k.builder(), k.getLoc(), whole, same);
   k.ifThenElse(
       together, [&] { emitRows(head, firstRow, rows); },
-      [&] { k.forLoop(firstRow, k.add(lastRow, 1), 1, [&](Value row) { emitRows(head, row, 1); }); });
+      [&] {
+        k.forLoop(firstRow, k.add(lastRow, 1), 1, [&](Value row) { emitRows(head, row, 1); });
+      });
 }
 
 void AttentionPhase::emitRows(Value head, Value firstRow, int64_t rows) {
@@ -114,7 +118,8 @@ void AttentionPhase::emitRows(Value head, Value firstRow, int64_t rows) {
     last = last ? k.max(last, position) : position;
     first = first ? k.min(first, position) : position;
     Value narrow = arith::TruncIOp::create(k.builder(), k.getLoc(), k.i32(), position);
-    Value query = k.at(c.rowPointer(op.getQuery(), index, c.maxRows()), k.mul(head, group * dim * 4));
+    Value query =
+        k.at(c.rowPointer(op.getQuery(), index, c.maxRows()), k.mul(head, group * dim * 4));
     for (int64_t member = 0; member < group; ++member) {
       queries.push_back(k.at(query, member * dim * 4));
       positions.push_back(narrow);
@@ -148,7 +153,8 @@ void AttentionPhase::emitSplit(Value split, const KVPointers &cache, Value last)
 Value AttentionPhase::seen(Value firstPosition, int64_t query) {
   OpBuilder &b = k.builder();
   SmallVector<int32_t> lane = llvm::to_vector(llvm::seq<int32_t>(0, Lanes));
-  Value index = arith::ConstantOp::create(b, k.getLoc(), DenseElementsAttr::get(k.vec(k.i32()), ArrayRef(lane)));
+  Value index = arith::ConstantOp::create(b, k.getLoc(),
+                                          DenseElementsAttr::get(k.vec(k.i32()), ArrayRef(lane)));
   Value first = arith::TruncIOp::create(b, k.getLoc(), k.i32(), firstPosition);
   Value position = k.add(index, k.broadcast(first)), own = k.broadcast(positions[query]);
   Value past = arith::CmpIOp::create(b, k.getLoc(), arith::CmpIPredicate::sle, position, own);
@@ -165,14 +171,16 @@ void AttentionPhase::emitScores(Value base, Value blocks, Value keys) {
     Value first = k.add(base, k.mul(block, Lanes));
     Value from = k.at(keys, k.mul(first, dim * bytes));
     SmallVector<Value> sums(queries.size(), k.splat(0.0f));
-    sums = k.forLoop(k.constant(0), k.constant(dim), 1, sums, [&](Value element, ValueRange carried) {
-      Value key = k.extend(k.load(k.vec(type.getElementType()), k.at(from, k.mul(element, Lanes * bytes))));
-      Value offset = k.mul(element, 4);
-      SmallVector<Value> next;
-      for (auto [query, sum] : llvm::zip(queries, carried))
-        next.push_back(k.fma(key, k.loadSplat(k.at(query, offset)), sum));
-      return next;
-    });
+    sums =
+        k.forLoop(k.constant(0), k.constant(dim), 1, sums, [&](Value element, ValueRange carried) {
+          Value key = k.extend(
+              k.load(k.vec(type.getElementType()), k.at(from, k.mul(element, Lanes * bytes))));
+          Value offset = k.mul(element, 4);
+          SmallVector<Value> next;
+          for (auto [query, sum] : llvm::zip(queries, carried))
+            next.push_back(k.fma(key, k.loadSplat(k.at(query, offset)), sum));
+          return next;
+        });
     Value scale = k.splat(op.getScale().convertToFloat());
     for (auto [query, sum] : llvm::enumerate(sums)) {
       Value score = k.select(seen(first, query), k.mulf(sum, scale), k.splat(Unseen));
@@ -200,7 +208,8 @@ void AttentionPhase::emitSoftmax(Value blocks) {
                           [&](Value offset, ValueRange carried) -> SmallVector<Value> {
                             Value score = k.load(floats, k.at(row, offset));
                             Value weight = emitExp(k, k.subf(score, peak));
-                            Value hidden = k.compare(arith::CmpFPredicate::OLE, score, k.splat(0.5f * Unseen));
+                            Value hidden =
+                                k.compare(arith::CmpFPredicate::OLE, score, k.splat(0.5f * Unseen));
                             weight = k.select(hidden, k.splat(0.0f), weight);
                             k.store(weight, k.at(row, offset));
                             return {k.addf(carried[0], weight)};
@@ -222,7 +231,8 @@ void AttentionPhase::emitMix(Value base, Value blocks, Value values) {
                             k.loadSplat(stateOf(query, Rescale), lanes)));
     Value column = k.at(from, k.mul(element, bytes));
     sums = k.forLoop(k.constant(0), count, 1, sums, [&](Value position, ValueRange carried) {
-      Value narrow = k.load(k.vec(type.getElementType(), lanes), k.at(column, k.mul(position, dim * bytes)));
+      Value narrow =
+          k.load(k.vec(type.getElementType(), lanes), k.at(column, k.mul(position, dim * bytes)));
       Value value = k.extend(narrow), offset = k.mul(position, 4);
       SmallVector<Value> next;
       for (auto [query, sum] : llvm::enumerate(carried))
@@ -264,7 +274,9 @@ static std::pair<ir::AttentionOp, Value> findAttention(step::PhaseOp phase) {
 }
 
 static PhaseEmitterRegistration attention({
-    [](step::PhaseOp phase) { return phase.getAxis() == step::Axis::Heads && findAttention(phase).first; },
+    [](step::PhaseOp phase) {
+      return phase.getAxis() == step::Axis::Heads && findAttention(phase).first;
+    },
     [](PhaseContext &context) -> LogicalResult {
       auto [op, stored] = findAttention(context.phase);
       AttentionPhase(context, op, stored).emit();

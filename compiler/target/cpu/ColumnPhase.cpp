@@ -27,7 +27,8 @@ private:
   LogicalResult checkEmitters(ArrayRef<Segment> segments, ArrayRef<Operation *> prologue);
   void emitSegment(const Segment &segment, Value from, Value to);
   void emitTileRows(const Segment &segment, Value tile, Value firstRow, int64_t rowTile);
-  void emitPanels(const Segment &segment, unsigned index, Value tile, Value firstRow, int64_t rowTile);
+  void emitPanels(const Segment &segment, unsigned index, Value tile, Value firstRow,
+                  int64_t rowTile);
   void emitEpilogue(const Segment &segment, Value tile, Value firstRow, int64_t rowTile);
 
   PhaseContext &c;
@@ -38,7 +39,8 @@ private:
 } // namespace
 
 /// Every op must have code before any is emitted; all that lack it are told.
-LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments, ArrayRef<Operation *> prologue) {
+LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments,
+                                         ArrayRef<Operation *> prologue) {
   LogicalResult result = success();
   for (Operation *op : prologue)
     if (!findRowEmitter(op->getName().getStringRef()))
@@ -53,7 +55,8 @@ LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments, ArrayRef<Op
   for (const Segment &segment : segments)
     for (ir::LinearOp linear : segment.linears) {
       auto type = cast<RankedTensorType>(linear.getWeight().getType());
-      const WeightFormat *format = findWeightFormat(llvm::StringRef(ir::getBlockFormat(type.getElementType())->Name));
+      const WeightFormat *format =
+          findWeightFormat(llvm::StringRef(ir::getBlockFormat(type.getElementType())->Name));
       auto input = cast<RankedTensorType>(linear.getInput().getType()).getElementType();
       if (!format)
         result = linear.emitError() << "no code for weights of type " << type.getElementType();
@@ -85,7 +88,8 @@ LogicalResult ColumnPhase::emit() {
   for (const Segment &segment : *segments) {
     auto firstTile = [&](Value unit) {
       Value relative = k.max(k.sub(unit, k.constant(base)), k.constant(0));
-      return k.min(k.ceilDiv(relative, k.constant(segment.tileCost())), k.constant(segment.tiles()));
+      return k.min(k.ceilDiv(relative, k.constant(segment.tileCost())),
+                   k.constant(segment.tiles()));
     };
     emitSegment(segment, firstTile(from), firstTile(to));
     base += segment.tiles() * segment.tileCost();
@@ -104,7 +108,8 @@ void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
       return;
     }
     Value whole = k.mul(k.div(c.rowCount(), rowTile), rowTile);
-    k.forLoop(k.constant(0), whole, rowTile, [&](Value row) { emitTileRows(segment, tile, row, rowTile); });
+    k.forLoop(k.constant(0), whole, rowTile,
+              [&](Value row) { emitTileRows(segment, tile, row, rowTile); });
     k.forLoop(whole, c.rowCount(), 1, [&](Value row) { emitTileRows(segment, tile, row, 1); });
   });
 }
@@ -129,7 +134,8 @@ void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile,
   });
 }
 
-void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRow, int64_t rowTile) {
+void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRow,
+                               int64_t rowTile) {
   Value firstColumn = k.mul(tile, segment.tileColumns);
   bool ragged = segment.outputs % segment.tileColumns != 0;
   k.forLoop(k.constant(0), k.constant(rowTile), 1, [&](Value row) {
@@ -151,7 +157,8 @@ void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRo
   });
 }
 
-void ColumnPhase::emitTileRows(const Segment &segment, Value tile, Value firstRow, int64_t rowTile) {
+void ColumnPhase::emitTileRows(const Segment &segment, Value tile, Value firstRow,
+                               int64_t rowTile) {
   for (unsigned index = 0; index < segment.linears.size(); ++index)
     emitPanels(segment, index, tile, firstRow, rowTile);
   emitEpilogue(segment, tile, firstRow, rowTile);

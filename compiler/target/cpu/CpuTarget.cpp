@@ -22,14 +22,16 @@ CpuTargetRegistration::CpuTargetRegistration(CpuTarget target) {
 }
 
 std::string CpuTarget::featureString() const {
-  return llvm::join(llvm::map_range(features, [](const std::string &feature) { return "+" + feature; }), ",");
+  return llvm::join(
+      llvm::map_range(features, [](const std::string &feature) { return "+" + feature; }), ",");
 }
 
 static const CpuTarget *findHostTarget() {
   llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
   const CpuTarget *best = nullptr;
   for (auto &[name, target] : registry()) {
-    bool runs = llvm::all_of(target.features, [&](const std::string &feature) { return host.lookup(feature); });
+    bool runs = llvm::all_of(target.features,
+                             [&](const std::string &feature) { return host.lookup(feature); });
     if (runs && (!best || target.vectorBits > best->vectorBits))
       best = &target;
   }

@@ -23,11 +23,12 @@ struct CpuTarget {
   std::string cpu;                   ///< LLVM's target-cpu.
   std::vector<std::string> features; ///< Needed beyond baseline x86-64, as CPUID names them.
   int64_t vectorBits;
-  int64_t rowTile;         ///< Rows of activations in a register tile.
+  int64_t rowTile; ///< Rows of activations in a register tile.
   std::shared_ptr<const Int8Dot> int8Dot;
   /// Adds the products of pairs of bf16 to 16 f32 sums; null where the machine
   /// has no such instruction.
-  mlir::Value (*bf16Dot)(KernelBuilder &k, mlir::Value sums, mlir::Value weights, mlir::Value rows) = nullptr;
+  mlir::Value (*bf16Dot)(KernelBuilder &k, mlir::Value sums, mlir::Value weights,
+                         mlir::Value rows) = nullptr;
 
   /// LLVM's target-features: "+avx2,+fma,...".
   std::string featureString() const;

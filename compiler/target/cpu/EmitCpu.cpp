@@ -72,7 +72,8 @@ FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase) {
   builder.setInsertionPoint(entry);
   Type i64 = builder.getI64Type(), ptr = LLVM::LLVMPointerType::get(builder.getContext());
   auto type = builder.getFunctionType({ptr, i64, i64, i64}, {});
-  auto kernel = func::FuncOp::create(builder, phase.getLoc(), uniqueName(phase.getPhaseName()), type);
+  auto kernel =
+      func::FuncOp::create(builder, phase.getLoc(), uniqueName(phase.getPhaseName()), type);
   kernel.setPrivate();
   builder.setInsertionPointToEnd(kernel.addEntryBlock());
   PhaseContext context(builder, phase, target, weights, kernel.getArguments());
@@ -90,8 +91,10 @@ void ProgramEmitter::emitBarrier() {
   Value args = entry.getArgument(0);
   Value function = k.load(k.ptr(), k.at(args, offsetof(lathe_step_args, barrier)));
   Value context = k.load(k.ptr(), k.at(args, offsetof(lathe_step_args, barrier_context)));
-  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder.getContext()), {k.ptr(), k.i64()});
-  LLVM::CallOp::create(builder, program.getLoc(), type, ValueRange{function, context, entry.getArgument(1)});
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder.getContext()),
+                                          {k.ptr(), k.i64()});
+  LLVM::CallOp::create(builder, program.getLoc(), type,
+                       ValueRange{function, context, entry.getArgument(1)});
 }
 
 Value ProgramEmitter::emitBodyIndex(step::LayersOp layers, Value layer) {
@@ -144,7 +147,8 @@ LogicalResult ProgramEmitter::emitBlock(Block &block, Value layer) {
 LogicalResult ProgramEmitter::emit() {
   Type i64 = builder.getI64Type(), ptr = LLVM::LLVMPointerType::get(builder.getContext());
   auto type = builder.getFunctionType({ptr, i64, i64}, {builder.getI32Type()});
-  entry = func::FuncOp::create(builder, program.getLoc(), ("lathe_entry_" + program.getSymName()).str(), type);
+  entry = func::FuncOp::create(builder, program.getLoc(),
+                               ("lathe_entry_" + program.getSymName()).str(), type);
   builder.setInsertionPointToEnd(entry.addEntryBlock());
   Value none = arith::ConstantIntOp::create(builder, program.getLoc(), 0, 64);
   if (failed(emitBlock(program.getBody().front(), none)))
@@ -190,13 +194,15 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
     OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
     Location loc = getOperation().getLoc();
     auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), text.size());
-    LLVM::GlobalOp::create(builder, loc, bytes, /*isConstant=*/true, LLVM::Linkage::External, "lathe_manifest",
-                           builder.getStringAttr(text));
-    LLVM::GlobalOp::create(builder, loc, builder.getI64Type(), /*isConstant=*/true, LLVM::Linkage::External,
-                           "lathe_manifest_size", builder.getI64IntegerAttr(text.size()));
+    LLVM::GlobalOp::create(builder, loc, bytes, /*isConstant=*/true, LLVM::Linkage::External,
+                           "lathe_manifest", builder.getStringAttr(text));
+    LLVM::GlobalOp::create(builder, loc, builder.getI64Type(), /*isConstant=*/true,
+                           LLVM::Linkage::External, "lathe_manifest_size",
+                           builder.getI64IntegerAttr(text.size()));
   }
 };
 
 } // namespace
 
-static const lathe::PassEffectRegistration effect("lathe-emit-cpu", {lathe::NumericEffect::Reassociates});
+static const lathe::PassEffectRegistration effect("lathe-emit-cpu",
+                                                  {lathe::NumericEffect::Reassociates});

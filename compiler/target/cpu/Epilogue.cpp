@@ -95,11 +95,13 @@ void lathe::compiler::emitCacheWrite(EpilogueRow &r, ir::KVAppendOp append, int6
   auto narrow = [&](Value value) -> Value {
     if (bytes == 4)
       return value;
-    return arith::TruncFOp::create(k.builder(), k.getLoc(), k.vec(type.getElementType(), lanes), value);
+    return arith::TruncFOp::create(k.builder(), k.getLoc(), k.vec(type.getElementType(), lanes),
+                                   value);
   };
   Value column = k.add(r.firstColumn, chunk * lanes);
   Value head = k.div(column, dim), element = k.rem(column, dim);
-  Value position = c.rowField(c.args.position, r.row), sequence = c.rowField(c.args.sequence, r.row);
+  Value position = c.rowField(c.args.position, r.row),
+        sequence = c.rowField(c.args.sequence, r.row);
   KVPointers cache = emitKVPointers(c, type, c.layer, sequence, head);
   Value values = k.at(cache.values, k.mul(k.add(k.mul(position, dim), element), bytes));
   k.store(narrow(r.get(append.getValue(), chunk)), values);
@@ -135,11 +137,14 @@ static Value emitBias(EpilogueRow &r, Operation *op, int64_t chunk) {
 }
 
 /// Heads are contiguous columns, so another shape is the same chunk.
-static Value emitView(EpilogueRow &r, Operation *op, int64_t chunk) { return r.get(op->getOperand(0), chunk); }
+static Value emitView(EpilogueRow &r, Operation *op, int64_t chunk) {
+  return r.get(op->getOperand(0), chunk);
+}
 
 /// Cosines and sines of the pairs from `pair` on, for one chunk: `lanes` of
 /// them (half) or `lanes / 2`, each twice (interleaved).
-static std::pair<Value, Value> loadAngles(EpilogueRow &r, ir::RopeOp rope, int64_t pair, bool interleaved) {
+static std::pair<Value, Value> loadAngles(EpilogueRow &r, ir::RopeOp rope, int64_t pair,
+                                          bool interleaved) {
   KernelBuilder &k = r.c.k;
   int64_t lanes = r.segment.lanes, entries = interleaved ? lanes / 2 : lanes;
   Value pointer = k.at(r.c.rowPointer(rope.getTable(), r.row, r.rows), pair * 8);
@@ -165,15 +170,18 @@ static Value emitInterleavedRope(EpilogueRow &r, ir::RopeOp rope, int64_t chunk,
     signs.push_back(lane % 2 ? 1.0f : -1.0f);
   }
   auto type = k.vec(k.f32(), r.segment.lanes);
-  Value sign = arith::ConstantOp::create(k.builder(), k.getLoc(), DenseElementsAttr::get(type, ArrayRef(signs)));
+  Value sign = arith::ConstantOp::create(k.builder(), k.getLoc(),
+                                         DenseElementsAttr::get(type, ArrayRef(signs)));
   return k.fma(k.mulf(sine, sign), k.shuffle(x, x, swap), k.mulf(x, cosine));
 }
 
-static Value emitHalfRope(EpilogueRow &r, ir::RopeOp rope, int64_t chunk, int64_t element, int64_t pairs) {
+static Value emitHalfRope(EpilogueRow &r, ir::RopeOp rope, int64_t chunk, int64_t element,
+                          int64_t pairs) {
   KernelBuilder &k = r.c.k;
   int64_t partner = pairs / r.segment.lanes;
   bool first = element < pairs;
-  auto [cosine, sine] = loadAngles(r, rope, first ? element : element - pairs, /*interleaved=*/false);
+  auto [cosine, sine] =
+      loadAngles(r, rope, first ? element : element - pairs, /*interleaved=*/false);
   Value x = r.get(rope.getInput(), chunk);
   Value y = r.get(rope.getInput(), first ? chunk + partner : chunk - partner);
   if (first)

@@ -16,9 +16,10 @@ namespace lathe::compiler {
 /// every operand is a finished row in memory.
 class EpilogueRow {
 public:
-  EpilogueRow(PhaseContext &context, const Segment &segment, mlir::Value row, mlir::Value firstColumn,
-              llvm::ArrayRef<mlir::Value> tiles, int64_t rows)
-      : c(context), segment(segment), row(row), firstColumn(firstColumn), rows(rows), tiles(tiles) {}
+  EpilogueRow(PhaseContext &context, const Segment &segment, mlir::Value row,
+              mlir::Value firstColumn, llvm::ArrayRef<mlir::Value> tiles, int64_t rows)
+      : c(context), segment(segment), row(row), firstColumn(firstColumn), rows(rows), tiles(tiles) {
+  }
 
   PhaseContext &c;
   const Segment &segment;

@@ -19,19 +19,21 @@ public:
     Parts parts;
     for (Value half : {low, high}) {
       Value centred = arith::XOrIOp::create(k.builder(), k.getLoc(), half, flip);
-      Value magnitude = LLVM::AbsOp::create(k.builder(), k.getLoc(), centred.getType(), centred, false);
+      Value magnitude =
+          LLVM::AbsOp::create(k.builder(), k.getLoc(), centred.getType(), centred, false);
       parts.append({centred, magnitude});
     }
     return parts;
   }
 
   Parts begin(KernelBuilder &k, const Int8Weights &weights, Value) const override {
-    Value zero = isSmall(weights) ? k.splatInt(k.builder().getI16Type(), 0, 16) : k.splatInt(k.i32(), 0, 8);
+    Value zero =
+        isSmall(weights) ? k.splatInt(k.builder().getI16Type(), 0, 16) : k.splatInt(k.i32(), 0, 8);
     return {zero, zero};
   }
 
-  Parts step(KernelBuilder &k, const Int8Weights &weights, Parts accumulators, const Parts &prepared,
-             Value x) const override {
+  Parts step(KernelBuilder &k, const Int8Weights &weights, Parts accumulators,
+             const Parts &prepared, Value x) const override {
     Type i16x16 = k.vec(k.builder().getI16Type(), 16), i32x8 = k.vec(k.i32(), 8);
     Value row = k.bitcast(k.broadcast(k.load(k.i32(), x), 8), k.vec(k.i8(), 32));
     for (unsigned half : {0, 1}) {
@@ -42,22 +44,25 @@ public:
         continue;
       }
       Value turned = k.intrinsic("llvm.x86.avx2.psign.b", row.getType(), {row, prepared[2 * half]});
-      Value pairs = k.intrinsic("llvm.x86.avx2.pmadd.ub.sw", i16x16, {prepared[2 * half + 1], turned});
+      Value pairs =
+          k.intrinsic("llvm.x86.avx2.pmadd.ub.sw", i16x16, {prepared[2 * half + 1], turned});
       accumulators[half] = k.add(accumulators[half], widen(k, pairs, i32x8));
     }
     return accumulators;
   }
 
-  Value finish(KernelBuilder &k, const Int8Weights &weights, Parts accumulators, Value sum) const override {
+  Value finish(KernelBuilder &k, const Int8Weights &weights, Parts accumulators,
+               Value sum) const override {
     Type i32x8 = k.vec(k.i32(), 8);
     if (isSmall(weights))
       for (Value &half : accumulators)
         half = widen(k, half, i32x8);
-    Value joined = k.shuffle(accumulators[0], accumulators[1], llvm::to_vector(llvm::seq<int64_t>(0, 16)));
+    Value joined =
+        k.shuffle(accumulators[0], accumulators[1], llvm::to_vector(llvm::seq<int64_t>(0, 16)));
     if (!isSmall(weights) || weights.zeroPoint == 0)
       return joined;
-    Value offset = arith::MulIOp::create(k.builder(), k.getLoc(), k.splatInt(k.i32(), weights.zeroPoint),
-                                         k.broadcast(sum));
+    Value offset = arith::MulIOp::create(k.builder(), k.getLoc(),
+                                         k.splatInt(k.i32(), weights.zeroPoint), k.broadcast(sum));
     return k.sub(joined, offset);
   }
 
@@ -91,7 +96,8 @@ public:
     Type i32x16 = k.vec(k.i32());
     // The intrinsic takes its operands as bytes since LLVM 22.
     Value bytes = k.bitcast(row, k.vec(k.i8(), 64));
-    return {k.intrinsic("llvm.x86.avx512.vpdpbusd.512", i32x16, {accumulators[0], prepared[0], bytes})};
+    return {
+        k.intrinsic("llvm.x86.avx512.vpdpbusd.512", i32x16, {accumulators[0], prepared[0], bytes})};
   }
 
   Value finish(KernelBuilder &, const Int8Weights &, Parts accumulators, Value) const override {

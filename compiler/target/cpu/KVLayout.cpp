@@ -6,8 +6,8 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
 
-KVPointers lathe::compiler::emitKVPointers(PhaseContext &c, ir::KVType type, Value layer, Value sequence,
-                                           Value head) {
+KVPointers lathe::compiler::emitKVPointers(PhaseContext &c, ir::KVType type, Value layer,
+                                           Value sequence, Value head) {
   KernelBuilder &k = c.k;
   int64_t positionBytes = type.getHeadDim() * type.getElementType().getIntOrFloatBitWidth() / 8;
   Value headBytes = k.mul(c.args.kvCapacity, positionBytes);

@@ -20,8 +20,8 @@ struct KVPointers {
 };
 
 /// Keys and values of one head; `layer`, `sequence` and `head` are i64.
-KVPointers emitKVPointers(PhaseContext &context, ir::KVType type, mlir::Value layer, mlir::Value sequence,
-                          mlir::Value head);
+KVPointers emitKVPointers(PhaseContext &context, ir::KVType type, mlir::Value layer,
+                          mlir::Value sequence, mlir::Value head);
 
 } // namespace lathe::compiler
 

@@ -11,7 +11,9 @@ using namespace lathe::compiler;
 // Integers
 //===----------------------------------------------------------------------===//
 
-Value KernelBuilder::constant(int64_t value) { return arith::ConstantIntOp::create(b, loc, value, 64); }
+Value KernelBuilder::constant(int64_t value) {
+  return arith::ConstantIntOp::create(b, loc, value, 64);
+}
 Value KernelBuilder::add(Value a, Value c) { return b.createOrFold<arith::AddIOp>(loc, a, c); }
 Value KernelBuilder::add(Value a, int64_t c) { return c == 0 ? a : add(a, constant(c)); }
 Value KernelBuilder::sub(Value a, Value c) { return b.createOrFold<arith::SubIOp>(loc, a, c); }
@@ -19,7 +21,9 @@ Value KernelBuilder::mul(Value a, Value c) { return b.createOrFold<arith::MulIOp
 Value KernelBuilder::mul(Value a, int64_t c) { return c == 1 ? a : mul(a, constant(c)); }
 Value KernelBuilder::div(Value a, Value c) { return b.createOrFold<arith::DivUIOp>(loc, a, c); }
 Value KernelBuilder::div(Value a, int64_t c) { return c == 1 ? a : div(a, constant(c)); }
-Value KernelBuilder::rem(Value a, int64_t c) { return b.createOrFold<arith::RemUIOp>(loc, a, constant(c)); }
+Value KernelBuilder::rem(Value a, int64_t c) {
+  return b.createOrFold<arith::RemUIOp>(loc, a, constant(c));
+}
 Value KernelBuilder::ceilDiv(Value a, Value c) { return div(sub(add(a, c), constant(1)), c); }
 Value KernelBuilder::min(Value a, Value c) { return b.createOrFold<arith::MinSIOp>(loc, a, c); }
 Value KernelBuilder::max(Value a, Value c) { return b.createOrFold<arith::MaxSIOp>(loc, a, c); }
@@ -59,11 +63,9 @@ void KernelBuilder::store(Value value, Value pointer) {
   LLVM::StoreOp::create(b, loc, value, pointer, alignmentOf(value.getType()));
 }
 
-void KernelBuilder::prefetch(Value pointer) {
-  LLVM::Prefetch::create(b, loc, pointer, /*rw=*/0, /*hint=*/3, /*cache=*/1);
+Value KernelBuilder::loadSplat(Value pointer, int64_t lanes) {
+  return broadcast(load(f32(), pointer), lanes);
 }
-
-Value KernelBuilder::loadSplat(Value pointer, int64_t lanes) { return broadcast(load(f32(), pointer), lanes); }
 
 //===----------------------------------------------------------------------===//
 // Vectors and floats
@@ -79,7 +81,8 @@ Value KernelBuilder::splat(float value, int64_t lanes) {
 
 Value KernelBuilder::splatInt(Type element, int64_t value, int64_t lanes) {
   auto type = vec(element, lanes);
-  return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, b.getIntegerAttr(element, value)));
+  return arith::ConstantOp::create(b, loc,
+                                   DenseElementsAttr::get(type, b.getIntegerAttr(element, value)));
 }
 
 Value KernelBuilder::broadcast(Value scalar, int64_t lanes) {
@@ -96,9 +99,7 @@ Value KernelBuilder::maxf(Value a, Value c) {
   return select(compare(arith::CmpFPredicate::OGT, a, c), a, c);
 }
 
-Value KernelBuilder::fma(Value a, Value c, Value d) {
-  return LLVM::FMAOp::create(b, loc, a, c, d);
-}
+Value KernelBuilder::fma(Value a, Value c, Value d) { return LLVM::FMAOp::create(b, loc, a, c, d); }
 
 Value KernelBuilder::bitcast(Value vector, VectorType type) {
   return vector::BitCastOp::create(b, loc, type, vector);
@@ -138,7 +139,8 @@ Value KernelBuilder::toFloat(Value vector) {
 }
 
 Value KernelBuilder::intrinsic(StringRef name, Type result, ValueRange operands) {
-  return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name), operands).getResult(0);
+  return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name), operands)
+      .getResult(0);
 }
 
 Value KernelBuilder::reduce(Value vector, llvm::function_ref<Value(Value, Value)> fold) {
@@ -174,7 +176,8 @@ SmallVector<Value> KernelBuilder::forLoop(Value from, Value to, int64_t step, Va
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   scf::YieldOp::create(b, loc, body(loop.getInductionVar(), loop.getRegionIterArgs()));
-  return llvm::to_vector(llvm::map_range(loop.getResults(), [](OpResult result) -> Value { return result; }));
+  return llvm::to_vector(
+      llvm::map_range(loop.getResults(), [](OpResult result) -> Value { return result; }));
 }
 
 void KernelBuilder::ifThen(Value condition, llvm::function_ref<void()> then) {

@@ -27,7 +27,8 @@ inline constexpr int64_t Lanes = 16;
 class KernelBuilder {
 public:
   using Body = llvm::function_ref<void(mlir::Value)>;
-  using CarriedBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
+  using CarriedBody =
+      llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
 
   KernelBuilder(mlir::OpBuilder &builder, mlir::Location loc) : b(builder), loc(loc) {}
 
@@ -65,7 +66,6 @@ public:
   mlir::Value at(mlir::Value pointer, int64_t bytes);
   mlir::Value load(mlir::Type type, mlir::Value pointer);
   void store(mlir::Value value, mlir::Value pointer);
-  void prefetch(mlir::Value pointer);
   /// An f32 in memory, in all lanes.
   mlir::Value loadSplat(mlir::Value pointer, int64_t lanes = Lanes);
 
@@ -93,7 +93,8 @@ public:
   mlir::Value intrinsic(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);
 
   /// Folds all lanes by a fixed tree: halves onto each other until one is left.
-  mlir::Value reduce(mlir::Value vector, llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> fold);
+  mlir::Value reduce(mlir::Value vector,
+                     llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> fold);
   mlir::Value reduceAdd(mlir::Value vector);
   mlir::Value reduceMax(mlir::Value vector);
 

@@ -74,8 +74,8 @@ static void writeModel(llvm::json::OStream &json, ModuleOp module) {
   });
 }
 
-std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &target, const WeightTable &weights,
-                                           int64_t scratchBytes) {
+std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &target,
+                                           const WeightTable &weights, int64_t scratchBytes) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvm::json::OStream json(stream);

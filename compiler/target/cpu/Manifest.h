@@ -18,8 +18,8 @@ WeightTable assignWeights(mlir::ModuleOp module);
 
 /// The manifest (docs/manifest.md) of a module with planned programs;
 /// `scratchBytes` is what each worker needs for itself.
-std::string writeManifest(mlir::ModuleOp module, const CpuTarget &target, const WeightTable &weights,
-                          int64_t scratchBytes);
+std::string writeManifest(mlir::ModuleOp module, const CpuTarget &target,
+                          const WeightTable &weights, int64_t scratchBytes);
 
 } // namespace lathe::compiler
 

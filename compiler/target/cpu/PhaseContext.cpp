@@ -12,7 +12,8 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
 
-#define LATHE_FIELD(type, name) k.load(k.type(), k.at(arguments[0], offsetof(lathe_step_args, name)))
+#define LATHE_FIELD(type, name)                                                                    \
+  k.load(k.type(), k.at(arguments[0], offsetof(lathe_step_args, name)))
 
 PhaseContext::PhaseContext(OpBuilder &builder, step::PhaseOp phase, const CpuTarget &target,
                            const WeightTable &weights, ValueRange arguments)

@@ -14,12 +14,12 @@ namespace lathe::compiler {
 
 /// Where the rows of a value are in memory.
 struct Rows {
-  mlir::Value data;      ///< Row 0.
-  int64_t rowBytes = 0;  ///< From one row to the next; 0 when there is one row.
-  mlir::Value scales;    ///< !lathe.q8_act only: f32 [rows][elements / 32].
-  mlir::Value sums;      ///< !lathe.q8_act only: i32 [rows][elements / 32].
+  mlir::Value data;          ///< Row 0.
+  int64_t rowBytes = 0;      ///< From one row to the next; 0 when there is one row.
+  mlir::Value scales;        ///< !lathe.q8_act only: f32 [rows][elements / 32].
+  mlir::Value sums;          ///< !lathe.q8_act only: i32 [rows][elements / 32].
   int64_t scaleRowBytes = 0; ///< The same for scales and sums.
-  int64_t elements = 0;  ///< Of one row.
+  int64_t elements = 0;      ///< Of one row.
 };
 
 /// The place of a weights symbol's first pointer in the weight table.

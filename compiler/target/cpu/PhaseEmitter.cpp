@@ -10,7 +10,9 @@ static llvm::SmallVector<PhaseEmitter> &registry() {
   return emitters;
 }
 
-PhaseEmitterRegistration::PhaseEmitterRegistration(PhaseEmitter emitter) { registry().push_back(emitter); }
+PhaseEmitterRegistration::PhaseEmitterRegistration(PhaseEmitter emitter) {
+  registry().push_back(emitter);
+}
 
 const PhaseEmitter *lathe::compiler::findPhaseEmitter(step::PhaseOp phase) {
   for (const PhaseEmitter &emitter : registry())

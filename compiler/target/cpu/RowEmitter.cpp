@@ -16,7 +16,9 @@ RowEmitterRegistration::RowEmitterRegistration(llvm::StringRef opName, RowEmitte
   registry()[opName] = emitter;
 }
 
-RowEmitter lathe::compiler::findRowEmitter(llvm::StringRef opName) { return registry().lookup(opName); }
+RowEmitter lathe::compiler::findRowEmitter(llvm::StringRef opName) {
+  return registry().lookup(opName);
+}
 
 /// Copies a row that is stored where it does not come to be on its own: one
 /// that is loaded, or stored to a second place.
@@ -25,9 +27,10 @@ static void emitStoreCopy(PhaseContext &c, step::StoreOp store, Value row, int64
   Value from = c.rowPointer(store.getValue(), row, rows);
   Value to = c.k.at(destination.data, c.k.mul(row, destination.rowBytes));
   int64_t lanes = commonLanes({destination.elements});
-  c.k.forLoop(c.k.constant(0), c.k.constant(destination.elements * 4), lanes * 4, [&](Value offset) {
-    c.k.store(c.k.load(c.k.vec(c.k.f32(), lanes), c.k.at(from, offset)), c.k.at(to, offset));
-  });
+  c.k.forLoop(
+      c.k.constant(0), c.k.constant(destination.elements * 4), lanes * 4, [&](Value offset) {
+        c.k.store(c.k.load(c.k.vec(c.k.f32(), lanes), c.k.at(from, offset)), c.k.at(to, offset));
+      });
 }
 
 static LogicalResult emitOps(PhaseContext &c, ArrayRef<Operation *> ops, Value row, int64_t rows) {

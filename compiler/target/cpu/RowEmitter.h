@@ -9,7 +9,8 @@ namespace lathe::compiler {
 
 /// Emits one row of `op`: reads its operands' rows and writes its result's.
 /// `rows` is how many rows private memory is kept for.
-using RowEmitter = void (*)(PhaseContext &context, mlir::Operation *op, mlir::Value row, int64_t rows);
+using RowEmitter = void (*)(PhaseContext &context, mlir::Operation *op, mlir::Value row,
+                            int64_t rows);
 
 struct RowEmitterRegistration {
   RowEmitterRegistration(llvm::StringRef opName, RowEmitter emitter);

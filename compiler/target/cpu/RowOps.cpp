@@ -9,7 +9,8 @@ using namespace lathe;
 using namespace lathe::compiler;
 
 /// Loops over `elements` f32 elements in vectors; `body` gets the byte offset.
-static void forVectors(KernelBuilder &k, int64_t elements, int64_t lanes, KernelBuilder::Body body) {
+static void forVectors(KernelBuilder &k, int64_t elements, int64_t lanes,
+                       KernelBuilder::Body body) {
   k.forLoop(k.constant(0), k.constant(elements * 4), lanes * 4, body);
 }
 
@@ -18,7 +19,8 @@ static void forVectors(KernelBuilder &k, int64_t elements, int64_t lanes, Kernel
 //===----------------------------------------------------------------------===//
 
 /// 1 / sqrt(mean of squares + eps) of `elements` elements, in all lanes.
-static Value emitInverseRMS(KernelBuilder &k, Value input, int64_t elements, int64_t lanes, float eps) {
+static Value emitInverseRMS(KernelBuilder &k, Value input, int64_t elements, int64_t lanes,
+                            float eps) {
   VectorType type = k.vec(k.f32(), lanes);
   Value sum = k.forLoop(k.constant(0), k.constant(elements * 4), lanes * 4, {k.splat(0.0f, lanes)},
                         [&](Value offset, ValueRange carried) -> SmallVector<Value> {
@@ -26,7 +28,8 @@ static Value emitInverseRMS(KernelBuilder &k, Value input, int64_t elements, int
                           return {k.fma(x, x, carried[0])};
                         })[0];
   Value mean = k.divf(k.reduceAdd(sum), k.floatConstant(static_cast<float>(elements)));
-  Value root = LLVM::SqrtOp::create(k.builder(), k.getLoc(), k.f32(), k.addf(mean, k.floatConstant(eps)));
+  Value root =
+      LLVM::SqrtOp::create(k.builder(), k.getLoc(), k.f32(), k.addf(mean, k.floatConstant(eps)));
   return k.broadcast(k.divf(k.floatConstant(1.0f), root), lanes);
 }
 
@@ -37,7 +40,8 @@ static void emitRMSNorm(PhaseContext &c, Operation *op, Value row, int64_t rows)
   int64_t lanes = commonLanes({elements});
   VectorType type = k.vec(k.f32(), lanes);
   Value weight = c.weightPointer(norm.getWeight());
-  Value input = c.rowPointer(norm.getInput(), row, rows), output = c.rowPointer(norm.getResult(), row, rows);
+  Value input = c.rowPointer(norm.getInput(), row, rows),
+        output = c.rowPointer(norm.getResult(), row, rows);
   int64_t rowBytes = c.rowsOf(norm.getResult(), rows).elements * 4;
   // Once per row, or once per head of the row.
   k.forLoop(k.constant(0), k.constant(rowBytes), elements * 4, [&](Value head) {
@@ -74,7 +78,8 @@ static void emitQuantizeBlock(KernelBuilder &k, Value from, Value to, Value scal
     Value rounded = LLVM::RoundEvenOp::create(k.builder(), k.getLoc(), floats, scaled);
     Value q = arith::FPToSIOp::create(k.builder(), k.getLoc(), k.vec(k.i32()), rounded);
     total = total ? k.add(total, q) : q;
-    k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i8()), q), k.at(to, 16 * half));
+    k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i8()), q),
+            k.at(to, 16 * half));
   }
   k.store(k.reduceAdd(total), sum);
 }
@@ -96,7 +101,8 @@ static Value emitRoundBF16(KernelBuilder &k, Value x) {
 static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows) {
   KernelBuilder &k = c.k;
   auto quantize = cast<ir::QuantizeOp>(op);
-  Value from = c.rowPointer(quantize.getInput(), row, rows), to = c.rowPointer(quantize.getResult(), row, rows);
+  Value from = c.rowPointer(quantize.getInput(), row, rows),
+        to = c.rowPointer(quantize.getResult(), row, rows);
   Rows result = c.rowsOf(quantize.getResult(), rows);
   if (!result.scales) {
     int64_t lanes = commonLanes({result.elements});
@@ -111,8 +117,8 @@ static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows
   Value scales = k.at(result.scales, offset), sums = k.at(result.sums, offset);
   k.forLoop(k.constant(0), k.constant(blocks), 1, [&](Value block) {
     Value offset = k.mul(block, 4);
-    emitQuantizeBlock(k, k.at(from, k.mul(block, 128)), k.at(to, k.mul(block, 32)), k.at(scales, offset),
-                      k.at(sums, offset));
+    emitQuantizeBlock(k, k.at(from, k.mul(block, 128)), k.at(to, k.mul(block, 32)),
+                      k.at(scales, offset), k.at(sums, offset));
   });
 }
 
@@ -134,7 +140,8 @@ static void emitRopeTable(PhaseContext &c, Operation *op, Value row, int64_t row
   for (int64_t first = 0; first < pairs; first += lanes) {
     auto type = k.vec(k.f32(), lanes);
     auto part = ArrayRef<float>(frequencies).slice(first, lanes);
-    Value frequency = arith::ConstantOp::create(k.builder(), k.getLoc(), DenseElementsAttr::get(type, part));
+    Value frequency =
+        arith::ConstantOp::create(k.builder(), k.getLoc(), DenseElementsAttr::get(type, part));
     auto [sine, cosine] = emitSinCos(k, k.mulf(k.broadcast(angle, lanes), frequency));
     k.store(k.shuffle(cosine, sine, interleave), k.at(output, first * 8));
   }
@@ -151,7 +158,8 @@ static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
   int64_t steps = (width + stepElements - 1) / stepElements;
   // The last pair of an odd width is written one element too far.
   Value scratch = width % stepElements ? c.allocateScratch(4 * steps * stepElements) : Value();
-  Value output = c.rowPointer(embed.getResult(), row, rows), destination = scratch ? scratch : output;
+  Value output = c.rowPointer(embed.getResult(), row, rows),
+        destination = scratch ? scratch : output;
   Value token = c.rowField(c.args.token, row);
   Value panel = k.at(c.weightPointer(embed.getTable()),
                      k.mul(k.div(token, PanelRows), steps * format->stepBytes()));
@@ -185,4 +193,5 @@ static RowEmitterRegistration rmsNorm(ir::RMSNormOp::getOperationName(), emitRMS
 static RowEmitterRegistration quantize(ir::QuantizeOp::getOperationName(), emitQuantize);
 static RowEmitterRegistration ropeTable(ir::RopeTableOp::getOperationName(), emitRopeTable);
 static RowEmitterRegistration embed(ir::EmbedOp::getOperationName(), emitEmbed);
-static RowEmitterRegistration selectLogits(ir::SelectLogitsOp::getOperationName(), emitSelectLogits);
+static RowEmitterRegistration selectLogits(ir::SelectLogitsOp::getOperationName(),
+                                           emitSelectLogits);

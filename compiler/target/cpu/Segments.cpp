@@ -59,7 +59,8 @@ void chooseSizes(Segment &segment, ArrayRef<Operation *> ops) {
   int64_t headDim = chooseLanes(segment, ops);
   segment.tileColumns = PanelRows;
   if (headDim)
-    segment.tileColumns = headDim % PanelRows == 0 ? headDim : llvm::alignTo(segment.outputs, PanelRows);
+    segment.tileColumns =
+        headDim % PanelRows == 0 ? headDim : llvm::alignTo(segment.outputs, PanelRows);
 }
 
 } // namespace
@@ -94,8 +95,9 @@ FailureOr<SmallVector<Segment>> lathe::compiler::findSegments(step::PhaseOp phas
         continue;
       int64_t outputs = linear.getType().getDimSize(1);
       if (!segment.linears.empty() && outputs != segment.outputs)
-        return linear.emitError() << "contractions that share an epilogue must have the same number of outputs, got "
-                                  << segment.outputs << " and " << outputs;
+        return linear.emitError()
+               << "contractions that share an epilogue must have the same number of outputs, got "
+               << segment.outputs << " and " << outputs;
       segment.outputs = outputs;
       segment.linears.push_back(linear);
     }

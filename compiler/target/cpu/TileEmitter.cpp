@@ -48,7 +48,17 @@ namespace {
 class TileBuilder {
 public:
   /// Arguments of a tile function, in order.
-  enum Argument { Panel, WholeSteps, Data, RowBytes, Scales, Sums, ScaleRowBytes, Destination, DestinationRowBytes };
+  enum Argument {
+    Panel,
+    WholeSteps,
+    Data,
+    RowBytes,
+    Scales,
+    Sums,
+    ScaleRowBytes,
+    Destination,
+    DestinationRowBytes
+  };
 
   TileBuilder(KernelBuilder &k, const TileKind &kind, const CpuTarget &target, ValueRange arguments)
       : k(k), kind(kind), format(*kind.format), target(target), arguments(arguments),
@@ -84,7 +94,8 @@ Value TileBuilder::loadInput(Value pointer) {
   return k.broadcast(arith::ExtFOp::create(k.builder(), k.getLoc(), k.f32(), narrow));
 }
 
-TileBuilder::TileSums TileBuilder::emitFloatStep(Value step, Value index, ValueRange carried, int64_t elements) {
+TileBuilder::TileSums TileBuilder::emitFloatStep(Value step, Value index, ValueRange carried,
+                                                 int64_t elements) {
   TileSums sums(carried.begin(), carried.end());
   int64_t elementBytes = bf16 ? 2 : 4;
   Value offset = k.mul(index, format.stepElements() * elementBytes);
@@ -179,7 +190,8 @@ void TileBuilder::emit() {
                : emitFloatStep(step, index, carried, format.stepElements());
   });
   if (kind.rest)
-    sums = emitFloatStep(k.at(arguments[Panel], k.mul(whole, format.stepBytes())), whole, sums, kind.rest);
+    sums = emitFloatStep(k.at(arguments[Panel], k.mul(whole, format.stepBytes())), whole, sums,
+                         kind.rest);
   for (int64_t row = 0; row < kind.rowTile; ++row) {
     Value destination = k.at(arguments[Destination], k.mul(arguments[DestinationRowBytes], row));
     for (int64_t group = 0; group < Groups; ++group)
@@ -217,7 +229,7 @@ void lathe::compiler::emitTileCall(PhaseContext &c, ir::LinearOp linear, int64_t
   Value sums = input.sums ? k.at(input.sums, scaleOffset) : none;
   Value wholeSteps = k.constant(panelSteps(linear) - (kind.rest ? 1 : 0));
   func::CallOp::create(k.builder(), k.getLoc(), getTileFunction(c, kind),
-                       ValueRange{operands.panel, wholeSteps, data, k.constant(input.rowBytes), scales, sums,
-                                  k.constant(input.scaleRowBytes), operands.destination,
-                                  k.constant(operands.destinationRowBytes)});
+                       ValueRange{operands.panel, wholeSteps, data, k.constant(input.rowBytes),
+                                  scales, sums, k.constant(input.scaleRowBytes),
+                                  operands.destination, k.constant(operands.destinationRowBytes)});
 }

@@ -23,9 +23,9 @@ namespace lathe::compiler {
 struct TileKind {
   const WeightFormat *format;
   llvm::StringRef formatName;
-  mlir::Type input;   ///< f32, bf16 or !lathe.q8_act.
-  int64_t rowTile;    ///< Rows of activations.
-  int64_t rest;       ///< Elements of a last step that is not whole.
+  mlir::Type input; ///< f32, bf16 or !lathe.q8_act.
+  int64_t rowTile;  ///< Rows of activations.
+  int64_t rest;     ///< Elements of a last step that is not whole.
 
   /// The kind of tile that computes `linear`.
   static TileKind get(ir::LinearOp linear, int64_t rowTile);
@@ -48,7 +48,8 @@ int64_t panelBytes(ir::LinearOp linear);
 /// Calls the tile function for `linear`, which is made on first use.  The sum
 /// for each output runs over k in ascending order, block by block, whatever the
 /// size of the tile.
-void emitTileCall(PhaseContext &context, ir::LinearOp linear, int64_t rowTile, const TileOperands &operands);
+void emitTileCall(PhaseContext &context, ir::LinearOp linear, int64_t rowTile,
+                  const TileOperands &operands);
 
 } // namespace lathe::compiler
 

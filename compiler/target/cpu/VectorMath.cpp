@@ -65,12 +65,14 @@ std::pair<Value, Value> lathe::compiler::emitSinCos(KernelBuilder &k, Value x) {
   Value r2 = k.mulf(r, r);
   Value sine = polynomial(k, r2, {1.0f / 362880, -1.0f / 5040, 1.0f / 120, -1.0f / 6, 1.0f});
   sine = k.mulf(sine, r);
-  Value cosine = polynomial(k, r2, {-1.0f / 3628800, 1.0f / 40320, -1.0f / 720, 1.0f / 24, -0.5f, 1.0f});
+  Value cosine =
+      polynomial(k, r2, {-1.0f / 3628800, 1.0f / 40320, -1.0f / 720, 1.0f / 24, -0.5f, 1.0f});
   // Quadrant q: odd ones swap, 1 and 2 negate the cosine, 2 and 3 the sine.
   Value q = toInt(k, n);
   auto bit = [&](Value value, int64_t mask) -> Value {
     Value masked = arith::AndIOp::create(b, loc, value, k.splatInt(k.i32(), mask, lanes));
-    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, masked, k.splatInt(k.i32(), 0, lanes));
+    return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, masked,
+                                 k.splatInt(k.i32(), 0, lanes));
   };
   Value swap = bit(q, 1);
   Value negateSine = bit(q, 2);

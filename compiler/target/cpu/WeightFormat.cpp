@@ -11,8 +11,11 @@ static llvm::StringMap<const WeightFormat *> &registry() {
   return formats;
 }
 
-WeightFormatRegistration::WeightFormatRegistration(llvm::StringRef name, const WeightFormat &format) {
+WeightFormatRegistration::WeightFormatRegistration(llvm::StringRef name,
+                                                   const WeightFormat &format) {
   registry()[name] = &format;
 }
 
-const WeightFormat *lathe::compiler::findWeightFormat(llvm::StringRef name) { return registry().lookup(name); }
+const WeightFormat *lathe::compiler::findWeightFormat(llvm::StringRef name) {
+  return registry().lookup(name);
+}

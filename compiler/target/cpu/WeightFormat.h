@@ -47,7 +47,9 @@ public:
                           llvm::function_ref<void(int64_t, mlir::Value)> use) const {}
   /// Scale of the 16 outputs, and the minimum that is added, if there is one.
   virtual mlir::Value scale(KernelBuilder &k, mlir::Value step, int64_t group) const { return {}; }
-  virtual mlir::Value minimum(KernelBuilder &k, mlir::Value step, int64_t group) const { return {}; }
+  virtual mlir::Value minimum(KernelBuilder &k, mlir::Value step, int64_t group) const {
+    return {};
+  }
 };
 
 struct WeightFormatRegistration {

@@ -55,8 +55,10 @@ private:
   static void unpackLanes(KernelBuilder &k, Value pointer, int64_t lanes,
                           llvm::function_ref<void(int64_t, Value)> use) {
     Value pairs = k.load(k.vec(k.i32(), lanes), pointer);
-    Value even = arith::ShLIOp::create(k.builder(), k.getLoc(), pairs, k.splatInt(k.i32(), 16, lanes));
-    Value odd = arith::AndIOp::create(k.builder(), k.getLoc(), pairs, k.splatInt(k.i32(), -65536, lanes));
+    Value even =
+        arith::ShLIOp::create(k.builder(), k.getLoc(), pairs, k.splatInt(k.i32(), 16, lanes));
+    Value odd =
+        arith::AndIOp::create(k.builder(), k.getLoc(), pairs, k.splatInt(k.i32(), -65536, lanes));
     use(0, k.bitcast(even, k.vec(k.f32(), lanes)));
     use(1, k.bitcast(odd, k.vec(k.f32(), lanes)));
   }
@@ -64,6 +66,7 @@ private:
 
 const PlainFormat f32(4), f16(2);
 const PairFormat bf16;
-WeightFormatRegistration registerF32("f32", f32), registerF16("f16", f16), registerBF16("bf16", bf16);
+WeightFormatRegistration registerF32("f32", f32), registerF16("f16", f16),
+    registerBF16("bf16", bf16);
 
 } // namespace

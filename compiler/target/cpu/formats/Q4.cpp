@@ -16,7 +16,9 @@ public:
   NibbleFormat(bool hasMinimum) : hasMinimum(hasMinimum) {}
   int64_t stepElements() const override { return 32; }
   int64_t stepBytes() const override { return 512 + 64 * (hasMinimum ? 2 : 1); }
-  std::optional<Int8Weights> int8Weights() const override { return Int8Weights{hasMinimum ? 0 : 8, 15}; }
+  std::optional<Int8Weights> int8Weights() const override {
+    return Int8Weights{hasMinimum ? 0 : 8, 15};
+  }
 
   Value scale(KernelBuilder &k, Value step, int64_t group) const override {
     return halves(k, k.at(step, 512 + 32 * group));
@@ -35,7 +37,8 @@ public:
       use(2 * j, arith::AndIOp::create(k.builder(), k.getLoc(), both, mask));
       Value shifted = arith::ShRUIOp::create(k.builder(), k.getLoc(), k.bitcast(both, words),
                                              k.splatInt(words.getElementType(), 4, 32));
-      use(2 * j + 1, arith::AndIOp::create(k.builder(), k.getLoc(), k.bitcast(shifted, bytes), mask));
+      use(2 * j + 1,
+          arith::AndIOp::create(k.builder(), k.getLoc(), k.bitcast(shifted, bytes), mask));
     }
   }
 
@@ -59,7 +62,8 @@ public:
       Value bytes = k.load(k.vec(k.i8(), 4), k.at(quads, 128 * j));
       Value wide = arith::ExtUIOp::create(k.builder(), k.getLoc(), k.vec(k.i32(), 4), bytes);
       for (int64_t high : {0, 1})
-        k.store(dequantize(k, field(k, wide, 4 * high), d, m), k.at(destination, 4 * (8 * j + 4 * high)));
+        k.store(dequantize(k, field(k, wide, 4 * high), d, m),
+                k.at(destination, 4 * (8 * j + 4 * high)));
     }
   }
 
@@ -78,8 +82,10 @@ private:
   static Value field(KernelBuilder &k, Value quads, int64_t shift) {
     int64_t lanes = cast<VectorType>(quads.getType()).getNumElements();
     if (shift != 0)
-      quads = arith::ShRUIOp::create(k.builder(), k.getLoc(), quads, k.splatInt(k.i32(), shift, lanes));
-    Value bits = arith::AndIOp::create(k.builder(), k.getLoc(), quads, k.splatInt(k.i32(), 15, lanes));
+      quads =
+          arith::ShRUIOp::create(k.builder(), k.getLoc(), quads, k.splatInt(k.i32(), shift, lanes));
+    Value bits =
+        arith::AndIOp::create(k.builder(), k.getLoc(), quads, k.splatInt(k.i32(), 15, lanes));
     return k.toFloat(bits);
   }
 

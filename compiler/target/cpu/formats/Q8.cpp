@@ -53,7 +53,8 @@ private:
   static Value field(KernelBuilder &k, Value quads, int64_t shift) {
     if (shift != 0)
       quads = arith::ShRUIOp::create(k.builder(), k.getLoc(), quads, k.splatInt(k.i32(), shift));
-    return k.toFloat(arith::AndIOp::create(k.builder(), k.getLoc(), quads, k.splatInt(k.i32(), 255)));
+    return k.toFloat(
+        arith::AndIOp::create(k.builder(), k.getLoc(), quads, k.splatInt(k.i32(), 255)));
   }
 
   static Value dequantize(KernelBuilder &k, Value q, Value d) {

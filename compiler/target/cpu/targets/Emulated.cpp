@@ -48,8 +48,9 @@ Value emitEmulatedBF16Dot(KernelBuilder &k, Value sums, Value weights, Value row
   OpBuilder &b = k.builder();
   auto half = [&](Value pairs, bool odd) -> Value {
     Value bits = k.bitcast(pairs, k.vec(k.i32()));
-    Value upper = odd ? arith::AndIOp::create(b, k.getLoc(), bits, k.splatInt(k.i32(), -65536)).getResult()
-                      : arith::ShLIOp::create(b, k.getLoc(), bits, k.splatInt(k.i32(), 16)).getResult();
+    Value upper =
+        odd ? arith::AndIOp::create(b, k.getLoc(), bits, k.splatInt(k.i32(), -65536)).getResult()
+            : arith::ShLIOp::create(b, k.getLoc(), bits, k.splatInt(k.i32(), 16)).getResult();
     return k.bitcast(upper, k.vec(k.f32()));
   };
   sums = k.fma(half(weights, true), half(rows, true), sums);

@@ -23,8 +23,8 @@ static CpuTargetRegistration avx2({
 static CpuTargetRegistration avx512({
     .name = "x86-64-v4",
     .cpu = "x86-64-v4",
-    .features = {"avx", "avx2", "avx512bf16", "avx512bw", "avx512dq", "avx512f", "avx512vl", "avx512vnni",
-                 "bmi", "bmi2", "f16c", "fma"},
+    .features = {"avx", "avx2", "avx512bf16", "avx512bw", "avx512dq", "avx512f", "avx512vl",
+                 "avx512vnni", "bmi", "bmi2", "f16c", "fma"},
     .vectorBits = 512,
     .rowTile = 6,
     .int8Dot = createVNNIDot(),
