@@ -20,6 +20,16 @@ MAY_INCLUDE = {
     "tools/": ["tools/", "compiler/", "passes/", "dialects/", "llvm", *READERS],
     "dialects/": ["dialects/", "llvm", *READERS],
     "passes/": ["passes/", "dialects/", "llvm", *READERS],
+    # Verification runs what was compiled, so it packs weights and starts workers as the runtime does.
+    "compiler/driver/": [
+        "compiler/",
+        "passes/",
+        "dialects/",
+        "llvm",
+        *READERS,
+        "runtime/weights/",
+        "runtime/workers/",
+    ],
     "compiler/": ["compiler/", "passes/", "dialects/", "llvm", *READERS],
 }
 OURS = ("runtime/", "tools/", "dialects/", "passes/", "compiler/", "test/")

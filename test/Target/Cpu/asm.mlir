@@ -14,9 +14,16 @@
 // CHECK-DAG: .globl lathe_manifest
 // CHECK-NOT: .globl decode
 module attributes {lathe.stage = "planned"} {
+  lathe.weights @t : tensor<32x64xf32> from "t"
   lathe.weights @w : tensor<32x64x!lathe.q4_1> from "w"
   step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<1x32xf32>) {
     %x = step.alloc at 0 : !step.buffer<1x64xf32>
+    step.phase "embed" over rows {
+      %table = lathe.weight @t : tensor<32x64xf32>
+      %0 = lathe.embed %rows, %table : tensor<32x64xf32> -> tensor<?x64xf32>
+      step.store %0, %x : tensor<?x64xf32>, !step.buffer<1x64xf32>
+    }
+    step.barrier
     step.phase "head" over columns {
       %0 = step.load %x : !step.buffer<1x64xf32> -> tensor<?x64xf32>
       %q = lathe.quantize %0 : tensor<?x64xf32> -> tensor<?x64x!lathe.q8_act>
