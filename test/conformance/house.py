@@ -29,6 +29,7 @@ MAY_INCLUDE = {
         *READERS,
         "runtime/weights/",
         "runtime/workers/",
+        "runtime/session/HostCPU.h",
     ],
     "compiler/": ["compiler/", "passes/", "dialects/", "llvm", *READERS],
 }
