@@ -77,7 +77,7 @@ llvm::Error Codegen::lower(ModuleOp module) {
 }
 
 /// The emitters write loops as they shall run, so the whole of -O3 would only
-/// cost time (facts: 406 against 208 ms for the same speed of code).
+/// cost time.
 void Codegen::optimize() {
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
