@@ -45,10 +45,12 @@ Rows PhaseContext::layout(Value base, int64_t rows, int64_t elements, Type eleme
   result.data = base;
   result.elements = elements;
   if (isa<ir::QuantizedActivationType>(element)) {
-    result.rowBytes = elements;
-    result.scaleRowBytes = elements / 32 * 4;
+    result.rowBytes = 32;
+    result.blockBytes = rows * 32;
+    result.scaleBlockBytes = rows * 4;
     result.scales = k.at(base, rows * elements);
     result.sums = k.at(result.scales, rows * elements / 32 * 4);
+    result.scaledSums = k.at(result.sums, rows * elements / 32 * 4);
     return result;
   }
   result.rowBytes = elements * element.getIntOrFloatBitWidth() / 8;
@@ -88,7 +90,7 @@ const Rows &PhaseContext::rowsOf(Value value, int64_t rows) {
   Value base = allocateScratch(step::getRowBytes(rows, elements, element));
   Rows result = layout(base, rows, elements, element);
   if (rows == 1)
-    result.rowBytes = result.scaleRowBytes = 0;
+    result.rowBytes = 0;
   return storage[value] = result;
 }
 
