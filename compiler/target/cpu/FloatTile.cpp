@@ -90,22 +90,23 @@ void FloatTile::emit(Value firstRow) {
   Value whole = arguments.wholeSteps;
   sums = k.forLoop(k.constant(0), whole, 1, sums, [&](Value index, ValueRange carried) -> TileSums {
     Value step = k.at(arguments.panel, k.mul(index, format.stepBytes()));
+    k.prefetch(k.at(step, PrefetchBytes), format.stepBytes());
     return bf16 && target.bf16Dot && format.storesPairs()
                ? emitPairStep(step, index, carried)
                : emitStep(step, index, carried, format.stepElements());
   });
   if (kind.rest)
-    sums = emitStep(k.at(arguments.panel, k.mul(whole, format.stepBytes())), whole, sums, kind.rest);
+    sums =
+        emitStep(k.at(arguments.panel, k.mul(whole, format.stepBytes())), whole, sums, kind.rest);
   for (int64_t row = 0; row < rowTile; ++row) {
-    Value destination =
-        k.at(arguments.destination, k.mul(k.add(firstRow, row), arguments.stride));
+    Value destination = k.at(arguments.destination, k.mul(k.add(firstRow, row), arguments.stride));
     for (int64_t group = 0; group < PanelGroups; ++group)
       k.store(sums[row * PanelGroups + group], k.at(destination, group * Lanes * 4));
   }
 }
 
-void lathe::compiler::emitFloatTile(KernelBuilder &k, const TileKind &kind,
-                                    const CpuTarget &target, const TileArguments &arguments) {
+void lathe::compiler::emitFloatTile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
+                                    const TileArguments &arguments) {
   auto emitRows = [&](Value firstRow, int64_t rowTile) {
     FloatTile(k, kind, target, arguments, rowTile).emit(firstRow);
   };

@@ -95,6 +95,7 @@ SmallVector<Value> Int8Tile::emitOneRowStep(Value index, ValueRange carried) {
   Value step = k.at(arguments.panel, k.mul(index, format.stepBytes()));
   // One row is alone in its memory, so that its blocks follow each other.
   BlockRow row = rowOf(k.at(arguments.data, k.mul(index, 32)), k.mul(index, 4), 0);
+  k.prefetch(k.at(step, PrefetchBytes), format.stepBytes());
   SmallVector<Value> sums;
   for (int64_t group = 0; group < PanelGroups; ++group) {
     Int8Dot::Parts parts = dot.begin(k, weights, row.sum);
@@ -110,9 +111,8 @@ SmallVector<Value> Int8Tile::emitOneRowStep(Value index, ValueRange carried) {
 
 void Int8Tile::emitOneRow() {
   SmallVector<Value> sums(PanelGroups, k.splat(0.0f));
-  sums = k.forLoop(
-      k.constant(0), arguments.wholeSteps, 1, sums,
-      [&](Value index, ValueRange carried) { return emitOneRowStep(index, carried); });
+  sums = k.forLoop(k.constant(0), arguments.wholeSteps, 1, sums,
+                   [&](Value index, ValueRange carried) { return emitOneRowStep(index, carried); });
   for (int64_t group = 0; group < PanelGroups; ++group)
     k.store(sums[group], k.at(arguments.destination, group * Lanes * 4));
 }
@@ -181,8 +181,8 @@ void Int8Tile::emitGroup(ArrayRef<BlockRow> rows, Value firstRow, int64_t group)
   Scaling scaling{k.load(floats, k.at(buffer, scaleOffset(group))),
                   hasMinimum ? k.load(floats, k.at(buffer, minimumOffset(group))) : Value()};
   for (auto [index, row] : llvm::enumerate(rows)) {
-    Value destination = k.at(arguments.destination,
-                             k.mul(k.add(firstRow, index), arguments.stride));
+    Value destination =
+        k.at(arguments.destination, k.mul(k.add(firstRow, index), arguments.stride));
     destination = k.at(destination, group * Lanes * 4);
     Int8Dot::Parts own(ArrayRef<Value>(results).slice(index * parts, parts));
     k.store(addBlock(scaling, row, own, k.load(floats, destination)), destination);
@@ -213,14 +213,16 @@ void Int8Tile::emitManyRows() {
   int64_t rowTile = target.rowTile;
   Value whole = k.mul(k.div(arguments.rows, rowTile), rowTile);
   k.forLoop(k.constant(0), arguments.wholeSteps, 1, [&](Value block) {
-    unpackBlock(k.at(arguments.panel, k.mul(block, format.stepBytes())));
+    Value step = k.at(arguments.panel, k.mul(block, format.stepBytes()));
+    k.prefetch(k.at(step, PrefetchBytes), format.stepBytes());
+    unpackBlock(step);
     k.forLoop(k.constant(0), whole, rowTile, [&](Value row) { emitRows(block, row, rowTile); });
     k.forLoop(whole, arguments.rows, 1, [&](Value row) { emitRows(block, row, 1); });
   });
 }
 
-void lathe::compiler::emitInt8Tile(KernelBuilder &k, const TileKind &kind,
-                                   const CpuTarget &target, const TileArguments &arguments) {
+void lathe::compiler::emitInt8Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
+                                   const TileArguments &arguments) {
   Int8Tile tile(k, kind, target, arguments);
   if (kind.manyRows)
     tile.emitManyRows();

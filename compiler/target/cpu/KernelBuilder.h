@@ -66,6 +66,8 @@ public:
   mlir::Value at(mlir::Value pointer, int64_t bytes);
   mlir::Value load(mlir::Type type, mlir::Value pointer);
   void store(mlir::Value value, mlir::Value pointer);
+  /// Asks for `bytes` from `pointer` on, line by line; nothing need be there.
+  void prefetch(mlir::Value pointer, int64_t bytes);
   /// An f32 in memory, in all lanes.
   mlir::Value loadSplat(mlir::Value pointer, int64_t lanes = Lanes);
 

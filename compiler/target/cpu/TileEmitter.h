@@ -22,6 +22,10 @@ namespace lathe::compiler {
 /// Groups of 16 outputs in a panel.
 inline constexpr int64_t PanelGroups = PanelRows / Lanes;
 
+/// Weights are asked for this far ahead: panels follow each other in memory, and
+/// the hardware's own prefetching ends with every page.
+inline constexpr int64_t PrefetchBytes = 2048;
+
 /// What the code of a tile depends on.
 struct TileKind {
   const WeightFormat *format;
