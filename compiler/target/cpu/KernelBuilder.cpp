@@ -169,8 +169,8 @@ Value KernelBuilder::reduceMax(Value vector) {
 // Control flow
 //===----------------------------------------------------------------------===//
 
-void KernelBuilder::forLoop(Value from, Value to, int64_t step, Body body) {
-  auto loop = scf::ForOp::create(b, loc, from, to, constant(step));
+void KernelBuilder::forLoop(Value from, Value to, Value step, Body body) {
+  auto loop = scf::ForOp::create(b, loc, from, to, step);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   body(loop.getInductionVar());

@@ -101,7 +101,10 @@ public:
   mlir::Value reduceMax(mlir::Value vector);
 
   // Control flow.
-  void forLoop(mlir::Value from, mlir::Value to, int64_t step, Body body);
+  void forLoop(mlir::Value from, mlir::Value to, mlir::Value step, Body body);
+  void forLoop(mlir::Value from, mlir::Value to, int64_t step, Body body) {
+    forLoop(from, to, constant(step), body);
+  }
   llvm::SmallVector<mlir::Value> forLoop(mlir::Value from, mlir::Value to, int64_t step,
                                          mlir::ValueRange inits, CarriedBody body);
   void ifThen(mlir::Value condition, llvm::function_ref<void()> then);

@@ -18,6 +18,7 @@ using namespace lathe::compiler;
 PhaseContext::PhaseContext(OpBuilder &builder, step::PhaseOp phase, const CpuTarget &target,
                            const WeightTable &weights, ValueRange arguments)
     : k(builder, phase.getLoc()), phase(phase), target(target), weightTable(weights) {
+  argsPointer = arguments[0];
   layer = arguments[1];
   worker = arguments[2];
   workers = arguments[3];
@@ -136,4 +137,14 @@ std::pair<Value, Value> PhaseContext::workerRange(Value count) {
   Value from = k.div(k.mul(count, worker), workers);
   Value to = k.div(k.mul(count, k.add(worker, 1)), workers);
   return {from, to};
+}
+
+void PhaseContext::emitBarrier() { emitBarrierCall(k, argsPointer, worker); }
+
+void lathe::compiler::emitBarrierCall(KernelBuilder &k, Value args, Value worker) {
+  Value function = k.load(k.ptr(), k.at(args, offsetof(lathe_step_args, barrier)));
+  Value context = k.load(k.ptr(), k.at(args, offsetof(lathe_step_args, barrier_context)));
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(k.builder().getContext()),
+                                          {k.ptr(), k.i64()});
+  LLVM::CallOp::create(k.builder(), k.getLoc(), type, ValueRange{function, context, worker});
 }

@@ -47,6 +47,7 @@ public:
   step::PhaseOp phase;
   const CpuTarget &target;
   StepArgs args;
+  mlir::Value argsPointer;            ///< The lathe_step_args.
   mlir::Value layer, worker, workers; ///< i64
 
   /// Greatest number of rows of the program.
@@ -67,6 +68,9 @@ public:
   mlir::Value allocateScratch(int64_t bytes);
   int64_t scratchBytes() const { return scratchUsed; }
 
+  /// A barrier inside the phase: all workers must come by.
+  void emitBarrier();
+
   /// token, position or sequence of a row, as i64.
   mlir::Value rowField(mlir::Value array, mlir::Value row);
 
@@ -81,6 +85,9 @@ private:
   int64_t scratchUsed = 0;
   llvm::DenseMap<mlir::Value, Rows> storage;
 };
+
+/// Calls the step's barrier; `args` points at the lathe_step_args.
+void emitBarrierCall(KernelBuilder &k, mlir::Value args, mlir::Value worker);
 
 } // namespace lathe::compiler
 
