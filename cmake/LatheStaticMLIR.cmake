@@ -11,8 +11,8 @@ target_link_libraries(LatheLLVM INTERFACE LLVMCore LLVMOrcJIT LLVMPasses LLVMSup
 # would have a registry, options and types of its own, so the archives take ours in its place.
 foreach(library IN LISTS MLIR_EXPORTED_TARGETS)
   get_target_property(needed ${library} INTERFACE_LINK_LIBRARIES)
-  if("LLVM" IN_LIST needed)
-    list(TRANSFORM needed REPLACE "^LLVM$" LatheLLVM)
+  if(needed)
+    list(TRANSFORM needed REPLACE "^(LLVM|\\$<LINK_ONLY:LLVM>)$" LatheLLVM)
     set_target_properties(${library} PROPERTIES INTERFACE_LINK_LIBRARIES "${needed}")
   endif()
 endforeach()
@@ -34,5 +34,7 @@ target_link_libraries(LatheMLIR INTERFACE
 target_link_options(LatheMLIR INTERFACE -Wl,--as-needed -Wl,--gc-sections
   $<$<CONFIG:Release>:-Wl,--strip-all>)
 
-target_link_libraries(LatheMLIREverything INTERFACE
+# The GPU dialects' passes start every code generator that LLVM has.
+llvm_map_components_to_libnames(LATHE_ALL_TARGETS AllTargetsCodeGens AllTargetsDescs AllTargetsInfos)
+target_link_libraries(LatheMLIREverything INTERFACE ${LATHE_ALL_TARGETS} LLVMAMDGPUAsmParser
   MLIROptLib MLIRRegisterAllDialects MLIRRegisterAllExtensions MLIRRegisterAllPasses)
