@@ -35,6 +35,8 @@ CONFORMANCE = [
     ("bits.py", True),
     ("kl.py", True),
 ]
+# With --static: the build with MLIR and LLVM inside, beside the shared one.
+STATIC = [("static.py", False)]
 CASE = re.compile(r"^(PASS|FAIL|SKIP): ", re.MULTILINE)
 
 
@@ -142,6 +144,7 @@ def parse_options():
     parser = argparse.ArgumentParser(prog="./dev test", description=__doc__.split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
     parser.add_argument("--filter", metavar="RE", help="only tests whose name matches")
+    parser.add_argument("--static", action="store_true", help="also the static build")
     parser.add_argument("--sanitize", action="store_true", help="also the sanitizer build")
     parser.add_argument("--fuzz", action="store_true", help="also the fuzz targets")
     parser.add_argument("--fuzz-seconds", type=int, default=60, help="a target's time (60)")
@@ -161,7 +164,7 @@ def main():
     counts = run_lit(options.build, options)
     if options.sanitize:
         counts += run_lit(ROOT / "build-sanitize", options)
-    for name, slow in CONFORMANCE:
+    for name, slow in CONFORMANCE + (STATIC if options.static else []):
         if not (slow and options.quick) and wanted(f"conformance/{name}", options):
             counts += run_script(name, options)
     if options.fuzz:
