@@ -4,6 +4,7 @@
 On a processor without AVX-512 they run in an emulated PC that has it (emulator.py), which './dev
 test --avx512' fetches.  What is compiled for x86-64-v4 here lies in a cache that goes along; one
 program is compiled there, to see that the target is chosen by what the processor says it can do.
+LATHE_EMULATOR_SECONDS (3600) is the time that the emulated PC may take.
 """
 
 import argparse
@@ -185,6 +186,8 @@ def compare(report, case, ours, folder):
     base, other = numpy.load(expected(case, folder)), numpy.load(ours)
     if base.shape != other.shape or len(base) != len(case.tokens):
         raise Failed(f"found {other.shape}, expected {base.shape} of {len(case.tokens)} positions")
+    if not numpy.isfinite(other).all():
+        raise Failed(f"{(~numpy.isfinite(other)).sum()} logits are not finite")
     wrong = (base.view(numpy.uint32) != other.view(numpy.uint32)).sum()
     told = f"{len(base)} positions of {base.shape[1]} logits, {wrong} differ from {BASE}"
     report.case(case.name, wrong == 0, told)
