@@ -45,15 +45,27 @@ class Report:
         print(f"{word}: {self.suite} {name}{': ' + detail if detail else ''}", flush=True)
 
 
+def cache_folder():
+    """Where ./dev keeps what it fetches."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return pathlib.Path(base, "lathe")
+
+
+def processor_has(features):
+    """Whether /proc/cpuinfo lists all of them, by the kernel's names."""
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return set(features) <= set(flags.split())
+
+
 def lathe():
     return os.environ.get("LATHE") or str(ROOT / "build" / "bin" / "lathe")
 
 
 def default_model():
     """The path of the default model where it was fetched, or None."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    kept = os.path.join(cache, "lathe", "models", "smollm2-135m-instruct-q4_1.gguf")
-    path = os.environ.get("LATHE_TEST_MODEL") or kept
+    kept = cache_folder() / "models" / "smollm2-135m-instruct-q4_1.gguf"
+    path = os.environ.get("LATHE_TEST_MODEL") or str(kept)
     return path if os.path.isfile(path) else None
 
 
