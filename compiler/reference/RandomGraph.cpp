@@ -87,9 +87,14 @@ private:
 // Drawing
 //===----------------------------------------------------------------------===//
 
+/// At times a width that formats of super-blocks can have.
+static int64_t drawWidth(Random &random, int64_t most) {
+  return random.chance(20) ? 256 : 32 * random.draw(1, most);
+}
+
 GraphPlan::GraphPlan(Random &random)
     : layers(random.draw(1, 4)), kvHeads(random.draw(1, 2)), heads(kvHeads * random.draw(1, 3)),
-      headDim(16 * random.draw(1, 2)), width(32 * random.draw(1, 3)), ffn(32 * random.draw(1, 4)),
+      headDim(16 * random.draw(1, 2)), width(drawWidth(random, 3)), ffn(drawWidth(random, 4)),
       vocabulary(8 * random.draw(3, 6)), ropePairs(headDim / (random.chance(25) ? 4 : 2)),
       tied(random.chance(50)), biases(random.chance(40)), headNorms(random.chance(30)),
       scaled(random.chance(20)),

@@ -175,6 +175,7 @@ def linear(random):
         (6, 48, 64, "f32", "!lathe.q4_1"),
         (3, 7, 96, "bf16", "bf16"),
         (4, 32, 32, "!lathe.q8_act", "!lathe.q8_0"),
+        (3, 5, 512, "!lathe.q8_act", "!lathe.q6_k"),
     ):
         x, w = normal(random, rows, k), normal(random, n, k)
         x_type, w_type = f"tensor<?x{k}x{left}>", f"tensor<{n}x{k}x{right}>"

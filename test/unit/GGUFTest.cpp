@@ -71,11 +71,11 @@ TEST(GGUF, ReadsTensors) {
 
 TEST(GGUF, KnowsUnsupportedTypesBySize) {
   GGUFBuilder Builder;
-  Builder.tensor({"q6_k", {256}, 14, 210}).tensor({"f32", {1}, 0, 4});
+  Builder.tensor({"q2_k", {256}, 10, 84}).tensor({"f32", {1}, 0, 4});
   std::vector<uint8_t> Bytes = Builder.build();
   std::unique_ptr<GGUFFile> File = read(Bytes);
   ASSERT_TRUE(File);
-  const GGUFTensor *Tensor = File->findTensor("q6_k");
+  const GGUFTensor *Tensor = File->findTensor("q2_k");
   EXPECT_EQ(Tensor->Format, nullptr);
   EXPECT_EQ(Tensor->Bytes, 0u);
   EXPECT_TRUE(File->data(*Tensor).empty());
