@@ -23,20 +23,18 @@ include_directories(SYSTEM ${MLIR_INCLUDE_DIRS})
 include_directories(${PROJECT_SOURCE_DIR})
 target_compile_definitions(LatheMLIR INTERFACE ${LLVM_DEFINITIONS})
 # LLVM's packages are built with RTTI; -fno-rtti code would not link against the interfaces' type ids.
+#
+# LatheMLIR is what the compiler is linked with, LatheMLIREverything what lathe-opt registers besides.
+add_library(LatheMLIREverything INTERFACE)
+target_link_libraries(LatheMLIREverything INTERFACE LatheMLIR)
 if(LATHE_STATIC_MLIR)
-  get_property(LATHE_MLIR_DIALECT_LIBS GLOBAL PROPERTY MLIR_DIALECT_LIBS)
-  get_property(LATHE_MLIR_CONVERSION_LIBS GLOBAL PROPERTY MLIR_CONVERSION_LIBS)
-  get_property(LATHE_MLIR_EXTENSION_LIBS GLOBAL PROPERTY MLIR_EXTENSION_LIBS)
-  get_property(LATHE_MLIR_TRANSLATION_LIBS GLOBAL PROPERTY MLIR_TRANSLATION_LIBS)
-  target_link_libraries(LatheMLIR INTERFACE MLIROptLib MLIRRegisterAllDialects MLIRRegisterAllPasses
-    MLIRRegisterAllExtensions ${LATHE_MLIR_DIALECT_LIBS} ${LATHE_MLIR_CONVERSION_LIBS}
-    ${LATHE_MLIR_EXTENSION_LIBS} ${LATHE_MLIR_TRANSLATION_LIBS} LLVMOrcJIT LLVMX86CodeGen LLVMX86AsmParser)
+  include(LatheStaticMLIR)
 else()
   target_link_libraries(LatheMLIR INTERFACE MLIR LLVM)
 endif()
 
 # One precompiled set of MLIR's and LLVM's heaviest headers for all of the compiler.
-file(WRITE ${CMAKE_BINARY_DIR}/LathePCH.cpp "")
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/LathePCH.cpp CONTENT "")
 add_library(LathePCH STATIC ${CMAKE_BINARY_DIR}/LathePCH.cpp)
 target_link_libraries(LathePCH PUBLIC LatheMLIR LatheRuntime)
 target_precompile_headers(LathePCH PRIVATE

@@ -2,7 +2,8 @@
 """Runs every test of a build and ends with one line: "N passed, N failed[, N skipped]".
 
 The suites are lit (text tests and GoogleTest cases), the conformance scripts, and on request the
-sanitizer build's unit tests and the fuzz targets.  `./dev test` builds first and then calls this.
+sanitizer build's unit tests, the AVX-512 kernels in an emulator, and the fuzz targets.
+`./dev test` builds first and then calls this.
 """
 
 import argparse
@@ -36,6 +37,10 @@ CONFORMANCE = [
     ("bits.py", True),
     ("kl.py", True),
 ]
+# With --static: the build with MLIR and LLVM inside, beside the shared one.
+STATIC = [("static.py", False)]
+# With --avx512 alone: an hour in an emulator, where the processor has no AVX-512.
+AVX512 = "avx512_emulated.py"
 CASE = re.compile(r"^(PASS|FAIL|SKIP): ", re.MULTILINE)
 
 
@@ -143,7 +148,9 @@ def parse_options():
     parser = argparse.ArgumentParser(prog="./dev test", description=__doc__.split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="leave out what takes minutes")
     parser.add_argument("--filter", metavar="RE", help="only tests whose name matches")
+    parser.add_argument("--static", action="store_true", help="also the static build")
     parser.add_argument("--sanitize", action="store_true", help="also the sanitizer build")
+    parser.add_argument("--avx512", action="store_true", help="also AVX-512, in an emulated PC")
     parser.add_argument("--fuzz", action="store_true", help="also the fuzz targets")
     parser.add_argument("--fuzz-seconds", type=int, default=60, help="a target's time (60)")
     parser.add_argument("-j", "--jobs", type=int, default=2, help="lit's workers (2)")
@@ -162,9 +169,11 @@ def main():
     counts = run_lit(options.build, options)
     if options.sanitize:
         counts += run_lit(ROOT / "build-sanitize", options)
-    for name, slow in CONFORMANCE:
+    for name, slow in CONFORMANCE + (STATIC if options.static else []):
         if not (slow and options.quick) and wanted(f"conformance/{name}", options):
             counts += run_script(name, options)
+    if options.avx512 and wanted(f"conformance/{AVX512}", options):
+        counts += run_script(AVX512, options)
     if options.fuzz:
         fuzzed = run_fuzz(options)
         if not fuzzed and not options.filter:

@@ -3,6 +3,7 @@
 #include "compiler/driver/KernelRunner.h"
 
 #include "compiler/driver/Codegen.h"
+#include "compiler/target/cpu/KVLayout.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/JSON.h"
@@ -24,7 +25,7 @@ KernelFacts::KernelFacts(ModuleOp module) {
     entries.push_back({program.getSymName().str(), int64_t(program.getMaxRows()),
                        int64_t(program.getArena().value_or(0))});
     vocabulary = cast<step::BufferType>(program.getLogits().getType()).getShape()[1];
-    bytesPerPosition = cast<ir::KVType>(program.getCache().getType()).getBytesPerPosition();
+    bytesPerPosition = std::max(bytesPerPosition, slabBytesPerPosition(program));
   }
   llvm::sort(entries, [](const Entry &a, const Entry &b) { return a.maxRows < b.maxRows; });
   int64_t smallest = std::numeric_limits<int32_t>::max();

@@ -43,7 +43,7 @@ struct KernelFacts {
   std::vector<Entry> entries;   ///< Ascending by maxRows.
   int64_t tokens = 2;           ///< Rows of the smallest embedding table.
   int64_t vocabulary = 0;       ///< Logits of a row.
-  int64_t bytesPerPosition = 0; ///< Of the KV cache.
+  int64_t bytesPerPosition = 0; ///< Of a sequence's slab of the KV cache.
 };
 
 /// Calls that go on with two sequences: a long chunk and short ones, single rows

@@ -10,9 +10,10 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
   let summary = "memory for rows";
   let description = [{
     Room for the rows of a tensor: the first dimension is the greatest number
-    of rows. Rows are contiguous. A row of `!lathe.q8_act` elements is kept in
-    three parts: all int8 elements of all rows, then all f32 scales, then all
-    int32 sums.
+    of rows. Rows are contiguous, but for `!lathe.q8_act`: its blocks
+    of 32 elements are kept in four parts, each with the block as its first
+    index and the row as its second: int8 elements, f32 scales, int32 sums of
+    the elements, and f32 products of scale and sum.
 
     ```mlir
     !step.buffer<8x576xf32>

@@ -323,7 +323,10 @@ struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
                          << decodeRows.getValue() << " and " << prefillRows.getValue();
       return signalPassFailure();
     }
-    std::pair<StringRef, int64_t> entries[] = {{"decode", decodeRows}, {"prefill", prefillRows}};
+    SmallVector<std::pair<StringRef, int64_t>> entries{{"decode", decodeRows}};
+    if (decodeRows < verifyRows && verifyRows < prefillRows)
+      entries.emplace_back("verify", verifyRows);
+    entries.emplace_back("prefill", prefillRows);
     for (auto [name, maxRows] : entries) {
       ProgramBuilder program(forward, maxRows, inlineRows);
       if (failed(program.build(name)))

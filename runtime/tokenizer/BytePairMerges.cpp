@@ -15,7 +15,7 @@ using namespace lathe;
 static constexpr uint32_t NoSymbol = UINT32_MAX;
 
 /// Symbols are counted in 32 bits, so longer words are encoded in parts.
-static constexpr size_t MaxPartBytes = size_t(1) << 30;
+static constexpr size_t MaxPartSymbols = size_t(1) << 30;
 
 void BytePairMerges::readMerge(std::string_view Text, const TextTable &Names, FaultList &Faults) {
   std::string Where = "merge " + std::to_string(Merges.size());
@@ -108,16 +108,21 @@ void BytePairMerges::pushCandidate(uint32_t Left, Scratch &Memory) const {
   std::push_heap(Memory.Candidates.begin(), Memory.Candidates.end(), std::greater<>());
 }
 
-void BytePairMerges::encodePart(std::string_view Part, Scratch &Memory,
-                                std::vector<int32_t> &Ids) const {
-  std::vector<Scratch::Symbol> &Symbols = Memory.Symbols;
-  uint32_t Count = uint32_t(Part.size());
+void BytePairMerges::Scratch::start(size_t Count) {
   Symbols.clear();
   Symbols.reserve(Count);
-  for (uint32_t I = 0; I < Count; ++I)
-    Symbols.push_back(
-        {ByteIds[uint8_t(Part[I])], I == 0 ? NoSymbol : I - 1, I + 1 == Count ? NoSymbol : I + 1});
-  for (uint32_t I = 0; I < Count; ++I)
+}
+
+void BytePairMerges::Scratch::add(int32_t Id) {
+  uint32_t Index = uint32_t(Symbols.size());
+  if (Index > 0)
+    Symbols.back().Next = Index;
+  Symbols.push_back({Id, Index == 0 ? NoSymbol : Index - 1, NoSymbol});
+}
+
+void BytePairMerges::join(Scratch &Memory, std::vector<int32_t> &Ids) const {
+  std::vector<Scratch::Symbol> &Symbols = Memory.Symbols;
+  for (uint32_t I = 0; I < Symbols.size(); ++I)
     pushCandidate(I, Memory);
 
   while (!Memory.Candidates.empty()) {
@@ -145,6 +150,23 @@ void BytePairMerges::encodePart(std::string_view Part, Scratch &Memory,
 
 void BytePairMerges::encode(std::string_view Word, Scratch &Memory,
                             std::vector<int32_t> &Ids) const {
-  for (; !Word.empty(); Word.remove_prefix(std::min(Word.size(), MaxPartBytes)))
-    encodePart(Word.substr(0, MaxPartBytes), Memory, Ids);
+  for (; !Word.empty(); Word.remove_prefix(std::min(Word.size(), MaxPartSymbols))) {
+    std::string_view Part = Word.substr(0, MaxPartSymbols);
+    Memory.start(Part.size());
+    for (char Byte : Part)
+      Memory.add(ByteIds[uint8_t(Byte)]);
+    join(Memory, Ids);
+  }
+}
+
+void BytePairMerges::merge(std::span<const int32_t> First, Scratch &Memory,
+                           std::vector<int32_t> &Ids) const {
+  while (!First.empty()) {
+    std::span<const int32_t> Part = First.first(std::min(First.size(), MaxPartSymbols));
+    Memory.start(Part.size());
+    for (int32_t Id : Part)
+      Memory.add(Id);
+    join(Memory, Ids);
+    First = First.subspan(Part.size());
+  }
 }

@@ -1,6 +1,6 @@
 //===- BytePairMerges.h - Byte-pair encoding of a word ----------*- C++ -*-===//
 //
-// A word starts as one symbol per byte; again and again the neighbours whose
+// A word starts as one symbol per byte or character; again and again the neighbours whose
 // pair stands first in the list of merges are joined, the leftmost first
 // (Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword
 // Units").
@@ -18,6 +18,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -41,11 +42,17 @@ public:
     std::vector<Symbol> Symbols;
     /// A heap, smallest first: the rank of a merge above the symbol it is for.
     std::vector<uint64_t> Candidates;
+
+    void start(size_t Count);
+    void add(int32_t Id);
   };
 
   /// Appends the ids of `Word`, in O(n log n).  Bytes without a token are left
   /// out, and nothing merges across them.
   void encode(std::string_view Word, Scratch &Memory, std::vector<int32_t> &Ids) const;
+
+  /// The same for a word that starts as the tokens `First`, -1 for none.
+  void merge(std::span<const int32_t> First, Scratch &Memory, std::vector<int32_t> &Ids) const;
 
 private:
   struct Merge {
@@ -62,7 +69,7 @@ private:
   BytePairMerges() = default;
   void readMerge(std::string_view Text, const TextTable &Names, FaultList &Faults);
   void indexPartners(size_t VocabularySize);
-  void encodePart(std::string_view Part, Scratch &Memory, std::vector<int32_t> &Ids) const;
+  void join(Scratch &Memory, std::vector<int32_t> &Ids) const;
   void pushCandidate(uint32_t Left, Scratch &Memory) const;
 
   std::array<int32_t, 256> ByteIds;

@@ -23,7 +23,7 @@ public:
   }
 
 private:
-  void encodeText(std::string_view Text, std::vector<int32_t> &Ids) const override;
+  void encodeText(std::string_view Text, bool AtStart, std::vector<int32_t> &Ids) const override;
   void indexWords();
 
   BytePairMerges Merges;
@@ -41,7 +41,7 @@ void BytePairTokenizer::indexWords() {
   Words = TextTable(std::move(Pieces));
 }
 
-void BytePairTokenizer::encodeText(std::string_view Text, std::vector<int32_t> &Ids) const {
+void BytePairTokenizer::encodeText(std::string_view Text, bool, std::vector<int32_t> &Ids) const {
   std::vector<TextChar> Chars = classifyText(Text);
   BytePairMerges::Scratch Memory;
   const TextChar *Char = Chars.data();
@@ -60,7 +60,7 @@ void BytePairTokenizer::encodeText(std::string_view Text, std::vector<int32_t> &
 
 /// Characters that stand for no byte are kept as they are: some files list
 /// added tokens, which no merge can make, as ordinary ones.
-static void decodeByteLevel(std::string_view Text, std::string &Out) {
+static void decodeByteLevel(std::string_view Text, TokenType, std::string &Out) {
   while (!Text.empty()) {
     UTF8Char Char = decodeUTF8(Text);
     if (int Byte = byteLevelByte(Char.Value); Byte >= 0)

@@ -2,6 +2,7 @@
 
 #include "runtime/tokenizer/TextTable.h"
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <utility>
@@ -24,6 +25,20 @@ TextTable::TextTable(std::vector<std::string_view> List, std::vector<Duplicate> 
     else if (Duplicates)
       Duplicates->push_back({Place.Index, int32_t(I)});
   }
+}
+
+void TextTable::adopt() {
+  size_t Bytes = 0;
+  for (std::string_view Text : Texts)
+    Bytes += Text.size();
+  auto Copy = std::make_unique<char[]>(Bytes);
+  char *Place = Copy.get();
+  for (std::string_view &Text : Texts) {
+    char *Begin = Place;
+    Place = std::copy(Text.begin(), Text.end(), Place);
+    Text = std::string_view(Begin, Text.size());
+  }
+  Adopted = std::move(Copy);
 }
 
 size_t TextTable::slotOf(std::string_view Text, uint32_t &Tag) const {

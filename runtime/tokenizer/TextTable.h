@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +27,9 @@ public:
   explicit TextTable(std::vector<std::string_view> Texts,
                      std::vector<Duplicate> *Duplicates = nullptr);
 
+  /// Copies the texts, so that what they view may go.
+  void adopt();
+
   /// -1 when `Text` is not in the table.
   int32_t find(std::string_view Text) const;
 
@@ -43,7 +47,8 @@ private:
   size_t slotOf(std::string_view Text, uint32_t &Tag) const;
 
   std::vector<std::string_view> Texts;
-  std::vector<Slot> Slots; ///< A power of two of them, at least half free.
+  std::unique_ptr<char[]> Adopted; ///< What they view after adopt().
+  std::vector<Slot> Slots;         ///< A power of two of them, at least half free.
   uint64_t Seed = 0;
 };
 

@@ -36,13 +36,15 @@ std::vector<int32_t> Tokenizer::encode(std::string_view Text, EncodeOptions Opti
   std::vector<int32_t> Ids;
   if (Options.AddSpecial && Tokens->addBos())
     Ids.push_back(Tokens->bos());
+  bool AtStart = true;
   for (size_t Position = 0; Position < Text.size();) {
     SpecialTokens::Match Special = Specials.find(Text, Position, Options.ParseSpecial);
     size_t End = Special.Id < 0 ? Text.size() : Special.Position;
     if (End > Position)
-      encodeText(Text.substr(Position, End - Position), Ids);
+      encodeText(Text.substr(Position, End - Position), AtStart, Ids);
     if (Special.Id >= 0)
       Ids.push_back(Special.Id);
+    AtStart = Special.Id >= 0;
     Position = End + Special.Length;
   }
   if (Options.AddSpecial && Tokens->addEos())
@@ -60,6 +62,11 @@ static constexpr std::string_view ReplacementCharacter = "\xEF\xBF\xBD";
 void StreamingDecoder::push(int32_t Id, std::string &Out) {
   Source.decode(Id, Pending, ShowControl);
   std::string_view Rest = Pending;
+  if (DropsSpace && !Rest.empty() && !Source.isControl(Id)) {
+    DropsSpace = false;
+    if (Rest.front() == ' ')
+      Rest.remove_prefix(1);
+  }
   while (!Rest.empty()) {
     UTF8Char Char = decodeUTF8(Rest);
     if (Char.State == UTF8State::Truncated)

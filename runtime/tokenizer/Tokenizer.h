@@ -2,11 +2,13 @@
 //
 // The tokenizer that a GGUF file carries in its `tokenizer.ggml.*` metadata
 // (ggml-org/ggml, docs/gguf.md).  A kind of tokenizer (`tokenizer.ggml.model`)
-// is one source file that registers itself; so far "gpt2", byte-level BPE.
+// is one source file that registers itself: "gpt2", byte-level BPE, "llama",
+// SentencePiece, and "gemma4", BPE on characters.
 //
 // Ids are those of llama.cpp for valid UTF-8.  Bytes that are not UTF-8 are
 // kept, where llama.cpp puts U+FFFD.  Control tokens inside text are looked for
-// from left to right, the longest first.
+// from left to right, the longest first; where they are not looked for, no
+// spelling of one becomes it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -64,11 +66,15 @@ public:
   bool isEndOfGeneration(int32_t Id) const { return Tokens->isEndOfGeneration(Id); }
   bool isControl(int32_t Id) const { return Tokens->isControl(Id); }
 
+  /// Whether encode() puts a space in front of a text, which is none of it.
+  virtual bool addsSpacePrefix() const { return false; }
+
 protected:
   explicit Tokenizer(std::unique_ptr<const Vocabulary> Tokens);
 
-  /// Appends the ids of `Text`, in which no special token is looked for.
-  virtual void encodeText(std::string_view Text, std::vector<int32_t> &Ids) const = 0;
+  /// Appends the ids of `Text`, which is not empty and in which no special token
+  /// is looked for.  `AtStart`: nothing but a special token stands before it.
+  virtual void encodeText(std::string_view Text, bool AtStart, std::vector<int32_t> &Ids) const = 0;
 
   const Vocabulary &vocabulary() const { return *Tokens; }
 
@@ -88,9 +94,10 @@ using TokenizerRegistration = Registry<TokenizerKind>::Registration;
 /// bytes of an unfinished character wait, ill-formed bytes become U+FFFD.
 class StreamingDecoder {
 public:
-  /// `Source` must outlive the decoder.
-  explicit StreamingDecoder(const Tokenizer &Source, bool ShowControl = false)
-      : Source(Source), ShowControl(ShowControl) {}
+  /// `Source` must outlive the decoder.  `AtStart`: the tokens begin a text and do
+  /// not continue one, so the space that encode() puts in front is left out.
+  explicit StreamingDecoder(const Tokenizer &Source, bool ShowControl = false, bool AtStart = false)
+      : Source(Source), ShowControl(ShowControl), DropsSpace(AtStart && Source.addsSpacePrefix()) {}
 
   /// Appends to `Out` what became complete with token `Id`.
   void push(int32_t Id, std::string &Out);
@@ -101,6 +108,7 @@ public:
 private:
   const Tokenizer &Source;
   bool ShowControl;
+  bool DropsSpace; ///< Until the first text.
   std::string Pending;
 };
 

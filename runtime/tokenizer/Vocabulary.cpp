@@ -49,8 +49,8 @@ static constexpr std::string_view EndTokenNames[] = {
     "<|file_sep|>",
 };
 
-/// A longer name could make every search in a text slow.
-static constexpr size_t MaxSpecialBytes = 1024;
+/// A longer text could make every search in a text slow.
+static constexpr size_t MaxSearchedBytes = 1024;
 
 std::string_view Vocabulary::piece(int32_t Id) const {
   if (!contains(Id))
@@ -68,7 +68,8 @@ static bool isIntegerType(GGUFValueType Type) {
          Type != GGUFValueType::String && Type != GGUFValueType::Array;
 }
 
-void Vocabulary::readTypes(const GGUFFile &File, size_t Count, FaultList &Faults) {
+/// Whether the types are what the file says: it has good ones, or needs none.
+bool Vocabulary::readTypes(const GGUFFile &File, size_t Count, bool Needed, FaultList &Faults) {
   Types.assign(Count, TokenType::Normal);
   for (std::string_view Key : {"tokenizer.ggml.token_type", "tokenizer.ggml.scores"}) {
     const GGUFValue *Value = File.findValue(Key);
@@ -83,14 +84,21 @@ void Vocabulary::readTypes(const GGUFFile &File, size_t Count, FaultList &Faults
     else if (Key == "tokenizer.ggml.token_type" && !isIntegerType(Value->ElementType))
       Faults.error(703, "key " + quoted(Key), "found an array of another type, expected integers");
   }
-  std::optional<std::vector<int64_t>> Numbers = File.getInts("tokenizer.ggml.token_type");
+  constexpr std::string_view TypesKey = "tokenizer.ggml.token_type";
+  if (!File.findValue(TypesKey)) {
+    if (Needed)
+      Faults.error(703, "key " + quoted(TypesKey), "is missing, expected an array of integers");
+    return !Needed;
+  }
+  std::optional<std::vector<int64_t>> Numbers = File.getInts(TypesKey);
   if (!Numbers || Numbers->size() != Count)
-    return;
+    return false;
   for (size_t I = 0; I < Count; ++I) {
     int64_t Number = (*Numbers)[I];
     bool Known = Number >= 0 && Number <= int64_t(TokenType::Byte);
     Types[I] = Known ? TokenType(Number) : TokenType::Undefined;
   }
+  return true;
 }
 
 void Vocabulary::readSpecialIds(const GGUFFile &File, FaultList &Faults, Diagnostics &Diags) {
@@ -117,9 +125,14 @@ void Vocabulary::readSpecialIds(const GGUFFile &File, FaultList &Faults, Diagnos
       Bos = int32_t(*Id);
     if (Role == "eos_token_id")
       Eos = int32_t(*Id);
+    if (Role == "unknown_token_id")
+      Unknown = int32_t(*Id);
     if (IsEnd)
       EndIds.push_back(int32_t(*Id));
   }
+  if (auto First = std::find(Types.begin(), Types.end(), TokenType::Unknown);
+      Unknown < 0 && First != Types.end())
+    Unknown = int32_t(First - Types.begin());
 }
 
 void Vocabulary::readAddFlags(const GGUFFile &File, bool DefaultAddBos, FaultList &Faults) {
@@ -174,7 +187,7 @@ void Vocabulary::decodePieces(const std::vector<std::string_view> &Texts,
     if (isSpecial(int32_t(I)))
       Pieces += Texts[I];
     else
-      Rules.DecodePiece(Texts[I], Pieces);
+      Rules.DecodePiece(Texts[I], Types[I], Pieces);
     PieceOffsets.push_back(Pieces.size());
   }
 }
@@ -204,7 +217,8 @@ static std::optional<std::vector<std::string_view>> readTexts(const GGUFFile &Fi
 }
 
 static void checkTexts(const Vocabulary &Tokens, const std::vector<std::string_view> &Texts,
-                       const std::vector<TextTable::Duplicate> &Duplicates, FaultList &Faults) {
+                       const std::vector<TextTable::Duplicate> &Duplicates, bool LimitsPieces,
+                       FaultList &Faults) {
   auto Name = [&](int32_t Id) {
     return "token " + std::to_string(Id) + " " + quoted(Texts[size_t(Id)]);
   };
@@ -212,10 +226,10 @@ static void checkTexts(const Vocabulary &Tokens, const std::vector<std::string_v
     std::string_view Text = Texts[size_t(Id)];
     if (!isValidUTF8(Text))
       Faults.error(705, Name(Id), "its text is not UTF-8");
-    if (Tokens.isSpecial(Id) && Text.size() > MaxSpecialBytes)
+    if ((LimitsPieces || Tokens.isSpecial(Id)) && Text.size() > MaxSearchedBytes)
       Faults.error(713, Name(Id),
-                   "its name has " + std::to_string(Text.size()) + " bytes, expected at most " +
-                       std::to_string(MaxSpecialBytes));
+                   "its text has " + std::to_string(Text.size()) + " bytes, expected at most " +
+                       std::to_string(MaxSearchedBytes));
   }
   for (TextTable::Duplicate Pair : Duplicates)
     Faults.error(706, Name(Pair.Second),
@@ -232,11 +246,13 @@ std::unique_ptr<Vocabulary> Vocabulary::read(const GGUFFile &File, const Vocabul
   Names = TextTable(std::move(*Texts), &Duplicates);
 
   std::unique_ptr<Vocabulary> Result(new Vocabulary);
-  Result->readTypes(File, Names.texts().size(), Faults);
+  bool HasTypes = Result->readTypes(File, Names.texts().size(), Rules.NeedsTypes, Faults);
   Result->readSpecialIds(File, Faults, Diags);
   Result->readAddFlags(File, Rules.DefaultAddBos, Faults);
   Result->findEndTokens(Names);
-  checkTexts(*Result, Names.texts(), Duplicates, Faults);
+  checkTexts(*Result, Names.texts(), Duplicates, Rules.LimitsPieces, Faults);
+  if (Rules.Check && HasTypes)
+    Rules.Check(*Result, Names, Faults);
   if (Faults.any())
     return nullptr;
   Result->decodePieces(Names.texts(), Rules);

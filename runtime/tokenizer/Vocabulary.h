@@ -32,13 +32,21 @@ enum class TokenType : uint8_t {
   Byte = 6,
 };
 
+class Vocabulary;
+
 /// What a tokenizer kind knows about the vocabularies it reads.
 struct VocabularyRules {
   /// Appends the bytes that a token of text `Text` (valid UTF-8) stands for.
   /// Called for tokens that are not special.
-  void (*DecodePiece)(std::string_view Text, std::string &Out);
+  void (*DecodePiece)(std::string_view Text, TokenType Type, std::string &Out);
+  /// Whether ordinary tokens, too, must not be longer than special ones may be.
+  bool LimitsPieces = false;
+  /// Whether there must be token types.
+  bool NeedsTypes = false;
   /// For files that do not say whether a start token is put first.
-  bool DefaultAddBos;
+  bool DefaultAddBos = false;
+  /// More checks, of texts and types that are there; null for none.
+  void (*Check)(const Vocabulary &Tokens, const TextTable &Names, FaultList &Faults) = nullptr;
 };
 
 class Vocabulary {
@@ -68,12 +76,15 @@ public:
   /// -1 when the file names none.
   int32_t bos() const { return Bos; }
   int32_t eos() const { return Eos; }
+  /// The token for what has none: the one that the file names, or the first of
+  /// that type.
+  int32_t unknown() const { return Unknown; }
   bool addBos() const { return AddBos; }
   bool addEos() const { return AddEos; }
 
 private:
   Vocabulary() = default;
-  void readTypes(const GGUFFile &File, size_t Count, FaultList &Faults);
+  bool readTypes(const GGUFFile &File, size_t Count, bool Needed, FaultList &Faults);
   void readSpecialIds(const GGUFFile &File, FaultList &Faults, Diagnostics &Diags);
   void readAddFlags(const GGUFFile &File, bool DefaultAddBos, FaultList &Faults);
   void findEndTokens(const TextTable &Names);
@@ -86,6 +97,7 @@ private:
   std::vector<int32_t> EndIds;      ///< Ascending.
   int32_t Bos = -1;
   int32_t Eos = -1;
+  int32_t Unknown = -1;
   bool AddBos = false;
   bool AddEos = false;
 };

@@ -6,6 +6,7 @@
 #include <climits>
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,15 +31,19 @@ static void futex(std::atomic<uint32_t> &Word, int Operation, uint32_t Operand) 
 void WaitWord::waitSlow(uint32_t Target, int64_t SpinNanoseconds) {
   // Reading the clock costs as much as some spins, so it is read once in a while.
   constexpr int SpinsPerClock = 32;
+  // After this long whoever is waited for may have no core: offer this one.
+  constexpr std::chrono::nanoseconds Patience(4000);
   using Clock = std::chrono::steady_clock;
-  auto Deadline = Clock::now() + std::chrono::nanoseconds(SpinNanoseconds);
-  do {
+  auto Begin = Clock::now(), Deadline = Begin + std::chrono::nanoseconds(SpinNanoseconds);
+  for (auto Now = Begin; Now < Deadline; Now = Clock::now()) {
+    if (Now - Begin > Patience)
+      sched_yield();
     for (int I = 0; I < SpinsPerClock; ++I) {
       if (reached(Target))
         return;
       pauseSpin();
     }
-  } while (Clock::now() < Deadline);
+  }
   sleep(Target);
 }
 

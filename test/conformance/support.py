@@ -44,6 +44,19 @@ class Report:
         print(f"{word}: {self.suite} {name}{': ' + detail if detail else ''}", flush=True)
 
 
+def cache_folder():
+    """Where ./dev keeps what it fetches."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return pathlib.Path(base, "lathe")
+
+
+def processor_has(features):
+    """Whether /proc/cpuinfo lists all of them, by the kernel's names."""
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return set(features) <= set(flags.split())
+
+
 def lathe():
     return os.environ.get("LATHE") or str(ROOT / "build" / "bin" / "lathe")
 
@@ -59,9 +72,8 @@ class RealModel:
 
     def path(self):
         """Of the file where it was fetched, or None."""
-        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         given = os.environ.get(self.variable or "")
-        path = given or os.path.join(cache, "lathe", "models", self.file)
+        path = given or str(cache_folder() / "models" / self.file)
         return path if os.path.isfile(path) else None
 
     def missing(self):

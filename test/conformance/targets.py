@@ -2,14 +2,15 @@
 """AVX2 and AVX-512 agree.  Where the processor has no AVX-512, its kernels run with the two dot
 products written out in plain vector arithmetic (the target x86-64-v4-emulated), so their tiles,
 layouts and control flow are tested everywhere; the instructions themselves by the lit tests of the
-assembly.  On a processor that has them, both the emulation and the real thing are compared."""
+assembly, and in an emulator by avx512_emulated.py.  On a processor that has them, both the plain
+arithmetic and the real thing are compared here."""
 
 import pathlib
 import tempfile
 
 import numpy
 
-from support import REFERENCE, Report, joined, model_or_skip, run_logits
+from support import REFERENCE, Report, joined, model_or_skip, processor_has, run_logits
 
 POSITIONS = 300
 PRECISIONS = ("auto", "f32", "bf16")
@@ -18,19 +19,12 @@ TOLERANCE = 1e-4
 NEEDED = {"avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16"}
 
 
-def has_avx512():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("flags"):
-            return NEEDED <= set(line.split())
-    return False
-
-
 def main():
     report = Report("targets")
     model = model_or_skip(report)
     with numpy.load(REFERENCE / "llamacpp-kl.npz") as stored:
         tokens = joined(stored["tokens"][:POSITIONS].tolist())
-    others = ["x86-64-v4-emulated"] + (["x86-64-v4"] if has_avx512() else [])
+    others = ["x86-64-v4-emulated"] + (["x86-64-v4"] if processor_has(NEEDED) else [])
     with tempfile.TemporaryDirectory() as folder:
         for precision in PRECISIONS:
 

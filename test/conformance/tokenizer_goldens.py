@@ -8,9 +8,13 @@ without start and end tokens), as models/ of llama.cpp's source does; without it
 the user's cache.  A vocabulary of a kind that
 is not supported yet is skipped: for that the command must end with exit code 3.  Since a folder
 that is empty by mistake would pass too, a least number of strings is demanded.
+
+The prompts of the models in test/reference/real-models are checked too, start tokens and all, where
+the model itself is in the user's cache.
 """
 
 import argparse
+import json
 import pathlib
 import re
 import subprocess
@@ -18,14 +22,14 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-from support import Failed, Report, lathe
+from support import REFERENCE, Failed, Report, lathe
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from llamacpp import goldens  # noqa: E402
+from llamacpp import environment, goldens  # noqa: E402
 
 SEPARATOR = "\n__ggml_vocab_test__\n"
 UNSUPPORTED = 3
-LEAST_STRINGS = 521  # All of the eleven byte-level vocabularies.
+LEAST_STRINGS = 661  # Of eleven byte-level vocabularies and three with characters.
 WORKERS = 2
 
 
@@ -46,10 +50,10 @@ def read_goldens(vocabulary):
     return [(text, [int(word) for word in line.split()]) for text, line in zip(texts, lines)]
 
 
-def tokenize(binary, vocabulary, text, folder, number):
+def tokenize(binary, vocabulary, text, folder, number, *flags):
     source = pathlib.Path(folder, f"{number}.txt")
     source.write_bytes(text.encode())
-    command = [binary, "tokenize", str(vocabulary), "-f", str(source), "--no-bos"]
+    command = [binary, "tokenize", str(vocabulary), "-f", str(source), *flags]
     try:
         result = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=120)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -61,21 +65,36 @@ def tokenize(binary, vocabulary, text, folder, number):
     return [int(word) for word in re.findall(r"-?\d+", result.stdout)]
 
 
-def check(binary, vocabulary):
-    """The number of strings of `vocabulary`, and what is wrong with some of them."""
-    goldens = read_goldens(vocabulary)
+def check(binary, vocabulary, goldens, *flags):
+    """What is wrong with the ids of some of the `goldens`."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
         jobs = [
-            pool.submit(tokenize, binary, vocabulary, text, folder, number)
+            pool.submit(tokenize, binary, vocabulary, text, folder, number, *flags)
             for number, (text, _) in enumerate(goldens)
         ]
         found = [job.result() for job in jobs]
-    wrong = [
+    return [
         f"{text!r}: found {ids}, expected {expected}"
         for (text, expected), ids in zip(goldens, found)
         if ids != expected
     ]
-    return len(goldens), wrong
+
+
+def check_models(binary, report):
+    """The prompts of the real models."""
+    for reference in sorted(REFERENCE.glob("real-models/*/reference.json")):
+        name = reference.parent.name
+        model = environment.cache() / "models" / f"{name}.gguf"
+        if not model.exists():
+            report.skip(name, f"{model.name} is not in the user's cache")
+            continue
+        prompts = [(p["prompt"], p["ids"]) for p in json.loads(reference.read_text())]
+        try:
+            wrong = check(binary, model, prompts)
+        except (Failed, Unsupported) as failure:
+            report.case(name, False, str(failure))
+        else:
+            report.case(name, bool(prompts) and not wrong, "; ".join(wrong[:1]))
 
 
 def main():
@@ -97,17 +116,19 @@ def main():
         if arguments.only and name != arguments.only:
             continue
         try:
-            count, wrong = check(arguments.lathe, vocabulary)
+            pairs = read_goldens(vocabulary)
+            wrong = check(arguments.lathe, vocabulary, pairs, "--no-bos")
         except Unsupported as reason:
             report.skip(name, str(reason).splitlines()[0])
         except Failed as failure:
             report.case(name, False, str(failure))
         else:
-            strings += count
-            report.case(name, not wrong, f"{len(wrong)} of {count}: {wrong[0]}" if wrong else "")
+            strings += len(pairs)
+            report.case(name, not wrong, f"{len(wrong)} of {len(pairs)}: {wrong[0]}" if wrong else "")
     if not arguments.only:
         enough = strings >= LEAST_STRINGS
         report.case("strings checked", enough, f"found {strings}, expected at least {LEAST_STRINGS}")
+        check_models(arguments.lathe, report)
     report.exit()
 
 

@@ -85,6 +85,16 @@ TEST(ChatFormat, GemmaPutsTheSystemMessageIntoTheUsersTurn) {
             "<start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n");
 }
 
+/// What jinja2 3.1.6 makes of the template of google/gemma-3-270m-it.
+TEST(ChatFormat, GemmaTrimsAllButTheSystemMessage) {
+  auto Format = fromName("gemma");
+  EXPECT_EQ(
+      Format->apply({{"system", " Be brief.\n"}, {"user", " Hi "}, {"assistant", "Hello\n"}}, true),
+      "<start_of_turn>user\n Be brief.\n\n\nHi<end_of_turn>\n"
+      "<start_of_turn>model\nHello<end_of_turn>\n<start_of_turn>model\n");
+  EXPECT_EQ(Format->apply({{"user", " Hi "}}, false), "<start_of_turn>user\nHi<end_of_turn>\n");
+}
+
 TEST(ChatFormat, MistralTakesItsSpacesFromTheTemplate) {
   auto Apply = [](std::string_view Template) {
     auto Format = fromTemplate(Template);

@@ -194,7 +194,8 @@ TEST(TokenizerErrors, UnknownKindsAreNamedBesideTheKnown) {
   VocabularyBuilder V;
   V.Model = "rwkv";
   Diagnostics Diags = createBad(V);
-  EXPECT_TRUE(mentions(Diags, 701, "found 'rwkv', expected one of gpt2")) << Diags.str();
+  EXPECT_TRUE(mentions(Diags, 701, "found 'rwkv', expected one of gemma4, gpt2, llama"))
+      << Diags.str();
   EXPECT_EQ(Diags.exitCode(), ExitCode::Unsupported);
   V.Model = std::nullopt;
   EXPECT_TRUE(mentions(createBad(V), 703, "tokenizer.ggml.model"));

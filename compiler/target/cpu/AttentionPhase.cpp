@@ -1,10 +1,15 @@
 //===- AttentionPhase.cpp - Attention over the KV cache --------------------===//
 //
-// One tile is one key/value head and a block of rows.  Positions are taken in
-// splits at fixed absolute places (every 256 positions) with a running maximum
-// and sum (flash attention, Dao et al., 2022), so that the order of every sum
-// depends on the positions alone: not on the rows beside, the chunk, or the
-// workers.  Positions that a row may not see add exact zeros.
+// Positions are taken in splits at fixed absolute places, every 256 positions.
+// Each split gives a partial result with a maximum and a sum of its own (flash
+// attention, Dao et al., 2022), and partials are combined in the order of
+// positions, so that the order of every sum depends on the positions alone: not
+// on the rows beside, the chunk, or the workers.  Positions that a row may not
+// see add exact zeros.
+//
+// With many rows a tile is one key/value head and a block of rows, and takes one
+// split after the other.  With one row a tile is one head and one split; all
+// workers meet when all partials are there, if there are more than one of a head.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,12 +25,11 @@ using namespace lathe::compiler;
 
 namespace {
 
-/// Positions in a split; the cache's capacity is a multiple of it.
-constexpr int64_t Split = 256;
+constexpr int64_t Split = AttentionSplit;
 /// Score of a position that is not seen.
 constexpr float Unseen = -1.0e30f;
-/// Byte offsets in the state of a query.
-enum StateField : int64_t { Maximum = 0, Sum = 4, Rescale = 8, StateBytes = 16 };
+/// Byte offsets in the state and in a partial result of a query.
+enum Field : int64_t { Maximum = 0, Sum = 4, Mix = 64 };
 
 class AttentionPhase {
 public:
@@ -34,24 +38,35 @@ public:
         type(attention.getCache().getType()), dim(type.getHeadDim()),
         group(cast<RankedTensorType>(attention.getQuery().getType()).getDimSize(1) /
               type.getHeads()),
-        bytes(type.getElementType().getIntOrFloatBitWidth() / 8), lanes(commonLanes({dim})) {}
+        bytes(type.getElementType().getIntOrFloatBitWidth() / 8), lanes(commonLanes({dim})),
+        partialBytes(attentionPartialBytes(attention)) {}
 
   void emit();
 
 private:
+  void emitManyRows();
+  void emitOneRow();
   void emitTile(Value tile);
   void emitRows(Value head, Value firstRow, int64_t rows);
-  void emitSplit(Value split, const KVPointers &cache, Value last);
-  void emitScores(Value split, Value blocks, Value keys);
-  void emitSoftmax(Value blocks);
-  void emitMix(Value split, Value blocks, Value values);
+  void setQueries(Value head, Value firstRow, int64_t rows);
+  Value emitFirstSplit();
+  void emitClearState();
+  void emitSplit(Value split, const KVPointers &cache, Value partial);
+  SmallVector<Value> emitKeyProducts(const KVPointers &cache, Value offset, int64_t width);
+  void emitScores(Value split, Value blocks, const KVPointers &cache);
+  void emitSoftmax(Value blocks, Value partial);
+  void emitMix(Value split, Value blocks, Value values, Value partial);
+  void emitCombine(Value partial);
   void emitResult(Value head, Value firstRow);
   Value seen(Value firstPosition, int64_t query);
 
   int64_t rowsPerTile() const { return std::max<int64_t>(1, std::min(c.maxRows(), 6 / group)); }
+  /// Vectors of keys or values that are taken at a time: few queries leave
+  /// registers, and many sums hide the latency of an fma.
+  int64_t passWidth() const { return c.target.vectorBits == 512 && queries.size() <= 3 ? 2 : 1; }
+  int64_t blockBytes() const { return Lanes * dim * bytes; }
   Value scoreRow(int64_t query) { return k.at(scores, query * Split * 4); }
-  Value mixRow(int64_t query) { return k.at(mix, query * dim * 4); }
-  Value stateOf(int64_t query, int64_t field) { return k.at(state, query * StateBytes + field); }
+  Value ofQuery(Value base, int64_t query) { return k.at(base, query * partialBytes); }
 
   PhaseContext &c;
   KernelBuilder &k;
@@ -59,12 +74,14 @@ private:
   Value result;
   ir::KVType type;
   int64_t dim, group, bytes, lanes;
-  Value scores; ///< f32 [queries][Split]
-  Value mix;    ///< f32 [queries][dim]: the weighted sum so far
-  Value state;  ///< Per query: maximum and sum so far, factor of the last split
+  int64_t partialBytes; ///< Of one query: fields, then f32 [dim].
+  Value scores;         ///< f32 [queries][Split]
+  Value state;          ///< Per query what all splits so far gave.
+  Value ownPartial;     ///< Per query what one split gave, with many rows.
   /// The queries of the current block: (row, head in group).
   SmallVector<Value> queries;   ///< Pointers to [dim] f32.
   SmallVector<Value> positions; ///< i32, of the query's row.
+  Value first, last, sequence;  ///< Positions and sequence of the rows.
 };
 
 } // namespace
@@ -72,15 +89,43 @@ private:
 void AttentionPhase::emit() {
   int64_t most = rowsPerTile() * group;
   scores = c.allocateScratch(most * Split * 4);
-  mix = c.allocateScratch(most * dim * 4);
-  state = c.allocateScratch(most * StateBytes);
+  state = c.allocateScratch(most * partialBytes);
+  if (c.maxRows() == 1)
+    return emitOneRow();
+  ownPartial = c.allocateScratch(most * partialBytes);
+  emitManyRows();
+}
+
+void AttentionPhase::emitManyRows() {
   Value blocks = k.ceilDiv(c.rowCount(), k.constant(rowsPerTile()));
   // Later rows see more positions, so the workers take turns.
   Value tiles = k.mul(blocks, type.getHeads());
-  auto loop = scf::ForOp::create(k.builder(), k.getLoc(), c.worker, tiles, c.workers);
-  OpBuilder::InsertionGuard guard(k.builder());
-  k.builder().setInsertionPointToStart(loop.getBody());
-  emitTile(loop.getInductionVar());
+  k.forLoop(c.worker, tiles, c.workers, [&](Value tile) { emitTile(tile); });
+}
+
+void AttentionPhase::emitOneRow() {
+  Value row = k.constant(0), heads = k.constant(type.getHeads());
+  setQueries(k.constant(0), row, 1);
+  Value firstSplit = emitFirstSplit(), splits = k.sub(k.add(k.div(last, Split), 1), firstSplit);
+  auto partialOf = [&](Value head, Value split) {
+    Value index = k.add(k.mul(split, type.getHeads()), head);
+    return k.at(emitPartials(c, type, sequence), k.mul(index, group * partialBytes));
+  };
+  k.forLoop(c.worker, k.mul(splits, type.getHeads()), c.workers, [&](Value tile) {
+    Value head = k.rem(tile, type.getHeads());
+    Value split = k.add(firstSplit, k.div(tile, type.getHeads()));
+    setQueries(head, row, 1);
+    emitSplit(split, emitKVPointers(c, type, c.layer, sequence, head), partialOf(head, split));
+  });
+  // The only split of a head is combined by the worker who computed it.
+  k.ifThen(k.less(k.constant(1), splits), [&] { c.emitBarrier(); });
+  k.forLoop(c.worker, heads, c.workers, [&](Value head) {
+    setQueries(head, row, 1);
+    emitClearState();
+    k.forLoop(firstSplit, k.add(firstSplit, splits), 1,
+              [&](Value split) { emitCombine(partialOf(head, split)); });
+    emitResult(head, row);
+  });
 }
 
 void AttentionPhase::emitTile(Value tile) {
@@ -108,10 +153,12 @@ void AttentionPhase::emitTile(Value tile) {
       });
 }
 
-void AttentionPhase::emitRows(Value head, Value firstRow, int64_t rows) {
+/// Makes the queries of one head for some rows of one sequence the current ones.
+void AttentionPhase::setQueries(Value head, Value firstRow, int64_t rows) {
   queries.clear();
   positions.clear();
-  Value last, sequence = c.rowField(c.args.sequence, firstRow), first;
+  first = last = Value();
+  sequence = c.rowField(c.args.sequence, firstRow);
   for (int64_t row = 0; row < rows; ++row) {
     Value index = k.add(firstRow, row);
     Value position = c.rowField(c.args.position, index);
@@ -125,28 +172,47 @@ void AttentionPhase::emitRows(Value head, Value firstRow, int64_t rows) {
       positions.push_back(narrow);
     }
   }
-  for (int64_t query = 0; query < rows * group; ++query) {
-    k.store(k.floatConstant(Unseen), stateOf(query, Maximum));
-    k.store(k.floatConstant(0.0f), stateOf(query, Sum));
-    k.forLoop(k.constant(0), k.constant(dim * 4), lanes * 4,
-              [&](Value offset) { k.store(k.splat(0.0f, lanes), k.at(mixRow(query), offset)); });
+}
+
+/// The first split that any of the rows may see.
+Value AttentionPhase::emitFirstSplit() {
+  std::optional<uint64_t> window = op.getWindow();
+  if (!window)
+    return k.constant(0);
+  return k.div(k.max(k.sub(first, k.constant(*window - 1)), k.constant(0)), Split);
+}
+
+void AttentionPhase::emitClearState() {
+  for (size_t query = 0; query < queries.size(); ++query) {
+    Value own = ofQuery(state, query);
+    k.store(k.floatConstant(Unseen), k.at(own, Maximum));
+    k.store(k.floatConstant(0.0f), k.at(own, Sum));
+    k.forLoop(k.constant(Mix), k.constant(Mix + dim * 4), lanes * 4,
+              [&](Value offset) { k.store(k.splat(0.0f, lanes), k.at(own, offset)); });
   }
+}
+
+void AttentionPhase::emitRows(Value head, Value firstRow, int64_t rows) {
+  setQueries(head, firstRow, rows);
+  emitClearState();
   KVPointers cache = emitKVPointers(c, type, c.layer, sequence, head);
-  Value firstSplit = k.constant(0);
-  if (std::optional<uint64_t> window = op.getWindow())
-    firstSplit = k.div(k.max(k.sub(first, k.constant(*window - 1)), k.constant(0)), Split);
   Value splits = k.add(k.div(last, Split), 1);
-  k.forLoop(firstSplit, splits, 1, [&](Value split) { emitSplit(split, cache, last); });
+  k.forLoop(emitFirstSplit(), splits, 1, [&](Value split) {
+    emitSplit(split, cache, ownPartial);
+    emitCombine(ownPartial);
+  });
   emitResult(head, firstRow);
 }
 
-void AttentionPhase::emitSplit(Value split, const KVPointers &cache, Value last) {
+void AttentionPhase::emitSplit(Value split, const KVPointers &cache, Value partial) {
   Value base = k.mul(split, Split);
   Value count = k.min(k.add(k.sub(last, base), 1), k.constant(Split));
-  Value blocks = k.ceilDiv(count, k.constant(Lanes));
-  emitScores(base, blocks, cache.keys);
-  emitSoftmax(blocks);
-  emitMix(base, blocks, cache.values);
+  // Whole passes: what lies past the last position is not seen.
+  int64_t width = passWidth();
+  Value blocks = k.mul(k.ceilDiv(count, k.constant(Lanes * width)), width);
+  emitScores(base, blocks, cache);
+  emitSoftmax(blocks, partial);
+  emitMix(base, blocks, cache.values, partial);
 }
 
 /// Which of 16 positions from `firstPosition` on the query may see.
@@ -166,44 +232,59 @@ Value AttentionPhase::seen(Value firstPosition, int64_t query) {
   return arith::AndIOp::create(b, k.getLoc(), past, recent);
 }
 
-void AttentionPhase::emitScores(Value base, Value blocks, Value keys) {
-  k.forLoop(k.constant(0), blocks, 1, [&](Value block) {
+/// Products of all queries with the keys of `width` blocks of 16 positions:
+/// [query][block].
+SmallVector<Value> AttentionPhase::emitKeyProducts(const KVPointers &cache, Value offset,
+                                                   int64_t width) {
+  Value from = k.at(cache.keys, offset), values = k.at(cache.values, offset);
+  SmallVector<Value> sums(queries.size() * width, k.splat(0.0f));
+  return k.forLoop(k.constant(0), k.constant(dim), 1, sums, [&](Value element, ValueRange carried) {
+    Value row = k.at(from, k.mul(element, Lanes * bytes)), offset = k.mul(element, 4);
+    if (c.maxRows() == 1) {
+      // One row uses each key and value once: both are asked for early.
+      int64_t bytes = width * Lanes * this->bytes;
+      k.prefetch(k.at(row, 2 * blockBytes()), bytes);
+      k.prefetch(k.at(values, k.mul(element, bytes)), bytes);
+    }
+    SmallVector<Value> keys, next;
+    for (int64_t block = 0; block < width; ++block)
+      keys.push_back(
+          k.extend(k.load(k.vec(type.getElementType()), k.at(row, block * blockBytes()))));
+    for (auto [index, sum] : llvm::enumerate(carried)) {
+      Value query = k.loadSplat(k.at(queries[index / width], offset));
+      next.push_back(k.fma(keys[index % width], query, sum));
+    }
+    return next;
+  });
+}
+
+void AttentionPhase::emitScores(Value base, Value blocks, const KVPointers &cache) {
+  int64_t width = passWidth();
+  k.forLoop(k.constant(0), blocks, width, [&](Value block) {
     Value first = k.add(base, k.mul(block, Lanes));
-    Value from = k.at(keys, k.mul(first, dim * bytes));
-    SmallVector<Value> sums(queries.size(), k.splat(0.0f));
-    sums =
-        k.forLoop(k.constant(0), k.constant(dim), 1, sums, [&](Value element, ValueRange carried) {
-          Value key = k.extend(
-              k.load(k.vec(type.getElementType()), k.at(from, k.mul(element, Lanes * bytes))));
-          Value offset = k.mul(element, 4);
-          SmallVector<Value> next;
-          for (auto [query, sum] : llvm::zip(queries, carried))
-            next.push_back(k.fma(key, k.loadSplat(k.at(query, offset)), sum));
-          return next;
-        });
+    Value offset = k.mul(first, dim * bytes);
     Value scale = k.splat(op.getScale().convertToFloat());
-    for (auto [query, sum] : llvm::enumerate(sums)) {
-      Value score = k.select(seen(first, query), k.mulf(sum, scale), k.splat(Unseen));
-      k.store(score, k.at(scoreRow(query), k.mul(block, Lanes * 4)));
+    for (auto [index, sum] : llvm::enumerate(emitKeyProducts(cache, offset, width))) {
+      int64_t query = index / width, own = index % width;
+      Value visible = seen(k.add(first, own * Lanes), query);
+      Value score = k.select(visible, k.mulf(sum, scale), k.splat(Unseen));
+      k.store(score, k.at(k.at(scoreRow(query), own * Lanes * 4), k.mul(block, Lanes * 4)));
     }
   });
 }
 
-/// Scores become weights; the factor for what was summed before is kept in the
-/// state of each query.
-void AttentionPhase::emitSoftmax(Value blocks) {
+/// Scores become weights; their maximum and sum go to the partial results.
+void AttentionPhase::emitSoftmax(Value blocks, Value partial) {
   VectorType floats = k.vec(k.f32());
   Value scoreBytes = k.mul(blocks, Lanes * 4), zero = k.constant(0);
   k.forLoop(zero, k.constant(queries.size()), 1, [&](Value query) {
-    Value row = k.at(scores, k.mul(query, Split * 4)), own = k.at(state, k.mul(query, StateBytes));
+    Value row = k.at(scores, k.mul(query, Split * 4));
+    Value own = k.at(partial, k.mul(query, partialBytes));
     Value greatest = k.forLoop(zero, scoreBytes, Lanes * 4, {k.splat(Unseen)},
                                [&](Value offset, ValueRange carried) -> SmallVector<Value> {
                                  return {k.maxf(k.load(floats, k.at(row, offset)), carried[0])};
                                })[0];
-    Value before = k.load(k.f32(), k.at(own, Maximum));
-    Value maximum = k.maxf(before, k.reduceMax(greatest));
-    Value factor = k.extract(emitExp(k, k.broadcast(k.subf(before, maximum))), 0);
-    Value peak = k.broadcast(maximum);
+    Value maximum = k.reduceMax(greatest), peak = k.broadcast(maximum);
     Value sum = k.forLoop(zero, scoreBytes, Lanes * 4, {k.splat(0.0f)},
                           [&](Value offset, ValueRange carried) -> SmallVector<Value> {
                             Value score = k.load(floats, k.at(row, offset));
@@ -214,33 +295,54 @@ void AttentionPhase::emitSoftmax(Value blocks) {
                             k.store(weight, k.at(row, offset));
                             return {k.addf(carried[0], weight)};
                           })[0];
-    Value total = k.fma(k.load(k.f32(), k.at(own, Sum)), factor, k.reduceAdd(sum));
     k.store(maximum, k.at(own, Maximum));
-    k.store(total, k.at(own, Sum));
-    k.store(factor, k.at(own, Rescale));
+    k.store(k.reduceAdd(sum), k.at(own, Sum));
   });
 }
 
-void AttentionPhase::emitMix(Value base, Value blocks, Value values) {
+void AttentionPhase::emitMix(Value base, Value blocks, Value values, Value partial) {
+  int64_t width = dim % (passWidth() * lanes) == 0 ? passWidth() : 1;
   Value from = k.at(values, k.mul(base, dim * bytes)), count = k.mul(blocks, Lanes);
-  VectorType floats = k.vec(k.f32(), lanes);
-  k.forLoop(k.constant(0), k.constant(dim), lanes, [&](Value element) {
-    SmallVector<Value> sums;
-    for (size_t query = 0; query < queries.size(); ++query)
-      sums.push_back(k.mulf(k.load(floats, k.at(mixRow(query), k.mul(element, 4))),
-                            k.loadSplat(stateOf(query, Rescale), lanes)));
+  VectorType narrow = k.vec(type.getElementType(), lanes);
+  k.forLoop(k.constant(0), k.constant(dim), width * lanes, [&](Value element) {
+    SmallVector<Value> sums(queries.size() * width, k.splat(0.0f, lanes));
     Value column = k.at(from, k.mul(element, bytes));
     sums = k.forLoop(k.constant(0), count, 1, sums, [&](Value position, ValueRange carried) {
-      Value narrow =
-          k.load(k.vec(type.getElementType(), lanes), k.at(column, k.mul(position, dim * bytes)));
-      Value value = k.extend(narrow), offset = k.mul(position, 4);
-      SmallVector<Value> next;
-      for (auto [query, sum] : llvm::enumerate(carried))
-        next.push_back(k.fma(value, k.loadSplat(k.at(scoreRow(query), offset), lanes), sum));
+      Value row = k.at(column, k.mul(position, dim * bytes)), offset = k.mul(position, 4);
+      SmallVector<Value> parts, next;
+      for (int64_t part = 0; part < width; ++part)
+        parts.push_back(k.extend(k.load(narrow, k.at(row, part * lanes * bytes))));
+      for (auto [index, sum] : llvm::enumerate(carried)) {
+        Value weight = k.loadSplat(k.at(scoreRow(index / width), offset), lanes);
+        next.push_back(k.fma(parts[index % width], weight, sum));
+      }
       return next;
     });
-    for (auto [query, sum] : llvm::enumerate(sums))
-      k.store(sum, k.at(mixRow(query), k.mul(element, 4)));
+    for (auto [index, sum] : llvm::enumerate(sums)) {
+      Value to = k.at(ofQuery(partial, index / width), Mix + index % width * lanes * 4);
+      k.store(sum, k.at(to, k.mul(element, 4)));
+    }
+  });
+}
+
+/// Adds the partial results of one split to the state.  Both are scaled to the
+/// greater of the two maxima; a split that nothing is seen of changes no bit.
+void AttentionPhase::emitCombine(Value partial) {
+  VectorType floats = k.vec(k.f32(), lanes);
+  k.forLoop(k.constant(0), k.constant(queries.size() * partialBytes), partialBytes, [&](Value at) {
+    Value own = k.at(state, at), added = k.at(partial, at);
+    Value before = k.load(k.f32(), k.at(own, Maximum)), now = k.load(k.f32(), k.at(added, Maximum));
+    Value maximum = k.maxf(before, now);
+    Value keep = k.extract(emitExp(k, k.broadcast(k.subf(before, maximum), lanes)), 0);
+    Value take = k.extract(emitExp(k, k.broadcast(k.subf(now, maximum), lanes)), 0);
+    Value taken = k.mulf(k.load(k.f32(), k.at(added, Sum)), take);
+    k.store(k.fma(k.load(k.f32(), k.at(own, Sum)), keep, taken), k.at(own, Sum));
+    k.store(maximum, k.at(own, Maximum));
+    Value keeps = k.broadcast(keep, lanes), takes = k.broadcast(take, lanes);
+    k.forLoop(k.constant(Mix), k.constant(Mix + dim * 4), lanes * 4, [&](Value offset) {
+      Value taken = k.mulf(k.load(floats, k.at(added, offset)), takes);
+      k.store(k.fma(k.load(floats, k.at(own, offset)), keeps, taken), k.at(own, offset));
+    });
   });
 }
 
@@ -250,9 +352,10 @@ void AttentionPhase::emitResult(Value head, Value firstRow) {
     Value row = k.add(firstRow, query / group);
     Value to = k.at(c.rowPointer(result, row, c.maxRows()), k.mul(head, group * dim * 4));
     to = k.at(to, (query % group) * dim * 4);
-    Value sum = k.loadSplat(stateOf(query, Sum), lanes);
+    Value own = ofQuery(state, query), sum = k.loadSplat(k.at(own, Sum), lanes);
     k.forLoop(k.constant(0), k.constant(dim * 4), lanes * 4, [&](Value offset) {
-      k.store(k.divf(k.load(floats, k.at(mixRow(query), offset)), sum), k.at(to, offset));
+      Value mixed = k.load(floats, k.at(k.at(own, Mix), offset));
+      k.store(k.divf(mixed, sum), k.at(to, offset));
     });
   }
 }

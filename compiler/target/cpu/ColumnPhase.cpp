@@ -1,8 +1,8 @@
 //===- ColumnPhase.cpp - Phases around contractions ------------------------===//
 //
-// Per segment and tile of columns: for blocks of rows, the register tiles of
-// all contractions of the segment into private memory, then the epilogue row
-// by row.  A tile's weights stay in the nearest cache while all rows pass.
+// Per segment and tile of columns: for chunks of rows, the tiles of all
+// contractions of the segment into private memory, then the epilogue row by
+// row.  A tile's weights stay in the nearest caches while all rows pass.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,6 +15,10 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
 
+/// Rows that pass a tile before the next tile: their sums, and what they read
+/// of one block, fit into the nearest cache.
+static constexpr int64_t RowChunk = 64;
+
 namespace {
 
 class ColumnPhase {
@@ -26,10 +30,9 @@ public:
 private:
   LogicalResult checkEmitters(ArrayRef<Segment> segments, ArrayRef<Operation *> prologue);
   void emitSegment(const Segment &segment, Value from, Value to);
-  void emitTileRows(const Segment &segment, Value tile, Value firstRow, int64_t rowTile);
-  void emitPanels(const Segment &segment, unsigned index, Value tile, Value firstRow,
-                  int64_t rowTile);
-  void emitEpilogue(const Segment &segment, Value tile, Value firstRow, int64_t rowTile);
+  void emitTileRows(const Segment &segment, Value tile, Value firstRow, Value rows);
+  void emitPanels(const Segment &segment, unsigned index, Value tile, Value firstRow, Value rows);
+  void emitEpilogue(const Segment &segment, Value tile, Value firstRow, Value rows);
 
   PhaseContext &c;
   KernelBuilder &k;
@@ -98,24 +101,22 @@ LogicalResult ColumnPhase::emit() {
 }
 
 void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
-  int64_t rowTile = std::min(c.maxRows(), c.target.rowTile);
+  int64_t chunk = std::min(c.maxRows(), RowChunk);
   tileMemory.clear();
   for (size_t i = 0; i < segment.linears.size(); ++i)
-    tileMemory.push_back(c.allocateScratch(rowTile * segment.tileColumns * 4));
+    tileMemory.push_back(c.allocateScratch(chunk * segment.tileColumns * 4));
   k.forLoop(from, to, 1, [&](Value tile) {
-    if (rowTile == 1) {
-      emitTileRows(segment, tile, k.constant(0), 1);
-      return;
-    }
-    Value whole = k.mul(k.div(c.rowCount(), rowTile), rowTile);
-    k.forLoop(k.constant(0), whole, rowTile,
-              [&](Value row) { emitTileRows(segment, tile, row, rowTile); });
-    k.forLoop(whole, c.rowCount(), 1, [&](Value row) { emitTileRows(segment, tile, row, 1); });
+    if (chunk == 1)
+      return emitTileRows(segment, tile, k.constant(0), k.constant(1));
+    k.forLoop(k.constant(0), c.rowCount(), chunk, [&](Value row) {
+      Value rows = k.min(k.constant(chunk), k.sub(c.rowCount(), row));
+      emitTileRows(segment, tile, row, rows);
+    });
   });
 }
 
 void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile, Value firstRow,
-                             int64_t rowTile) {
+                             Value rows) {
   ir::LinearOp linear = segment.linears[index];
   int64_t panelsPerTile = segment.tileColumns / PanelRows, bytes = panelBytes(linear);
   Value weights = c.weightPointer(linear.getWeight());
@@ -127,18 +128,19 @@ void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile,
   k.forLoop(k.constant(0), panels, 1, [&](Value panel) {
     TileOperands operands{.panel = k.at(weights, k.mul(k.add(firstPanel, panel), bytes)),
                           .firstRow = firstRow,
+                          .rows = rows,
+                          .manyRows = c.maxRows() > 1,
                           .input = input,
                           .destination = k.at(tileMemory[index], k.mul(panel, PanelRows * 4)),
                           .destinationRowBytes = segment.tileColumns * 4};
-    emitTileCall(c, linear, rowTile, operands);
+    emitTileCall(c, linear, operands);
   });
 }
 
-void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRow,
-                               int64_t rowTile) {
+void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRow, Value rows) {
   Value firstColumn = k.mul(tile, segment.tileColumns);
   bool ragged = segment.outputs % segment.tileColumns != 0;
-  k.forLoop(k.constant(0), k.constant(rowTile), 1, [&](Value row) {
+  k.forLoop(k.constant(0), rows, 1, [&](Value row) {
     SmallVector<Value> tiles;
     for (Value memory : tileMemory)
       tiles.push_back(k.at(memory, k.mul(row, segment.tileColumns * 4)));
@@ -157,11 +159,10 @@ void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRo
   });
 }
 
-void ColumnPhase::emitTileRows(const Segment &segment, Value tile, Value firstRow,
-                               int64_t rowTile) {
+void ColumnPhase::emitTileRows(const Segment &segment, Value tile, Value firstRow, Value rows) {
   for (unsigned index = 0; index < segment.linears.size(); ++index)
-    emitPanels(segment, index, tile, firstRow, rowTile);
-  emitEpilogue(segment, tile, firstRow, rowTile);
+    emitPanels(segment, index, tile, firstRow, rows);
+  emitEpilogue(segment, tile, firstRow, rows);
 }
 
 static PhaseEmitterRegistration columns({

@@ -23,7 +23,8 @@ struct CpuTarget {
   std::string cpu;                   ///< LLVM's target-cpu.
   std::vector<std::string> features; ///< Needed beyond baseline x86-64, as CPUID names them.
   int64_t vectorBits;
-  int64_t rowTile; ///< Rows of activations in a register tile.
+  int64_t rowTile;      ///< Rows of int8 activations in a register tile.
+  int64_t floatRowTile; ///< Rows of f32 and bf16 activations.
   std::shared_ptr<const Int8Dot> int8Dot;
   /// Adds the products of pairs of bf16 to 16 f32 sums; null where the machine
   /// has no such instruction.

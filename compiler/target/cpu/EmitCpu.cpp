@@ -5,13 +5,9 @@
 #include "compiler/target/cpu/PhaseEmitter.h"
 #include "passes/PassEffect.h"
 
-#include "lathe/abi.h"
-
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
-
-#include <cstddef>
 
 namespace lathe::compiler {
 #define GEN_PASS_DEF_EMITCPUPASS
@@ -40,7 +36,6 @@ private:
   LogicalResult emitLayers(step::LayersOp layers);
   Value emitBodyIndex(step::LayersOp layers, Value layer);
   FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase);
-  void emitBarrier();
   std::string uniqueName(StringRef phase);
 
   step::ProgramOp program;
@@ -86,17 +81,6 @@ FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase) {
   return kernel;
 }
 
-void ProgramEmitter::emitBarrier() {
-  KernelBuilder k(builder, program.getLoc());
-  Value args = entry.getArgument(0);
-  Value function = k.load(k.ptr(), k.at(args, offsetof(lathe_step_args, barrier)));
-  Value context = k.load(k.ptr(), k.at(args, offsetof(lathe_step_args, barrier_context)));
-  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(builder.getContext()),
-                                          {k.ptr(), k.i64()});
-  LLVM::CallOp::create(builder, program.getLoc(), type,
-                       ValueRange{function, context, entry.getArgument(1)});
-}
-
 Value ProgramEmitter::emitBodyIndex(step::LayersOp layers, Value layer) {
   KernelBuilder k(builder, layers.getLoc());
   ArrayRef<int64_t> select = *layers.getSelect();
@@ -138,7 +122,8 @@ LogicalResult ProgramEmitter::emitBlock(Block &block, Value layer) {
       if (failed(emitLayers(layers)))
         return failure();
     } else if (isa<step::BarrierOp>(op)) {
-      emitBarrier();
+      KernelBuilder k(builder, op.getLoc());
+      emitBarrierCall(k, entry.getArgument(0), entry.getArgument(1));
     }
   }
   return success();

@@ -63,6 +63,12 @@ void KernelBuilder::store(Value value, Value pointer) {
   LLVM::StoreOp::create(b, loc, value, pointer, alignmentOf(value.getType()));
 }
 
+void KernelBuilder::prefetch(Value pointer, int64_t bytes) {
+  constexpr int64_t LineBytes = 64;
+  for (int64_t offset = 0; offset < bytes; offset += LineBytes)
+    LLVM::Prefetch::create(b, loc, at(pointer, offset), /*rw=*/0, /*hint=*/3, /*cache=*/1);
+}
+
 Value KernelBuilder::loadSplat(Value pointer, int64_t lanes) {
   return broadcast(load(f32(), pointer), lanes);
 }
@@ -163,8 +169,8 @@ Value KernelBuilder::reduceMax(Value vector) {
 // Control flow
 //===----------------------------------------------------------------------===//
 
-void KernelBuilder::forLoop(Value from, Value to, int64_t step, Body body) {
-  auto loop = scf::ForOp::create(b, loc, from, to, constant(step));
+void KernelBuilder::forLoop(Value from, Value to, Value step, Body body) {
+  auto loop = scf::ForOp::create(b, loc, from, to, step);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
   body(loop.getInductionVar());

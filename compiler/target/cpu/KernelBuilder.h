@@ -66,6 +66,8 @@ public:
   mlir::Value at(mlir::Value pointer, int64_t bytes);
   mlir::Value load(mlir::Type type, mlir::Value pointer);
   void store(mlir::Value value, mlir::Value pointer);
+  /// Asks for `bytes` from `pointer` on, line by line; nothing need be there.
+  void prefetch(mlir::Value pointer, int64_t bytes);
   /// An f32 in memory, in all lanes.
   mlir::Value loadSplat(mlir::Value pointer, int64_t lanes = Lanes);
 
@@ -99,7 +101,10 @@ public:
   mlir::Value reduceMax(mlir::Value vector);
 
   // Control flow.
-  void forLoop(mlir::Value from, mlir::Value to, int64_t step, Body body);
+  void forLoop(mlir::Value from, mlir::Value to, mlir::Value step, Body body);
+  void forLoop(mlir::Value from, mlir::Value to, int64_t step, Body body) {
+    forLoop(from, to, constant(step), body);
+  }
   llvm::SmallVector<mlir::Value> forLoop(mlir::Value from, mlir::Value to, int64_t step,
                                          mlir::ValueRange inits, CarriedBody body);
   void ifThen(mlir::Value condition, llvm::function_ref<void()> then);

@@ -2,6 +2,8 @@
 
 #include "compiler/target/cpu/Manifest.h"
 
+#include "compiler/target/cpu/KVLayout.h"
+
 #include "lathe/abi.h"
 
 #include "llvm/Config/llvm-config.h"
@@ -94,7 +96,7 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
     writeWeights(json, module, weights);
     int64_t perPosition = 0;
     for (auto program : module.getOps<step::ProgramOp>())
-      perPosition = cast<ir::KVType>(program.getCache().getType()).getBytesPerPosition();
+      perPosition = std::max(perPosition, slabBytesPerPosition(program));
     json.attributeObject("kv", [&] { json.attribute("bytes_per_position", perPosition); });
   });
   return text;

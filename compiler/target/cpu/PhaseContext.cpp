@@ -18,6 +18,7 @@ using namespace lathe::compiler;
 PhaseContext::PhaseContext(OpBuilder &builder, step::PhaseOp phase, const CpuTarget &target,
                            const WeightTable &weights, ValueRange arguments)
     : k(builder, phase.getLoc()), phase(phase), target(target), weightTable(weights) {
+  argsPointer = arguments[0];
   layer = arguments[1];
   worker = arguments[2];
   workers = arguments[3];
@@ -45,10 +46,12 @@ Rows PhaseContext::layout(Value base, int64_t rows, int64_t elements, Type eleme
   result.data = base;
   result.elements = elements;
   if (isa<ir::QuantizedActivationType>(element)) {
-    result.rowBytes = elements;
-    result.scaleRowBytes = elements / 32 * 4;
+    result.rowBytes = 32;
+    result.blockBytes = rows * 32;
+    result.scaleBlockBytes = rows * 4;
     result.scales = k.at(base, rows * elements);
     result.sums = k.at(result.scales, rows * elements / 32 * 4);
+    result.scaledSums = k.at(result.sums, rows * elements / 32 * 4);
     return result;
   }
   result.rowBytes = elements * element.getIntOrFloatBitWidth() / 8;
@@ -88,7 +91,7 @@ const Rows &PhaseContext::rowsOf(Value value, int64_t rows) {
   Value base = allocateScratch(step::getRowBytes(rows, elements, element));
   Rows result = layout(base, rows, elements, element);
   if (rows == 1)
-    result.rowBytes = result.scaleRowBytes = 0;
+    result.rowBytes = 0;
   return storage[value] = result;
 }
 
@@ -134,4 +137,14 @@ std::pair<Value, Value> PhaseContext::workerRange(Value count) {
   Value from = k.div(k.mul(count, worker), workers);
   Value to = k.div(k.mul(count, k.add(worker, 1)), workers);
   return {from, to};
+}
+
+void PhaseContext::emitBarrier() { emitBarrierCall(k, argsPointer, worker); }
+
+void lathe::compiler::emitBarrierCall(KernelBuilder &k, Value args, Value worker) {
+  Value function = k.load(k.ptr(), k.at(args, offsetof(lathe_step_args, barrier)));
+  Value context = k.load(k.ptr(), k.at(args, offsetof(lathe_step_args, barrier_context)));
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(k.builder().getContext()),
+                                          {k.ptr(), k.i64()});
+  LLVM::CallOp::create(k.builder(), k.getLoc(), type, ValueRange{function, context, worker});
 }

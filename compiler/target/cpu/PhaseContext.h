@@ -14,12 +14,18 @@ namespace lathe::compiler {
 
 /// Where the rows of a value are in memory.
 struct Rows {
-  mlir::Value data;          ///< Row 0.
-  int64_t rowBytes = 0;      ///< From one row to the next; 0 when there is one row.
-  mlir::Value scales;        ///< !lathe.q8_act only: f32 [rows][elements / 32].
-  mlir::Value sums;          ///< !lathe.q8_act only: i32 [rows][elements / 32].
-  int64_t scaleRowBytes = 0; ///< The same for scales and sums.
-  int64_t elements = 0;      ///< Of one row.
+  mlir::Value data;     ///< Row 0.
+  int64_t rowBytes = 0; ///< From one row to the next; 0 when there is one row.
+  int64_t elements = 0; ///< Of one row.
+
+  // !lathe.q8_act only.  Blocks of 32 elements come first and rows second, so
+  // that what many rows of a tile read at a time is contiguous: data is
+  // i8 [elements / 32][rows][32].
+  int64_t blockBytes = 0;      ///< From one block of a row to the next.
+  mlir::Value scales;          ///< f32 [elements / 32][rows].
+  mlir::Value sums;            ///< i32 [elements / 32][rows].
+  mlir::Value scaledSums;      ///< f32 [elements / 32][rows]: scale times sum.
+  int64_t scaleBlockBytes = 0; ///< From block to block in these three.
 };
 
 /// The place of a weights symbol's first pointer in the weight table.
@@ -41,6 +47,7 @@ public:
   step::PhaseOp phase;
   const CpuTarget &target;
   StepArgs args;
+  mlir::Value argsPointer;            ///< The lathe_step_args.
   mlir::Value layer, worker, workers; ///< i64
 
   /// Greatest number of rows of the program.
@@ -61,6 +68,9 @@ public:
   mlir::Value allocateScratch(int64_t bytes);
   int64_t scratchBytes() const { return scratchUsed; }
 
+  /// A barrier inside the phase: all workers must come by.
+  void emitBarrier();
+
   /// token, position or sequence of a row, as i64.
   mlir::Value rowField(mlir::Value array, mlir::Value row);
 
@@ -75,6 +85,9 @@ private:
   int64_t scratchUsed = 0;
   llvm::DenseMap<mlir::Value, Rows> storage;
 };
+
+/// Calls the step's barrier; `args` points at the lathe_step_args.
+void emitBarrierCall(KernelBuilder &k, mlir::Value args, mlir::Value worker);
 
 } // namespace lathe::compiler
 

@@ -59,12 +59,14 @@ static Value emitAbs(KernelBuilder &k, Value x) {
   return LLVM::FAbsOp::create(k.builder(), k.getLoc(), x.getType(), x);
 }
 
-/// One block of 32 elements to int8, its scale and its sum.
-static void emitQuantizeBlock(KernelBuilder &k, Value from, Value to, Value scale, Value sum) {
+/// One block of 32 elements to int8, its scale, its sum and their product.
+static void emitQuantizeBlock(KernelBuilder &k, Value from, Value to, Value scaleTo, Value sumTo,
+                              Value scaledSumTo) {
   VectorType floats = k.vec(k.f32());
   Value x[2] = {k.load(floats, from), k.load(floats, k.at(from, 64))};
   Value greatest = k.reduceMax(k.maxf(emitAbs(k, x[0]), emitAbs(k, x[1])));
-  k.store(k.divf(greatest, k.floatConstant(127.0f)), scale);
+  Value scale = k.divf(greatest, k.floatConstant(127.0f));
+  k.store(scale, scaleTo);
   Value zero = k.floatConstant(0.0f);
   Value isZero = k.compare(arith::CmpFPredicate::OEQ, greatest, zero);
   Value inverse = k.select(isZero, zero, k.divf(k.floatConstant(127.0f), greatest));
@@ -78,7 +80,10 @@ static void emitQuantizeBlock(KernelBuilder &k, Value from, Value to, Value scal
     k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i8()), q),
             k.at(to, 16 * half));
   }
-  k.store(k.reduceAdd(total), sum);
+  Value sum = k.reduceAdd(total);
+  k.store(sum, sumTo);
+  Value floatSum = arith::SIToFPOp::create(k.builder(), k.getLoc(), k.f32(), sum);
+  k.store(k.mulf(scale, floatSum), scaledSumTo);
 }
 
 /// The upper halves of the bits of `x`, rounded to nearest even.  Written with
@@ -110,12 +115,14 @@ static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows
     return;
   }
   int64_t blocks = result.elements / 32;
-  Value offset = k.mul(row, result.scaleRowBytes);
+  // A row without memory of its own is row 0.
+  Value offset = k.mul(row, result.rowBytes ? 4 : 0);
   Value scales = k.at(result.scales, offset), sums = k.at(result.sums, offset);
+  Value scaledSums = k.at(result.scaledSums, offset);
   k.forLoop(k.constant(0), k.constant(blocks), 1, [&](Value block) {
-    Value offset = k.mul(block, 4);
-    emitQuantizeBlock(k, k.at(from, k.mul(block, 128)), k.at(to, k.mul(block, 32)),
-                      k.at(scales, offset), k.at(sums, offset));
+    Value offset = k.mul(block, result.scaleBlockBytes);
+    emitQuantizeBlock(k, k.at(from, k.mul(block, 128)), k.at(to, k.mul(block, result.blockBytes)),
+                      k.at(scales, offset), k.at(sums, offset), k.at(scaledSums, offset));
   });
 }
 

@@ -1,9 +1,9 @@
 //===- TileEmitter.h - Register tiles of a contraction ----------*- C++ -*-===//
 //
-// The innermost code of every contraction: a few rows of activations times one
-// panel of 32 outputs, for all k.  Tiles are functions of the module, shared by
-// all phases of all entries, so that the amount of code grows with the formats
-// and not with the phases.
+// The innermost code of every contraction: rows of activations times one panel
+// of 32 outputs, for all k.  Tiles are functions of the module, shared by all
+// phases of all entries, so that the amount of code grows with the formats and
+// not with the phases.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,25 +19,58 @@
 
 namespace lathe::compiler {
 
+/// Groups of 16 outputs in a panel.
+inline constexpr int64_t PanelGroups = PanelRows / Lanes;
+
+/// Weights are asked for this far ahead: panels follow each other in memory, and
+/// the hardware's own prefetching ends with every page.
+inline constexpr int64_t PrefetchBytes = 2048;
+
 /// What the code of a tile depends on.
 struct TileKind {
   const WeightFormat *format;
   llvm::StringRef formatName;
   mlir::Type input; ///< f32, bf16 or !lathe.q8_act.
-  int64_t rowTile;  ///< Rows of activations.
+  bool manyRows;    ///< Any number of rows, or exactly one.
   int64_t rest;     ///< Elements of a last step that is not whole.
 
   /// The kind of tile that computes `linear`.
-  static TileKind get(ir::LinearOp linear, int64_t rowTile);
+  static TileKind get(ir::LinearOp linear, bool manyRows);
+  bool isInt8() const { return mlir::isa<ir::QuantizedActivationType>(input); }
   std::string name() const;
 };
+
+/// The arguments of a tile function, in order.  Strides are in bytes.
+struct TileArguments {
+  mlir::Value panel;               ///< The packed panel.
+  mlir::Value wholeSteps;          ///< i64: whole steps along k.
+  mlir::Value rows;                ///< i64: rows to compute, at least 1.
+  mlir::Value data, rowStride;     ///< First row of the input.
+  mlir::Value blockStride;         ///< q8_act: from block to block of a row.
+  mlir::Value scales, sums;        ///< q8_act: 4 bytes a row.
+  mlir::Value scaledSums;          ///< q8_act: likewise.
+  mlir::Value scaleStride;         ///< q8_act: from block to block.
+  mlir::Value destination, stride; ///< f32 [rows][columns].
+
+  static TileArguments get(mlir::ValueRange arguments);
+  llvm::SmallVector<mlir::Value> list() const;
+};
+
+/// Builds the body of a tile function of that kind: one row, with all of its
+/// sums in registers, or any number of rows.
+void emitFloatTile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
+                   const TileArguments &arguments);
+void emitInt8Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
+                  const TileArguments &arguments);
 
 /// Where one tile reads and writes.
 struct TileOperands {
   mlir::Value panel;       ///< The packed panel.
   mlir::Value firstRow;    ///< i64.
+  mlir::Value rows;        ///< i64: how many.
+  bool manyRows;           ///< Whether the input has room for more than one row.
   Rows input;              ///< All rows of the contraction's input.
-  mlir::Value destination; ///< f32 [rowTile][columns].
+  mlir::Value destination; ///< f32 [rows][columns].
   int64_t destinationRowBytes;
 };
 
@@ -47,9 +80,8 @@ int64_t panelBytes(ir::LinearOp linear);
 
 /// Calls the tile function for `linear`, which is made on first use.  The sum
 /// for each output runs over k in ascending order, block by block, whatever the
-/// size of the tile.
-void emitTileCall(PhaseContext &context, ir::LinearOp linear, int64_t rowTile,
-                  const TileOperands &operands);
+/// number of rows.
+void emitTileCall(PhaseContext &context, ir::LinearOp linear, const TileOperands &operands);
 
 } // namespace lathe::compiler
 

@@ -18,17 +18,15 @@ class Gemma : public ChatFormat {
                      bool AddGenerationPrompt) const override {
     std::string Prompt, System;
     for (const ChatMessage &Message : Messages) {
-      std::string_view Content = trimmed(Message.Content);
       if (Message.Role == "system") {
-        System += Content;
-        System += "\n\n";
+        System += Message.Content + "\n\n"; // As it is, unlike the others.
         continue;
       }
       bool IsModel = Message.Role == "assistant";
       Prompt += "<start_of_turn>" + (IsModel ? "model" : Message.Role) + "\n";
       if (!IsModel)
         Prompt += std::exchange(System, {});
-      Prompt += Content;
+      Prompt += trimmed(Message.Content);
       Prompt += "<end_of_turn>\n";
     }
     if (AddGenerationPrompt)

@@ -68,3 +68,30 @@ step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.k
     step.store %1, %logits : tensor<?x32xf32>, !step.buffer<1x32xf32>
   }
 }
+
+// -----
+
+// With room for many rows, a block is unpacked once, into memory; then come the rows, a tile of them
+// and one at a time, whose sums are in memory too.  Each meets 2 quads of 16 outputs in a turn of a loop.
+// CHECK:     module attributes
+// CHECK-LABEL: func.func private @tile.q4_1.q8_act.rows
+// CHECK:     llvm.alloca
+// CHECK:     scf.for
+// V4-COUNT-16: llvm.store {{.*}} : vector<64xi8>, !llvm.ptr
+// V3-COUNT-32: llvm.store {{.*}} : vector<32xi8>, !llvm.ptr
+// CHECK:     scf.for
+// CHECK:     scf.for
+// V4-COUNT-12: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// V3-COUNT-16: llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
+// CHECK:     scf.yield
+// CHECK:     llvm.intr.fma
+lathe.weights @w : tensor<32x64x!lathe.q4_1> from "w"
+step.program @prefill max_rows = 8 arena = 1024 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<8x32xf32>) {
+  %x = step.alloc at 0 : !step.buffer<8x64x!lathe.q8_act>
+  step.phase "q4_1" over columns {
+    %0 = step.load %x : !step.buffer<8x64x!lathe.q8_act> -> tensor<?x64x!lathe.q8_act>
+    %w = lathe.weight @w : tensor<32x64x!lathe.q4_1>
+    %1 = lathe.linear %0, %w : tensor<?x64x!lathe.q8_act>, tensor<32x64x!lathe.q4_1> -> tensor<?x32xf32>
+    step.store %1, %logits : tensor<?x32xf32>, !step.buffer<8x32xf32>
+  }
+}

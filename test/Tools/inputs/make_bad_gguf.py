@@ -248,16 +248,57 @@ def _(model):
     model.set_array("tokenizer.ggml.tokens", STRING, tokens)
 
 
-# The kind of tokenizer is told first: what its byte tokens look like does not matter any more.
-@case("33-byte-token", exit=UNSUPPORTED)
-def _(model):
-    tokens, kinds, _ = vocabulary()
-    tokens[-1], kinds[-1] = "<0x-1>", 6
-    model.set("tokenizer.ggml.model", STRING, "llama")
-    model.set_array("tokenizer.ggml.tokens", STRING, tokens)
-    model.set_array("tokenizer.ggml.token_type", I32, kinds)
-    model.set_array("tokenizer.ggml.scores", F32, [0.0] * len(tokens))
+def with_pieces(case_name, change, error="-"):
+    """A case whose vocabulary is SentencePiece's: [text, type, score] of each token, to be changed."""
 
+    def bend(model):
+        pieces = [["<unk>", 2, 0.0], *([f"<0x{byte:02X}>", 6, 0.0] for byte in range(256))]
+        pieces += [[text, 1, -float(rank)] for rank, text in enumerate(["ab", "a", "b", "\u2581"])]
+        pieces += [[f"piece{n}", 1, -9.0] for n in range(len(vocabulary()[0]) - len(pieces))]
+        change(pieces)
+        model.set("tokenizer.ggml.model", STRING, "llama")
+        for unused in "merges", "unknown_token_id":
+            model.values.pop(f"tokenizer.ggml.{unused}")
+        for key, kind, column in ("tokens", STRING, 0), ("token_type", I32, 1), ("scores", F32, 2):
+            values = [piece[column] for piece in pieces if piece[column] is not None]
+            model.values.pop(f"tokenizer.ggml.{key}", None)
+            if values:
+                model.set_array(f"tokenizer.ggml.{key}", kind, values)
+
+    case(case_name, error)(bend)
+
+
+def set_pieces(column, values):
+    """A change of one column in some pieces."""
+
+    def change(pieces):
+        for number, value in values.items():
+            pieces[number][column] = value
+
+    return change
+
+
+def drop_column(column):
+    return lambda pieces: set_pieces(column, dict.fromkeys(range(len(pieces))))(pieces)
+
+
+def many_faults(pieces):
+    set_pieces(0, {3: "<0x-1>", 257: "piece0", 258: b"\xff"})(pieces)
+    set_pieces(2, {0: math.nan})(pieces)
+
+
+with_pieces("32-scores-missing", drop_column(2))
+with_pieces("32-scores-one-missing", set_pieces(2, {259: None}))
+with_pieces("32-score-nan", set_pieces(2, {259: math.nan}))
+with_pieces("32-score-infinite", set_pieces(2, {259: -math.inf}))
+with_pieces("32-piece-types-missing", drop_column(1))
+with_pieces("33-byte-token", set_pieces(0, {1: "<0x-1>"}))
+with_pieces("33-byte-token-missing", set_pieces(1, {65: 1}))
+with_pieces("33-byte-token-twice", set_pieces(0, {66: "<0x4a>"}))
+with_pieces("33-no-fallback", lambda pieces: set_pieces(1, dict.fromkeys(range(257), 1))(pieces))
+with_pieces("33-piece-twice", set_pieces(0, {257: "piece0"}))
+with_pieces("33-piece-not-utf8", set_pieces(0, {257: b"\xff\xfe"}))
+with_pieces("33-piece-faults", many_faults)
 
 with_value("34-bos-beyond", "tokenizer.ggml.bos_token_id", U32, len(vocabulary()[0]))
 with_value("34-eos-beyond", "tokenizer.ggml.eos_token_id", U32, (1 << 32) - 1)

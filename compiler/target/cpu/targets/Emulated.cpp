@@ -63,6 +63,7 @@ CpuTargetRegistration emulated({
     .features = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma"},
     .vectorBits = 128, // Never the host's choice.
     .rowTile = 6,
+    .floatRowTile = 6,
     .int8Dot = std::make_shared<EmulatedDot>(),
     .bf16Dot = emitEmulatedBF16Dot,
 });

@@ -10,13 +10,15 @@ static Value emitBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows
   return k.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", sums.getType(), {sums, weights, rows});
 }
 
-// 16 registers of 256 bits: more than four rows of int sums would spill.
+// 16 registers of 256 bits: two a row for the int sums of 16 outputs, four for
+// the f32 sums of 32.
 static CpuTargetRegistration avx2({
     .name = "x86-64-v3",
     .cpu = "x86-64-v3",
     .features = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma"},
     .vectorBits = 256,
     .rowTile = 4,
+    .floatRowTile = 3,
     .int8Dot = createAVX2Dot(),
 });
 
@@ -27,6 +29,7 @@ static CpuTargetRegistration avx512({
                  "avx512vnni", "bmi", "bmi2", "f16c", "fma"},
     .vectorBits = 512,
     .rowTile = 6,
+    .floatRowTile = 6,
     .int8Dot = createVNNIDot(),
     .bf16Dot = emitBF16Dot,
 });
