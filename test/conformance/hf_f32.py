@@ -77,9 +77,13 @@ def check_prompt(report, prompt, path):
     check_greedy(report, prompt, ours[last:], limit)
 
 
+def prompts(model):
+    entries = json.loads((model.reference / "reference.json").read_text())
+    return [Prompt(model, entry) for entry in entries]
+
+
 def check_model(report, model, path):
-    for entry in json.loads((model.reference / "reference.json").read_text()):
-        prompt = Prompt(model, entry)
+    for prompt in prompts(model):
         report.attempt(prompt.name, check_prompt, report, prompt, path)
 
 
