@@ -30,6 +30,7 @@ CONFORMANCE = [
     ("reference_ops.py", False),
     ("house.py", False),
     ("tiny_llama.py", False),
+    ("tiny_hf.py", False),
     ("hf_f32.py", False),
     ("tokenizer_goldens.py", True),
     ("targets.py", False),

@@ -16,9 +16,11 @@ def FusePass : Pass<"lathe-fuse"> {
     - row-wise ops whose results only that group needs become its prologue
       (the norm, and later the quantisation of activations);
     - elementwise ops and views on its results become its epilogue (bias,
-      activation, gate, residual, rope, cache write);
+      norm of heads, activation, gate, residual, rope, cache write);
     - attention is a group of its own;
-    - row-wise ops that are left over share a group where nothing stands between.
+    - row-wise ops that are left over share a group where nothing stands between,
+      with the elementwise ops that read their rows (a norm behind a contraction
+      and the residual behind that).
 
     Groups never depend on each other in a circle: an op joins the latest group
     among its operands. Declared effect: exact.

@@ -177,4 +177,11 @@ std::optional<std::vector<int64_t>> GGUFFile::getInts(std::string_view Key) cons
   return convertArray<int64_t>(findValue(Key), toInteger<int64_t>);
 }
 
+std::optional<std::vector<bool>> GGUFFile::getBools(std::string_view Key) const {
+  const GGUFValue *Value = findValue(Key);
+  if (!Value || Value->Type != GGUFValueType::Array || Value->ElementType != GGUFValueType::Bool)
+    return std::nullopt;
+  return std::vector<bool>(Value->Bytes.begin(), Value->Bytes.begin() + Value->Count);
+}
+
 } // namespace lathe

@@ -92,6 +92,7 @@ public:
   std::optional<std::vector<std::string_view>> getStrings(std::string_view Key) const;
   std::optional<std::vector<float>> getFloats(std::string_view Key) const;
   std::optional<std::vector<int64_t>> getInts(std::string_view Key) const;
+  std::optional<std::vector<bool>> getBools(std::string_view Key) const;
 
 private:
   struct Impl;

@@ -19,9 +19,9 @@ import tempfile
 import numpy
 
 from emulator import Emulator, call, libraries_of
-from hf_f32 import check_last_row, check_positions
+from hf_f32 import check_last_row, check_positions, prompts
 from support import (
-    ROOT, SMOLLM2, Failed, Report, default_model, joined, lathe, processor_has, run_logits,
+    ROOT, SMOLLM2, Failed, Report, joined, lathe, processor_has, run_logits,
 )  # fmt: skip
 from targets import NEEDED
 
@@ -63,11 +63,11 @@ def tiny_cases(folder):
 
 def real_cases(report):
     """SmolLM2 on the prompt of five tokens that the reference has logits for."""
-    model = default_model()
+    model = SMOLLM2.path()
     if model is None:
         report.skip("smollm2", "the default model is not in the cache ('./dev model' fetches it)")
         return
-    entries = json.loads((SMOLLM2 / "reference.json").read_text())
+    entries = json.loads((SMOLLM2.reference / "reference.json").read_text())
     tokens = next(entry["ids"] for entry in entries if entry["name"] == "france")
     for precision in PRECISIONS:
         yield Case(f"smollm2 {precision}", model, tokens, precision)
@@ -192,8 +192,9 @@ def compare(report, case, ours, folder):
     told = f"{len(base)} positions of {base.shape[1]} logits, {wrong} differ from {BASE}"
     report.case(case.name, wrong == 0, told)
     if case.name == "smollm2 f32":
-        check_last_row(report, "france", other[-1])
-        check_positions(report, "france", other)
+        prompt = next(each for each in prompts(SMOLLM2) if each.file == "france")
+        check_last_row(report, prompt, other[-1])
+        check_positions(report, prompt, other)
 
 
 def run(report, only, folder):

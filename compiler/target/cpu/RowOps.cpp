@@ -19,18 +19,15 @@ static void forVectors(KernelBuilder &k, int64_t elements, int64_t lanes,
 //===----------------------------------------------------------------------===//
 
 /// 1 / sqrt(mean of squares + eps) of `elements` elements, in all lanes.
-static Value emitInverseRMS(KernelBuilder &k, Value input, int64_t elements, int64_t lanes,
-                            float eps) {
+static Value emitInverseRMSOf(KernelBuilder &k, Value input, int64_t elements, int64_t lanes,
+                              float eps) {
   VectorType type = k.vec(k.f32(), lanes);
   Value sum = k.forLoop(k.constant(0), k.constant(elements * 4), lanes * 4, {k.splat(0.0f, lanes)},
                         [&](Value offset, ValueRange carried) -> SmallVector<Value> {
                           Value x = k.load(type, k.at(input, offset));
                           return {k.fma(x, x, carried[0])};
                         })[0];
-  Value mean = k.divf(k.reduceAdd(sum), k.floatConstant(static_cast<float>(elements)));
-  Value root =
-      LLVM::SqrtOp::create(k.builder(), k.getLoc(), k.f32(), k.addf(mean, k.floatConstant(eps)));
-  return k.broadcast(k.divf(k.floatConstant(1.0f), root), lanes);
+  return emitInverseRMS(k, sum, elements, eps);
 }
 
 static void emitRMSNorm(PhaseContext &c, Operation *op, Value row, int64_t rows) {
@@ -46,7 +43,7 @@ static void emitRMSNorm(PhaseContext &c, Operation *op, Value row, int64_t rows)
   // Once per row, or once per head of the row.
   k.forLoop(k.constant(0), k.constant(rowBytes), elements * 4, [&](Value head) {
     Value from = k.at(input, head), to = k.at(output, head);
-    Value factor = emitInverseRMS(k, from, elements, lanes, norm.getEps().convertToFloat());
+    Value factor = emitInverseRMSOf(k, from, elements, lanes, norm.getEps().convertToFloat());
     forVectors(k, elements, lanes, [&](Value offset) {
       Value scaled = k.mulf(k.load(type, k.at(from, offset)), factor);
       k.store(k.mulf(scaled, k.load(type, k.at(weight, offset))), k.at(to, offset));
