@@ -92,7 +92,10 @@ bool Compilation::addUserPasses(PassManager &passes) {
   llvm::raw_string_ostream stream(message);
   if (succeeded(parsePassPipeline(options.passes, passes, stream)))
     return true;
-  diags.error(507, "--passes", StringRef(message).trim().str(),
+  // "MLIR Textual PassPipeline Parser:1:1: error: ...", and the text with a caret.
+  StringRef first = StringRef(message).split('\n').first;
+  size_t header = first.find("error: ");
+  diags.error(507, "--passes", first.substr(header == StringRef::npos ? 0 : header + 7).str(),
               "'lathe-opt --help' lists the passes");
   return false;
 }
