@@ -38,18 +38,14 @@ def FusePass : Pass<"lathe-fuse"> {
       lathe.yield %m : tensor<?x1536xf32>
     }
     ```
+
+    Counts `groups`, `prologues`, `epilogues` and `siblings`.
   }];
   let options = [
     Option<"prologues", "prologues", "bool", "true", "fuse row-wise ops into contractions">,
     Option<"epilogues", "epilogues", "bool", "true", "fuse elementwise ops into contractions">,
     Option<"siblings", "siblings", "bool", "true", "compute contractions of the same rows together">,
     Option<"remarks", "remarks", "bool", "false", "say of every op whether it was fused, and why not">,
-  ];
-  let statistics = [
-    Statistic<"numGroups", "groups", "fusion groups made">,
-    Statistic<"numPrologues", "prologues", "row-wise ops fused into a contraction">,
-    Statistic<"numEpilogues", "epilogues", "elementwise ops and views fused into a contraction">,
-    Statistic<"numSiblings", "siblings", "contractions that joined another's group">,
   ];
   let dependentDialects = ["::lathe::ir::LatheDialect"];
 }

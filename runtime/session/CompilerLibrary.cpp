@@ -115,6 +115,9 @@ std::shared_ptr<CompileResult> CompilerLibrary::compile(const CompileRequest &Re
   Raw.max_prefill_rows = Request.MaxPrefillRows;
   Raw.emit = Request.Emit.empty() ? nullptr : Request.Emit.c_str();
   Raw.verify_each_pass = Request.VerifyEachPass;
+  Raw.passes = Request.Passes.empty() ? nullptr : Request.Passes.c_str();
+  Raw.reproducer_dir =
+      Request.ReproducerFolder.empty() ? nullptr : Request.ReproducerFolder.c_str();
   auto Result = std::make_shared<CompileResult>(*API, API->compile(&Raw));
 
   unsigned ErrorsBefore = Diags.errorCount();

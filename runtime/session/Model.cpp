@@ -21,18 +21,30 @@ template <typename Callable> static auto timed(double &Total, Callable Body) {
   return Result;
 }
 
-static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options) {
+/// What people call the model.
+static std::string modelName(const GGUFFile &File) {
+  std::string_view Name = File.getString("general.name").value_or("");
+  std::string_view Path = File.path();
+  return std::string(Name.empty() ? Path.substr(Path.rfind('/') + 1) : Name);
+}
+
+static CacheNote cacheNote(const GGUFFile &File, const ModelOptions &Options) {
   // The library's file stands for its version: asking it would mean opening it.
-  std::string Build = CompilerLibrary::buildID(CompilerLibrary::locate());
+  return {modelName(File), Options.Target, Options.Precision,
+          CompilerLibrary::buildID(CompilerLibrary::locate()), hostDescription()};
+}
+
+static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options,
+                            const CacheNote &Note) {
   CacheKeyParts Parts;
   Parts.ModelHeader = File.headerBytes();
   Parts.Target = Options.Target;
   Parts.Precision = Options.Precision;
   Parts.MaxPrefillRows = Options.MaxPrefillRows;
-  Parts.CompilerBuild = Build;
+  Parts.CompilerBuild = Note.CompilerBuild;
   // A program for a named target is the same wherever it was compiled.
   if (Options.Target == "host")
-    Parts.Host = hostDescription();
+    Parts.Host = Note.Host;
   return ProgramCache::key(Parts);
 }
 
@@ -55,13 +67,15 @@ std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const Mo
                                                   LoadReport &Report, Diagnostics &Diags) {
   std::optional<ProgramCache> Cache;
   std::string Key;
+  CacheNote Note;
   if (Options.UseCache) {
     std::shared_ptr<const Program> Found =
         timed(Report.CacheMilliseconds, [&]() -> std::shared_ptr<const Program> {
-          Cache = ProgramCache::open(ProgramCache::defaultFolder(), Diags);
+          Cache = ProgramCache::openDefault(Diags);
           if (!Cache)
             return nullptr;
-          Key = cacheKey(File, Options);
+          Note = cacheNote(File, Options);
+          Key = cacheKey(File, Options, Note);
           return Cache->find(Key, Diags);
         });
     Report.CacheHit = Found != nullptr;
@@ -79,7 +93,7 @@ std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const Mo
   if (Compiled && Cache)
     timed(Report.CacheMilliseconds, [&] {
       return Cache->store(
-          Key, [&](const std::string &Path) { return Result->writeLibrary(Path); }, Diags);
+          Key, Note, [&](const std::string &Path) { return Result->writeLibrary(Path); }, Diags);
     });
   return Compiled;
 }

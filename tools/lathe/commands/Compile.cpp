@@ -21,7 +21,8 @@ private:
   std::optional<std::string> Input, Output;
   TargetArguments Target;
   std::string Emit;
-  bool VerifyEachPass = false;
+  std::optional<std::string> Passes, ReproducerFolder;
+  bool VerifyEachPass = false, Statistics = false;
 };
 } // namespace
 
@@ -34,6 +35,10 @@ void CompileCommand::declare(Options &Accepted) {
                   "stop at a stage and print it");
   Target.declare(Accepted);
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
+  Accepted.flag(Statistics, "--statistics", "print what the passes counted");
+  Accepted.text(Passes, "--passes", "LIST", "passes to run first, named as lathe-opt names them");
+  Accepted.text(ReproducerFolder, "--reproducer-dir", "DIR",
+                "where a fault of lathe leaves its reproducer ($TMPDIR, /tmp)");
 }
 
 bool CompileCommand::writeResult(CompileResult &Result, OutputFile &Output,
@@ -67,7 +72,11 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
   Request.Precision = Target.Precision;
   Request.Emit = Emit;
   Request.VerifyEachPass = VerifyEachPass;
+  Request.Passes = Passes.value_or("");
+  Request.ReproducerFolder = ReproducerFolder.value_or("");
   std::shared_ptr<CompileResult> Result = Compiler->compile(Request, Diags);
+  if (Result && Statistics)
+    Term.err(Result->statistics());
   if (Result && writeResult(*Result, *File, Diags))
     File->finish(Diags);
 }

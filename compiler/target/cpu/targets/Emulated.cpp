@@ -49,11 +49,12 @@ CpuTargetRegistration emulated({
     .name = "x86-64-v4-emulated",
     .cpu = "x86-64-v3",
     .features = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma"},
-    .vectorBits = 128, // Never the host's choice.
+    .vectorBits = 256,
     .rowTile = 6,
     .floatRowTile = 6,
     .int8Dot = std::make_shared<EmulatedDot>(),
     .bf16Dot = emitEmulatedBF16Dot,
+    .emulated = true,
 });
 
 } // namespace
