@@ -8,6 +8,7 @@
 #include "runtime/support/Diagnostics.h"
 
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassInstrumentation.h"
 #include "llvm/Support/CommandLine.h"
