@@ -14,12 +14,12 @@ the user's cache at the first call.
 
 import argparse
 import json
-import os
 import pathlib
 import platform
 import re
 import statistics
 import sys
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
@@ -41,6 +41,19 @@ def processor():
         text = info.read()
     kind = next((name for flag, name in flags.items() if flag in text), platform.machine())
     return f"{names[0] if names else platform.processor()}, {kind}"
+
+
+def busy_share(seconds=1.0):
+    """The part of all processors' time that others use now; the load average lags behind."""
+
+    def times():
+        with open("/proc/stat") as stat:
+            ticks = [int(word) for word in stat.readline().split()[1:9]]
+        return sum(ticks), ticks[3] + ticks[4]  # All; idle and waiting for a disk.
+
+    (all_before, idle_before), _ = times(), time.sleep(seconds)
+    all_after, idle_after = times()
+    return 1 - (idle_after - idle_before) / max(1, all_after - all_before)
 
 
 def parse_tests(text):
@@ -156,7 +169,7 @@ def parse_options(classes):
 def main():
     classes = programs.load_all()
     options = parse_options(classes)
-    load = os.getloadavg()[0]
+    busy = round(busy_share(), 2)
     chosen = [cls for cls in classes if cls.label in options.programs]
     runs = [(options.model, chosen)]
     if options.forms:
@@ -170,11 +183,11 @@ def main():
         figures.update(steady)
     name = processor()
     reasons = baseline.compare(environment.cache() / "baseline.json", name, figures)
-    if load > 0.5:
-        reasons.insert(0, f"the machine was busy before (load {load:.1f})")
+    if busy > 0.1:
+        reasons.insert(0, f"others used {busy:.0%} of the processors before")
     if options.rounds < 5:
         reasons.insert(0, f"{options.rounds} rounds, expected at least 5")
-    about = {"processor": name, "threads": options.threads, "rounds": options.rounds, "load": load}
+    about = {"processor": name, "threads": options.threads, "rounds": options.rounds, "busy before": busy}
     print(f"\n{'; '.join(f'{key}: {value}' for key, value in about.items())}.")
     print("; ".join(f"{key}: {value}" for key, value in results[0]["programs"].items()) + ".")
     print("This run does not count:" if reasons else "This run counts.")

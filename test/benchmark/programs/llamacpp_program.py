@@ -17,14 +17,14 @@ class LlamaCpp(Program):
 
     def measure(self, test):
         # The first evaluation warms up, as lathe bench does.
-        for warmup in (True, False):
-            if test.prompt:
+        if test.prompt:
+            for _ in range(2):
                 tokens = random_tokens(self.vocabulary, test.prompt)
                 answer = self.worker.ask("prefill", tokens=tokens)
-            else:
-                count = 1 if warmup else test.generate
-                tokens = random_tokens(self.vocabulary, test.depth + count)
-                answer = self.worker.ask("decode", tokens=tokens, depth=test.depth)
+        else:
+            tokens = random_tokens(self.vocabulary, test.depth + test.generate)
+            self.worker.ask("decode", tokens=tokens[:1])
+            answer = self.worker.ask("decode", tokens=tokens, depth=test.depth)
         return test.count / answer["seconds"]
 
     def about(self):
