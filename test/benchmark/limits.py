@@ -10,17 +10,19 @@ ROOFLINE = ROOT / "build" / "bin" / "roofline"
 
 
 def measure(footprint, threads):
-    """Medians of the loops: "read" in bytes, the others in operations per second."""
-    command = [str(ROOFLINE), f"--footprint={footprint}", "--benchmark_format=json"]
-    command += ["--benchmark_min_time=0.05", "--benchmark_repetitions=5"]
-    command += [f"--benchmark_filter=threads:{threads}$"]
+    """Medians of the loops, by threads and name: "read" in bytes, the others in operations a second."""
+    command = [str(ROOFLINE), f"--footprint={footprint}", f"--workers={threads}"]
+    command += ["--benchmark_format=json", "--benchmark_min_time=0.05", "--benchmark_repetitions=5"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
-    samples = {}
+    samples = {1: {}, threads: {}}
     for row in json.loads(result.stdout)["benchmarks"]:
         if row["run_type"] == "iteration":
             speed = row.get("bytes_per_second") or row["items_per_second"]
-            samples.setdefault(row["name"].split("/")[0], []).append(speed)
-    return {name: median(speeds) for name, speeds in samples.items()}
+            samples[row["threads"]].setdefault(row["name"].split("/")[0], []).append(speed)
+    return {
+        count: {name: median(speeds) for name, speeds in by_name.items()}
+        for count, by_name in samples.items()
+    }
 
 
 class Limits:
@@ -36,7 +38,8 @@ class Limits:
         inner = facts["parameters"] - self.vocabulary * shape["embedding_length"]
         self.operations = 2 * inner
         self.attention = 2 * shape["embedding_length"] * shape["block_count"]
-        self.loops = measure(self.bytes, threads)
+        self.all_loops = measure(self.bytes, threads)
+        self.loops = self.all_loops[threads]
         quantised = any("q" in name for name in facts["types"])
         self.peak = "int8" if quantised else "bf16" if "bf16" in self.loops else "f32"
 

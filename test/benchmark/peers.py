@@ -112,8 +112,11 @@ def table(samples, bounds):
 
 def steady_figures(model, threads, samples, bounds):
     """What a quiet machine gives again and again."""
-    figures = {f"{name}, {threads} threads": speed for name, speed in bounds.loops.items()}
-    figures[f"read, {threads} threads, {model.name}"] = figures.pop(f"read, {threads} threads")
+    figures = {}
+    for count, loops in bounds.all_loops.items():
+        for name, speed in loops.items():
+            footprint = f", {model.name}" if name == "read" else ""
+            figures[f"{name}, {count} threads{footprint}"] = speed
     for test, by_program in samples.items():
         if by_program.get(STEADY):
             name = f"{STEADY} {test.name}, {threads} threads, {model.name}"
@@ -131,15 +134,19 @@ def measure_model(model, classes, options):
     finally:
         for program in started:
             program.close()
-    loops = ", ".join(f"{name} {speed / 1e9:.1f} G/s" for name, speed in bounds.loops.items())
+    loops = "; ".join(
+        f"{count} threads: "
+        + ", ".join(f"{name} {speed / 1e9:.1f}" for name, speed in speeds.items())
+        for count, speeds in sorted(bounds.all_loops.items())
+    )
     print(f"\n{model.name}, tokens/s: median (lowest to highest), share of the limit\n")
     print(table(samples, bounds))
-    print(f"\nLimits: {loops}; prefill by {bounds.peak}.")
+    print(f"\nLimits in GB/s and Gop/s: {loops}; prefill by {bounds.peak}.")
     figures = steady_figures(model, options.threads, samples, bounds)
     return {
         "model": model.name,
         "programs": {program.label: program.about() for program in started},
-        "loops": bounds.loops,
+        "loops": bounds.all_loops,
         "limits": {test.name: bounds.of(test) for test in options.tests},
         "tokens_per_second": {test.name: speeds for test, speeds in samples.items()},
     }, figures

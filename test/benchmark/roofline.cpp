@@ -1,19 +1,18 @@
 //===- roofline.cpp - What this processor can do at most ------------------===//
 //
-//   roofline [--footprint=BYTES] [--benchmark_format=json ...]
+//   roofline [--footprint=BYTES] [--workers=N] [--benchmark_format=json ...]
 //
 // Reading memory at the footprint of a model, and multiply-adds that wait for
-// nothing, in each instruction set that the processor has, with one and two
-// threads.  One multiply-add counts as two operations.
+// nothing, in the best instruction set that the processor has, with one thread and
+// with N.  One multiply-add counts as two operations.
 //
 //===----------------------------------------------------------------------===//
 
 #include <benchmark/benchmark.h>
 
+#include <charconv>
 #include <cstdlib>
 #include <immintrin.h>
-#include <memory>
-#include <string>
 #include <string_view>
 
 /// Makes the compiler forget what it knows of a value, at no cost.
@@ -25,6 +24,7 @@ static constexpr int Chains = 10;
 static constexpr int Steps = 1000;
 
 static uint64_t Footprint = uint64_t(96) << 20;
+static int Workers = 2;
 
 //===----------------------------------------------------------------------===//
 // Memory
@@ -118,13 +118,19 @@ static void count(benchmark::State &State, void (*Loop)(), int64_t Operations) {
     LATHE_OPAQUE(Part);
 }
 
-static void add(const std::string &Name, void (*Loop)(), int64_t Operations) {
-  auto Run = [=](benchmark::State &State) { count(State, Loop, Operations); };
-  benchmark::RegisterBenchmark(Name.c_str(), Run)->ThreadRange(1, 2)->UseRealTime();
+template <typename RunT> static void add(const char *Name, RunT Run) {
+  benchmark::internal::Benchmark *Made = benchmark::RegisterBenchmark(Name, Run);
+  Made->UseRealTime()->Threads(1);
+  if (Workers > 1)
+    Made->Threads(Workers);
+}
+
+static void add(const char *Name, void (*Loop)(), int64_t Operations) {
+  add(Name, [=](benchmark::State &State) { count(State, Loop, Operations); });
 }
 
 static void addAll() {
-  benchmark::RegisterBenchmark("read", readMemory)->ThreadRange(1, 2)->UseRealTime();
+  add("read", readMemory);
   if (__builtin_cpu_supports("avx512f"))
     add("f32", loopFMA512, 32);
   else if (__builtin_cpu_supports("fma"))
@@ -137,14 +143,22 @@ static void addAll() {
     add("bf16", loopBF16, 64);
 }
 
+/// Whether `Word` is --NAME=NUMBER, which `Value` then receives.
+static bool takeFlag(std::string_view Word, std::string_view Name, uint64_t &Value) {
+  if (!Word.starts_with(Name))
+    return false;
+  auto [End, Error] = std::from_chars(Word.data() + Name.size(), Word.data() + Word.size(), Value);
+  return Error == std::errc() && End == Word.data() + Word.size();
+}
+
 int main(int Count, char **Words) {
-  constexpr std::string_view Flag = "--footprint=";
   int Kept = 0;
+  uint64_t Threads = uint64_t(Workers);
   for (int I = 0; I < Count; ++I)
-    if (std::string_view(Words[I]).starts_with(Flag))
-      Footprint = std::strtoull(Words[I] + Flag.size(), nullptr, 10);
-    else
+    if (!takeFlag(Words[I], "--footprint=", Footprint) &&
+        !takeFlag(Words[I], "--workers=", Threads))
       Words[Kept++] = Words[I];
+  Workers = int(Threads);
   addAll();
   benchmark::Initialize(&Kept, Words);
   if (benchmark::ReportUnrecognizedArguments(Kept, Words))
