@@ -90,7 +90,7 @@ def record(model, stored):
     with tempfile.TemporaryDirectory() as folder:
         exact_file = pathlib.Path(folder, "f32.gguf")
         with environment.Worker() as worker:
-            worker.ask("to_f32", source=model, target=str(exact_file))
+            worker.ask("quantize", source=model, target=str(exact_file), type="f32")
         peer, exact_peer = Peer(model, folder), Peer(exact_file, folder)
         figures, columns = Figures(), {name: [] for name in ("tokens", "best", "gap", "logprob")}
         lengths = []
