@@ -214,15 +214,16 @@ bool Compilation::run() {
 
 std::string Compilation::describeReproducer(const std::string &reason) {
   Reproducer reproducer;
-  reproducer.program = kept ? kept->getOperation() : nullptr;
   reproducer.reason = reason;
   reproducer.folder = options.reproducerFolder;
   bool isFirst = kept && getStage(*kept) == inputStage;
   if (kept) {
     auto passes = PassManager::on<ModuleOp>(context.get());
     addPasses(passes, getStage(*kept) + 1, isFirst);
-    llvm::raw_string_ostream stream(reproducer.pipeline);
+    std::string pipeline;
+    llvm::raw_string_ostream stream(pipeline);
     passes.printAsTextualPipeline(stream);
+    reproducer.program = printForReproducer(*kept, pipeline);
   }
   const PipelineOptions &pipeline = options.pipeline;
   reproducer.commandStart = "lathe compile ";

@@ -62,10 +62,8 @@ void Compilation::checkDialects(ModuleOp module) {
   auto tell = [&](Location loc, const std::string &name, StringRef dialect) {
     if (!told.insert(name).second)
       return;
-    bool known = context->getLoadedDialect(dialect) != nullptr;
     diags.error(508, describe(loc),
-                known ? "the dialect '" + dialect.str() + "' has no " + name
-                      : "found " + name + " of the unknown dialect '" + dialect.str() + "'",
+                "found " + name + " of the unknown dialect '" + dialect.str() + "'",
                 "known dialects: " + llvm::join(context->getAvailableDialects(), ", "));
   };
   Location loc = module.getLoc();

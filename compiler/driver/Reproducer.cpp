@@ -24,31 +24,34 @@ static std::string choosePath(StringRef folder) {
   return std::string(unique);
 }
 
-static std::string printProgram(const Reproducer &reproducer, StringRef command) {
+std::string lathe::compiler::printForReproducer(Operation *program, StringRef pipeline) {
   std::string text;
   llvm::raw_string_ostream stream(text);
-  stream << "// lathe " << compilerVersion() << ": " << reproducer.reason << "\n"
-         << "// " << command << "\n";
-  AsmState state(reproducer.program);
+  AsmState state(program);
   state.attachResourcePrinter("mlir_reproducer", [&](Operation *, AsmResourceBuilder &builder) {
-    builder.buildString("pipeline", reproducer.pipeline);
+    builder.buildString("pipeline", pipeline);
     builder.buildBool("disable_threading", true);
     builder.buildBool("verify_each", true);
   });
-  reproducer.program->print(stream, state);
+  program->print(stream, state);
   stream << "\n";
   return text;
 }
 
+static std::string printFile(const Reproducer &reproducer, StringRef command) {
+  return "// lathe " + compilerVersion() + ": " + reproducer.reason + "\n// " + command.str() +
+         "\n" + reproducer.program;
+}
+
 std::string lathe::compiler::writeReproducer(const Reproducer &reproducer) {
-  if (!reproducer.program)
+  if (reproducer.program.empty())
     return "please report it with the command and the file that was read";
   std::string path = choosePath(reproducer.folder);
   std::string command = reproducer.commandStart + path + reproducer.commandEnd;
   Diagnostics local;
   constexpr unsigned ownerOnly = 0600;
   std::unique_ptr<AtomicFile> file = AtomicFile::create(path, local, ownerOnly);
-  if (file && file->write(printProgram(reproducer, command), local) && file->commit(local))
+  if (file && file->write(printFile(reproducer, command), local) && file->commit(local))
     return "please report it with " + path + ", which holds no weights; replay: " + command;
   return "please report it; no reproducer was written, " + local.all().front().Message;
 }

@@ -19,13 +19,16 @@
 namespace lathe::compiler {
 
 struct Reproducer {
-  mlir::Operation *program = nullptr; ///< Not owned; null: there is none to write.
-  std::string pipeline;               ///< What was to be run on it, as --pass-pipeline takes it.
-  std::string reason;                 ///< One line for the head of the file.
+  std::string program; ///< From printForReproducer; empty: there is none to write.
+  std::string reason;  ///< One line for the head of the file.
   /// The command that shows the fault again, before and behind the file's name.
   std::string commandStart, commandEnd;
   std::string folder; ///< Empty: the one for temporary files, $TMPDIR or /tmp.
 };
+
+/// The text of a program and of what was to be run on it, as --pass-pipeline
+/// takes it.
+std::string printForReproducer(mlir::Operation *program, llvm::StringRef pipeline);
 
 /// Writes the file aside and renames it into place.  Gives the hint for the
 /// error message: the file and the command that replays it, or why there is none.

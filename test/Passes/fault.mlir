@@ -4,7 +4,7 @@
 // RUN: %python %S/../Tools/inputs/expect.py --exit 70 --error E0903 --memory 1024 \
 // RUN:   -- lathe-opt %s --pass-pipeline='builtin.module(canonicalize,lathe-test-fault{kind=segfault})' --reproducer-dir=%t 2>&1 | FileCheck %s --check-prefix=CRASH
 // CRASH: error[E0903]: lathe-opt: the passes crashed, SIGSEGV (Segmentation fault): a fault of lathe itself
-// CRASH: hint: please report it with [[FILE:.*/lathe-reproducer-[0-9a-f]+.mlir]], which holds no weights; replay: lathe-opt --run-reproducer [[FILE]]
+// CRASH: hint: please report it with {{.*}}/lathe-reproducer-{{[0-9a-f]+}}.mlir, which holds no weights; replay: lathe-opt --run-reproducer {{.*}}/lathe-reproducer-{{[0-9a-f]+}}.mlir
 // RUN: cat %t/lathe-reproducer-*.mlir | FileCheck %s --check-prefix=FILE
 // FILE: // lathe {{.*}}: the passes crashed, SIGSEGV
 // FILE: // lathe-opt --run-reproducer

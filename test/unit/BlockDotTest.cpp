@@ -145,7 +145,7 @@ QuantizedBlock quantize(const float *X) {
 float int8Dot(const BlockFormat &Format, const uint8_t *Row, const float *X) {
   float Sum = 0;
   for (int64_t First = 0; First < Width; First += Format.BlockElements, Row += Format.BlockBytes)
-    for (auto &[I, Each] : llvm::enumerate(readTerms(Format, Row))) {
+    for (auto [I, Each] : llvm::enumerate(readTerms(Format, Row))) {
       auto [Scale, Elements] = quantize(X + First + 32 * I);
       int64_t Integer = 0, Total = 0;
       for (int64_t K = 0; K < 32; ++K) {

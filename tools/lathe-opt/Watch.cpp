@@ -8,7 +8,6 @@
 #include "runtime/support/Diagnostics.h"
 
 #include "mlir/IR/Diagnostics.h"
-#include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassInstrumentation.h"
 #include "llvm/Support/CommandLine.h"
@@ -40,11 +39,13 @@ public:
   }
 
   void runBeforePass(Pass *, Operation *op) override {
-    if (kept)
+    if (!kept.empty())
       return;
-    kept = op->clone();
+    std::string pipeline;
     llvm::raw_string_ostream stream(pipeline);
     passes.printAsTextualPipeline(stream);
+    // As text: after a crash, nothing of MLIR can be relied on.
+    kept = printForReproducer(op, pipeline);
   }
 
   void runAfterPassFailed(Pass *pass, Operation *) override {
@@ -56,8 +57,7 @@ public:
   /// Prints the error, and keeps the input of the pipeline.
   void tell(unsigned number, const std::string &reason) {
     Reproducer reproducer;
-    reproducer.program = kept.get();
-    reproducer.pipeline = pipeline;
+    reproducer.program = kept;
     reproducer.reason = reason;
     reproducer.commandStart = "lathe-opt --run-reproducer ";
     reproducer.folder = reproducerDir;
@@ -80,8 +80,7 @@ private:
 
   PassManager &passes;
   DiagnosticEngine::HandlerID handler;
-  OwningOpRef<Operation *> kept;
-  std::string pipeline;
+  std::string kept; ///< What the pipeline was given, with the pipeline.
   bool told = false;
 };
 

@@ -17,7 +17,6 @@ CASES = {
     "61-shape": b"func.func private @f(tensor<4611686018427387904x4611686018427387904xf32>)",
     "62-dialect": b"""\
 "nosuchdialect.op"() : () -> ()
-"lathe.nosuchop"() : () -> ()
 "nosuchdialect.op"() : () -> ()
 func.func private @type(tensor<4x!nosuchtypes.thing>)
 func.func private @attribute() attributes {some = [#nosuchattributes.thing]}
