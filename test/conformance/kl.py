@@ -150,6 +150,9 @@ def compare(report, model, path, stored, peer):
 
 
 def check_model(report, model, path, live):
+    if not STORED[model.name].exists():
+        report.skip(model.name, f"no figures of llama.cpp: kl.py --record {model.name}")
+        return
     with tempfile.TemporaryDirectory() as folder:
         peer = Peer(path, folder) if live else None
         with numpy.load(STORED[model.name]) as archive:
