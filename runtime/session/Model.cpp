@@ -30,9 +30,7 @@ static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options) {
   Parts.Precision = Options.Precision;
   Parts.MaxPrefillRows = Options.MaxPrefillRows;
   Parts.CompilerBuild = Build;
-  // A program for a named target is the same wherever it was compiled.
-  if (Options.Target == "host")
-    Parts.Host = hostDescription();
+  Parts.Host = hostDescription();
   return ProgramCache::key(Parts);
 }
 
