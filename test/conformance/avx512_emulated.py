@@ -40,6 +40,8 @@ TINY_SHAPE = {"layers": 2, "hidden": 96, "heads": 3, "ffn": 160, "untied": True}
 # Rows of a step: 13 are two tiles of six rows and one row, and leave one token for the entry that
 # decodes; 7 take the entry of a few rows.
 TINY_POSITIONS, TINY_STEPS = 14, (13, 7)
+# Activations of 8 significant bits; measured are 5.0e-3, on AVX2 as well.
+ROUNDED = 2e-2
 # Past the 256 positions after which attention splits its sums.
 LONG_POSITIONS = 270
 SECONDS = float(os.environ.get("LATHE_EMULATOR_SECONDS", 3600))
@@ -66,6 +68,13 @@ class Case:
     def same_bits_as(self):
         pairs = self.shape and self.shape.format == "bf16" and self.precision != "f32"
         return WRITTEN_OUT if pairs else BASE
+
+    @property
+    def tolerance(self):
+        """Of the largest logit, against numpy."""
+        path = tolerances(self.shape)["f32" if self.precision == "f32" else "int8"]
+        rounds = self.precision == "bf16" or self.same_bits_as != BASE
+        return max(path, ROUNDED) if rounds else path
 
     def flags(self, target=None):
         words = ["--tokens", joined(self.tokens), f"--precision={self.precision}", "-t", "1"]
@@ -222,11 +231,8 @@ def compare(report, case, ours, folder):
         base = numpy.load(expected(case, BASE, folder))
         compare_numbers(report, f"{case.name} and {BASE}", base, other, TOLERANCE)
     if case.shape:
-        # The path that "auto" takes, and bf16 by its measure.
-        path = "f32" if case.precision == "f32" else "int8"
         reference = Reference(case.model).logits(case.tokens)
-        tolerance = tolerances(case.shape)[path]
-        compare_numbers(report, f"{case.name} and numpy", reference, other, tolerance)
+        compare_numbers(report, f"{case.name} and numpy", reference, other, case.tolerance)
     if case.name == "smollm2 f32":
         check_last_row(report, "france", other[-1])
         check_positions(report, "france", other)
