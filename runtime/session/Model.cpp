@@ -42,9 +42,7 @@ static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options,
   Parts.Precision = Options.Precision;
   Parts.MaxPrefillRows = Options.MaxPrefillRows;
   Parts.CompilerBuild = Note.CompilerBuild;
-  // A program for a named target is the same wherever it was compiled.
-  if (Options.Target == "host")
-    Parts.Host = Note.Host;
+  Parts.Host = Note.Host;
   return ProgramCache::key(Parts);
 }
 

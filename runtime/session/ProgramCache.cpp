@@ -153,7 +153,8 @@ std::string ProgramCache::key(const CacheKeyParts &Parts) {
   Add(Parts.Precision);
   Add(std::to_string(Parts.MaxPrefillRows));
   Add(Parts.CompilerBuild);
-  Add(Parts.Host);
+  // A program for a named target is the same wherever it was compiled.
+  Add(Parts.Target == "host" ? Parts.Host : "");
   return hexHash(Text);
 }
 

@@ -36,7 +36,7 @@ struct CacheKeyParts {
   std::string_view Target, Precision;
   int64_t MaxPrefillRows = 0;
   std::string_view CompilerBuild; ///< CompilerLibrary::buildID().
-  std::string_view Host;          ///< hostDescription() when it chooses the target, else empty.
+  std::string_view Host;          ///< hostDescription(); counts where it chooses the target.
 };
 
 /// An entry as it lies in the folder.

@@ -342,6 +342,15 @@ TEST(ProgramCacheSize, ComesFromTheEnvironment) {
   unsetenv("LATHE_CACHE_SIZE");
 }
 
+TEST_F(ProgramCacheTest, MachinesShareTheProgramsOfNamedTargets) {
+  auto Key = [](std::string_view Target, std::string_view Host) {
+    return ProgramCache::key({{}, Target, "auto", 512, "100-1.5", Host});
+  };
+  EXPECT_EQ(Key("x86-64-v4", "cpu: avx2"), Key("x86-64-v4", "cpu: avx2 avx512f"));
+  EXPECT_NE(Key("host", "cpu: avx2"), Key("host", "cpu: avx2 avx512f"));
+  EXPECT_NE(Key("x86-64-v4", "cpu: avx2"), Key("x86-64-v3", "cpu: avx2"));
+}
+
 TEST(ProgramCacheFolder, ComesFromTheEnvironment) {
   setenv("LATHE_CACHE", "/a", 1);
   setenv("XDG_CACHE_HOME", "/b", 1);
