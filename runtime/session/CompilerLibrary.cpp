@@ -63,7 +63,9 @@ static const lathe_compiler_api *openTable(const std::string &Path, Diagnostics 
                 "chmod o-w " + Path);
     return nullptr;
   }
-  void *Handle = dlopen(Path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  // The compiler itself is linked to be bound at once; the tens of thousands of
+  // functions of MLIR and LLVM that call each other are bound as they are called.
+  void *Handle = dlopen(Path.c_str(), RTLD_LAZY | RTLD_LOCAL);
   if (!Handle) {
     const char *Reason = dlerror();
     Diags.error(610, Path, std::string("cannot be opened: ") + (Reason ? Reason : "no reason"),

@@ -6,6 +6,7 @@
 #include "runtime/session/HostCPU.h"
 #include "runtime/session/MemoryNeed.h"
 #include "runtime/session/ProgramCache.h"
+#include "runtime/weights/WeightCache.h"
 
 #include <chrono>
 #include <optional>
@@ -105,11 +106,16 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   if (!Result->Workers || !Result->loadCode(Options, Diags))
     return nullptr;
   Result->Weights = timed(Result->Report.PackMilliseconds, [&] {
+    std::optional<WeightCache> Cache;
+    if (Options.UseCache)
+      Cache = WeightCache::openDefault(Diags);
     return WeightStore::create(*Result->File, Result->manifest(), *Result->Workers,
-                               SourcePages::Release, Options.NonFinite, Diags);
+                               SourcePages::Release, Options.NonFinite, Diags,
+                               Cache ? &*Cache : nullptr);
   });
   if (!Result->Weights)
     return nullptr;
+  Result->Report.WeightsFromCache = Result->Weights->fromCache();
   return Result;
 }
 

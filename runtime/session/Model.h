@@ -40,7 +40,8 @@ struct LoadReport {
   bool CacheHit = false;
   double CompileMilliseconds = 0; ///< 0 on a cache hit.
   double CacheMilliseconds = 0;   ///< Looking up, or storing.
-  double PackMilliseconds = 0;
+  bool WeightsFromCache = false;
+  double PackMilliseconds = 0; ///< Packing, or mapping what the cache holds.
 };
 
 class Model {

@@ -5,11 +5,14 @@ tokenize  text                          -> tokens, without BOS
 logits    tokens out                    -> float32 [T, vocabulary] in the file `out`
 prefill   tokens                        -> seconds of one evaluation from an empty cache
 decode    tokens                        -> seconds of one evaluation per token, same
+first_token  model threads context text -> seconds from loading to the likeliest next token
+peak_memory                   -> bytes of this process so far
 to_f32    source target                 rewrites a GGUF with every weight as F32
 """
 
 import ctypes
 import json
+import resource
 import sys
 import time
 
@@ -88,6 +91,20 @@ class Session:
         return {"seconds": time.perf_counter() - start}
 
 
+def first_token(model, threads, context, text):
+    start = time.perf_counter()
+    session = Session(model, threads, context, exact=False)
+    tokens = session.tokenize(text)["tokens"]
+    session.prefill(tokens)
+    last = llama_cpp.llama_get_logits_ith(session.context, -1)
+    numpy.ctypeslib.as_array(last, (session.size,)).argmax()
+    return {"seconds": time.perf_counter() - start}
+
+
+def peak_memory():
+    return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
 def to_f32(source, target):
     parameters = llama_cpp.llama_model_quantize_default_params()
     parameters.ftype = F32_FILE
@@ -95,6 +112,9 @@ def to_f32(source, target):
     if llama_cpp.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(parameters)):
         raise RuntimeError("llama_model_quantize failed")
     return {}
+
+
+FUNCTIONS = {"first_token": first_token, "peak_memory": peak_memory, "to_f32": to_f32}
 
 
 def main():
@@ -107,8 +127,8 @@ def main():
             if what == "load":
                 session = Session(**request)
                 answer = {"vocabulary": session.size}
-            elif what == "to_f32":
-                answer = to_f32(**request)
+            elif what in FUNCTIONS:
+                answer = FUNCTIONS[what](**request)
             else:
                 answer = getattr(session, what)(**request)
         except Exception as error:  # every fault goes to the asker
