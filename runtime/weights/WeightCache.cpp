@@ -3,6 +3,7 @@
 #include "runtime/weights/WeightCache.h"
 
 #include "lathe/abi.h"
+#include "runtime/support/BackgroundTask.h"
 #include "runtime/support/CheckedMath.h"
 #include "runtime/support/Text.h"
 #include "runtime/weights/Packer.h"
@@ -10,12 +11,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -87,17 +86,21 @@ static std::string weightFault(std::span<const uint8_t> Entry, const Header &Exp
 
 /// What is left to do once the weights are packed.
 struct WeightEntryWriter::Job {
-  ~Job() { close(File); }
+  Job(int File, const Header &Contents, const CacheFolder &Folder, uint64_t MaxBytes)
+      : File(File), Contents(Contents), Folder(Folder), MaxBytes(MaxBytes) {}
+  ~Job() {
+    Flushing.wait();
+    close(File);
+  }
   void run();
   bool flush();
 
-  int File = -1;
+  int File;
   Header Contents;
   std::span<const uint8_t> Weights;
   CacheFolder Folder;
-  std::string Path;
   uint64_t MaxBytes;
-  std::optional<pthread_t> Thread;
+  BackgroundTask Flushing{[this] { run(); }};
 };
 
 bool WeightEntryWriter::Job::flush() {
@@ -110,6 +113,7 @@ bool WeightEntryWriter::Job::flush() {
 
 void WeightEntryWriter::Job::run() {
   // A link never takes the place of another: who comes first wins.
+  std::string Path = Folder.entryPath({Contents.Key, sizeof(Contents.Key)});
   std::string Unnamed = "/proc/self/fd/" + std::to_string(File);
   if (!flush() || linkat(AT_FDCWD, Unnamed.c_str(), AT_FDCWD, Path.c_str(), AT_SYMLINK_FOLLOW) != 0)
     return;
@@ -126,27 +130,11 @@ void WeightEntryWriter::Job::run() {
 WeightEntryWriter::WeightEntryWriter(MappedMemory Mapped, std::unique_ptr<Job> Todo)
     : Memory(std::move(Mapped)), Work(std::move(Todo)) {}
 
-WeightEntryWriter::~WeightEntryWriter() {
-  if (Work->Thread)
-    pthread_join(*Work->Thread, nullptr);
-}
+WeightEntryWriter::~WeightEntryWriter() { Work->Flushing.wait(); }
 
 void WeightEntryWriter::keep() {
   Work->Weights = {Memory.data() + WeightEntryHeaderBytes, Work->Contents.WeightBytes};
-  auto Run = [](void *Todo) -> void * {
-    static_cast<Job *>(Todo)->run();
-    return nullptr;
-  };
-  // Signals are for the threads that know what to do with them.
-  sigset_t All, Before;
-  sigfillset(&All);
-  pthread_sigmask(SIG_SETMASK, &All, &Before);
-  pthread_t Thread;
-  if (pthread_create(&Thread, nullptr, Run, Work.get()) == 0)
-    Work->Thread = Thread;
-  pthread_sigmask(SIG_SETMASK, &Before, nullptr);
-  if (!Work->Thread)
-    Work->run();
+  Work->Flushing.start();
 }
 
 /// A file without a name in `Folder`, with room for `Bytes`; -1 with errno set when
@@ -185,8 +173,7 @@ std::unique_ptr<WeightEntryWriter> WeightCache::create(const std::string &Key, u
   Contents.WeightBytes = Bytes;
   Contents.ModelBytes = std::min(Model.size(), sizeof(Contents.Model));
   std::memcpy(Contents.Model, Model.data(), Contents.ModelBytes);
-  auto Work = std::unique_ptr<WeightEntryWriter::Job>(new WeightEntryWriter::Job{
-      File, Contents, {}, Folder, Folder.entryPath(Key), MaxBytes, std::nullopt});
+  auto Work = std::make_unique<WeightEntryWriter::Job>(File, Contents, Folder, MaxBytes);
   return std::unique_ptr<WeightEntryWriter>(
       new WeightEntryWriter(std::move(*Memory), std::move(Work)));
 }
