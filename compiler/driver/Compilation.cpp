@@ -127,6 +127,8 @@ bool Compilation::runStages(ModuleOp module, int last) {
     addStage(passes, stage, options.pipeline);
   if (options.verifyEachPass)
     verifyPipeline(passes);
+  if (options.timing)
+    passes.enableTiming();
   if (succeeded(passes.run(module)) && !diags.hasErrors())
     return true;
   if (!diags.hasErrors())
@@ -142,7 +144,7 @@ bool Compilation::generate(ModuleOp module) {
                 "targets: " + llvm::join(allCpuTargets(), ", "));
     return false;
   }
-  llvm::Expected<std::unique_ptr<Codegen>> codegen = Codegen::create(*target);
+  llvm::Expected<std::unique_ptr<Codegen>> codegen = Codegen::create(*target, options.timing);
   if (!codegen)
     return fail(902, codegen.takeError());
   if (llvm::Error error = (*codegen)->lower(module))

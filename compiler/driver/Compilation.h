@@ -19,6 +19,7 @@ struct CompilationOptions {
   std::string input; ///< GGUF, or MLIR text (.mlir) or bytecode (.mlirbc) of a stage.
   PipelineOptions pipeline;
   bool verifyEachPass = false; ///< Run the reference before and after every pass.
+  bool timing = false;         ///< Print how long each pass took.
   std::string emit;            ///< Empty, "mlir:STAGE", "llvm", "asm" or "obj".
 };
 
@@ -30,6 +31,9 @@ public:
 
   /// Runs to the end or to what `emit` names; false when `diags` has errors.
   bool run();
+
+  /// Gives back all but what was made.
+  void dropIR() { context.reset(); }
 
   const Diagnostics &getDiagnostics() const { return diags; }
   const std::string &getOutput() const { return output; }

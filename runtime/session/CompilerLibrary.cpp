@@ -117,6 +117,7 @@ std::shared_ptr<CompileResult> CompilerLibrary::compile(const CompileRequest &Re
   Raw.max_prefill_rows = Request.MaxPrefillRows;
   Raw.emit = Request.Emit.empty() ? nullptr : Request.Emit.c_str();
   Raw.verify_each_pass = Request.VerifyEachPass;
+  Raw.timing = Request.Timing;
   auto Result = std::make_shared<CompileResult>(*API, API->compile(&Raw));
 
   unsigned ErrorsBefore = Diags.errorCount();

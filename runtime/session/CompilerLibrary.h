@@ -27,6 +27,7 @@ struct CompileRequest {
   int64_t MaxPrefillRows = 0;
   std::string Emit = {}; ///< Empty: a program.
   bool VerifyEachPass = false;
+  bool Timing = false; ///< Tables of passes and their times, on standard error.
 };
 
 /// Owns what one compile gave.  Keeps the compiler library open.

@@ -33,6 +33,8 @@ typedef struct lathe_compile_request {
   const char *emit;
   /* Run the program before and after every pass and compare (docs/verify.md). */
   int32_t verify_each_pass;
+  /* Print on standard error how long the passes of MLIR and LLVM took. */
+  int32_t timing;
 } lathe_compile_request;
 
 typedef struct lathe_compile_result lathe_compile_result;

@@ -22,6 +22,7 @@ private:
   TargetArguments Target;
   std::string Emit;
   bool VerifyEachPass = false;
+  bool Timing = false;
 };
 } // namespace
 
@@ -34,6 +35,7 @@ void CompileCommand::declare(Options &Accepted) {
                   "stop at a stage and print it");
   Target.declare(Accepted);
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
+  Accepted.flag(Timing, "--timing", "print how long each pass took");
 }
 
 bool CompileCommand::writeResult(CompileResult &Result, OutputFile &Output,
@@ -67,6 +69,7 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
   Request.Precision = Target.Precision;
   Request.Emit = Emit;
   Request.VerifyEachPass = VerifyEachPass;
+  Request.Timing = Timing;
   std::shared_ptr<CompileResult> Result = Compiler->compile(Request, Diags);
   if (Result && writeResult(*Result, *File, Diags))
     File->finish(Diags);
