@@ -5,6 +5,10 @@
 
 #include "lathe/compiler.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 using namespace lathe;
 using namespace lathe::compiler;
 
@@ -29,10 +33,16 @@ static lathe_compile_result *compile(const lathe_compile_request *request) {
   options.verifyEachPass = request->verify_each_pass != 0;
   options.passes = textOr(request->passes, "");
   options.reproducerFolder = textOr(request->reproducer_dir, "");
+  options.timing = request->timing != 0;
   if (request->max_prefill_rows > 0)
     options.pipeline.prefillRows = request->max_prefill_rows;
   auto *result = new lathe_compile_result(std::move(options));
   result->compilation.run();
+  result->compilation.dropIR();
+#ifdef __GLIBC__
+  // The program runs in this process: what compiling took is for the weights now.
+  malloc_trim(0);
+#endif
   return result;
 }
 

@@ -40,6 +40,8 @@ typedef struct lathe_compile_request {
   /* The folder for a reproducer, should the compiler fail by its own fault;
    * NULL: the one for temporary files. */
   const char *reproducer_dir;
+  /* Print on standard error how long the passes of MLIR and LLVM took. */
+  int32_t timing;
 } lathe_compile_request;
 
 typedef struct lathe_compile_result lathe_compile_result;
