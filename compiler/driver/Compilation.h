@@ -37,7 +37,10 @@ public:
   bool run();
 
   /// Gives back all but what was made.
-  void dropIR() { context.reset(); }
+  void dropIR() {
+    kept = {};
+    context.reset();
+  }
 
   const Diagnostics &getDiagnostics() const { return diags; }
   const std::string &getOutput() const { return output; }
