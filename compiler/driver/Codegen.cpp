@@ -14,6 +14,7 @@
 #include "llvm/IR/PassTimingInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/SaveAndRestore.h"
 #include "llvm/Support/TargetSelect.h"
 
@@ -24,12 +25,24 @@ static llvm::Error makeError(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
 }
 
+/// Loop strength reduction takes a quarter of the backend's time, and the loops
+/// that the emitters write run with fewer instructions without it.  The backend
+/// knows it only as an option of the process.
+static void disableLoopStrengthReduction() {
+  auto &options = llvm::cl::getRegisteredOptions();
+  auto found = options.find("disable-lsr");
+  assert(found != options.end() && "this LLVM names the option otherwise");
+  if (found != options.end())
+    static_cast<llvm::cl::opt<bool> *>(found->second)->setValue(true);
+}
+
 llvm::Expected<std::unique_ptr<Codegen>> Codegen::create(const CpuTarget &target, bool timing) {
   static const bool initialized = [] {
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
+    disableLoopStrengthReduction();
     return true;
   }();
   (void)initialized;

@@ -1,5 +1,6 @@
 //===- EmitCpu.cpp - Turns step programs into kernels for a CPU ------------===//
 
+#include "compiler/target/cpu/KernelSharing.h"
 #include "compiler/target/cpu/Manifest.h"
 #include "compiler/target/cpu/Passes.h"
 #include "compiler/target/cpu/PhaseEmitter.h"
@@ -25,24 +26,27 @@ namespace {
 class ProgramEmitter {
 public:
   ProgramEmitter(step::ProgramOp program, const CpuTarget &target, const WeightTable &weights,
-                 llvm::StringSet<> &names)
-      : program(program), target(target), weights(weights), names(names), builder(program) {}
+                 llvm::StringSet<> &names, KernelSharing &sharing)
+      : program(program), target(target), weights(weights), names(names), sharing(sharing),
+        builder(program) {}
 
   LogicalResult emit();
   int64_t scratchBytes = 0;
-  unsigned numKernels = 0;
+  unsigned numKernels = 0, numShared = 0;
 
 private:
   LogicalResult emitBlock(Block &block, Value layer);
   LogicalResult emitLayers(step::LayersOp layers);
   Value emitBodyIndex(step::LayersOp layers, Value layer);
-  FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase);
+  LogicalResult emitPhase(step::PhaseOp phase, Value layer);
+  FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase, SmallVector<KernelArgument> &extra);
   std::string uniqueName(StringRef phase);
 
   step::ProgramOp program;
   const CpuTarget &target;
   const WeightTable &weights;
   llvm::StringSet<> &names;
+  KernelSharing &sharing;
   OpBuilder builder;
   func::FuncOp entry;
 };
@@ -60,7 +64,9 @@ std::string ProgramEmitter::uniqueName(StringRef phase) {
   return name;
 }
 
-FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase) {
+/// `extra` makes the kernel's arguments behind the first four.
+FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase,
+                                                   SmallVector<KernelArgument> &extra) {
   const PhaseEmitter *emitter = findPhaseEmitter(phase);
   if (!emitter)
     return phase.emitError() << "no emitter of the CPU target matches this phase";
@@ -71,15 +77,39 @@ FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase) {
   auto kernel =
       func::FuncOp::create(builder, phase.getLoc(), uniqueName(phase.getPhaseName()), type);
   kernel.setPrivate();
-  builder.setInsertionPointToEnd(kernel.addEntryBlock());
+  Block *body = kernel.addEntryBlock();
+  builder.setInsertionPointToEnd(body);
   PhaseContext context(builder, phase, target, weights, kernel.getArguments());
   if (failed(emitter->emit(context)))
     return failure();
-  builder.setInsertionPointToEnd(&kernel.getBody().front());
+  builder.setInsertionPointToEnd(body);
   func::ReturnOp::create(builder, phase.getLoc());
+  kernel.setType(builder.getFunctionType(body->getArgumentTypes(), {}));
   scratchBytes = std::max(scratchBytes, context.scratchBytes());
-  ++numKernels;
+  extra = llvm::to_vector(context.arguments());
   return kernel;
+}
+
+LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
+  SmallVector<KernelArgument> extra;
+  FailureOr<func::FuncOp> kernel = emitKernel(phase, extra);
+  if (failed(kernel))
+    return failure();
+  std::string name = kernel->getName().str();
+  func::FuncOp shared = sharing.unify(*kernel);
+  if (shared.getName() == name) {
+    ++numKernels;
+  } else {
+    ++numShared;
+    names.erase(name);
+  }
+  KernelBuilder k(builder, phase.getLoc());
+  SmallVector<Value> arguments{entry.getArgument(0), layer, entry.getArgument(1),
+                               entry.getArgument(2)};
+  for (const KernelArgument &make : extra)
+    arguments.push_back(make(k, layer));
+  func::CallOp::create(builder, phase.getLoc(), shared, arguments);
+  return success();
 }
 
 Value ProgramEmitter::emitBodyIndex(step::LayersOp layers, Value layer) {
@@ -113,12 +143,8 @@ LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
 LogicalResult ProgramEmitter::emitBlock(Block &block, Value layer) {
   for (Operation &op : block) {
     if (auto phase = dyn_cast<step::PhaseOp>(op)) {
-      FailureOr<func::FuncOp> kernel = emitKernel(phase);
-      if (failed(kernel))
+      if (failed(emitPhase(phase, layer)))
         return failure();
-      ValueRange arguments = entry.getArguments();
-      func::CallOp::create(builder, op.getLoc(), *kernel,
-                           ValueRange{arguments[0], layer, arguments[1], arguments[2]});
     } else if (auto layers = dyn_cast<step::LayersOp>(op)) {
       if (failed(emitLayers(layers)))
         return failure();
@@ -159,14 +185,16 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
     }
     WeightTable weights = assignWeights(module);
     llvm::StringSet<> names;
+    KernelSharing sharing;
     int64_t scratch = 0;
     auto programs = llvm::to_vector(module.getOps<step::ProgramOp>());
     for (step::ProgramOp program : programs) {
-      ProgramEmitter emitter(program, *target, weights, names);
+      ProgramEmitter emitter(program, *target, weights, names, sharing);
       if (failed(emitter.emit()))
         return signalPassFailure();
       scratch = std::max(scratch, emitter.scratchBytes);
       numKernels += emitter.numKernels;
+      numShared += emitter.numShared;
     }
     emitManifest(writeManifest(module, *target, weights, scratch));
     module->setAttr("lathe.target", StringAttr::get(&getContext(), target->name));
@@ -188,10 +216,12 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
   }
 
   PassCounter numKernels{"kernels", "functions made for phases"};
+  PassCounter numShared{"phases-shared", "phases that call the function of another one"};
 };
 
 } // namespace
 
-static const lathe::PassCounters<EmitCpuPass> counters{&EmitCpuPass::numKernels};
+static const lathe::PassCounters<EmitCpuPass> counters{&EmitCpuPass::numKernels,
+                                                       &EmitCpuPass::numShared};
 static const lathe::PassEffectRegistration effect("lathe-emit-cpu",
                                                   {lathe::NumericEffect::Reassociates});
