@@ -20,9 +20,11 @@ struct CompilationOptions {
   std::string input; ///< GGUF, or MLIR text (.mlir) or bytecode (.mlirbc) of a stage.
   PipelineOptions pipeline;
   bool verifyEachPass = false;  ///< Run the reference before and after every pass.
-  std::string emit;             ///< Empty, "mlir:STAGE", "llvm", "asm" or "obj".
+  std::string emit;             ///< Empty, "mlir:STAGE", "llvm", "asm", "obj" or "schedule".
   std::string passes;           ///< Passes to run ahead of the stages, as text.
   std::string reproducerFolder; ///< Reproducer::folder.
+  std::string machine;          ///< For the schedule: measured numbers as JSON, or empty.
+  int64_t depth = 0;            ///< For the schedule: positions ahead of a step.
 };
 
 /// Compiles once; keeps what was made.  A fault of the compiler, a crash
@@ -54,6 +56,7 @@ private:
   bool addPasses(mlir::PassManager &passes, int firstStage, bool isFirst);
   bool runStages(mlir::ModuleOp module);
   bool generate(mlir::ModuleOp module);
+  void report(mlir::ModuleOp module);
   void collect(mlir::Diagnostic &diag);
   std::string describeReproducer(const std::string &reason);
   bool reportFault(unsigned number, const std::string &reason);

@@ -5,6 +5,8 @@
 
 #include "lathe/compiler.h"
 
+#include <cstddef>
+
 using namespace lathe;
 using namespace lathe::compiler;
 
@@ -29,6 +31,12 @@ static lathe_compile_result *compile(const lathe_compile_request *request) {
   options.verifyEachPass = request->verify_each_pass != 0;
   options.passes = textOr(request->passes, "");
   options.reproducerFolder = textOr(request->reproducer_dir, "");
+  // A caller that was built before these fields does not have them.
+  if (request->struct_size >= offsetof(lathe_compile_request, depth) + sizeof(request->depth)) {
+    options.pipeline.exposePhases = request->expose_phases != 0;
+    options.machine = textOr(request->machine, "");
+    options.depth = std::max<int64_t>(0, request->depth);
+  }
   if (request->max_prefill_rows > 0)
     options.pipeline.prefillRows = request->max_prefill_rows;
   auto *result = new lathe_compile_result(std::move(options));

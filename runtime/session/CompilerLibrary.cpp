@@ -118,6 +118,9 @@ std::shared_ptr<CompileResult> CompilerLibrary::compile(const CompileRequest &Re
   Raw.passes = Request.Passes.empty() ? nullptr : Request.Passes.c_str();
   Raw.reproducer_dir =
       Request.ReproducerFolder.empty() ? nullptr : Request.ReproducerFolder.c_str();
+  Raw.expose_phases = Request.ExposePhases;
+  Raw.machine = Request.Machine.empty() ? nullptr : Request.Machine.c_str();
+  Raw.depth = Request.Depth;
   auto Result = std::make_shared<CompileResult>(*API, API->compile(&Raw));
 
   unsigned ErrorsBefore = Diags.errorCount();

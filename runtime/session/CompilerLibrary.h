@@ -29,6 +29,9 @@ struct CompileRequest {
   bool VerifyEachPass = false;
   std::string Passes = {};           ///< lathe_compile_request::passes.
   std::string ReproducerFolder = {}; ///< lathe_compile_request::reproducer_dir.
+  bool ExposePhases = false;
+  std::string Machine = {}; ///< Empty: none.
+  int64_t Depth = 0;
 };
 
 /// Owns what one compile gave.  Keeps the compiler library open.

@@ -1,5 +1,6 @@
 //===- EmitCpu.cpp - Turns step programs into kernels for a CPU ------------===//
 
+#include "compiler/target/cpu/KernelNames.h"
 #include "compiler/target/cpu/Manifest.h"
 #include "compiler/target/cpu/Passes.h"
 #include "compiler/target/cpu/PhaseEmitter.h"
@@ -8,7 +9,6 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace lathe::compiler {
 #define GEN_PASS_DEF_EMITCPUPASS
@@ -25,8 +25,9 @@ namespace {
 class ProgramEmitter {
 public:
   ProgramEmitter(step::ProgramOp program, const CpuTarget &target, const WeightTable &weights,
-                 llvm::StringSet<> &names)
-      : program(program), target(target), weights(weights), names(names), builder(program) {}
+                 KernelNames &names, bool exposePhases)
+      : program(program), target(target), weights(weights), names(names),
+        exposePhases(exposePhases), builder(program) {}
 
   LogicalResult emit();
   int64_t scratchBytes = 0;
@@ -37,28 +38,17 @@ private:
   LogicalResult emitLayers(step::LayersOp layers);
   Value emitBodyIndex(step::LayersOp layers, Value layer);
   FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase);
-  std::string uniqueName(StringRef phase);
 
   step::ProgramOp program;
   const CpuTarget &target;
   const WeightTable &weights;
-  llvm::StringSet<> &names;
+  KernelNames &names;
+  bool exposePhases;
   OpBuilder builder;
   func::FuncOp entry;
 };
 
 } // namespace
-
-std::string ProgramEmitter::uniqueName(StringRef phase) {
-  std::string base = (program.getSymName() + "." + phase).str();
-  for (char &letter : base)
-    if (!llvm::isAlnum(letter) && letter != '.')
-      letter = '_';
-  std::string name = base;
-  for (unsigned i = 1; !names.insert(name).second; ++i)
-    name = base + "." + std::to_string(i);
-  return name;
-}
 
 FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase) {
   const PhaseEmitter *emitter = findPhaseEmitter(phase);
@@ -68,9 +58,9 @@ FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase) {
   builder.setInsertionPoint(entry);
   Type i64 = builder.getI64Type(), ptr = LLVM::LLVMPointerType::get(builder.getContext());
   auto type = builder.getFunctionType({ptr, i64, i64, i64}, {});
-  auto kernel =
-      func::FuncOp::create(builder, phase.getLoc(), uniqueName(phase.getPhaseName()), type);
-  kernel.setPrivate();
+  auto kernel = func::FuncOp::create(builder, phase.getLoc(), names.next(program, phase), type);
+  if (!exposePhases)
+    kernel.setPrivate();
   builder.setInsertionPointToEnd(kernel.addEntryBlock());
   PhaseContext context(builder, phase, target, weights, kernel.getArguments());
   if (failed(emitter->emit(context)))
@@ -158,11 +148,11 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
       return signalPassFailure();
     }
     WeightTable weights = assignWeights(module);
-    llvm::StringSet<> names;
+    KernelNames names;
     int64_t scratch = 0;
     auto programs = llvm::to_vector(module.getOps<step::ProgramOp>());
     for (step::ProgramOp program : programs) {
-      ProgramEmitter emitter(program, *target, weights, names);
+      ProgramEmitter emitter(program, *target, weights, names, exposePhases);
       if (failed(emitter.emit()))
         return signalPassFailure();
       scratch = std::max(scratch, emitter.scratchBytes);

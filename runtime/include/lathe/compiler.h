@@ -30,7 +30,8 @@ typedef struct lathe_compile_request {
   /* Rows of the prefill entry; 0: the default. */
   int64_t max_prefill_rows;
   /* NULL: a program for `lookup` and `write_library`.  Otherwise what
-   * `output` shall hold: "mlir:STAGE", "llvm", "asm" or "obj". */
+   * `output` shall hold: "mlir:STAGE", "llvm", "asm", "obj", or "schedule", the
+   * schedule as JSON (docs/cost-model.md). */
   const char *emit;
   /* Run the program before and after every pass and compare (docs/verify.md). */
   int32_t verify_each_pass;
@@ -40,6 +41,14 @@ typedef struct lathe_compile_request {
   /* The folder for a reproducer, should the compiler fail by its own fault;
    * NULL: the one for temporary files. */
   const char *reproducer_dir;
+  /* Export the function of every phase under the symbol that the schedule names:
+   * void (lathe_step_args *, int64_t layer, int64_t worker, int64_t workers).
+   * For measurements; such a program is never cached. */
+  int32_t expose_phases;
+  /* For "schedule": measured numbers of a machine as JSON, or NULL, and the
+   * positions that every sequence holds already. */
+  const char *machine;
+  int64_t depth;
 } lathe_compile_request;
 
 typedef struct lathe_compile_result lathe_compile_result;
