@@ -45,9 +45,10 @@ def case(each, rows):
 def check_work(lathe, model):
     depth = 7
     entries = ask(lathe, model, "-d", str(depth), "-t", "2")["schedule"]["entries"]
-    decode, prefill = entries
+    decode, verify, prefill = entries
     assert [step["rows"] for step in decode["steps"]] == [1]
-    assert [step["rows"] for step in prefill["steps"]] == [2, 4, 8, 512]
+    assert [step["rows"] for step in verify["steps"]] == [2, 4, 8]
+    assert [step["rows"] for step in prefill["steps"]] == [512]
     seen = 2 * QUERIES * (depth + 1)
     multiply_adds = LAYERS * (LAYER_WEIGHTS + seen) + HIDDEN * VOCABULARY
     assert decode["steps"][0]["multiply_adds"] == multiply_adds, (decode["steps"], multiply_adds)
@@ -55,7 +56,7 @@ def check_work(lathe, model):
     weights = 4 * (LAYERS * (LAYER_WEIGHTS + 2 * HIDDEN) + HIDDEN * (VOCABULARY + 2))
     cache = LAYERS * 2 * KEYS * 4 * (depth + 2)
     assert decode["steps"][0]["footprint_bytes"] == weights + cache, (decode["steps"][0], weights)
-    attention = case(phase(prefill, "attention"), 4)
+    attention = case(phase(verify, "attention"), 4)
     assert attention["multiply_adds"] == 2 * QUERIES * (4 * depth + 1 + 2 + 3 + 4), attention
     assert attention["cache_bytes"] == 2 * KEYS * 4 * (depth + 4), attention
     assert attention["activation_bytes"] == 4 * 4 * 2 * QUERIES, attention
