@@ -117,6 +117,8 @@ bool Compilation::runStages(ModuleOp module) {
     return false;
   if (options.verifyEachPass)
     verifyPipeline(passes);
+  if (options.timing)
+    passes.enableTiming();
   std::string fault;
   collectStatistics(passes, statistics);
   passes.enableVerifier(false);
@@ -137,7 +139,7 @@ bool Compilation::generate(ModuleOp module) {
   }
   if (!kept)
     kept = module.clone();
-  llvm::Expected<std::unique_ptr<Codegen>> codegen = Codegen::create(*target);
+  llvm::Expected<std::unique_ptr<Codegen>> codegen = Codegen::create(*target, options.timing);
   if (!codegen)
     return reportFault(902, llvm::toString(codegen.takeError()));
   if (llvm::Error error = (*codegen)->lower(module))

@@ -20,6 +20,7 @@ struct CompilationOptions {
   std::string input; ///< GGUF, or MLIR text (.mlir) or bytecode (.mlirbc) of a stage.
   PipelineOptions pipeline;
   bool verifyEachPass = false;  ///< Run the reference before and after every pass.
+  bool timing = false;          ///< Print how long each pass took.
   std::string emit;             ///< Empty, "mlir:STAGE", "llvm", "asm", "obj" or "schedule".
   std::string passes;           ///< Passes to run ahead of the stages, as text.
   std::string reproducerFolder; ///< Reproducer::folder.
@@ -36,6 +37,12 @@ public:
 
   /// Runs to the end or to what `emit` names; false when `diags` has errors.
   bool run();
+
+  /// Gives back all but what was made.
+  void dropIR() {
+    kept = {};
+    context.reset();
+  }
 
   const Diagnostics &getDiagnostics() const { return diags; }
   const std::string &getOutput() const { return output; }

@@ -7,6 +7,10 @@
 
 #include <cstddef>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 using namespace lathe;
 using namespace lathe::compiler;
 
@@ -31,9 +35,9 @@ static lathe_compile_result *compile(const lathe_compile_request *request) {
   options.verifyEachPass = request->verify_each_pass != 0;
   options.passes = textOr(request->passes, "");
   options.reproducerFolder = textOr(request->reproducer_dir, "");
+  options.timing = request->timing != 0;
   // A caller that was built before these fields does not have them.
   if (request->struct_size >= offsetof(lathe_compile_request, depth) + sizeof(request->depth)) {
-    options.pipeline.exposePhases = request->expose_phases != 0;
     options.machine = textOr(request->machine, "");
     options.depth = std::max<int64_t>(0, request->depth);
   }
@@ -41,6 +45,11 @@ static lathe_compile_result *compile(const lathe_compile_request *request) {
     options.pipeline.prefillRows = request->max_prefill_rows;
   auto *result = new lathe_compile_result(std::move(options));
   result->compilation.run();
+  result->compilation.dropIR();
+#ifdef __GLIBC__
+  // The program runs in this process: what compiling took is for the weights now.
+  malloc_trim(0);
+#endif
   return result;
 }
 

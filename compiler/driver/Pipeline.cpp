@@ -61,7 +61,6 @@ void addKernels(OpPassManager &passes, const PipelineOptions &options) {
   programs.addPass(createCheckBarriersPass());
   EmitCpuPassOptions emit;
   emit.targetName = options.target;
-  emit.exposePhases = options.exposePhases;
   passes.addPass(createEmitCpuPass(emit));
   passes.addPass(createCSEPass());
 }

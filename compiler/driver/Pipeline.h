@@ -20,7 +20,6 @@ struct PipelineOptions {
   std::string target = "host";
   std::string precision = "auto";
   int64_t prefillRows = 512;
-  bool exposePhases = false; ///< Export the kernel of every phase.
 };
 
 /// The names of the stages, in order; the first is what import gives.

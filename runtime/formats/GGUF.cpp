@@ -101,6 +101,9 @@ std::unique_ptr<GGUFFile> GGUFFile::parse(std::span<const uint8_t> Bytes, std::s
 
 const std::string &GGUFFile::path() const { return State->Path; }
 std::span<const uint8_t> GGUFFile::bytes() const { return State->Bytes; }
+const FileIdentity *GGUFFile::identity() const {
+  return State->Mapping ? &State->Mapping->identity() : nullptr;
+}
 std::span<const uint8_t> GGUFFile::headerBytes() const {
   return State->Bytes.first(State->Contents.HeaderBytes);
 }

@@ -11,6 +11,7 @@
 
 #include "runtime/formats/BlockFormat.h"
 #include "runtime/support/Diagnostics.h"
+#include "runtime/support/MappedFile.h"
 
 #include <cstdint>
 #include <memory>
@@ -71,6 +72,8 @@ public:
 
   const std::string &path() const;
   std::span<const uint8_t> bytes() const;
+  /// The file on the disk; null for bytes in memory.
+  const FileIdentity *identity() const;
   /// Header, metadata and tensor table: everything before the tensor data.
   std::span<const uint8_t> headerBytes() const;
 

@@ -6,6 +6,8 @@
 #include "runtime/session/HostCPU.h"
 #include "runtime/session/MemoryNeed.h"
 #include "runtime/session/ProgramCache.h"
+#include "runtime/support/BackgroundTask.h"
+#include "runtime/weights/WeightCache.h"
 
 #include <chrono>
 #include <optional>
@@ -61,42 +63,60 @@ compileModel(const GGUFFile &File, const ModelOptions &Options, Diagnostics &Dia
   return Compiler->compile(Request, Diags);
 }
 
-std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const ModelOptions &Options,
-                                                  LoadReport &Report, Diagnostics &Diags) {
+/// A program that was compiled and is to be stored.
+struct Model::NewProgram {
+  void store(Diagnostics &Diags) const {
+    if (Code && Cache)
+      Cache->store(Key, Note, [&](const std::string &Path) { return Code->writeLibrary(Path); }, Diags);
+  }
+
+  std::shared_ptr<CompileResult> Code;
   std::optional<ProgramCache> Cache;
   std::string Key;
   CacheNote Note;
+};
+
+std::shared_ptr<const Program> Model::findOrCompile(const GGUFFile &File,
+                                                    const ModelOptions &Options, LoadReport &Report,
+                                                    NewProgram &New, Diagnostics &Diags) {
   if (Options.UseCache) {
     std::shared_ptr<const Program> Found =
         timed(Report.CacheMilliseconds, [&]() -> std::shared_ptr<const Program> {
-          Cache = ProgramCache::openDefault(Diags);
-          if (!Cache)
+          New.Cache = ProgramCache::openDefault(Diags);
+          if (!New.Cache)
             return nullptr;
-          Note = cacheNote(File, Options);
-          Key = cacheKey(File, Options, Note);
-          return Cache->find(Key, Diags);
+          New.Note = cacheNote(File, Options);
+          New.Key = cacheKey(File, Options, New.Note);
+          return New.Cache->find(New.Key, Diags);
         });
     Report.CacheHit = Found != nullptr;
     if (Found)
       return Found;
   }
-  std::shared_ptr<const Program> Compiled;
-  std::shared_ptr<CompileResult> Result = timed(Report.CompileMilliseconds, [&] {
-    std::shared_ptr<CompileResult> Code = compileModel(File, Options, Diags);
-    if (Code)
-      Compiled = Program::create([&](const char *Symbol) { return Code->lookup(Symbol); }, Code,
-                                 File.path(), Diags);
-    return Code;
+  return timed(Report.CompileMilliseconds, [&]() -> std::shared_ptr<const Program> {
+    std::shared_ptr<CompileResult> Made = compileModel(File, Options, Diags);
+    if (!Made)
+      return nullptr;
+    std::shared_ptr<const Program> Compiled = Program::create(
+        [&](const char *Symbol) { return Made->lookup(Symbol); }, Made, File.path(), Diags);
+    if (Compiled)
+      New.Code = std::move(Made);
+    return Compiled;
   });
-  if (Compiled && Cache)
-    timed(Report.CacheMilliseconds, [&] {
-      return Cache->store(
-          Key, Note, [&](const std::string &Path) { return Result->writeLibrary(Path); }, Diags);
-    });
-  return Compiled;
 }
 
-bool Model::loadCode(const ModelOptions &Options, Diagnostics &Diags) {
+std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const ModelOptions &Options,
+                                                  LoadReport &Report, Diagnostics &Diags) {
+  NewProgram New;
+  std::shared_ptr<const Program> Code = findOrCompile(File, Options, Report, New, Diags);
+  timed(Report.CacheMilliseconds, [&] {
+    New.store(Diags);
+    return true;
+  });
+  return Code;
+}
+
+bool Model::loadCode(const ModelOptions &Options, NewProgram &New, Diagnostics &Diags) {
   uint64_t Threads = static_cast<uint64_t>(Workers->workers());
   auto Fits = [&](const MemoryNeed &Need) {
     return checkMemory(Need, Threads, Options.Capacity != 0, MemoryLimits::current(), Diags);
@@ -105,7 +125,7 @@ bool Model::loadCode(const ModelOptions &Options, Diagnostics &Diags) {
   uint64_t Sequences = static_cast<uint64_t>(Options.Sequences);
   if (!Fits(estimateMemoryNeed(*File, Positions, Sequences)))
     return false;
-  Code = loadProgram(*File, Options, Report, Diags);
+  Code = findOrCompile(*File, Options, Report, New, Diags);
   return Code && Code->checkHost(Diags) && Fits(memoryNeed(manifest(), Positions, Sequences));
 }
 
@@ -116,14 +136,27 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   std::unique_ptr<Model> Result(new Model);
   Result->File = std::move(File);
   Result->Workers = WorkerPool::create(Options.Threads, Diags);
-  if (!Result->Workers || !Result->loadCode(Options, Diags))
+  NewProgram New;
+  if (!Result->Workers || !Result->loadCode(Options, New, Diags))
     return nullptr;
+  // Linking and flushing a program is mostly waiting.
+  Diagnostics StoreDiags;
+  BackgroundTask Storing([&] { New.store(StoreDiags); });
+  if (New.Code)
+    Storing.start();
   Result->Weights = timed(Result->Report.PackMilliseconds, [&] {
+    std::optional<WeightCache> Cache;
+    if (Options.UseCache)
+      Cache = WeightCache::openDefault(Diags);
     return WeightStore::create(*Result->File, Result->manifest(), *Result->Workers,
-                               SourcePages::Release, Options.NonFinite, Diags);
+                               SourcePages::Release, Options.NonFinite, Diags,
+                               Cache ? &*Cache : nullptr);
   });
+  Storing.wait();
+  Diags.append(StoreDiags);
   if (!Result->Weights)
     return nullptr;
+  Result->Report.WeightsFromCache = Result->Weights->fromCache();
   return Result;
 }
 

@@ -5,11 +5,14 @@ tokenize  text                          -> tokens, without BOS
 logits    tokens out                    -> float32 [T, vocabulary] in the file `out`
 prefill   tokens                        -> seconds of one evaluation from an empty cache
 decode    tokens depth                  -> seconds of one evaluation per token, after `depth` others
+first_token  model threads context text -> seconds from loading to the likeliest next token
+peak_memory                             -> bytes of this process so far
 quantize  source target type            rewrites a GGUF with its weights in another type
 """
 
 import ctypes
 import pathlib
+import resource
 import sys
 import time
 
@@ -97,6 +100,20 @@ class Session:
         return {"seconds": time.perf_counter() - start}
 
 
+def first_token(model, threads, context, text):
+    start = time.perf_counter()
+    session = Session(model, threads, context, exact=False)
+    tokens = session.tokenize(text)["tokens"]
+    session.prefill(tokens)
+    last = llama_cpp.llama_get_logits_ith(session.context, -1)
+    numpy.ctypeslib.as_array(last, (session.size,)).argmax()
+    return {"seconds": time.perf_counter() - start}
+
+
+def peak_memory():
+    return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
 def quantize(source, target, type):
     parameters = llama_cpp.llama_model_quantize_default_params()
     parameters.ftype = FILE_TYPES[type]
@@ -106,6 +123,9 @@ def quantize(source, target, type):
     return {}
 
 
+FUNCTIONS = {"first_token": first_token, "peak_memory": peak_memory, "quantize": quantize}
+
+
 class Worker:
     session = None
 
@@ -113,8 +133,8 @@ class Worker:
         if what == "load":
             self.session = Session(**arguments)
             return {"vocabulary": self.session.size}
-        if what == "quantize":
-            return quantize(**arguments)
+        if what in FUNCTIONS:
+            return FUNCTIONS[what](**arguments)
         return getattr(self.session, what)(**arguments)
 
 

@@ -1,251 +1,98 @@
 //===- KernelBench.cpp - Times every kernel of a model alone ----------------===//
 //
-// The phases of an entry are called one after the other, as the entry calls them,
-// so that each finds the values that it works on.  Ahead of going on to the next,
-// a phase is run over all of its layers a number of times.
+// Google Benchmark repeats the measurements; one of them is all layers of a phase,
+// or a whole step.
 //
 //===----------------------------------------------------------------------===//
 
 #include "tools/lathe/KernelBench.h"
-#include "tools/lathe/PeakLoops.h"
+#include "tools/lathe/KernelRig.h"
 #include "tools/lathe/Signals.h"
 #include "tools/lathe/TextTable.h"
 
-#include "runtime/session/CompilerLibrary.h"
 #include "runtime/support/Text.h"
 
 #include <algorithm>
-#include <chrono>
-#include <numeric>
-#include <random>
+
+#include <benchmark/benchmark.h>
 
 using namespace lathe;
 using namespace lathe::cli;
 
+/// Repetitions: enough for this long, within these bounds.
+static constexpr double EnoughUs = 0.15e6;
+static constexpr int LeastSamples = 5, MostSamples = 15;
+
+static bool isInterrupted() { return interruptFlag()->load(std::memory_order_relaxed); }
+
 namespace {
-
-/// What a schedule calls the function of a phase (compiler.h).
-using PhaseFunction = void (*)(lathe_step_args *Args, int64_t Layer, int64_t Worker,
-                               int64_t Workers);
-
-/// Samples of one measurement: enough for this long, within these bounds.
-constexpr double SecondsOfSamples = 0.15;
-constexpr int64_t LeastSamples = 5, MostSamples = 30;
-/// What is read between samples: more than last-level caches hold.
-constexpr size_t EvictedBytes = size_t(64) << 20;
-
-/// A program with weights and memory, whose phases can be called alone.
-class KernelRig {
+/// Keeps the time of every repetition, and prints nothing.
+class Collector final : public benchmark::BenchmarkReporter {
 public:
-  static std::unique_ptr<KernelRig> create(const GGUFFile &File, const ModelArguments &Arguments,
-                                           int64_t Depth, Terminal &Term, Diagnostics &Diags);
-
-  WorkerPool &workers() { return *Workers; }
-  /// Fills in `Measured` of all cases and steps of `Plan`.
-  bool measure(Schedule &Plan, Terminal &Term, Diagnostics &Diags);
-
-private:
-  bool compile(const GGUFFile &File, const ModelArguments &Arguments, Diagnostics &Diags);
-  bool allocate(Diagnostics &Diags);
-  void setRows(int64_t First, int64_t Count, int64_t WithLogits);
-  bool fillCache();
-  bool measureEntry(ScheduleEntry &Entry, size_t Index, Terminal &Term, Diagnostics &Diags);
-  void evict();
-  template <typename Callable> MeasuredTime sample(int64_t Times, Callable Body);
-
-  int64_t Depth = 0, MostRows = 0;
-  std::unique_ptr<WorkerPool> Workers;
-  std::shared_ptr<CompileResult> Code;
-  std::shared_ptr<const Program> Compiled;
-  std::unique_ptr<WeightStore> Weights;
-  MappedMemory Arena, Scratch, KV, Logits, Evicted;
-  std::vector<int32_t> Tokens, Positions, Sequences, LogitsRows;
-  lathe_step_args Args{};
+  bool ReportContext(const Context &) override { return true; }
+  void ReportRuns(const std::vector<Run> &Runs) override {
+    for (const Run &Each : Runs)
+      if (Each.run_type == Run::RT_Iteration)
+        Microseconds.push_back(Each.GetAdjustedRealTime());
+  }
+  std::vector<double> Microseconds;
 };
-
 } // namespace
 
-bool KernelRig::compile(const GGUFFile &File, const ModelArguments &Arguments, Diagnostics &Diags) {
-  const CompilerLibrary *Compiler = CompilerLibrary::open(Diags);
-  if (!Compiler)
-    return false;
-  CompileRequest Request;
-  Request.Input = File.path();
-  Request.Target = Arguments.Compile.Target;
-  Request.Precision = Arguments.Compile.Precision;
-  Request.ExposePhases = true;
-  Code = Compiler->compile(Request, Diags);
-  if (Code)
-    Compiled = Program::create([this](const char *Symbol) { return Code->lookup(Symbol); }, Code,
-                               File.path(), Diags);
-  return Compiled && Compiled->checkHost(Diags);
-}
-
-static bool allocateMemory(MappedMemory &Memory, uint64_t Bytes, Diagnostics &Diags) {
-  std::optional<MappedMemory> Mapped = MappedMemory::allocate(Bytes);
-  if (Mapped)
-    Memory = std::move(*Mapped);
-  else
-    Diags.error(810, "timing kernels", "no memory for " + formatBytes(Bytes));
-  return Mapped.has_value();
-}
-
-bool KernelRig::allocate(Diagnostics &Diags) {
-  const Manifest &Facts = Compiled->manifest();
-  uint64_t ArenaBytes = 64, ScratchBytes = 64;
-  for (const ManifestEntry &Entry : Facts.Entries) {
-    MostRows = std::max(MostRows, Entry.MaxRows);
-    ArenaBytes = std::max<uint64_t>(ArenaBytes, static_cast<uint64_t>(Entry.ArenaBytes));
-    ScratchBytes = std::max<uint64_t>(ScratchBytes, static_cast<uint64_t>(Entry.ScratchBytes));
-  }
-  int64_t Capacity =
-      (Depth + MostRows + KVPositionGranule - 1) / KVPositionGranule * KVPositionGranule;
-  uint64_t Stride = (ScratchBytes + 63) / 64 * 64;
-  Args.kv_capacity = Capacity;
-  Args.kv_slab_bytes = Capacity * Facts.KVBytesPerPosition;
-  Args.scratch_stride = static_cast<int64_t>(Stride);
-  // No step wants more logits than a small one has rows.
-  uint64_t LogitsBytes = 4 * static_cast<uint64_t>(Facts.Model.Vocabulary) * 8;
-  if (!allocateMemory(Arena, ArenaBytes, Diags) ||
-      !allocateMemory(Scratch, Stride * static_cast<uint64_t>(Workers->workers()), Diags) ||
-      !allocateMemory(KV, std::max<uint64_t>(64, static_cast<uint64_t>(Args.kv_slab_bytes)),
-                      Diags) ||
-      !allocateMemory(Logits, LogitsBytes, Diags) || !allocateMemory(Evicted, EvictedBytes, Diags))
-    return false;
-  std::fill_n(Evicted.data(), EvictedBytes, uint8_t(1));
-  Args.arena = Arena.data();
-  Args.scratch = Scratch.data();
-  Args.kv = KV.data();
-  Args.logits = reinterpret_cast<float *>(Logits.data());
-  Args.weights = Weights->table();
-  Args.barrier = &WorkerPool::barrierCallback;
-  Args.barrier_context = Workers.get();
-  return true;
-}
-
-std::unique_ptr<KernelRig> KernelRig::create(const GGUFFile &File, const ModelArguments &Arguments,
-                                             int64_t Depth, Terminal &Term, Diagnostics &Diags) {
-  Term.progress("compiling and packing " + File.path() + " ...");
-  std::unique_ptr<KernelRig> Rig(new KernelRig);
-  Rig->Depth = Depth;
-  Rig->Workers = WorkerPool::create(static_cast<unsigned>(Arguments.Threads.value_or(0)), Diags);
-  if (!Rig->Workers || !Rig->compile(File, Arguments, Diags))
-    return nullptr;
-  Rig->Weights = WeightStore::create(
-      File, Rig->Compiled->manifest(), *Rig->Workers, SourcePages::Release,
-      Arguments.Strict ? NonFiniteWeights::Error : NonFiniteWeights::Warning, Diags);
-  if (!Rig->Weights || !Rig->allocate(Diags))
-    return nullptr;
-  return Rig;
-}
-
-void KernelRig::setRows(int64_t First, int64_t Count, int64_t WithLogits) {
-  std::mt19937 Random(20240229);
-  std::uniform_int_distribution<int32_t> Token(
-      0, static_cast<int32_t>(Compiled->manifest().Model.Vocabulary - 1));
-  Tokens.resize(static_cast<size_t>(Count));
-  std::generate(Tokens.begin(), Tokens.end(), [&] { return Token(Random); });
-  Positions.resize(static_cast<size_t>(Count));
-  std::iota(Positions.begin(), Positions.end(), static_cast<int32_t>(First));
-  Sequences.assign(static_cast<size_t>(Count), 0);
-  LogitsRows.resize(static_cast<size_t>(WithLogits));
-  std::iota(LogitsRows.begin(), LogitsRows.end(), static_cast<int32_t>(Count - WithLogits));
-  Args.rows = Count;
-  Args.token = Tokens.data();
-  Args.position = Positions.data();
-  Args.sequence = Sequences.data();
-  Args.logits_rows = WithLogits;
-  Args.logits_row = LogitsRows.data();
-}
-
-/// False when it was interrupted.
-bool KernelRig::fillCache() {
-  const std::atomic<bool> *Stop = interruptFlag();
-  for (int64_t At = 0; At < Depth; At += MostRows) {
-    if (Stop->load(std::memory_order_relaxed))
-      return false;
-    setRows(At, std::min(MostRows, Depth - At), 0);
-    lathe_entry Entry = Compiled->entry(Compiled->entryFor(Args.rows));
-    Workers->run([&](int64_t Worker, int64_t Count) { Entry(&Args, Worker, Count); });
-  }
-  return true;
-}
-
-void KernelRig::evict() {
-  const PeakLoops *Loops = findPeakLoops();
-  size_t Share = EvictedBytes / static_cast<size_t>(Workers->workers()) / 4096 * 4096;
-  Workers->run([&](int64_t Worker, int64_t) {
-    Loops->Read(Evicted.data() + static_cast<size_t>(Worker) * Share, Share);
-  });
-}
-
-/// Runs `Body(worker, workers)` on all workers again and again; `Times` is how many
-/// runs of the phase one such run is.
-template <typename Callable> MeasuredTime KernelRig::sample(int64_t Times, Callable Body) {
-  std::vector<double> Samples;
-  double Total = 0;
-  auto Take = [&] {
-    evict();
-    std::chrono::steady_clock::time_point Start;
-    double Seconds = 0;
-    Workers->run([&](int64_t Worker, int64_t Count) {
-      Workers->barrier(Worker);
-      if (Worker == 0)
-        Start = std::chrono::steady_clock::now();
-      Body(Worker, Count);
-      Workers->barrier(Worker);
-      if (Worker == 0)
-        Seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - Start).count();
-    });
-    return Seconds;
+/// Repeats `Time`, which gives the seconds of `Times` runs, about `ExpectedUs` in all.
+template <typename Callable>
+static MeasuredTime sample(const std::string &Name, double ExpectedUs, int64_t Times,
+                           Callable Time) {
+  // Once for what is only done once: pages, branches.
+  Time();
+  auto Body = [&](benchmark::State &State) {
+    for ([[maybe_unused]] auto Each : State)
+      State.SetIterationTime(isInterrupted() ? 1 : Time());
   };
-  Take();
-  while (static_cast<int64_t>(Samples.size()) < LeastSamples ||
-         (Total < SecondsOfSamples && static_cast<int64_t>(Samples.size()) < MostSamples)) {
-    Samples.push_back(Take());
-    Total += Samples.back();
-  }
-  std::sort(Samples.begin(), Samples.end());
-  double Unit = 1e6 / static_cast<double>(Times);
-  return {Samples[Samples.size() / 2] * Unit, Samples.front() * Unit,
-          static_cast<int64_t>(Samples.size())};
+  int Samples = static_cast<int>(
+      std::clamp<double>(EnoughUs / std::max(1.0, ExpectedUs), LeastSamples, MostSamples));
+  benchmark::RegisterBenchmark(Name.c_str(), Body)
+      ->UseManualTime()
+      ->Unit(benchmark::kMicrosecond)
+      ->Iterations(1)
+      ->Repetitions(Samples);
+  Collector Found;
+  benchmark::RunSpecifiedBenchmarks(&Found, ".");
+  benchmark::ClearRegisteredBenchmarks();
+  std::vector<double> &All = Found.Microseconds;
+  std::sort(All.begin(), All.end());
+  auto Unit = static_cast<double>(Times);
+  return {All[All.size() / 2] / Unit, All.front() / Unit, static_cast<int64_t>(All.size())};
 }
 
-bool KernelRig::measureEntry(ScheduleEntry &Entry, size_t Index, Terminal &Term,
-                             Diagnostics &Diags) {
+/// Fills in `Measured` of the phases of `Entry` in its step `Index`.
+static bool measureEntry(KernelRig &Rig, ScheduleEntry &Entry, size_t Index, Terminal &Term,
+                         Diagnostics &Diags) {
   ScheduleStep &Step = Entry.Steps[Index];
-  setRows(Depth, Step.Rows, Step.LogitsRows);
-  for (SchedulePhase &Phase : Entry.Phases) {
-    if (interruptFlag()->load(std::memory_order_relaxed)) {
-      Diags.error(807, {}, "interrupted ahead of phase '" + Phase.Name + "'");
-      return false;
-    }
-    Term.progress(Entry.Name + ", rows " + std::to_string(Step.Rows) + ": " + Phase.Name);
-    auto Function = reinterpret_cast<PhaseFunction>(Code->lookup(Phase.Symbol.c_str()));
-    if (!Function) {
-      Diags.error(605, "the compiled program", "lacks the phase '" + Phase.Symbol + "'");
-      return false;
-    }
-    std::vector<int64_t> Layers = Phase.Layers.empty() ? std::vector<int64_t>{0} : Phase.Layers;
-    Phase.Cases[Index].Measured =
-        sample(static_cast<int64_t>(Layers.size()), [&](int64_t Worker, int64_t Count) {
-          for (int64_t Layer : Layers)
-            Function(&Args, Layer, Worker, Count);
-        });
+  std::vector<Kernel> Kernels = Rig.findKernels(Entry, Diags);
+  if (Kernels.empty())
+    return false;
+  Rig.prepare(Step);
+  std::string Name = Entry.Name + ", rows " + std::to_string(Step.Rows);
+  for (size_t I = 0; I < Kernels.size() && !isInterrupted(); ++I) {
+    SchedulePhase &Phase = Entry.Phases[I];
+    Term.progress(Name + ": " + Phase.Name);
+    auto Times = static_cast<int64_t>(Kernels[I].Layers.size());
+    ScheduleCase &Case = Phase.Cases[Index];
+    Case.Measured = sample(Phase.Symbol, Case.LimitUs * static_cast<double>(Times), Times,
+                           [&] { return Rig.timeKernel(Kernels, I); });
   }
-  lathe_entry Whole = Compiled->entry(Compiled->entryFor(Step.Rows));
-  Step.Measured = sample(1, [&](int64_t Worker, int64_t Count) { Whole(&Args, Worker, Count); });
-  return true;
+  if (!isInterrupted())
+    Step.Measured = sample(Entry.Name, Step.LimitUs, 1, [&] { return Rig.timeStep(); });
+  if (isInterrupted())
+    Diags.error(807, {}, "interrupted while " + Name + " was timed");
+  return !isInterrupted();
 }
 
-bool KernelRig::measure(Schedule &Plan, Terminal &Term, Diagnostics &Diags) {
-  if (!fillCache()) {
-    Diags.error(807, {}, "interrupted while the cache was filled");
-    return false;
-  }
+static bool measureAll(KernelRig &Rig, Schedule &Plan, Terminal &Term, Diagnostics &Diags) {
   for (ScheduleEntry &Entry : Plan.Entries)
     for (size_t Index = 0; Index < Entry.Steps.size(); ++Index)
-      if (!measureEntry(Entry, Index, Term, Diags))
+      if (!measureEntry(Rig, Entry, Index, Term, Diags))
         return false;
   return true;
 }
@@ -274,7 +121,7 @@ std::optional<KernelTimes> cli::timeKernels(const GGUFFile &File, const ModelArg
     return std::nullopt;
   auto Ask = [&] { return askSchedule(File.path(), Arguments.Compile, *Machine, Depth, Diags); };
   std::optional<Schedule> Plan = Ask();
-  if (!Plan || !Rig->measure(*Plan, Term, Diags))
+  if (!Plan || !measureAll(*Rig, *Plan, Term, Diags))
     return std::nullopt;
   // The machine may have been slower at first than behind.
   if (std::optional<MachineNumbers> Again = measureMachine(Rig->workers(), Diags))

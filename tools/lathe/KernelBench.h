@@ -15,10 +15,10 @@ struct KernelTimes {
   Schedule Plan; ///< Its cases and steps have `Measured`.
 };
 
-/// Compiles `File` with its phases exposed and times each alone on real weights, for
-/// the rows that the schedule tells, after `Depth` positions.  The caches are filled
-/// with other memory ahead of every sample, as the rest of a step does it.  Nullopt
-/// on error; E0807 when it was interrupted.
+/// Compiles `File` and times each of its kernels alone on real weights, for the rows
+/// that the schedule tells, after `Depth` positions.  Ahead of every sample the caches
+/// are left as the rest of the step leaves them.  Nullopt on error; E0807 when it was
+/// interrupted.
 std::optional<KernelTimes> timeKernels(const GGUFFile &File, const ModelArguments &Arguments,
                                        int64_t Depth, Terminal &Term, Diagnostics &Diags);
 

@@ -25,9 +25,8 @@ namespace {
 class ProgramEmitter {
 public:
   ProgramEmitter(step::ProgramOp program, const CpuTarget &target, const WeightTable &weights,
-                 KernelNames &names, bool exposePhases)
-      : program(program), target(target), weights(weights), names(names),
-        exposePhases(exposePhases), builder(program) {}
+                 KernelNames &names)
+      : program(program), target(target), weights(weights), names(names), builder(program) {}
 
   LogicalResult emit();
   int64_t scratchBytes = 0;
@@ -43,7 +42,6 @@ private:
   const CpuTarget &target;
   const WeightTable &weights;
   KernelNames &names;
-  bool exposePhases;
   OpBuilder builder;
   func::FuncOp entry;
 };
@@ -59,8 +57,8 @@ FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase) {
   Type i64 = builder.getI64Type(), ptr = LLVM::LLVMPointerType::get(builder.getContext());
   auto type = builder.getFunctionType({ptr, i64, i64, i64}, {});
   auto kernel = func::FuncOp::create(builder, phase.getLoc(), names.next(program, phase), type);
-  if (!exposePhases)
-    kernel.setPrivate();
+  // Private to MLIR; the object has the symbol, by which a kernel is timed and counted alone.
+  kernel.setPrivate();
   builder.setInsertionPointToEnd(kernel.addEntryBlock());
   PhaseContext context(builder, phase, target, weights, kernel.getArguments());
   if (failed(emitter->emit(context)))
@@ -152,7 +150,7 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
     int64_t scratch = 0;
     auto programs = llvm::to_vector(module.getOps<step::ProgramOp>());
     for (step::ProgramOp program : programs) {
-      ProgramEmitter emitter(program, *target, weights, names, exposePhases);
+      ProgramEmitter emitter(program, *target, weights, names);
       if (failed(emitter.emit()))
         return signalPassFailure();
       scratch = std::max(scratch, emitter.scratchBytes);

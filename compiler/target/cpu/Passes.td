@@ -20,8 +20,6 @@ def EmitCpuPass : Pass<"lathe-emit-cpu", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"targetName", "target", "std::string", "\"host\"", "CPU target: host, x86-64-v3 or x86-64-v4">,
-    Option<"exposePhases", "expose-phases", "bool", "false",
-           "export the function of every phase, so that it can be called alone">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
                            "::mlir::LLVM::LLVMDialect", "::mlir::scf::SCFDialect",

@@ -41,10 +41,8 @@ typedef struct lathe_compile_request {
   /* The folder for a reproducer, should the compiler fail by its own fault;
    * NULL: the one for temporary files. */
   const char *reproducer_dir;
-  /* Export the function of every phase under the symbol that the schedule names:
-   * void (lathe_step_args *, int64_t layer, int64_t worker, int64_t workers).
-   * For measurements; such a program is never cached. */
-  int32_t expose_phases;
+  /* Print on standard error how long the passes of MLIR and LLVM took. */
+  int32_t timing;
   /* For "schedule": measured numbers of a machine as JSON, or NULL, and the
    * positions that every sequence holds already. */
   const char *machine;

@@ -1,11 +1,9 @@
 //===- Cache.cpp - lathe cache ----------------------------------------------===//
 
+#include "tools/lathe/CacheSections.h"
 #include "tools/lathe/Command.h"
 #include "tools/lathe/Json.h"
 
-#include "runtime/session/CompilerLibrary.h"
-#include "runtime/session/HostCPU.h"
-#include "runtime/session/ProgramCache.h"
 #include "runtime/support/Text.h"
 
 #include <algorithm>
@@ -22,33 +20,19 @@ public:
   void run(Terminal &Term, Diagnostics &Diags) override;
 
 private:
+  using Sections = std::vector<std::unique_ptr<CacheSection>>;
   struct Action {
     std::string_view Name;
-    void (CacheCommand::*Do)(const ProgramCache &, Terminal &, Diagnostics &) const;
+    void (CacheCommand::*Do)(const Sections &, Terminal &, Diagnostics &) const;
   };
   static const Action Actions[];
 
-  void list(const ProgramCache &Cache, Terminal &Term, Diagnostics &Diags) const;
-  void clear(const ProgramCache &Cache, Terminal &Term, Diagnostics &Diags) const;
-  void verify(const ProgramCache &Cache, Terminal &Term, Diagnostics &Diags) const;
+  void list(const Sections &Cache, Terminal &Term, Diagnostics &Diags) const;
+  void clear(const Sections &Cache, Terminal &Term, Diagnostics &Diags) const;
+  void verify(const Sections &Cache, Terminal &Term, Diagnostics &Diags) const;
 
   std::optional<std::string> Word;
   bool Json = false, Stale = false;
-};
-
-/// Why an entry is never found any more; empty when it may be.
-class Staleness {
-public:
-  std::string_view reason(const CacheFile &Entry) const {
-    if (!Entry.Note)
-      return "unreadable";
-    if (Entry.Note->CompilerBuild != Build)
-      return "other compiler";
-    return Entry.Note->Host != hostDescription() ? "other CPU" : "";
-  }
-
-private:
-  std::string Build = CompilerLibrary::buildID(CompilerLibrary::locate());
 };
 } // namespace
 
@@ -62,17 +46,12 @@ void CacheCommand::declare(Options &Accepted) {
   Accepted.flag(Stale, "--stale", "clear only what no run will find any more");
 }
 
-static int64_t totalBytes(const std::vector<CacheFile> &Entries) {
-  return std::accumulate(Entries.begin(), Entries.end(), int64_t(0),
-                         [](int64_t Sum, const CacheFile &Each) { return Sum + Each.Bytes; });
+static int64_t totalBytes(const std::vector<CacheRow> &Rows) {
+  return std::accumulate(Rows.begin(), Rows.end(), int64_t(0),
+                         [](int64_t Sum, const CacheRow &Each) { return Sum + Each.Bytes; });
 }
 
 static std::string sizeText(int64_t Bytes) { return formatBytes(static_cast<uint64_t>(Bytes)); }
-
-/// "3 programs".
-static std::string countText(size_t Count) {
-  return std::to_string(Count) + (Count == 1 ? " program" : " programs");
-}
 
 /// "5 minutes ago".
 static std::string ageText(int64_t Seconds) {
@@ -94,87 +73,92 @@ static std::string padded(std::string Text, size_t Width) {
 }
 
 /// One line of `ls`; names come from model files and must not steer a terminal.
-static std::string line(const CacheFile &Entry, std::string_view Reason) {
-  CacheNote Note = Entry.Note.value_or(CacheNote());
-  std::string Model = Note.Model.empty() ? "-" : escapeControls(Note.Model);
-  std::string State = Reason.empty() ? "" : "  stale: " + std::string(Reason);
-  return Entry.Key.substr(0, 12) + "  " + padded(sizeText(Entry.Bytes), 12) +
-         padded(ageText(time(nullptr) - Entry.Used), 18) + padded(std::move(Model), 28) +
-         escapeControls(Note.Target + " " + Note.Precision) + State + "\n";
+static std::string line(const CacheRow &Row) {
+  std::string Model = Row.Model.empty() ? "-" : escapeControls(Row.Model);
+  std::string State = Row.Stale.empty() ? "" : "  stale: " + Row.Stale;
+  std::string Text = Row.Key.substr(0, 12) + "  " + padded(sizeText(Row.Bytes), 12) +
+                     padded(ageText(time(nullptr) - Row.Used), 18) + padded(std::move(Model), 28) +
+                     escapeControls(Row.Detail) + State;
+  Text.erase(Text.find_last_not_of(' ') + 1);
+  return Text + "\n";
 }
 
-static void writeEntry(JsonWriter &Out, const CacheFile &Entry, std::string_view Reason) {
-  CacheNote Note = Entry.Note.value_or(CacheNote());
+static void writeRow(JsonWriter &Out, const CacheRow &Row) {
   Out.beginObject()
-      .field("key", Entry.Key)
-      .field("bytes", Entry.Bytes)
-      .field("used", Entry.Used)
-      .field("model", Note.Model)
-      .field("target", Note.Target)
-      .field("precision", Note.Precision)
-      .field("stale", Reason)
+      .field("key", Row.Key)
+      .field("bytes", Row.Bytes)
+      .field("used", Row.Used)
+      .field("model", Row.Model)
+      .field("detail", Row.Detail)
+      .field("stale", Row.Stale)
       .endObject();
 }
 
-static std::string entriesJson(const ProgramCache &Cache, std::string_view Name,
-                               const std::vector<CacheFile> &Entries) {
-  Staleness Stale;
-  JsonWriter Out;
-  Out.beginObject()
-      .field("folder", Cache.folder())
-      .field("most_bytes", Cache.maxBytes())
-      .field("bytes", totalBytes(Entries))
+/// Adds what holds for a section, and `Rows` as its list `Name`.
+static void writeSection(JsonWriter &Out, const CacheSection &Section, std::string_view Name,
+                         const std::vector<CacheRow> &Rows) {
+  Out.key(Section.name())
+      .beginObject()
+      .field("folder", Section.folder())
+      .field("most_bytes", Section.mostBytes())
+      .field("bytes", totalBytes(Rows))
       .key(Name)
       .beginArray();
-  for (const CacheFile &Each : Entries)
-    writeEntry(Out, Each, Stale.reason(Each));
+  for (const CacheRow &Each : Rows)
+    writeRow(Out, Each);
   Out.endArray().endObject();
-  return Out.take();
 }
 
-void CacheCommand::list(const ProgramCache &Cache, Terminal &Term, Diagnostics &Diags) const {
-  std::vector<CacheFile> Entries = Cache.list();
-  std::reverse(Entries.begin(), Entries.end());
-  if (Json) {
-    Term.out(entriesJson(Cache, "programs", Entries));
-    return;
-  }
-  Staleness Stale;
-  std::string Text = escapeControls(Cache.folder()) + ": " + countText(Entries.size()) + ", " +
-                     sizeText(totalBytes(Entries)) + " of at most " + sizeText(Cache.maxBytes()) +
-                     "\n";
-  for (const CacheFile &Each : Entries)
-    Text += line(Each, Stale.reason(Each));
-  Term.out(Text);
-}
-
-void CacheCommand::clear(const ProgramCache &Cache, Terminal &Term, Diagnostics &Diags) const {
-  Staleness Old;
-  std::vector<CacheFile> Removed =
-      Cache.clear([&](const CacheFile &Each) { return !Stale || !Old.reason(Each).empty(); });
-  Term.out(Json ? entriesJson(Cache, "removed", Removed)
-                : escapeControls(Cache.folder()) + ": removed " + countText(Removed.size()) + ", " +
-                      sizeText(totalBytes(Removed)) + "\n");
-}
-
-void CacheCommand::verify(const ProgramCache &Cache, Terminal &Term, Diagnostics &Diags) const {
-  Diagnostics Found;
-  int64_t Sound = Cache.verify(Found);
-  // Here it is what was asked for, and so an error.
-  for (const Diagnostic &Each : Found.all())
-    Diags.error(Each.Number, Each.Where, Each.Message, Each.Hint);
-  if (!Json) {
-    Term.out(escapeControls(Cache.folder()) + ": " + countText(static_cast<size_t>(Sound)) +
-             " sound, " + std::to_string(Found.all().size()) + " damaged and removed\n");
-    return;
-  }
+void CacheCommand::list(const Sections &Cache, Terminal &Term, Diagnostics &) const {
+  std::string Text;
   JsonWriter Out;
-  Out.beginObject()
-      .field("folder", Cache.folder())
-      .field("sound", Sound)
-      .field("damaged", static_cast<int64_t>(Found.all().size()))
-      .endObject();
-  Term.out(Out.take());
+  Out.beginObject();
+  for (const std::unique_ptr<CacheSection> &Section : Cache) {
+    std::vector<CacheRow> Rows = Section->rows();
+    writeSection(Out, *Section, "entries", Rows);
+    Text += escapeControls(Section->folder()) + ": " + Section->countText(Rows.size()) + ", " +
+            sizeText(totalBytes(Rows)) + " of at most " + sizeText(Section->mostBytes()) + "\n";
+    for (const CacheRow &Each : Rows)
+      Text += line(Each);
+  }
+  Term.out(Json ? Out.endObject().take() : Text);
+}
+
+void CacheCommand::clear(const Sections &Cache, Terminal &Term, Diagnostics &) const {
+  std::string Text;
+  JsonWriter Out;
+  Out.beginObject();
+  for (const std::unique_ptr<CacheSection> &Section : Cache) {
+    std::vector<CacheRow> Removed = Section->clear(Stale);
+    writeSection(Out, *Section, "removed", Removed);
+    Text += escapeControls(Section->folder()) + ": removed " + Section->countText(Removed.size()) +
+            ", " + sizeText(totalBytes(Removed)) + "\n";
+  }
+  Term.out(Json ? Out.endObject().take() : Text);
+}
+
+void CacheCommand::verify(const Sections &Cache, Terminal &Term, Diagnostics &Diags) const {
+  std::string Text;
+  JsonWriter Out;
+  Out.beginObject();
+  for (const std::unique_ptr<CacheSection> &Section : Cache) {
+    Diagnostics Found;
+    int64_t Sound = Section->verify(Found);
+    // Here it is what was asked for, and so an error.
+    for (const Diagnostic &Each : Found.all())
+      Diags.error(Each.Number, Each.Where, Each.Message, Each.Hint);
+    auto Damaged = static_cast<int64_t>(Found.all().size());
+    Out.key(Section->name())
+        .beginObject()
+        .field("folder", Section->folder())
+        .field("sound", Sound)
+        .field("damaged", Damaged)
+        .endObject();
+    Text += escapeControls(Section->folder()) + ": " +
+            Section->countText(static_cast<size_t>(Sound)) + " sound, " + std::to_string(Damaged) +
+            " damaged and removed\n";
+  }
+  Term.out(Json ? Out.endObject().take() : Text);
 }
 
 void CacheCommand::run(Terminal &Term, Diagnostics &Diags) {
@@ -193,24 +177,18 @@ void CacheCommand::run(Terminal &Term, Diagnostics &Diags) {
     Diags.error(111, "lathe cache", "found --stale, expected it with clear only");
   if (Diags.hasErrors())
     return;
-  Diagnostics Local;
-  std::optional<ProgramCache> Cache = ProgramCache::openDefault(Local);
-  for (const Diagnostic &Each : Local.all())
-    if (Cache)
-      Diags.warning(Each.Number, Each.Where, Each.Message, Each.Hint);
-    else
-      Diags.error(Each.Number, Each.Where, Each.Message, Each.Hint);
-  if (Cache)
-    (this->*Wanted.Do)(*Cache, Term, Diags);
+  Sections Cache = openCacheSections(Diags);
+  if (!Diags.hasErrors())
+    (this->*Wanted.Do)(Cache, Term, Diags);
 }
 
 static CommandRegistration Registered({
     "cache",
-    "show, check or clear the compiled programs that are kept",
+    "show, check or clear the programs and packed weights that are kept",
     "  lathe cache ls               what is kept, the most recently used first\n"
     "  lathe cache ls --json\n"
-    "  lathe cache verify           check every program, remove damaged ones\n"
-    "  lathe cache clear --stale    remove those of other compilers and CPUs\n"
+    "  lathe cache verify           read every entry, remove damaged ones\n"
+    "  lathe cache clear --stale    remove what no run will find any more\n"
     "  lathe cache clear            remove all; other files in the folder stay\n",
     createCommand<CacheCommand>,
 });

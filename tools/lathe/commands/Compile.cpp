@@ -22,7 +22,7 @@ private:
   TargetArguments Target;
   std::string Emit;
   std::optional<std::string> Passes, ReproducerFolder;
-  bool VerifyEachPass = false, Statistics = false;
+  bool VerifyEachPass = false, Statistics = false, Timing = false;
 };
 } // namespace
 
@@ -39,6 +39,7 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.text(Passes, "--passes", "LIST", "passes to run first, named as lathe-opt names them");
   Accepted.text(ReproducerFolder, "--reproducer-dir", "DIR",
                 "where a fault of lathe leaves its reproducer ($TMPDIR, /tmp)");
+  Accepted.flag(Timing, "--timing", "print how long each pass took");
 }
 
 bool CompileCommand::writeResult(CompileResult &Result, OutputFile &Output,
@@ -74,6 +75,7 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
   Request.VerifyEachPass = VerifyEachPass;
   Request.Passes = Passes.value_or("");
   Request.ReproducerFolder = ReproducerFolder.value_or("");
+  Request.Timing = Timing;
   std::shared_ptr<CompileResult> Result = Compiler->compile(Request, Diags);
   if (Result && Statistics)
     Term.err(Result->statistics());
