@@ -29,8 +29,8 @@ struct CompileRequest {
   bool VerifyEachPass = false;
   std::string Passes = {};           ///< lathe_compile_request::passes.
   std::string ReproducerFolder = {}; ///< lathe_compile_request::reproducer_dir.
-  bool Timing = false; ///< Tables of passes and their times, on standard error.
-  std::string Machine = {}; ///< Empty: none.
+  bool Timing = false;               ///< Tables of passes and their times, on standard error.
+  std::string Machine = {};          ///< Empty: none.
   int64_t Depth = 0;
 };
 

@@ -67,7 +67,8 @@ compileModel(const GGUFFile &File, const ModelOptions &Options, Diagnostics &Dia
 struct Model::NewProgram {
   void store(Diagnostics &Diags) const {
     if (Code && Cache)
-      Cache->store(Key, Note, [&](const std::string &Path) { return Code->writeLibrary(Path); }, Diags);
+      Cache->store(
+          Key, Note, [&](const std::string &Path) { return Code->writeLibrary(Path); }, Diags);
   }
 
   std::shared_ptr<CompileResult> Code;

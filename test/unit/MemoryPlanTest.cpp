@@ -82,9 +82,9 @@ TEST_F(MemoryPlanTest, ThousandRandomGraphs) {
 std::string randomProgram(Random &random, int64_t buffers, int64_t phases) {
   std::string allocs, text;
   // Every phase must store something.
-  SmallVector<std::string> loads(phases,
-                                 "%x = step.load %logits : <1x32xf32> -> tensor<?x32xf32>\n"
-                                 "step.store %x, %logits : tensor<?x32xf32>, !step.buffer<1x32xf32>\n");
+  SmallVector<std::string> loads(
+      phases, "%x = step.load %logits : <1x32xf32> -> tensor<?x32xf32>\n"
+              "step.store %x, %logits : tensor<?x32xf32>, !step.buffer<1x32xf32>\n");
   for (int64_t i = 0; i < buffers; ++i) {
     std::string name = "%b" + std::to_string(i);
     std::string shape = std::to_string(16 * random.draw(1, 64)) + "xf32";
