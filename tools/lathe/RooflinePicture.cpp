@@ -64,16 +64,18 @@ static double intensityOf(const ScheduleCase &Case) {
 }
 
 void RooflinePlot::chooseRange() {
-  double LowX = 1, HighX = 100, LowY = Times.Machine.F32;
+  double LowX = 1, HighX = 100, LowY = Times.Machine.F32, HighY = Times.Machine.Int8;
   forEachPoint(Times, [&](auto &, auto &, const ScheduleCase &Case, double Speed) {
     LowX = std::min(LowX, intensityOf(Case));
     HighX = std::max(HighX, intensityOf(Case));
     LowY = std::min(LowY, Speed);
+    // Data in the caches, or a limit measured while the machine was busy.
+    HighY = std::max(HighY, Speed);
   });
   LeastX = std::pow(10, std::floor(std::log10(LowX)));
   MostX = std::pow(10, std::ceil(std::log10(HighX) + 0.1));
   LeastY = std::pow(10, std::floor(std::log10(LowY)));
-  MostY = std::pow(10, std::ceil(std::log10(Times.Machine.Int8) + 0.1));
+  MostY = std::pow(10, std::ceil(std::log10(HighY) + 0.1));
 }
 
 static std::string powerText(double Value) {

@@ -21,6 +21,8 @@ public:
 
 private:
   bool checkFlags(Diagnostics &Diags) const;
+  /// A page shows what kernels take, unless it is told of another machine.
+  bool measures() const { return Measure || (Html && !Machine && !NoMeasure); }
   Inspection inspectModel(const GGUFFile &File, Diagnostics &Diags) const;
   void addProgram(const GGUFFile &File, Inspection &Facts, Diagnostics &Diags) const;
   std::optional<KernelTimes> findSchedule(const GGUFFile &File, Terminal &Term,
@@ -29,7 +31,7 @@ private:
   ModelArguments Arguments;
   std::optional<int64_t> Depth;
   std::optional<std::string> Machine, Html;
-  bool Json = false, ShowSchedule = false, Measure = false;
+  bool Json = false, ShowSchedule = false, Measure = false, NoMeasure = false;
 };
 } // namespace
 
@@ -37,8 +39,9 @@ void InspectCommand::declare(Options &Accepted) {
   Accepted.positional(Arguments.Path, "FILE", "a GGUF file", true);
   Accepted.flag(Json, "--json", "print JSON");
   Accepted.flag(ShowSchedule, "--schedule", "what the compiler decided, and what it should cost");
-  Accepted.text(Html, "--html", "OUT", "write a page: graph, memory plan, kernels");
-  Accepted.flag(Measure, "--measure", "time every kernel beside its prediction");
+  Accepted.text(Html, "--html", "OUT", "write a page: graph, memory plan, measured kernels");
+  Accepted.flag(Measure, "--measure", "with --schedule: time every kernel, too");
+  Accepted.flag(NoMeasure, "--no-measure", "with --html: predict alone");
   Accepted.text(Machine, "--machine", "JSON", "predict for these numbers of a machine");
   Accepted.integer(Depth, "-d,--n-depth", "positions ahead of the steps that are told (0)",
                    {0, int64_t(1) << 20});
@@ -73,6 +76,10 @@ bool InspectCommand::checkFlags(Diagnostics &Diags) const {
     Diags.error(111, "lathe inspect",
                 "found --measure, --machine or --n-depth without --schedule or --html, expected "
                 "one of both");
+  if (NoMeasure && (Measure || !Html))
+    Diags.error(
+        111, "lathe inspect",
+        "found --no-measure with --measure or without --html, expected it with --html alone");
   if (Measure && Machine)
     Diags.error(111, "lathe inspect", "found --measure and --machine, expected one of both",
                 "what is measured is held against the machine that it was measured on");
@@ -96,7 +103,7 @@ Inspection InspectCommand::inspectModel(const GGUFFile &File, Diagnostics &Diags
 /// what it really took.
 std::optional<KernelTimes> InspectCommand::findSchedule(const GGUFFile &File, Terminal &Term,
                                                         Diagnostics &Diags) const {
-  if (Measure)
+  if (measures())
     return timeKernels(File, Arguments, Depth.value_or(0), Term, Diags);
   std::optional<std::string> Given;
   if (Machine) {
@@ -145,7 +152,7 @@ void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
   if (ShowSchedule) {
     Term.out(Json ? scheduleJson(Times->Plan, Times->Machine)
                   : scheduleText(Times->Plan, Times->Machine) +
-                        (Measure ? "\n" + kernelTable(*Times) : ""));
+                        (measures() ? "\n" + kernelTable(*Times) : ""));
   } else if (!Html) {
     Inspection Facts = inspectModel(*File, Diags);
     Term.out(Json ? Facts.json() : Facts.text());
@@ -159,6 +166,6 @@ static CommandRegistration Registered({
     "  lathe inspect model.gguf --ctx 4096     memory for 4096 positions\n"
     "  lathe inspect model.gguf --json\n"
     "  lathe inspect model.gguf --schedule     tiles, precision, predicted time\n"
-    "  lathe inspect model.gguf --html out.html --measure\n",
+    "  lathe inspect model.gguf --html out.html  a page, with measured times\n",
     createCommand<InspectCommand>,
 });
