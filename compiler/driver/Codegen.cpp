@@ -25,9 +25,10 @@ static llvm::Error makeError(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
 }
 
-/// Loop strength reduction takes a quarter of the backend's time, and the loops
-/// that the emitters write run with fewer instructions without it.  The backend
-/// knows it only as an option of the process.
+/// Loop strength reduction takes a quarter of the backend's time, and saves 0.5 %
+/// of the instructions in int8 prefill, 1 % in int8 decode and, where reading
+/// weights is what takes the time, 9 % in f32 decode.  The backend knows it only as
+/// an option of the process.
 static void disableLoopStrengthReduction() {
   auto &options = llvm::cl::getRegisteredOptions();
   auto found = options.find("disable-lsr");

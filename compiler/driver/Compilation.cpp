@@ -5,6 +5,7 @@
 #include "compiler/driver/CrashGuard.h"
 #include "compiler/driver/Reproducer.h"
 #include "compiler/driver/VerifyPipeline.h"
+#include "compiler/target/cpu/ScheduleReport.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
@@ -160,7 +161,9 @@ bool Compilation::generate(ModuleOp module) {
 bool Compilation::checkStage(ModuleOp module) {
   StringRef emit = options.emit;
   inputStage = getStage(module);
-  lastStage = emit.consume_front("mlir:") ? findStage(emit) : int(allStages().size()) - 1;
+  lastStage = emit.consume_front("mlir:") ? findStage(emit)
+              : emit == "schedule"        ? findStage("planned")
+                                          : int(allStages().size()) - 1;
   if (lastStage >= inputStage)
     return true;
   diags.error(503, options.input,
@@ -168,6 +171,19 @@ bool Compilation::checkStage(ModuleOp module) {
                   allStages()[inputStage].str() + "'",
               "stages: " + llvm::join(allStages(), ", "));
   return false;
+}
+
+void Compilation::report(ModuleOp module) {
+  std::optional<Machine> machine;
+  if (!options.machine.empty()) {
+    llvm::Expected<Machine> parsed = Machine::parse(options.machine);
+    if (!parsed) {
+      diags.error(112, options.input, llvm::toString(parsed.takeError()));
+      return;
+    }
+    machine = std::move(*parsed);
+  }
+  output = writeSchedule(module, *findCpuTarget(options.pipeline.target), machine, options.depth);
 }
 
 void Compilation::compile() {
@@ -187,6 +203,10 @@ void Compilation::compile() {
   warnOfLateOptions(*module);
   if (!runStages(*module))
     return;
+  if (options.emit == "schedule") {
+    report(*module);
+    return;
+  }
   if (!StringRef(options.emit).starts_with("mlir:")) {
     generate(*module);
     return;

@@ -21,9 +21,11 @@ struct CompilationOptions {
   PipelineOptions pipeline;
   bool verifyEachPass = false;  ///< Run the reference before and after every pass.
   bool timing = false;          ///< Print how long each pass took.
-  std::string emit;             ///< Empty, "mlir:STAGE", "llvm", "asm" or "obj".
+  std::string emit;             ///< Empty, "mlir:STAGE", "llvm", "asm", "obj" or "schedule".
   std::string passes;           ///< Passes to run ahead of the stages, as text.
   std::string reproducerFolder; ///< Reproducer::folder.
+  std::string machine;          ///< For the schedule: measured numbers as JSON, or empty.
+  int64_t depth = 0;            ///< For the schedule: positions ahead of a step.
 };
 
 /// Compiles once; keeps what was made.  A fault of the compiler, a crash
@@ -61,6 +63,7 @@ private:
   bool addPasses(mlir::PassManager &passes, int firstStage, bool isFirst);
   bool runStages(mlir::ModuleOp module);
   bool generate(mlir::ModuleOp module);
+  void report(mlir::ModuleOp module);
   void collect(mlir::Diagnostic &diag);
   std::string describeReproducer(const std::string &reason);
   bool reportFault(unsigned number, const std::string &reason);

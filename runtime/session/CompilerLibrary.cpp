@@ -121,6 +121,8 @@ std::shared_ptr<CompileResult> CompilerLibrary::compile(const CompileRequest &Re
   Raw.reproducer_dir =
       Request.ReproducerFolder.empty() ? nullptr : Request.ReproducerFolder.c_str();
   Raw.timing = Request.Timing;
+  Raw.machine = Request.Machine.empty() ? nullptr : Request.Machine.c_str();
+  Raw.depth = Request.Depth;
   auto Result = std::make_shared<CompileResult>(*API, API->compile(&Raw));
 
   unsigned ErrorsBefore = Diags.errorCount();

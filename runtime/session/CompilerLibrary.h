@@ -30,6 +30,8 @@ struct CompileRequest {
   std::string Passes = {};           ///< lathe_compile_request::passes.
   std::string ReproducerFolder = {}; ///< lathe_compile_request::reproducer_dir.
   bool Timing = false;               ///< Tables of passes and their times, on standard error.
+  std::string Machine = {};          ///< Empty: none.
+  int64_t Depth = 0;
 };
 
 /// Owns what one compile gave.  Keeps the compiler library open.

@@ -157,11 +157,45 @@ void ColumnPhase::emitTileRows(const Segment &segment, Value tile, Value firstRo
   emitEpilogue(segment, tile, firstRow, rows);
 }
 
+/// A tile belongs to the worker in whose even share of the cost it starts.
+static double findBusiestShare(ArrayRef<Segment> segments, int64_t workers) {
+  int64_t total = 0, unit = 0, most = 0;
+  for (const Segment &segment : segments)
+    total += segment.tiles() * segment.tileCost();
+  SmallVector<int64_t> load(workers);
+  for (const Segment &segment : segments)
+    for (int64_t tile = 0; tile < segment.tiles(); ++tile, unit += segment.tileCost()) {
+      // Worker w has the units from total * w / workers on.
+      int64_t owner = ((unit + 1) * workers - 1) / total;
+      most = std::max(most, load[owner] += segment.tileCost());
+    }
+  return total ? static_cast<double>(most) / total : 1;
+}
+
+static PhaseTiles divideColumns(step::PhaseOp phase, int64_t rows, int64_t, int64_t workers) {
+  FailureOr<SmallVector<Segment>> segments = findSegments(phase);
+  if (failed(segments))
+    return {};
+  PhaseTiles tiles;
+  for (const Segment &segment : *segments)
+    tiles.groups.push_back(
+        {segment.linears, segment.tileColumns, std::min(rows, RowChunk), segment.tiles()});
+  tiles.busiestShare = findBusiestShare(*segments, workers);
+  return tiles;
+}
+
+static PhaseTiles divideRows(step::PhaseOp, int64_t rows, int64_t, int64_t workers) {
+  int64_t most = (rows + workers - 1) / workers;
+  return {{{{}, 0, 1, rows}}, static_cast<double>(most) / rows};
+}
+
 static PhaseEmitterRegistration columns({
     [](step::PhaseOp phase) { return phase.getAxis() == step::Axis::Columns; },
     [](PhaseContext &context) { return ColumnPhase(context).emit(); },
+    divideColumns,
 });
 static PhaseEmitterRegistration rows({
     [](step::PhaseOp phase) { return phase.getAxis() == step::Axis::Rows; },
     emitRowPhase,
+    divideRows,
 });

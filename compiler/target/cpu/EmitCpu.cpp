@@ -1,5 +1,6 @@
 //===- EmitCpu.cpp - Turns step programs into kernels for a CPU ------------===//
 
+#include "compiler/target/cpu/KernelNames.h"
 #include "compiler/target/cpu/KernelSharing.h"
 #include "compiler/target/cpu/Manifest.h"
 #include "compiler/target/cpu/Passes.h"
@@ -9,7 +10,6 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace lathe::compiler {
 #define GEN_PASS_DEF_EMITCPUPASS
@@ -26,7 +26,7 @@ namespace {
 class ProgramEmitter {
 public:
   ProgramEmitter(step::ProgramOp program, const CpuTarget &target, const WeightTable &weights,
-                 llvm::StringSet<> &names, KernelSharing &sharing)
+                 KernelNames &names, KernelSharing &sharing)
       : program(program), target(target), weights(weights), names(names), sharing(sharing),
         builder(program) {}
 
@@ -39,13 +39,14 @@ private:
   LogicalResult emitLayers(step::LayersOp layers);
   Value emitBodyIndex(step::LayersOp layers, Value layer);
   LogicalResult emitPhase(step::PhaseOp phase, Value layer);
-  FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase, SmallVector<KernelArgument> &extra);
-  std::string uniqueName(StringRef phase);
+  FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase, StringRef name,
+                                     SmallVector<KernelArgument> &extra);
+  func::FuncOp createFunction(Location loc, StringRef name);
 
   step::ProgramOp program;
   const CpuTarget &target;
   const WeightTable &weights;
-  llvm::StringSet<> &names;
+  KernelNames &names;
   KernelSharing &sharing;
   OpBuilder builder;
   func::FuncOp entry;
@@ -53,32 +54,27 @@ private:
 
 } // namespace
 
-std::string ProgramEmitter::uniqueName(StringRef phase) {
-  std::string base = (program.getSymName() + "." + phase).str();
-  for (char &letter : base)
-    if (!llvm::isAlnum(letter) && letter != '.')
-      letter = '_';
-  std::string name = base;
-  for (unsigned i = 1; !names.insert(name).second; ++i)
-    name = base + "." + std::to_string(i);
-  return name;
+/// A function of the arguments, the layer, the worker and the number of workers,
+/// ahead of the entry; the builder is left at its start.
+func::FuncOp ProgramEmitter::createFunction(Location loc, StringRef name) {
+  builder.setInsertionPoint(entry);
+  Type i64 = builder.getI64Type(), ptr = LLVM::LLVMPointerType::get(builder.getContext());
+  auto type = builder.getFunctionType({ptr, i64, i64, i64}, {});
+  auto function = func::FuncOp::create(builder, loc, name, type);
+  // Private to MLIR; the object has the symbol, by which a phase is timed and counted alone.
+  function.setPrivate();
+  builder.setInsertionPointToEnd(function.addEntryBlock());
+  return function;
 }
 
 /// `extra` makes the kernel's arguments behind the first four.
-FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase,
+FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase, StringRef name,
                                                    SmallVector<KernelArgument> &extra) {
   const PhaseEmitter *emitter = findPhaseEmitter(phase);
   if (!emitter)
     return phase.emitError() << "no emitter of the CPU target matches this phase";
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPoint(entry);
-  Type i64 = builder.getI64Type(), ptr = LLVM::LLVMPointerType::get(builder.getContext());
-  auto type = builder.getFunctionType({ptr, i64, i64, i64}, {});
-  auto kernel =
-      func::FuncOp::create(builder, phase.getLoc(), uniqueName(phase.getPhaseName()), type);
-  kernel.setPrivate();
-  Block *body = kernel.addEntryBlock();
-  builder.setInsertionPointToEnd(body);
+  func::FuncOp kernel = createFunction(phase.getLoc(), name);
+  Block *body = &kernel.getBody().front();
   PhaseContext context(builder, phase, target, weights, kernel.getArguments());
   if (failed(emitter->emit(context)))
     return failure();
@@ -87,28 +83,29 @@ FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase,
   kernel.setType(builder.getFunctionType(body->getArgumentTypes(), {}));
   scratchBytes = std::max(scratchBytes, context.scratchBytes());
   extra = llvm::to_vector(context.arguments());
-  return kernel;
+  return sharing.unify(kernel);
 }
 
+/// A phase is a function that hands its own numbers to the kernel, and a call.
 LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
+  OpBuilder::InsertPoint call = builder.saveInsertionPoint();
+  std::string name = names.next(program, phase);
   SmallVector<KernelArgument> extra;
-  FailureOr<func::FuncOp> kernel = emitKernel(phase, extra);
+  FailureOr<func::FuncOp> kernel = emitKernel(phase, name + ".code", extra);
   if (failed(kernel))
     return failure();
-  std::string name = kernel->getName().str();
-  func::FuncOp shared = sharing.unify(*kernel);
-  if (shared.getName() == name) {
-    ++numKernels;
-  } else {
-    ++numShared;
-    names.erase(name);
-  }
+  ++(kernel->getName().drop_back(StringRef(".code").size()) == name ? numKernels : numShared);
+  func::FuncOp function = createFunction(phase.getLoc(), name);
   KernelBuilder k(builder, phase.getLoc());
-  SmallVector<Value> arguments{entry.getArgument(0), layer, entry.getArgument(1),
-                               entry.getArgument(2)};
+  SmallVector<Value> arguments(function.getArguments());
   for (const KernelArgument &make : extra)
-    arguments.push_back(make(k, layer));
-  func::CallOp::create(builder, phase.getLoc(), shared, arguments);
+    arguments.push_back(make(k, function.getArgument(1)));
+  func::CallOp::create(builder, phase.getLoc(), *kernel, arguments);
+  func::ReturnOp::create(builder, phase.getLoc());
+  builder.restoreInsertionPoint(call);
+  func::CallOp::create(
+      builder, phase.getLoc(), function,
+      ValueRange{entry.getArgument(0), layer, entry.getArgument(1), entry.getArgument(2)});
   return success();
 }
 
@@ -184,7 +181,7 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
       return signalPassFailure();
     }
     WeightTable weights = assignWeights(module);
-    llvm::StringSet<> names;
+    KernelNames names;
     KernelSharing sharing;
     int64_t scratch = 0;
     auto programs = llvm::to_vector(module.getOps<step::ProgramOp>());

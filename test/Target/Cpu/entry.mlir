@@ -1,5 +1,5 @@
-// A program becomes one entry, which calls a kernel for each phase, in order, with the layer, the
-// worker, the number of workers, and what only this phase's kernel takes.
+// A program becomes one entry, which calls a function for each phase, in order, with the layer, the
+// worker and the number of workers; it hands these and the places of buffers and weights to a kernel.
 // RUN: lathe-opt %s --lathe-emit-cpu=target=x86-64-v3 | FileCheck %s
 
 lathe.weights @blk.w : 3 x tensor<32x32xf32> from "blk.{}.w"
@@ -8,21 +8,22 @@ lathe.weights @blk.w : 3 x tensor<32x32xf32> from "blk.{}.w"
 
 // Kernels have the names of their phases: what is no letter or digit becomes a line, and what would
 // stand twice gets a number.
-// CHECK-DAG: func.func private @decode.a_b(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64)
+// CHECK-DAG: func.func private @decode.a_b(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64)
+// CHECK-DAG: func.func private @decode.a_b.code(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64)
 // CHECK-DAG: func.func private @decode.same(
 // CHECK-DAG: func.func private @decode.same.1(
 
 // CHECK:     func.func @lathe_entry_decode(%[[ARGS:.*]]: !llvm.ptr, %[[WORKER:.*]]: i64, %[[WORKERS:.*]]: i64) -> i32 {
-// CHECK:       call @decode.a_b(%[[ARGS]], %{{.*}}, %[[WORKER]], %[[WORKERS]], %{{.*}})
+// CHECK:       call @decode.a_b(%[[ARGS]], %{{.*}}, %[[WORKER]], %[[WORKERS]])
 // CHECK:       scf.for %[[I:.*]] = {{.*}} {
 
 // Every layer chooses its body.
 // CHECK:         scf.if
 // CHECK:           llvm.call %{{.*}}(%{{.*}}, %[[WORKER]]) : !llvm.ptr, (!llvm.ptr, i64) -> ()
-// CHECK:           call @decode.same(%[[ARGS]], %[[I]], %[[WORKER]], %[[WORKERS]], %{{.*}})
+// CHECK-NEXT:      {{.*}}call @decode.same(%[[ARGS]], %[[I]], %[[WORKER]], %[[WORKERS]])
 // CHECK:         scf.if
 // CHECK-NOT:       llvm.call
-// CHECK:           call @decode.same.1(%[[ARGS]], %[[I]], %[[WORKER]], %[[WORKERS]], %{{.*}})
+// CHECK:           call @decode.same.1(%[[ARGS]], %[[I]], %[[WORKER]], %[[WORKERS]])
 
 // The status: done.
 // CHECK:       %[[OK:.*]] = arith.constant 0 : i32

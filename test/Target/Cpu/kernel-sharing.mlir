@@ -8,25 +8,28 @@ lathe.weights @b : [1] x tensor<32x32x!lathe.q8_0> from "blk.{}.b"
 lathe.weights @d : 4 x tensor<32x32x!lathe.q8_0> from "blk.{}.d"
 lathe.weights @c : [3] x tensor<32x32x!lathe.q4_0> from "blk.{}.c"
 
-// COUNT-COUNT-3: func.func private @{{(one|two)}}.
-// COUNT-NOT:     func.func private @{{(one|two)}}.
+// COUNT-COUNT-3: func.func private @{{.*}}.code(
+// COUNT-NOT:     .code(%arg0: !llvm.ptr
+
+// CHECK:       func.func private @one.first.code(
+// CHECK-LABEL: func.func private @one.first(
+// CHECK:         call @one.first.code(
+
+// The place among the layers that have the weight is found ahead of the kernel.
+// CHECK-LABEL: func.func private @one.second(
+// CHECK:         arith.select
+// CHECK:         %[[OUT:.*]] = arith.constant 256 : i64
+// CHECK:         call @one.first.code({{.*}}, %[[OUT]])
 
 // Another format is other code.
-// CHECK: func.func private @one.first(
-// CHECK: func.func private @one.third(
-
-// The place among the layers that have the weight is found by the caller.
-// CHECK-LABEL: func.func @lathe_entry_one
-// CHECK:         arith.select
-// CHECK:         arith.select
-// CHECK:         call @one.first(
-// CHECK:         call @one.first(
-// CHECK:         call @one.third(
-// CHECK-LABEL: func.func @lathe_entry_two
+// CHECK-LABEL: func.func private @one.third(
+// CHECK:         call @one.third.code(
+// CHECK-LABEL: func.func private @two.again(
 // CHECK:         %[[FROM:.*]] = arith.constant 256 : i64
 // CHECK:         %[[TO:.*]] = arith.constant 512 : i64
-// CHECK:         call @one.first({{.*}}, %[[FROM]], %[[TO]])
-// CHECK:         call @two.scaled(
+// CHECK:         call @one.first.code({{.*}}, %[[FROM]], %[[TO]])
+// CHECK-LABEL: func.func private @two.scaled(
+// CHECK:         call @two.scaled.code(
 step.program @one max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x 32 x f32>, %logits: !step.buffer<1x32xf32>) {
   %x = step.alloc at 0 : !step.buffer<1x32x!lathe.q8_act>
   %y = step.alloc at 128 : !step.buffer<1x32xf32>

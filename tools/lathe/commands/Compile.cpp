@@ -31,7 +31,7 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.text(Output, "-o,--output", "FILE", "where the result goes; - is standard output");
   Accepted.choice(Emit, "--emit",
                   {"mlir:import", "mlir:fused", "mlir:precision", "mlir:scheduled", "mlir:planned",
-                   "mlir:kernels", "llvm", "asm", "obj"},
+                   "mlir:kernels", "llvm", "asm", "obj", "schedule"},
                   "stop at a stage and print it");
   Target.declare(Accepted);
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
