@@ -53,6 +53,12 @@ compileModel(const GGUFFile &File, const ModelOptions &Options, Diagnostics &Dia
 
 std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const ModelOptions &Options,
                                                   LoadReport &Report, Diagnostics &Diags) {
+  if (Options.Compiled) {
+    Report.CompiledAhead = true;
+    std::optional<size_t> Chosen =
+        Options.Compiled->choose(Options.Target, Options.Precision, Diags);
+    return Chosen ? Options.Compiled->loadProgram(*Chosen, Diags) : nullptr;
+  }
   std::optional<ProgramCache> Cache;
   std::string Key;
   if (Options.UseCache) {
@@ -107,6 +113,9 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   if (!Result->Workers || !Result->loadCode(Options, Diags))
     return nullptr;
   Result->Weights = timed(Result->Report.PackMilliseconds, [&] {
+    if (Options.Compiled && Options.Compiled->hasWeights())
+      return Options.Compiled->loadWeights(*Result->File, Result->manifest(), *Result->Workers,
+                                           Diags);
     return WeightStore::create(*Result->File, Result->manifest(), *Result->Workers,
                                SourcePages::Release, Options.NonFinite, Diags);
   });

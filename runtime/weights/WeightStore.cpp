@@ -228,6 +228,8 @@ std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Man
   }
   Store->Memory = std::move(*Memory);
   populate(Store->Memory, Workers);
+  Store->Start = Store->Memory.data();
+  Store->Size = Store->Memory.size();
   PackRun Run(File, Workers, Pages, Store->Memory.data());
   for (const PackJob &Job : Jobs) {
     Run.pack(Job);
@@ -240,6 +242,31 @@ std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Man
     Diags.error(810, "weights", "the system refused to make them read-only");
     return nullptr;
   }
+  return Store;
+}
+
+std::unique_ptr<WeightStore> WeightStore::fromPacked(const GGUFFile &File, const Manifest &Program,
+                                                     std::span<const uint8_t> Packed,
+                                                     std::shared_ptr<const void> Owner,
+                                                     Diagnostics &Diags) {
+  unsigned ErrorsBefore = Diags.errorCount();
+  std::optional<uint64_t> Bytes;
+  std::vector<PackJob> Jobs = planJobs(File, Program, Bytes, Diags);
+  if (Diags.errorCount() != ErrorsBefore)
+    return nullptr;
+  if (Bytes != Packed.size()) {
+    Diags.error(632, File.path() + ": weights",
+                "found " + std::to_string(Packed.size()) + " bytes, expected " +
+                    (Bytes ? std::to_string(*Bytes) : "more than 2^64"),
+                "compile the model again");
+    return nullptr;
+  }
+  std::unique_ptr<WeightStore> Store(new WeightStore);
+  Store->Owner = std::move(Owner);
+  Store->Start = Packed.data();
+  Store->Size = Packed.size();
+  for (const PackJob &Job : Jobs)
+    Store->Table.push_back(Packed.data() + Job.Offset);
   return Store;
 }
 

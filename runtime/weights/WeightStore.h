@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace lathe {
@@ -46,17 +47,30 @@ public:
                                              WorkerPool &Workers, SourcePages Pages,
                                              NonFiniteWeights NonFinite, Diagnostics &Diags);
 
+  /// Weights that were packed ahead, in the order and with the gaps of a store that
+  /// `create` made; `Owner` keeps them.  `File` may be a header alone.  Null on
+  /// error: E0630, E0631, and E0632 when `Packed` has another size.
+  static std::unique_ptr<WeightStore> fromPacked(const GGUFFile &File, const Manifest &Program,
+                                                 std::span<const uint8_t> Packed,
+                                                 std::shared_ptr<const void> Owner,
+                                                 Diagnostics &Diags);
+
+  /// All packed weights, one after the other.
+  std::span<const uint8_t> packed() const { return {Start, Size}; }
   /// Pointers to packed weights, each 64-byte aligned; Manifest::WeightTableSize
   /// of them.
   const uint8_t *const *table() const { return Table.data(); }
-  /// Size of the mapping.
-  size_t bytes() const { return Memory.size(); }
+  /// Size of all, with the gaps between them.
+  size_t bytes() const { return Size; }
   WeightView view() const { return {table(), bytes()}; }
 
 private:
   WeightStore() = default;
 
-  MappedMemory Memory;
+  MappedMemory Memory;               ///< Empty when there is an owner.
+  std::shared_ptr<const void> Owner; ///< Of weights that were packed ahead.
+  const uint8_t *Start = nullptr;
+  size_t Size = 0;
   std::vector<const uint8_t *> Table;
 };
 

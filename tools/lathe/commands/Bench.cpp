@@ -125,7 +125,7 @@ BenchSubject BenchCommand::describe(const Model &Source) const {
   BenchSubject Subject;
   Subject.ModelFilename = *Arguments.Path;
   Subject.ModelType = modelType(Source.file());
-  Subject.ModelBytes = Source.file().bytes().size();
+  Subject.ModelBytes = Source.file().fileBytes();
   Subject.Parameters = countParameters(Source.file());
   Subject.Threads = Source.workers().workers();
   Subject.BatchRows = Arguments.Chunk.value_or(Code.Entries.back().MaxRows);

@@ -15,7 +15,7 @@ namespace {
 class InspectCommand final : public Command {
 public:
   void declare(Options &Accepted) override {
-    Accepted.positional(Path, "FILE", "a GGUF file", true);
+    Accepted.positional(Path, "FILE", "a GGUF file, or what 'lathe compile' made of one", true);
     Accepted.flag(Json, "--json", "print JSON");
     Accepted.integer(Context, "--ctx", "positions to count memory for (the model's context)",
                      {1, int64_t(1) << 30});
@@ -26,6 +26,7 @@ public:
 
 private:
   void addProgram(const GGUFFile &File, Inspection &Facts, Diagnostics &Diags) const;
+  void addCompiled(const CompiledModel &Compiled, Inspection &Facts) const;
 
   std::optional<std::string> Path;
   std::optional<int64_t> Context;
@@ -50,8 +51,24 @@ void InspectCommand::addProgram(const GGUFFile &File, Inspection &Facts, Diagnos
   Facts.Memory = memoryNeed(Code->manifest(), static_cast<uint64_t>(Context.value_or(0)), 1);
 }
 
+/// What an artefact says of itself: it may be one for other CPUs than ours.
+void InspectCommand::addCompiled(const CompiledModel &Compiled, Inspection &Facts) const {
+  const Manifest &First = Compiled.targets().front();
+  Facts.Artefact = Compiled.path();
+  Facts.Compiler = First.Compiler;
+  Facts.Precision = First.Precision;
+  Facts.Weights = Compiled.hasWeights() ? "embedded" : Compiled.source().Path;
+  for (size_t I = 0; I < Compiled.targets().size(); ++I) {
+    const std::string &Name = Compiled.targets()[I].Target;
+    Facts.Copies.push_back({Name, Compiled.codeBytes(I)});
+    Facts.Target += (I == 0 ? "" : ", ") + Name;
+  }
+  Facts.Memory = memoryNeed(First, static_cast<uint64_t>(Context.value_or(0)), 1);
+}
+
 void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
-  std::unique_ptr<GGUFFile> File = GGUFFile::open(*Path, Diags);
+  ModelInput Input = openModelInput(*Path, "", Diags);
+  const std::unique_ptr<GGUFFile> &File = Input.File;
   if (!File)
     return;
   Inspection Facts = inspectFile(*File);
@@ -61,7 +78,9 @@ void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
     if (std::unique_ptr<ChatFormat> Chat = ChatFormat::create(*File, Diags))
       Facts.ChatFormat = Chat->name();
   // A build of the runtime alone still tells what is in a file.
-  if (!CompilerLibrary::locate().empty())
+  if (Input.Compiled)
+    addCompiled(*Input.Compiled, Facts);
+  else if (!CompilerLibrary::locate().empty())
     addProgram(*File, Facts, Diags);
   Term.out(Json ? Facts.json() : Facts.text());
 }
@@ -71,6 +90,7 @@ static CommandRegistration Registered({
     "say what is in a model file and what it will need",
     "  lathe inspect model.gguf\n"
     "  lathe inspect model.gguf --ctx 4096     memory for 4096 positions\n"
-    "  lathe inspect model.gguf --json\n",
+    "  lathe inspect model.gguf --json\n"
+    "  lathe inspect model.lathe               and what it was compiled for\n",
     createCommand<InspectCommand>,
 });
