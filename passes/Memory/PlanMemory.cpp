@@ -8,6 +8,7 @@
 #include "passes/Memory/Lifetimes.h"
 #include "passes/Memory/Passes.h"
 #include "passes/PassEffect.h"
+#include "passes/PassStatistics.h"
 
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/MathExtras.h"
@@ -110,9 +111,14 @@ struct PlanMemoryPass : lathe::impl::PlanMemoryPassBase<PlanMemoryPass> {
     }
     return arena;
   }
+
+  lathe::PassCounter arenaBytes{"arena-bytes", "bytes of the arenas"};
+  lathe::PassCounter boundBytes{"bound-bytes", "lower bound of the arenas"};
 };
 
 } // namespace
 
+static const lathe::PassCounters<PlanMemoryPass> counters{&PlanMemoryPass::arenaBytes,
+                                                          &PlanMemoryPass::boundBytes};
 static const lathe::PassEffectRegistration effect("lathe-plan-memory",
                                                   {lathe::NumericEffect::Exact});

@@ -2,6 +2,7 @@
 
 #include "dialects/Step/StepOps.h"
 #include "passes/PassEffect.h"
+#include "passes/PassStatistics.h"
 #include "passes/Schedule/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -336,8 +337,13 @@ struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
     }
     forward.erase();
   }
+
+  PassCounter numPhases{"phases", "phases made"};
+  PassCounter numInPlace{"in-place", "carried values updated in place"};
 };
 
 } // namespace
 
+static const lathe::PassCounters<SchedulePass> counters{&SchedulePass::numPhases,
+                                                        &SchedulePass::numInPlace};
 static const lathe::PassEffectRegistration effect("lathe-schedule", {lathe::NumericEffect::Exact});

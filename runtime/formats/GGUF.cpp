@@ -112,6 +112,9 @@ std::unique_ptr<GGUFFile> GGUFFile::parseHeader(std::span<const uint8_t> Header,
 const std::string &GGUFFile::path() const { return State->Path; }
 std::span<const uint8_t> GGUFFile::bytes() const { return State->Bytes; }
 uint64_t GGUFFile::fileBytes() const { return State->FileBytes; }
+const FileIdentity *GGUFFile::identity() const {
+  return State->Mapping ? &State->Mapping->identity() : nullptr;
+}
 std::span<const uint8_t> GGUFFile::headerBytes() const {
   return State->Bytes.first(State->Contents.HeaderBytes);
 }
@@ -186,6 +189,13 @@ std::optional<std::vector<float>> GGUFFile::getFloats(std::string_view Key) cons
 
 std::optional<std::vector<int64_t>> GGUFFile::getInts(std::string_view Key) const {
   return convertArray<int64_t>(findValue(Key), toInteger<int64_t>);
+}
+
+std::optional<std::vector<bool>> GGUFFile::getBools(std::string_view Key) const {
+  const GGUFValue *Value = findValue(Key);
+  if (!Value || Value->Type != GGUFValueType::Array || Value->ElementType != GGUFValueType::Bool)
+    return std::nullopt;
+  return std::vector<bool>(Value->Bytes.begin(), Value->Bytes.begin() + Value->Count);
 }
 
 } // namespace lathe

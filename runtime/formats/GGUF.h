@@ -11,6 +11,7 @@
 
 #include "runtime/formats/BlockFormat.h"
 #include "runtime/support/Diagnostics.h"
+#include "runtime/support/MappedFile.h"
 
 #include <cstdint>
 #include <memory>
@@ -80,6 +81,8 @@ public:
   std::span<const uint8_t> bytes() const;
   /// Size of the whole file.
   uint64_t fileBytes() const;
+  /// The file on the disk; null for bytes in memory.
+  const FileIdentity *identity() const;
   /// Header, metadata and tensor table: everything before the tensor data.
   std::span<const uint8_t> headerBytes() const;
 
@@ -101,6 +104,7 @@ public:
   std::optional<std::vector<std::string_view>> getStrings(std::string_view Key) const;
   std::optional<std::vector<float>> getFloats(std::string_view Key) const;
   std::optional<std::vector<int64_t>> getInts(std::string_view Key) const;
+  std::optional<std::vector<bool>> getBools(std::string_view Key) const;
 
 private:
   struct Impl;

@@ -34,7 +34,9 @@ static const lathe_compiler_api *openTable(const std::string &Path, Diagnostics 
                 "chmod o-w " + Path);
     return nullptr;
   }
-  void *Handle = dlopen(Path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  // The compiler itself is linked to be bound at once; the tens of thousands of
+  // functions of MLIR and LLVM that call each other are bound as they are called.
+  void *Handle = dlopen(Path.c_str(), RTLD_LAZY | RTLD_LOCAL);
   if (!Handle) {
     const char *Reason = dlerror();
     Diags.error(610, Path, std::string("cannot be opened: ") + (Reason ? Reason : "no reason"),
@@ -86,6 +88,10 @@ std::shared_ptr<CompileResult> CompilerLibrary::compile(const CompileRequest &Re
   Raw.max_prefill_rows = Request.MaxPrefillRows;
   Raw.emit = Request.Emit.empty() ? nullptr : Request.Emit.c_str();
   Raw.verify_each_pass = Request.VerifyEachPass;
+  Raw.passes = Request.Passes.empty() ? nullptr : Request.Passes.c_str();
+  Raw.reproducer_dir =
+      Request.ReproducerFolder.empty() ? nullptr : Request.ReproducerFolder.c_str();
+  Raw.timing = Request.Timing;
   auto Result = std::make_shared<CompileResult>(*API, API->compile(&Raw));
 
   unsigned ErrorsBefore = Diags.errorCount();

@@ -44,8 +44,9 @@ struct LoadReport {
   bool CompiledAhead = false; ///< From an artefact; no cache was asked.
   bool CacheHit = false;
   double CompileMilliseconds = 0; ///< 0 on a cache hit.
-  double CacheMilliseconds = 0;   ///< Looking up, or storing.
-  double PackMilliseconds = 0;
+  double CacheMilliseconds = 0;   ///< Looking up; storing too, where nothing else goes on.
+  bool WeightsFromCache = false;
+  double PackMilliseconds = 0; ///< Packing, or mapping what the cache holds.
 };
 
 class Model {
@@ -74,8 +75,14 @@ public:
   std::unique_ptr<Session> createSession(const SessionOptions &Options, Diagnostics &Diags) const;
 
 private:
+  struct NewProgram;
+
   Model() = default;
-  bool loadCode(const ModelOptions &Options, Diagnostics &Diags);
+  static std::shared_ptr<const Program> findOrCompile(const GGUFFile &File,
+                                                      const ModelOptions &Options,
+                                                      LoadReport &Report, NewProgram &New,
+                                                      Diagnostics &Diags);
+  bool loadCode(const ModelOptions &Options, NewProgram &New, Diagnostics &Diags);
 
   std::unique_ptr<GGUFFile> File;
   std::unique_ptr<WorkerPool> Workers;

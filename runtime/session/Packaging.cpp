@@ -41,6 +41,8 @@ bool Package::addTarget(const PackageOptions &Options, const std::string &Target
   CompileRequest Request = Options.Compile;
   Request.Target = Target;
   std::shared_ptr<CompileResult> Result = Compiler->compile(Request, Diags);
+  if (Result && Options.OnCompiled)
+    Options.OnCompiled(*Result);
   Copy New;
   if (Result)
     New.Code = linkProgram(*Result, Options.ScratchPath, Diags);

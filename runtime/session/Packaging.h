@@ -14,6 +14,7 @@
 #include "runtime/session/Program.h"
 #include "runtime/weights/WeightStore.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,8 @@ struct PackageOptions {
   CompileRequest Compile;           ///< Its target is not read.
   std::vector<std::string> Targets; ///< At least one; "host" is resolved.
   bool EmbedWeights = false;
+  /// Called with what every compile gave, when set.
+  std::function<void(const CompileResult &)> OnCompiled = nullptr;
   /// Beside it linked code is written for a moment.
   std::string ScratchPath;
 };

@@ -21,7 +21,10 @@ static std::shared_ptr<CompileResult> compileOnce(const PackageOptions &Options,
   CompileRequest Request = Options.Compile;
   Request.Target = Options.Targets.front();
   Request.Emit = Emit;
-  return Compiler->compile(Request, Diags);
+  std::shared_ptr<CompileResult> Result = Compiler->compile(Request, Diags);
+  if (Result && Options.OnCompiled)
+    Options.OnCompiled(*Result);
+  return Result;
 }
 
 /// What --emit asks for, or an object.

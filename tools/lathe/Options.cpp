@@ -79,6 +79,14 @@ void Options::text(std::optional<std::string> &Into, std::string Names, std::str
        }});
 }
 
+void Options::text(std::string &Into, std::string Names, std::string Meta, std::string Help) {
+  add({std::move(Names), std::move(Meta), std::move(Help), false, false,
+       [&Into](const std::string &Word) {
+         Into = Word;
+         return std::optional<Diagnostic>();
+       }});
+}
+
 void Options::integer(std::optional<int64_t> &Into, std::string Names, std::string Help,
                       Range<int64_t> Bounds) {
   add({Names, "N", std::move(Help), false, false, [&Into, Names, Bounds](const std::string &Word) {

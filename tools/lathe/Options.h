@@ -38,6 +38,8 @@ public:
   void flag(bool &Into, std::string Names, std::string Help);
   void text(std::optional<std::string> &Into, std::string Names, std::string Meta,
             std::string Help);
+  /// `Into` keeps its default when the flag is absent.
+  void text(std::string &Into, std::string Names, std::string Meta, std::string Help);
   void integer(std::optional<int64_t> &Into, std::string Names, std::string Help,
                Range<int64_t> Bounds);
   void number(std::optional<double> &Into, std::string Names, std::string Help,

@@ -29,8 +29,8 @@ static std::string programHelp() {
                 "Data goes to standard output, all else to standard error.\n\n"
                 "exit codes: 0 ok, 1 failed, 2 usage, 3 unsupported, 4 malformed input,\n"
                 "  5 resources, 6 version mismatch, 70 internal, 130 interrupted, 143 terminated\n"
-                "environment: LATHE_CACHE (folder of compiled programs), LATHE_COMPILER (the\n"
-                "  compiler library), NO_COLOR\n";
+                "environment: LATHE_CACHE (folder of compiled programs), LATHE_CACHE_SIZE (most\n"
+                "  bytes of them, like 500M), LATHE_COMPILER (the compiler library), NO_COLOR\n";
 }
 
 static void reportUnknownCommand(const std::string &Name, Diagnostics &Diags) {

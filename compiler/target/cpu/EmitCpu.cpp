@@ -4,6 +4,7 @@
 #include "compiler/target/cpu/Passes.h"
 #include "compiler/target/cpu/PhaseEmitter.h"
 #include "passes/PassEffect.h"
+#include "passes/PassStatistics.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
@@ -185,9 +186,12 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
                            LLVM::Linkage::External, "lathe_manifest_size",
                            builder.getI64IntegerAttr(text.size()));
   }
+
+  PassCounter numKernels{"kernels", "functions made for phases"};
 };
 
 } // namespace
 
+static const lathe::PassCounters<EmitCpuPass> counters{&EmitCpuPass::numKernels};
 static const lathe::PassEffectRegistration effect("lathe-emit-cpu",
                                                   {lathe::NumericEffect::Reassociates});

@@ -30,13 +30,17 @@ Value EpilogueRow::columnOffset(int64_t chunk) {
   return c.k.mul(c.k.add(firstColumn, chunk * segment.lanes), 4);
 }
 
-Value EpilogueRow::get(Value value, int64_t chunk) {
-  auto key = std::make_pair(value.getAsOpaquePointer(), chunk);
-  auto it = known.find(key);
+Value EpilogueRow::remember(const void *key, int64_t chunk, llvm::function_ref<Value()> make) {
+  auto place = std::make_pair(key, chunk);
+  auto it = known.find(place);
   if (it != known.end())
     return it->second;
-  Value result = compute(value, chunk);
-  return known[key] = result;
+  Value result = make();
+  return known[place] = result;
+}
+
+Value EpilogueRow::get(Value value, int64_t chunk) {
+  return remember(value.getAsOpaquePointer(), chunk, [&] { return compute(value, chunk); });
 }
 
 Value EpilogueRow::compute(Value value, int64_t chunk) {
@@ -130,10 +134,33 @@ static Value emitSilu(EpilogueRow &r, Operation *op, int64_t chunk) {
   return lathe::compiler::emitSilu(r.c.k, r.get(op->getOperand(0), chunk));
 }
 
+static Value emitGeluTanh(EpilogueRow &r, Operation *op, int64_t chunk) {
+  return lathe::compiler::emitGeluTanh(r.c.k, r.get(op->getOperand(0), chunk));
+}
+
 static Value emitBias(EpilogueRow &r, Operation *op, int64_t chunk) {
   KernelBuilder &k = r.c.k;
   Value pointer = k.at(r.c.weightPointer(cast<ir::BiasOp>(op).getBias()), r.columnOffset(chunk));
   return k.addf(r.get(op->getOperand(0), chunk), k.load(k.vec(k.f32(), r.segment.lanes), pointer));
+}
+
+/// The norm of the head that the chunk is of.  A tile starts with a whole head.
+static Value emitHeadNorm(EpilogueRow &r, Operation *op, int64_t chunk) {
+  KernelBuilder &k = r.c.k;
+  auto norm = cast<ir::RMSNormOp>(op);
+  int64_t dim = cast<RankedTensorType>(norm.getWeight().getType()).getDimSize(0);
+  int64_t lanes = r.segment.lanes, chunks = dim / lanes, first = chunk / chunks * chunks;
+  Value factor = r.remember(op, first, [&] {
+    Value squares = k.splat(0.0f, lanes);
+    for (int64_t part = first; part < first + chunks; ++part) {
+      Value x = r.get(norm.getInput(), part);
+      squares = k.fma(x, x, squares);
+    }
+    return emitInverseRMS(k, squares, dim, norm.getEps().convertToFloat());
+  });
+  Value weight = k.at(r.c.weightPointer(norm.getWeight()), (chunk - first) * lanes * 4);
+  Value scaled = k.mulf(r.get(norm.getInput(), chunk), factor);
+  return k.mulf(scaled, k.load(k.vec(k.f32(), lanes), weight));
 }
 
 /// Heads are contiguous columns, so another shape is the same chunk.
@@ -205,6 +232,8 @@ static Value emitRope(EpilogueRow &r, Operation *op, int64_t chunk) {
 static ElementwiseEmitterRegistration add(ir::AddOp::getOperationName(), emitAdd);
 static ElementwiseEmitterRegistration mul(ir::MulOp::getOperationName(), emitMul);
 static ElementwiseEmitterRegistration silu(ir::SiluOp::getOperationName(), emitSilu);
+static ElementwiseEmitterRegistration geluTanh(ir::GeluTanhOp::getOperationName(), emitGeluTanh);
+static ElementwiseEmitterRegistration headNorm(ir::RMSNormOp::getOperationName(), emitHeadNorm);
 static ElementwiseEmitterRegistration bias(ir::BiasOp::getOperationName(), emitBias);
 static ElementwiseEmitterRegistration splitHeads(ir::SplitHeadsOp::getOperationName(), emitView);
 static ElementwiseEmitterRegistration mergeHeads(ir::MergeHeadsOp::getOperationName(), emitView);

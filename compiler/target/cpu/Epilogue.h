@@ -29,6 +29,8 @@ public:
 
   /// The chunk of a value, computed once.
   mlir::Value get(mlir::Value value, int64_t chunk);
+  /// What `make` gives, made once for each key (a value or an op) and chunk.
+  mlir::Value remember(const void *key, int64_t chunk, llvm::function_ref<mlir::Value()> make);
   /// Byte offset of a chunk in a row of f32.
   mlir::Value columnOffset(int64_t chunk);
   /// Stores what the segment ends in, for one chunk.
@@ -38,7 +40,7 @@ private:
   mlir::Value compute(mlir::Value value, int64_t chunk);
 
   llvm::ArrayRef<mlir::Value> tiles; ///< This row of each contraction's tile.
-  std::map<std::pair<void *, int64_t>, mlir::Value> known;
+  std::map<std::pair<const void *, int64_t>, mlir::Value> known;
 };
 
 /// Gives one chunk of the result of `op`.

@@ -50,8 +50,8 @@ Rows PhaseContext::layout(Value base, int64_t rows, int64_t elements, Type eleme
     result.blockBytes = rows * 32;
     result.scaleBlockBytes = rows * 4;
     result.scales = k.at(base, rows * elements);
-    result.sums = k.at(result.scales, rows * elements / 32 * 4);
-    result.scaledSums = k.at(result.sums, rows * elements / 32 * 4);
+    result.scaledSums = k.at(result.scales, rows * elements / 32 * 4);
+    result.sums = k.at(result.scaledSums, rows * elements / 32 * 4);
     return result;
   }
   result.rowBytes = elements * element.getIntOrFloatBitWidth() / 8;

@@ -23,9 +23,9 @@ struct Rows {
   // i8 [elements / 32][rows][32].
   int64_t blockBytes = 0;      ///< From one block of a row to the next.
   mlir::Value scales;          ///< f32 [elements / 32][rows].
-  mlir::Value sums;            ///< i32 [elements / 32][rows].
   mlir::Value scaledSums;      ///< f32 [elements / 32][rows]: scale times sum.
-  int64_t scaleBlockBytes = 0; ///< From block to block in these three.
+  int64_t scaleBlockBytes = 0; ///< From block to block in these two.
+  mlir::Value sums;            ///< i16 [elements / 32][rows][2][2], see BlockSums.
 };
 
 /// The place of a weights symbol's first pointer in the weight table.

@@ -22,7 +22,9 @@ private:
 
   std::optional<std::string> Input, Output, Targets;
   std::string Precision = "auto", Emit, Kind;
-  bool Embed = false, External = false, VerifyEachPass = false;
+  std::optional<std::string> Passes, ReproducerFolder;
+  bool Embed = false, External = false;
+  bool VerifyEachPass = false, Statistics = false, Timing = false;
 };
 } // namespace
 
@@ -41,6 +43,11 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.flag(Embed, "--embed-weights", "put the weights into the artefact or executable");
   Accepted.flag(External, "--external-weights", "leave them in INPUT, known by its name (so)");
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
+  Accepted.flag(Statistics, "--statistics", "print what the passes counted");
+  Accepted.text(Passes, "--passes", "LIST", "passes to run first, named as lathe-opt names them");
+  Accepted.text(ReproducerFolder, "--reproducer-dir", "DIR",
+                "where a fault of lathe leaves its reproducer ($TMPDIR, /tmp)");
+  Accepted.flag(Timing, "--timing", "print how long each pass took");
 }
 
 std::vector<std::string> CompileCommand::targets() const {
@@ -103,9 +110,14 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
   Options.Compile.Precision = Precision;
   Options.Compile.Emit = Emit;
   Options.Compile.VerifyEachPass = VerifyEachPass;
+  Options.Compile.Passes = Passes.value_or("");
+  Options.Compile.ReproducerFolder = ReproducerFolder.value_or("");
+  Options.Compile.Timing = Timing;
   Options.Targets = targets();
   Options.EmbedWeights = Embed;
   Options.ScratchPath = *Output;
+  if (Statistics)
+    Options.OnCompiled = [&](const CompileResult &Each) { Term.err(Each.statistics()); };
   if (Wanted->Write(Options, *File, Diags))
     File->finish(Diags);
 }
