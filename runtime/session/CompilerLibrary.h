@@ -29,7 +29,7 @@ struct CompileRequest {
   bool VerifyEachPass = false;
   std::string Passes = {};           ///< lathe_compile_request::passes.
   std::string ReproducerFolder = {}; ///< lathe_compile_request::reproducer_dir.
-  bool Timing = false; ///< Tables of passes and their times, on standard error.
+  bool Timing = false;               ///< Tables of passes and their times, on standard error.
 };
 
 /// Owns what one compile gave.  Keeps the compiler library open.

@@ -67,7 +67,8 @@ compileModel(const GGUFFile &File, const ModelOptions &Options, Diagnostics &Dia
 struct Model::NewProgram {
   void store(Diagnostics &Diags) const {
     if (Code && Cache)
-      Cache->store(Key, Note, [&](const std::string &Path) { return Code->writeLibrary(Path); }, Diags);
+      Cache->store(
+          Key, Note, [&](const std::string &Path) { return Code->writeLibrary(Path); }, Diags);
   }
 
   std::shared_ptr<CompileResult> Code;
@@ -151,7 +152,8 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   if (New.Code)
     Storing.start();
   Result->Weights = timed(Result->Report.PackMilliseconds, [&] {
-    if (Options.Compiled && Options.Compiled->hasWeights())
+    Result->Report.WeightsEmbedded = Options.Compiled && Options.Compiled->hasWeights();
+    if (Result->Report.WeightsEmbedded)
       return Options.Compiled->loadWeights(*Result->File, Result->manifest(), *Result->Workers,
                                            Diags);
     std::optional<WeightCache> Cache;

@@ -46,7 +46,8 @@ struct LoadReport {
   double CompileMilliseconds = 0; ///< 0 on a cache hit.
   double CacheMilliseconds = 0;   ///< Looking up; storing too, where nothing else goes on.
   bool WeightsFromCache = false;
-  double PackMilliseconds = 0; ///< Packing, or mapping what the cache holds.
+  bool WeightsEmbedded = false; ///< In the artefact.
+  double PackMilliseconds = 0;  ///< Packing, or mapping what is packed.
 };
 
 class Model {

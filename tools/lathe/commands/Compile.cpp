@@ -41,7 +41,7 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.text(Targets, "--target", "LIST",
                 "CPUs, as \"host\" or \"x86-64-v3,x86-64-v4\"; the best is chosen when it runs");
   Accepted.flag(Embed, "--embed-weights", "put the weights into the artefact or executable");
-  Accepted.flag(External, "--external-weights", "leave them in INPUT, known by its name (so)");
+  Accepted.flag(External, "--external-weights", "leave them in INPUT, found by its name (default)");
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
   Accepted.flag(Statistics, "--statistics", "print what the passes counted");
   Accepted.text(Passes, "--passes", "LIST", "passes to run first, named as lathe-opt names them");
@@ -125,11 +125,11 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
 static CommandRegistration Registered({
     "compile",
     "compile a model, or stop half way and print",
-    "  lathe compile model.gguf -o model.lathe       what 'lathe run' runs without compiling\n"
-    "  lathe compile model.gguf -o model --embed-weights        a program: ./model \"Hello\"\n"
+    "  lathe compile model.gguf -o model.lathe            for 'lathe run model.lathe'\n"
+    "  lathe compile model.gguf -o model --embed-weights  a program: ./model \"Hello\"\n"
     "  lathe compile model.gguf -o model.lathe --target x86-64-v3,x86-64-v4\n"
-    "  lathe compile model.gguf -o model.so                      a shared library\n"
-    "  lathe compile model.gguf --emit mlir:import -o -          the model, readable\n"
-    "  lathe compile fused.mlir --emit asm -o model.s            go on from a stage\n",
+    "  lathe compile model.gguf -o model.so               a shared library\n"
+    "  lathe compile model.gguf --emit mlir:import -o -   the model, readable\n"
+    "  lathe compile fused.mlir --emit asm -o model.s     go on from a stage\n",
     createCommand<CompileCommand>,
 });

@@ -170,10 +170,11 @@ static std::string summary(const Model &Source, const Session &Run, const Genera
                         : Load.CacheHit
                             ? "none, cache hit (" + formatFixed(Load.CacheMilliseconds, 0) + " ms)"
                             : formatFixed(Load.CompileMilliseconds, 0) + " ms, cache miss";
-  return "compile  " + Compile + "; weights " +
-         (Load.WeightsFromCache ? "from the cache in " : "packed in ") +
-         formatFixed(Load.PackMilliseconds, 0) + " ms\nspeed    prefill " +
-         std::to_string(Stats.PromptTokens) + " tokens, " +
+  std::string Weights = Load.WeightsEmbedded    ? "checked in "
+                        : Load.WeightsFromCache ? "from the cache in "
+                                                : "packed in ";
+  return "compile  " + Compile + "; weights " + Weights + formatFixed(Load.PackMilliseconds, 0) +
+         " ms\nspeed    prefill " + std::to_string(Stats.PromptTokens) + " tokens, " +
          formatFixed(Stats.prefillTokensPerSecond(), 1) + " tokens/s; decode " +
          std::to_string(Stats.DecodeSteps) + " tokens, " +
          formatFixed(Stats.decodeTokensPerSecond(), 1) + " tokens/s\nmemory   peak " +
