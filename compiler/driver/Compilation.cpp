@@ -256,7 +256,7 @@ std::string Compilation::describeReproducer(const std::string &reason) {
     reproducer.commandEnd += " --verify-each-pass";
   if (!options.emit.empty())
     reproducer.commandEnd += " --emit " + options.emit;
-  reproducer.commandEnd += " -o replay.out";
+  reproducer.commandEnd += " -o replay.so";
   return writeReproducer(reproducer);
 }
 

@@ -80,6 +80,12 @@ struct Model::NewProgram {
 std::shared_ptr<const Program> Model::findOrCompile(const GGUFFile &File,
                                                     const ModelOptions &Options, LoadReport &Report,
                                                     NewProgram &New, Diagnostics &Diags) {
+  if (Options.Compiled) {
+    Report.CompiledAhead = true;
+    std::optional<size_t> Chosen =
+        Options.Compiled->choose(Options.Target, Options.Precision, Diags);
+    return Chosen ? Options.Compiled->loadProgram(*Chosen, Diags) : nullptr;
+  }
   if (Options.UseCache) {
     std::shared_ptr<const Program> Found =
         timed(Report.CacheMilliseconds, [&]() -> std::shared_ptr<const Program> {
@@ -146,6 +152,10 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   if (New.Code)
     Storing.start();
   Result->Weights = timed(Result->Report.PackMilliseconds, [&] {
+    Result->Report.WeightsEmbedded = Options.Compiled && Options.Compiled->hasWeights();
+    if (Result->Report.WeightsEmbedded)
+      return Options.Compiled->loadWeights(*Result->File, Result->manifest(), *Result->Workers,
+                                           Diags);
     std::optional<WeightCache> Cache;
     if (Options.UseCache)
       Cache = WeightCache::openDefault(Diags);
