@@ -11,6 +11,7 @@
 
 #include "runtime/formats/Artefact.h"
 #include "runtime/formats/GGUF.h"
+#include "runtime/session/HostCPU.h"
 #include "runtime/session/Program.h"
 #include "runtime/support/Diagnostics.h"
 #include "runtime/support/MappedFile.h"
@@ -62,12 +63,12 @@ public:
   uint64_t codeBytes(size_t Target) const;
   bool hasWeights() const { return Contents.find(SectionKind::Weights) != nullptr; }
 
-  /// Which of `targets` to run: "host" is the one that uses most of what this
-  /// machine offers, and the first of several alike.  Nullopt on error: E0604
-  /// this machine can run none, E0648 it was not compiled for `Target` or with
-  /// `Precision` ("auto": whatever it was compiled with).
+  /// Which of `targets` to run: "host" is the one that uses most of what the CPU,
+  /// by default this one, offers, and the first of several alike.  Nullopt on
+  /// error: E0604 the CPU can run none, E0648 it was not compiled for `Target` or
+  /// with `Precision` ("auto": whatever it was compiled with).
   std::optional<size_t> choose(std::string_view Target, std::string_view Precision,
-                               Diagnostics &Diags) const;
+                               Diagnostics &Diags, HasFeature Has = hostHasFeature) const;
 
   /// The program of one of `targets`.  Null on error: E0644, E0645, and those of
   /// Program::openImage.
