@@ -191,11 +191,18 @@ std::unique_ptr<GGUFFile> CompiledModel::openModel(const std::string &Instead,
   return nullptr;
 }
 
+void CompiledModel::checkWeightsAhead() const {
+  if (const ArtefactSection *Packed = Contents.find(SectionKind::Weights))
+    Ahead = std::make_unique<HashAhead>(Packed->Bytes);
+}
+
 std::unique_ptr<WeightStore> CompiledModel::loadWeights(const GGUFFile &Model, const Manifest &Code,
                                                         WorkerPool &Workers,
                                                         Diagnostics &Diags) const {
   const ArtefactSection *Packed = Contents.find(SectionKind::Weights);
-  if (!Contents.verify(*Packed, Diags, &Workers))
+  BlockHash Found = Ahead ? Ahead->finish(Workers) : hashBlocks(Packed->Bytes, &Workers);
+  Ahead.reset();
+  if (!Contents.check(*Packed, Found, Diags))
     return nullptr;
   return WeightStore::fromPacked(Model, Code, Packed->Bytes, shared_from_this(), Diags);
 }

@@ -80,6 +80,10 @@ public:
   /// it is another, and those of GGUFFile::open.
   std::unique_ptr<GGUFFile> openModel(const std::string &Instead, Diagnostics &Diags) const;
 
+  /// Begins to check the weights, when there are, for a `loadWeights` that will come.
+  /// Not thread-safe, as that is.
+  void checkWeightsAhead() const;
+
   /// Maps the weights, when there are, after all workers checked them; nothing is
   /// copied.  Null on error: E0644, and those of WeightStore::fromPacked.
   std::unique_ptr<WeightStore> loadWeights(const GGUFFile &File, const Manifest &Code,
@@ -97,6 +101,7 @@ private:
   Artefact Contents;
   CompiledSource Source;
   std::vector<Manifest> Targets;
+  mutable std::unique_ptr<HashAhead> Ahead; ///< Goes before the file.
 };
 
 /// What a path that is given as a model names.
