@@ -39,7 +39,10 @@ void ModelArguments::declareFlags(Options &Accepted) {
 }
 
 ModelInput ModelArguments::openFile(Diagnostics &Diags) const {
-  return openModelInput(*Path, Weights.value_or(""), Diags);
+  ModelInput Input = openModelInput(*Path, Weights.value_or(""), Diags);
+  if (Input.File && Input.Compiled)
+    Input.Compiled->checkWeightsAhead();
+  return Input;
 }
 
 std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequences,
