@@ -224,7 +224,8 @@ bool Compilation::run() {
   const CpuTarget *target = findCpuTarget(options.pipeline.target);
   if (!target) {
     diags.error(504, "", "unknown target '" + options.pipeline.target + "'",
-                "targets: host, " + llvm::join(allCpuTargets(), ", "));
+                "targets: host, " + llvm::join(allCpuTargets(), ", ") +
+                    "; sizes may follow, as in 'host:row-tile=3' (docs/cost-model.md)");
     return false;
   }
   askedTarget = options.pipeline.target;

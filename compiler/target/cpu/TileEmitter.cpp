@@ -49,12 +49,13 @@ SmallVector<Value> TileArguments::list() const {
           scales, sums,       scaledSums, scaleStride, destination, stride};
 }
 
-SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const WeightFormat &format,
-                                                  Value panel, Value steps, ValueRange inits,
-                                                  PanelBody body) {
+SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTarget &target,
+                                                  const WeightFormat &format, Value panel,
+                                                  Value steps, ValueRange inits, PanelBody body) {
   auto block = [&](Value place, Value index, ArrayRef<SmallVector<Value>> headers,
                    ValueRange carried) {
-    k.prefetch(k.at(place, PrefetchBytes), format.blockBytes());
+    if (target.prefetchBytes > 0)
+      k.prefetch(k.at(place, target.prefetchBytes), format.blockBytes());
     return body(PanelPlace{place, headers}, index, carried);
   };
   return k.forLoop(k.constant(0), steps, 1, inits, [&](Value index, ValueRange carried) {
