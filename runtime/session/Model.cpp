@@ -30,8 +30,12 @@ static std::string modelName(const GGUFFile &File) {
 
 static CacheNote cacheNote(const GGUFFile &File, const ModelOptions &Options) {
   // The library's file stands for its version: asking it would mean opening it.
-  return {modelName(File), Options.Target, Options.Precision,
-          CompilerLibrary::buildID(CompilerLibrary::locate()), hostDescription()};
+  return {modelName(File),
+          Options.Target,
+          Options.Precision,
+          Options.KVType,
+          CompilerLibrary::buildID(CompilerLibrary::locate()),
+          hostDescription()};
 }
 
 static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options,
@@ -40,6 +44,7 @@ static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options,
   Parts.ModelHeader = File.headerBytes();
   Parts.Target = Options.Target;
   Parts.Precision = Options.Precision;
+  Parts.KVType = Options.KVType;
   Parts.MaxPrefillRows = Options.MaxPrefillRows;
   Parts.CompilerBuild = Note.CompilerBuild;
   Parts.Host = Note.Host;
@@ -57,6 +62,7 @@ compileModel(const GGUFFile &File, const ModelOptions &Options, Diagnostics &Dia
   Request.Input = File.path();
   Request.Target = Options.Target;
   Request.Precision = Options.Precision;
+  Request.KVType = Options.KVType;
   Request.MaxPrefillRows = Options.MaxPrefillRows;
   return Compiler->compile(Request, Diags);
 }

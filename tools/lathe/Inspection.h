@@ -32,8 +32,8 @@ struct Inspection {
   uint64_t FileBytes = 0, Parameters = 0, Tensors = 0, Tokens = 0;
   std::vector<HyperParameter> HyperParameters; ///< In the order of the file.
   std::map<std::string, TypeCount> Types;
-  std::optional<MemoryNeed> Memory; ///< Missing when there is no program.
-  std::string Target, Precision;    ///< Of the program.
+  std::optional<MemoryNeed> Memory;      ///< Missing when there is no program.
+  std::string Target, Precision, KVType; ///< Of the program.
 
   std::string text() const;
   std::string json() const;

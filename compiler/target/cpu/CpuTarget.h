@@ -26,6 +26,9 @@ struct CpuTarget {
   int64_t rowTile;      ///< Rows of int8 activations in a register tile.
   int64_t floatRowTile; ///< Rows of f32 and bf16 activations.
   std::shared_ptr<const Int8Dot> int8Dot;
+  /// Adds the products of vector<32xi16>, two neighbours to a sum, to 16 i32 sums.
+  mlir::Value (*int16Dot)(KernelBuilder &k, mlir::Value sums, mlir::Value words,
+                          mlir::Value factors);
   /// Adds the products of pairs of bf16 to 16 f32 sums; null where the machine
   /// has no such instruction.
   mlir::Value (*bf16Dot)(KernelBuilder &k, mlir::Value sums, mlir::Value weights,

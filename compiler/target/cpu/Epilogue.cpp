@@ -1,7 +1,7 @@
 //===- Epilogue.cpp - Elementwise ops on the tiles of a contraction --------===//
 
 #include "compiler/target/cpu/Epilogue.h"
-#include "compiler/target/cpu/KVLayout.h"
+#include "compiler/target/cpu/KVFormat.h"
 #include "compiler/target/cpu/VectorMath.h"
 
 using namespace mlir;
@@ -94,28 +94,14 @@ void lathe::compiler::emitCacheWrite(EpilogueRow &r, ir::KVAppendOp append, int6
   PhaseContext &c = r.c;
   KernelBuilder &k = c.k;
   ir::KVType type = append.getCache().getType();
-  int64_t dim = type.getHeadDim(), lanes = r.segment.lanes;
-  int64_t bytes = type.getElementType().getIntOrFloatBitWidth() / 8;
-  auto narrow = [&](Value value) -> Value {
-    if (bytes == 4)
-      return value;
-    return arith::TruncFOp::create(k.builder(), k.getLoc(), k.vec(type.getElementType(), lanes),
-                                   value);
-  };
-  Value column = k.add(r.firstColumn, chunk * lanes);
-  Value head = k.div(column, dim), element = k.rem(column, dim);
+  Value column = k.add(r.firstColumn, chunk * r.segment.lanes);
+  Value head = k.div(column, type.getHeadDim()), element = k.rem(column, type.getHeadDim());
   Value position = c.rowField(c.args.position, r.row),
         sequence = c.rowField(c.args.sequence, r.row);
-  KVPointers cache = emitKVPointers(c, type, c.layer, sequence, head);
-  Value values = k.at(cache.values, k.mul(k.add(k.mul(position, dim), element), bytes));
-  k.store(narrow(r.get(append.getValue(), chunk)), values);
-  // [position / 16][dim][16]
-  Value block = k.mul(k.div(position, Lanes), dim * Lanes);
-  Value inBlock = k.add(k.mul(element, Lanes), k.rem(position, Lanes));
-  Value keys = k.at(cache.keys, k.mul(k.add(block, inBlock), bytes));
-  Value key = narrow(r.get(append.getKey(), chunk));
-  for (int64_t lane = 0; lane < lanes; ++lane)
-    k.store(k.extract(key, lane), k.at(keys, lane * Lanes * bytes));
+  Value split = k.div(position, AttentionSplit);
+  KVPlace place = {emitKVPointers(c, type, c.layer, sequence, head, split),
+                   k.rem(position, AttentionSplit), element};
+  getKVFormat(type).write(r, append, chunk, place);
 }
 
 //===----------------------------------------------------------------------===//

@@ -40,6 +40,8 @@ typedef struct lathe_compile_request {
   /* The folder for a reproducer, should the compiler fail by its own fault;
    * NULL: the one for temporary files. */
   const char *reproducer_dir;
+  /* Elements of the KV cache: "auto", "f32", "f16", "bf16" or "int8". */
+  const char *kv_type;
 } lathe_compile_request;
 
 typedef struct lathe_compile_result lathe_compile_result;

@@ -133,6 +133,7 @@ BenchSubject BenchCommand::describe(const Model &Source) const {
   Subject.Compiler = Code.Compiler;
   Subject.Target = Code.Target;
   Subject.Precision = Code.Precision;
+  Subject.KVType = Code.KVType;
   return Subject;
 }
 

@@ -100,7 +100,7 @@ static std::string line(const CacheFile &Entry, std::string_view Reason) {
   std::string State = Reason.empty() ? "" : "  stale: " + std::string(Reason);
   return Entry.Key.substr(0, 12) + "  " + padded(sizeText(Entry.Bytes), 12) +
          padded(ageText(time(nullptr) - Entry.Used), 18) + padded(std::move(Model), 28) +
-         escapeControls(Note.Target + " " + Note.Precision) + State + "\n";
+         escapeControls(Note.Target + " " + Note.Precision + " " + Note.KVType) + State + "\n";
 }
 
 static void writeEntry(JsonWriter &Out, const CacheFile &Entry, std::string_view Reason) {
@@ -112,6 +112,7 @@ static void writeEntry(JsonWriter &Out, const CacheFile &Entry, std::string_view
       .field("model", Note.Model)
       .field("target", Note.Target)
       .field("precision", Note.Precision)
+      .field("kv_type", Note.KVType)
       .field("stale", Reason)
       .endObject();
 }

@@ -70,6 +70,7 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
   Request.Input = *Input;
   Request.Target = Target.Target;
   Request.Precision = Target.Precision;
+  Request.KVType = Target.KVType;
   Request.Emit = Emit;
   Request.VerifyEachPass = VerifyEachPass;
   Request.Passes = Passes.value_or("");

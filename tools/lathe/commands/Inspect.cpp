@@ -40,6 +40,7 @@ void InspectCommand::addProgram(const GGUFFile &File, Inspection &Facts, Diagnos
   ModelOptions Options;
   Options.Target = Target.Target;
   Options.Precision = Target.Precision;
+  Options.KVType = Target.KVType;
   Options.UseCache = !NoCache;
   LoadReport Report;
   std::shared_ptr<const Program> Code = Model::loadProgram(File, Options, Report, Diags);
@@ -47,6 +48,7 @@ void InspectCommand::addProgram(const GGUFFile &File, Inspection &Facts, Diagnos
     return;
   Facts.Target = Code->manifest().Target;
   Facts.Precision = Code->manifest().Precision;
+  Facts.KVType = Code->manifest().KVType;
   Facts.Memory = memoryNeed(Code->manifest(), static_cast<uint64_t>(Context.value_or(0)), 1);
 }
 
