@@ -33,6 +33,7 @@ CONFORMANCE = [
     ("tiny_hf.py", False),
     ("hf_f32.py", False),
     ("tokenizer_goldens.py", True),
+    ("kv_cache.py", True),
     ("targets.py", False),
     ("bits.py", True),
     ("instructions.py", False),

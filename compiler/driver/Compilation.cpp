@@ -41,6 +41,7 @@ void Compilation::warnOfLateOptions(ModuleOp module) {
           "start from an earlier stage");
   };
   compare("lathe.precision", "--precision", options.pipeline.precision, "auto");
+  compare("lathe.kv_type", "--kv-type", options.pipeline.kvType, "auto");
   compare("lathe.target", "--target", askedTarget, "host");
 }
 
@@ -254,7 +255,8 @@ std::string Compilation::describeReproducer(const std::string &reason) {
   }
   const PipelineOptions &pipeline = options.pipeline;
   reproducer.commandStart = "lathe compile ";
-  reproducer.commandEnd = " --target " + pipeline.target + " --precision " + pipeline.precision;
+  reproducer.commandEnd = " --target " + pipeline.target + " --precision " + pipeline.precision +
+                          " --kv-type " + pipeline.kvType;
   if (isFirst && !options.passes.empty())
     reproducer.commandEnd += " --passes '" + options.passes + "'";
   if (options.verifyEachPass)

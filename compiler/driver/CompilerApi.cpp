@@ -32,6 +32,7 @@ static lathe_compile_result *compile(const lathe_compile_request *request) {
   options.emit = textOr(request->emit, "");
   options.pipeline.target = textOr(request->target, "host");
   options.pipeline.precision = textOr(request->precision, "auto");
+  options.pipeline.kvType = textOr(request->kv_type, "auto");
   options.verifyEachPass = request->verify_each_pass != 0;
   options.passes = textOr(request->passes, "");
   options.reproducerFolder = textOr(request->reproducer_dir, "");

@@ -38,6 +38,7 @@ void addFused(OpPassManager &passes, const PipelineOptions &) {
 void addPrecision(OpPassManager &passes, const PipelineOptions &options) {
   LowerPrecisionPassOptions precision;
   precision.policy = options.precision;
+  precision.kv = options.kvType;
   passes.addPass(createLowerPrecisionPass(precision));
 }
 
@@ -85,9 +86,10 @@ struct MarkStagePass : PassWrapper<MarkStagePass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(MarkStagePass)
 
   MarkStagePass() = default;
-  MarkStagePass(StringRef name, StringRef precision) {
+  MarkStagePass(StringRef name, const PipelineOptions &options) {
     stage = name.str();
-    policy = precision.str();
+    policy = options.precision;
+    kv = options.kvType;
   }
   MarkStagePass(const MarkStagePass &other) : PassWrapper(other) {}
 
@@ -97,13 +99,17 @@ struct MarkStagePass : PassWrapper<MarkStagePass, OperationPass<ModuleOp>> {
   void runOnOperation() override {
     Builder builder(&getContext());
     getOperation()->setAttr("lathe.stage", builder.getStringAttr(stage));
-    if (stage == "precision")
-      getOperation()->setAttr("lathe.precision", builder.getStringAttr(policy));
+    if (stage != "precision")
+      return;
+    getOperation()->setAttr("lathe.precision", builder.getStringAttr(policy));
+    getOperation()->setAttr("lathe.kv_type", builder.getStringAttr(kv));
   }
 
   Option<std::string> stage{*this, "stage", llvm::cl::desc("name of the stage")};
   Option<std::string> policy{*this, "policy", llvm::cl::desc("precision policy that was used"),
                              llvm::cl::init("auto")};
+  Option<std::string> kv{*this, "kv", llvm::cl::desc("type of the KV cache that was asked for"),
+                         llvm::cl::init("auto")};
 };
 
 const PassEffectRegistration markEffect("lathe-mark-stage", {NumericEffect::Exact});
@@ -112,6 +118,8 @@ struct StageOptions : PassPipelineOptions<StageOptions> {
   Option<std::string> target{*this, "target", llvm::cl::desc("CPU target"), llvm::cl::init("host")};
   Option<std::string> precision{*this, "precision", llvm::cl::desc("precision policy"),
                                 llvm::cl::init("auto")};
+  Option<std::string> kvType{*this, "kv-type", llvm::cl::desc("elements of the KV cache"),
+                             llvm::cl::init("auto")};
   Option<int64_t> prefillRows{*this, "prefill-rows", llvm::cl::desc("rows of the prefill entry"),
                               llvm::cl::init(512)};
 };
@@ -143,7 +151,7 @@ int lathe::compiler::getStage(ModuleOp module) {
 void lathe::compiler::addStage(OpPassManager &passes, int stage, const PipelineOptions &options) {
   assert(stage > 0 && stage < static_cast<int>(std::size(stages)) && "no such stage");
   stages[stage].add(passes, options);
-  passes.addPass(std::make_unique<MarkStagePass>(stages[stage].name, options.precision));
+  passes.addPass(std::make_unique<MarkStagePass>(stages[stage].name, options));
 }
 
 void lathe::compiler::registerStagePipelines() {
@@ -154,6 +162,7 @@ void lathe::compiler::registerStagePipelines() {
           PipelineOptions options;
           options.target = given.target;
           options.precision = given.precision;
+          options.kvType = given.kvType;
           options.prefillRows = given.prefillRows;
           addStage(passes, stage, options);
         });

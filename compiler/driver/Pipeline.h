@@ -19,6 +19,7 @@ namespace lathe::compiler {
 struct PipelineOptions {
   std::string target = "host";
   std::string precision = "auto";
+  std::string kvType = "auto";
   int64_t prefillRows = 512;
 };
 

@@ -14,9 +14,10 @@ using namespace lathe;
 using namespace lathe::compiler;
 
 static constexpr double plainBound = 1e-4;
-/// With a KV cache of 16 bits.
-static constexpr double narrowCacheBound = 1e-3;
-/// With quantised activations.
+/// With a KV cache of f16, and of bf16: when a value is rounded the other way.
+static constexpr double halfCacheBound = 1e-3;
+static constexpr double brainCacheBound = 8e-3;
+/// With quantised activations, or a quantised KV cache.
 static constexpr double quantizedBound = 2e-2;
 
 double lathe::compiler::getReassociationBound(Operation *program) {
@@ -25,8 +26,13 @@ double lathe::compiler::getReassociationBound(Operation *program) {
     if (isa<ir::QuantizeOp>(op))
       bound = std::max(bound, quantizedBound);
     auto append = dyn_cast<ir::KVAppendOp>(op);
-    if (append && !append.getCache().getType().getElementType().isF32())
-      bound = std::max(bound, narrowCacheBound);
+    if (!append)
+      return;
+    Type stored = append.getCache().getType().getElementType();
+    if (stored.isInteger())
+      bound = std::max(bound, quantizedBound);
+    else if (!stored.isF32())
+      bound = std::max(bound, stored.isBF16() ? brainCacheBound : halfCacheBound);
   });
   return bound;
 }

@@ -276,7 +276,9 @@ void GraphBuilder::build() {
   declareModelWeights();
   declareLayerWeights();
   MLIRContext *context = builder.getContext();
-  Type stored = random.chance(50) ? Type(builder.getF16Type()) : builder.getF32Type();
+  const Type forms[] = {builder.getF32Type(), builder.getF16Type(), builder.getBF16Type(),
+                        builder.getI8Type()};
+  Type stored = forms[random.draw(0, std::size(forms) - 1)];
   auto cacheType = KVType::get(context, plan.layers, plan.kvHeads, plan.headDim, stored);
   auto type = builder.getFunctionType({RowsType::get(context), cacheType},
                                       {rowsOf(plan.vocabulary), cacheType});

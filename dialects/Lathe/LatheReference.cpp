@@ -130,10 +130,7 @@ static Value buildQuantized(ReferenceBuilder &b, Value input, int64_t width) {
   });
   return b.generate(b.sizes(input), [&](ValueRange at) {
     Value scale = b.at(scales, {at[0], b.make<arith::DivUIOp>(at[1], b.index(block))});
-    Value rounded = b.make<math::RoundEvenOp>(b.divide(b.at(input, at), scale));
-    Value zero = b.real(0.0f);
-    Value empty = b.make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, scale, zero);
-    return b.make<arith::SelectOp>(empty, zero, b.multiply(rounded, scale));
+    return b.roundToMultiple(scale, b.at(input, at));
   });
 }
 

@@ -100,10 +100,26 @@ static Value buildStore(ReferenceBuilder &b, Value cache, Value rows, Value row,
   return b.make<tensor::InsertSliceOp>(slice, cache, offsets, sizes, strides);
 }
 
+/// Each head of a row takes multiples of a unit of its own.
+static Value buildInt8Form(ReferenceBuilder &b, Value tensor) {
+  SmallVector<OpFoldResult> sizes = b.sizes(tensor);
+  Value units = b.generate(ArrayRef(sizes).drop_back(), [&](ValueRange at) {
+    Value top = b.maximum(b.index(0), b.index(dimOf(tensor, 2)), [&](Value element) {
+      return b.make<math::AbsFOp>(b.at(tensor, {at[0], at[1], element}));
+    });
+    return b.divide(top, b.real(127.0f));
+  });
+  return b.generate(sizes, [&](ValueRange at) {
+    return b.roundToMultiple(b.at(units, at.drop_back()), b.at(tensor, at));
+  });
+}
+
 /// A cache of a narrower type holds rounded values.
 static Value buildStoredForm(ReferenceBuilder &b, Type stored, Value tensor) {
   if (stored.isF32())
     return tensor;
+  if (stored.isInteger())
+    return buildInt8Form(b, tensor);
   return b.generate(b.sizes(tensor),
                     [&](ValueRange at) { return b.roundTo(stored, b.at(tensor, at)); });
 }

@@ -50,20 +50,28 @@ void LatheDialect::printType(Type type, DialectAsmPrinter &printer) const {
 // KVType
 //===----------------------------------------------------------------------===//
 
+/// What users call it; empty for what a cache cannot hold.
+static StringRef elementNameOf(Type type) {
+  return llvm::TypeSwitch<Type, StringRef>(type)
+      .Case([](Float32Type) { return "f32"; })
+      .Case([](Float16Type) { return "f16"; })
+      .Case([](BFloat16Type) { return "bf16"; })
+      .Default([](Type other) { return other.isSignlessInteger(8) ? "int8" : ""; });
+}
+
 LogicalResult KVType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t layers,
                              int64_t heads, int64_t headDim, Type elementType) {
   if (!isBoundedShape({layers, heads, headDim}))
     return emitError() << "layers, heads and head dimension of a KV cache must be positive and "
                           "their product at most 2^40, got "
                        << layers << " x " << heads << " x " << headDim;
-  if (!elementType.isF32() && !elementType.isF16())
-    return emitError() << "the element type of a KV cache must be f32 or f16, got " << elementType;
+  if (elementNameOf(elementType).empty())
+    return emitError() << "the element type of a KV cache must be f32, f16, bf16 or i8, got "
+                       << elementType;
   return success();
 }
 
-int64_t KVType::getBytesPerPosition() const {
-  return 2 * getLayers() * getHeads() * getHeadDim() * getElementType().getIntOrFloatBitWidth() / 8;
-}
+StringRef KVType::getElementName() const { return elementNameOf(getElementType()); }
 
 //===----------------------------------------------------------------------===//
 // BlockType

@@ -26,7 +26,9 @@ def Lathe_KVType : Lathe_Type<"KV", "kv"> {
   let description = [{
     Keys and values of all positions seen so far, per sequence, for `layers`
     layers of `heads` key/value heads with `headDim` elements each, stored as
-    `elementType` (f32 or f16). That updates happen in place is decided by
+    `elementType`: f32, f16, bf16, or i8 for int8 with one f32 scale `max|x| / 127`
+    for the key, and one for the value, of each position and head, rounded to
+    nearest even. That updates happen in place is decided by
     scheduling, not by this type.
 
     ```mlir
@@ -38,8 +40,8 @@ def Lathe_KVType : Lathe_Type<"KV", "kv"> {
   let assemblyFormat = "`<` $layers `x` $heads `x` $headDim `x` $elementType `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// Bytes of all layers for one position of one sequence.
-    int64_t getBytesPerPosition() const;
+    /// What users call the elements: "f32", "f16", "bf16" or "int8".
+    ::llvm::StringRef getElementName() const;
   }];
 }
 

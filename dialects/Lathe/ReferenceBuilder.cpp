@@ -91,6 +91,13 @@ Value ReferenceBuilder::roundTo(Type type, Value value) {
   return make<arith::ExtFOp>(getF32Type(), make<arith::TruncFOp>(type, value));
 }
 
+Value ReferenceBuilder::roundToMultiple(Value unit, Value value) {
+  Value zero = real(0.0f);
+  Value empty = make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, unit, zero);
+  Value count = make<math::RoundEvenOp>(divide(value, unit));
+  return make<arith::SelectOp>(empty, zero, multiply(count, unit));
+}
+
 void ReferenceBuilder::define(ReferenceValues &values, Value result, Value tensor) {
   auto declared = cast<RankedTensorType>(result.getType());
   auto type = RankedTensorType::get(declared.getShape(), getF32Type());

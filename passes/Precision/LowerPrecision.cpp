@@ -27,17 +27,16 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
       return signalPassFailure();
     llvm::DenseMap<std::pair<Value, Type>, Value> known;
     getOperation()->walk([&](LinearOp linear) { lower(linear, known); });
-    bool f32Cache = kv == "f32" || (kv == "auto" && policy == "f32");
-    if (!f32Cache)
-      lowerCache();
+    lowerCache(chooseCache());
   }
 
   LogicalResult checkOptions() {
     if (!llvm::is_contained({"auto", "f32", "bf16", "int8"}, policy))
       return getOperation()->emitError()
              << "policy must be auto, f32, bf16 or int8, got '" << policy << "'";
-    if (!llvm::is_contained({"auto", "f32", "f16"}, kv))
-      return getOperation()->emitError() << "kv must be auto, f32 or f16, got '" << kv << "'";
+    if (!llvm::is_contained({"auto", "f32", "f16", "bf16", "int8"}, kv))
+      return getOperation()->emitError()
+             << "kv must be auto, f32, f16, bf16 or int8, got '" << kv << "'";
     return success();
   }
 
@@ -83,15 +82,27 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
       ++numInt8;
   }
 
-  /// Every value that is the cache takes the narrow element type.
-  void lowerCache() {
-    Type narrow = Float16Type::get(&getContext());
+  /// The element type that the cache shall have.
+  Type chooseCache() {
+    Builder builder(&getContext());
+    bool isFree = kv == "auto";
+    if (kv == "f32" || (isFree && policy == "f32"))
+      return builder.getF32Type();
+    if (kv == "int8")
+      return builder.getI8Type();
+    return kv == "bf16" ? Type(builder.getBF16Type()) : Type(builder.getF16Type());
+  }
+
+  /// Every value that is an f32 cache takes the element type.
+  void lowerCache(Type element) {
+    if (element.isF32())
+      return;
     auto convert = [&](Type type) -> Type {
       auto cache = dyn_cast<KVType>(type);
-      if (!cache)
+      if (!cache || !cache.getElementType().isF32())
         return type;
       return KVType::get(&getContext(), cache.getLayers(), cache.getHeads(), cache.getHeadDim(),
-                         narrow);
+                         element);
     };
     getOperation()->walk([&](Operation *op) {
       for (Value result : op->getResults())

@@ -17,7 +17,8 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
     - `auto`: as `int8`, and bf16 for weights that are stored as bf16; others
       stay in f32.
 
-    The KV cache becomes f16 unless the policy is `f32` or `kv` says otherwise.
+    The KV cache becomes what `kv` says; under `auto` that is f16, and nothing
+    where the policy is `f32`.
     Rows that several contractions read are quantised once. Declared effect:
     lowers-precision.
 
@@ -25,7 +26,7 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
   }];
   let options = [
     Option<"policy", "policy", "std::string", "\"auto\"", "auto, f32, bf16 or int8">,
-    Option<"kv", "kv", "std::string", "\"auto\"", "element type of the KV cache: auto, f32 or f16">,
+    Option<"kv", "kv", "std::string", "\"auto\"", "element type of the KV cache: auto, f32, f16, bf16 or int8">,
     Option<"remarks", "remarks", "bool", "false", "say what each contraction became">,
   ];
   let dependentDialects = ["::lathe::ir::LatheDialect"];

@@ -45,6 +45,7 @@ struct Field {
 static constexpr Field Fields[] = {{"model", &CacheNote::Model},
                                    {"target", &CacheNote::Target},
                                    {"precision", &CacheNote::Precision},
+                                   {"kv type", &CacheNote::KVType},
                                    {"compiler", &CacheNote::CompilerBuild},
                                    {"host", &CacheNote::Host}};
 

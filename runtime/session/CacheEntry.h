@@ -23,7 +23,7 @@ namespace lathe {
 /// What an entry says of its program.
 struct CacheNote {
   std::string Model; ///< Its name, for people.
-  std::string Target, Precision;
+  std::string Target, Precision, KVType;
   std::string CompilerBuild, Host; ///< As in CacheKeyParts.
 };
 

@@ -106,7 +106,8 @@ static std::string joined(std::span<const std::string> Words) {
 }
 
 std::optional<size_t> CompiledModel::choose(std::string_view Target, std::string_view Precision,
-                                            Diagnostics &Diags, HasFeature Has) const {
+                                            std::string_view KVType, Diagnostics &Diags,
+                                            HasFeature Has) const {
   std::optional<size_t> Best;
   std::vector<std::string> Names;
   std::string Lacking;
@@ -132,6 +133,11 @@ std::optional<size_t> CompiledModel::choose(std::string_view Target, std::string
                 "compiled with precision " + Targets[*Best].Precision + ", not with " +
                     quoted(Precision),
                 "leave out --precision, or compile the model with it");
+  else if (KVType != "auto" && Targets[*Best].KVType != KVType)
+    Diags.error(648, Name,
+                "compiled with a KV cache of " + Targets[*Best].KVType + ", not of " +
+                    quoted(KVType),
+                "leave out --kv-type, or compile the model with it");
   else
     return Best;
   return std::nullopt;

@@ -66,9 +66,10 @@ public:
   /// Which of `targets` to run: "host" is the one that uses most of what the CPU,
   /// by default this one, offers, and the first of several alike.  Nullopt on
   /// error: E0604 the CPU can run none, E0648 it was not compiled for `Target` or
-  /// with `Precision` ("auto": whatever it was compiled with).
+  /// with `Precision` or `KVType` ("auto": whatever it was compiled with).
   std::optional<size_t> choose(std::string_view Target, std::string_view Precision,
-                               Diagnostics &Diags, HasFeature Has = hostHasFeature) const;
+                               std::string_view KVType, Diagnostics &Diags,
+                               HasFeature Has = hostHasFeature) const;
 
   /// The program of one of `targets`.  Null on error: E0644, E0645, and those of
   /// Program::openImage.

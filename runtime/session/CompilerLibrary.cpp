@@ -85,6 +85,7 @@ std::shared_ptr<CompileResult> CompilerLibrary::compile(const CompileRequest &Re
   Raw.input = Request.Input.c_str();
   Raw.target = Request.Target.c_str();
   Raw.precision = Request.Precision.c_str();
+  Raw.kv_type = Request.KVType.c_str();
   Raw.max_prefill_rows = Request.MaxPrefillRows;
   Raw.emit = Request.Emit.empty() ? nullptr : Request.Emit.c_str();
   Raw.verify_each_pass = Request.VerifyEachPass;

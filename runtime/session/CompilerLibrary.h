@@ -25,6 +25,7 @@ struct CompileRequest {
   std::string Input;
   std::string Target = "host";
   std::string Precision = "auto";
+  std::string KVType = "auto"; ///< lathe_compile_request::kv_type.
   int64_t MaxPrefillRows = 0;
   std::string Emit = {}; ///< Empty: a program.
   bool VerifyEachPass = false;

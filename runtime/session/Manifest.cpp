@@ -266,6 +266,7 @@ void ManifestReader::read(dom::object Root, Manifest &Result) {
     checkLayers(Result.Weights.back(), Result.Model.Layers, Path);
   });
   object(Root, "", "kv", [&](dom::object Object, const std::string &Path) {
+    Result.KVType = text(Object, Path, "type");
     Result.KVBytesPerPosition = integer(Object, Path, "bytes_per_position", 0, MaxMemoryBytes);
   });
   checkEntries(Result);

@@ -69,6 +69,7 @@ struct Manifest {
   std::vector<ManifestEntry> Entries; ///< Ascending by MaxRows; never empty.
   std::vector<ManifestWeight> Weights;
   int64_t WeightTableSize = 0; ///< Pointers in the weight table: all tensors, each once.
+  std::string KVType;          ///< Elements of the KV cache: "f32", "f16", "bf16" or "int8".
   int64_t KVBytesPerPosition = 0;
 
   /// Parses and checks `Text`.  `Where` names the program in messages.  A text

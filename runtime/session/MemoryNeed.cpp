@@ -70,8 +70,8 @@ static uint64_t valuesPerPosition(const GGUFFile &File) {
 }
 
 MemoryNeed estimateMemoryNeed(const GGUFFile &File, uint64_t Context, uint64_t Sequences) {
-  // The smallest element that a KV cache may have is of 16 bits.
-  constexpr uint64_t ElementBytes = 2;
+  // The smallest element that a KV cache may have is of 8 bits.
+  constexpr uint64_t ElementBytes = 1;
   std::string Architecture(File.getString("general.architecture").value_or(""));
   MemoryNeed Need;
   Need.Context =

@@ -32,8 +32,12 @@ static std::string modelName(const GGUFFile &File) {
 
 static CacheNote cacheNote(const GGUFFile &File, const ModelOptions &Options) {
   // The library's file stands for its version: asking it would mean opening it.
-  return {modelName(File), Options.Target, Options.Precision,
-          CompilerLibrary::buildID(CompilerLibrary::locate()), hostDescription()};
+  return {modelName(File),
+          Options.Target,
+          Options.Precision,
+          Options.KVType,
+          CompilerLibrary::buildID(CompilerLibrary::locate()),
+          hostDescription()};
 }
 
 static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options,
@@ -42,6 +46,7 @@ static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options,
   Parts.ModelHeader = File.headerBytes();
   Parts.Target = Options.Target;
   Parts.Precision = Options.Precision;
+  Parts.KVType = Options.KVType;
   Parts.MaxPrefillRows = Options.MaxPrefillRows;
   Parts.CompilerBuild = Note.CompilerBuild;
   Parts.Host = Note.Host;
@@ -60,6 +65,7 @@ static std::shared_ptr<CompileResult> compileModel(const GGUFFile &File,
   Request.Input = File.path();
   Request.Target = Options.Target;
   Request.Precision = Options.Precision;
+  Request.KVType = Options.KVType;
   Request.MaxPrefillRows = Options.MaxPrefillRows;
   if (Pending)
     Request.OnManifest = [Pending](std::string_view Text) { Pending->start(Text); };
@@ -87,7 +93,7 @@ std::shared_ptr<const Program> Model::findOrCompile(const GGUFFile &File,
   if (Options.Compiled) {
     Report.CompiledAhead = true;
     std::optional<size_t> Chosen =
-        Options.Compiled->choose(Options.Target, Options.Precision, Diags);
+        Options.Compiled->choose(Options.Target, Options.Precision, Options.KVType, Diags);
     return Chosen ? Options.Compiled->loadProgram(*Chosen, Diags) : nullptr;
   }
   if (Options.UseCache) {

@@ -28,6 +28,7 @@ struct ModelOptions {
   std::shared_ptr<const CompiledModel> Compiled = nullptr;
   std::string Target = "host";    ///< lathe_compile_request::target.
   std::string Precision = "auto"; ///< lathe_compile_request::precision.
+  std::string KVType = "auto";    ///< lathe_compile_request::kv_type.
   unsigned Threads = 0;           ///< 0: one per core this process may run on.
   int64_t MaxPrefillRows = 0;     ///< 0: the compiler's default.
   bool UseCache = true;

@@ -151,6 +151,7 @@ std::string ProgramCache::key(const CacheKeyParts &Parts) {
   Add(hexHash(asText(Parts.ModelHeader)));
   Add(Parts.Target);
   Add(Parts.Precision);
+  Add(Parts.KVType);
   Add(std::to_string(Parts.MaxPrefillRows));
   Add(Parts.CompilerBuild);
   // A program for a named target is the same wherever it was compiled.

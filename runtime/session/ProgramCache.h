@@ -33,7 +33,7 @@ namespace lathe {
 /// All that a compiled program depends on.
 struct CacheKeyParts {
   std::span<const uint8_t> ModelHeader; ///< GGUFFile::headerBytes().
-  std::string_view Target, Precision;
+  std::string_view Target, Precision, KVType;
   int64_t MaxPrefillRows = 0;
   std::string_view CompilerBuild; ///< CompilerLibrary::buildID().
   std::string_view Host;          ///< hostDescription(); counts where it chooses the target.

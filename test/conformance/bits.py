@@ -16,7 +16,12 @@ from support import REFERENCE, Report, joined, model_or_skip, run_logits
 POSITIONS = 600
 THREADS = (1, 2, 3, 4)
 CHUNKS = (1, 7, 64, 512)
-PRECISIONS = ("auto", "f32")
+PATHS = {
+    "auto": (),
+    "f32": ("--precision=f32",),
+    "bf16 cache": ("--kv-type=bf16",),
+    "int8 cache": ("--kv-type=int8",),
+}
 
 
 def digest(path):
@@ -25,24 +30,24 @@ def digest(path):
 
 
 class Promise:
-    """One precision's reference run, and comparisons with it."""
+    """One path's reference run, and comparisons with it."""
 
-    def __init__(self, report, model, precision, tokens, folder):
-        self.report, self.model, self.precision = report, model, precision
+    def __init__(self, report, model, path, tokens, folder):
+        self.report, self.model, self.path = report, model, path
         self.tokens, self.folder = tokens, pathlib.Path(folder)
         self.base = self.run("base", "-t", "1")
 
     def run(self, name, *flags, tokens=None):
         words = ["--tokens", joined(self.tokens)] if tokens is None else tokens
-        out = self.folder / f"{self.precision}-{name}.npy"
-        return run_logits(self.model, [*words, f"--precision={self.precision}", *flags], out)
+        out = self.folder / f"{self.path}-{name}.npy"
+        return run_logits(self.model, [*words, *PATHS[self.path], *flags], out)
 
     def same_file(self, name, *flags):
         def compare():
             other = self.run("other", *flags)
             self.report.case(title, digest(other) == digest(self.base), self.difference(other))
 
-        title = f"{self.precision} {name}"
+        title = f"{self.path} {name}"
         self.report.attempt(title, compare)
 
     def difference(self, other, rows=slice(None)):
@@ -68,12 +73,12 @@ class Promise:
             self.report.case(title, not wrong, wrong)
 
         place_name = f"number {place + 1} of {len(neighbours) + 1} sequences"
-        title = " ".join([self.precision, place_name, *flags])
+        title = " ".join([self.path, place_name, *flags])
         self.report.attempt(title, compare)
 
 
-def check(report, model, precision, tokens, folder):
-    promise = Promise(report, model, precision, tokens, folder)
+def check(report, model, path, tokens, folder):
+    promise = Promise(report, model, path, tokens, folder)
     for threads in THREADS:
         promise.same_file(f"-t {threads}", "-t", str(threads))
     for chunk in CHUNKS:
@@ -91,8 +96,8 @@ def main():
     with numpy.load(REFERENCE / "llamacpp-kl.npz") as stored:
         tokens = stored["tokens"][:POSITIONS].tolist()
     with tempfile.TemporaryDirectory() as folder:
-        for precision in PRECISIONS:
-            report.attempt(precision, check, report, model, precision, tokens, folder)
+        for path in PATHS:
+            report.attempt(path, check, report, model, path, tokens, folder)
     report.exit()
 
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""What the default path's lower precision costs, beside what llama.cpp's costs.
+"""What lower precision costs, beside what llama.cpp's costs: of the default path, and of the default
+path with every other type of the KV cache.
 
 Both are compared with float32 arithmetic on the same weights, over the same ~3,000 positions of
 English and code (test/reference/text/): the mean Kullback-Leibler divergence per position and how
-often the best token is the same one.  The default path passes when its divergence is at most 1.1
-times llama.cpp's and its agreement at most one point below.
+often the best token is the same one.  A path passes when its divergence is at most 1.1 times
+llama.cpp's and its agreement at most one point below.
 
 llama.cpp's figures are stored in test/reference/llamacpp-kl*.npz, a file for each model, so that
 the ordinary run does without it.  `kl.py --record MODEL` wrote that file: llama.cpp on the model
@@ -28,6 +29,13 @@ STORED = {
     "gemma3": REFERENCE / "llamacpp-kl-gemma3.npz",
 }
 TEXTS = ["harbour.txt", "bread.txt", "letter.txt", "inventory.py.txt", "queue.c.txt"]
+# The default path, and types of the KV cache that are not its own.
+PATHS = {
+    "default": (),
+    "f32 cache": ("--kv-type=f32",),
+    "bf16 cache": ("--kv-type=bf16",),
+    "int8 cache": ("--kv-type=int8",),
+}
 KL_FACTOR = 1.1
 AGREEMENT_LOSS = 0.01
 # Two float32 computations in different orders: far above what rounding does, far below int8.
@@ -131,22 +139,26 @@ def check_f32(report, name, exact, stored, rows):
 
 
 def compare(report, model, path, stored, peer):
-    """Runs all texts; the figures of the default path and, when live, of llama.cpp."""
-    ours, theirs, start = Figures(), Figures(), 0
+    """Runs all texts; the figures of our paths and, when live, of llama.cpp."""
+    ours, theirs, start = {name: Figures() for name in PATHS}, Figures(), 0
     for name, length in zip(TEXTS, stored["lengths"], strict=True):
         rows = slice(start, start + int(length))
         start = rows.stop
         tokens = stored["tokens"][rows]
         exact = logits(path, tokens, "--precision=f32")
         check_f32(report, f"{model} {name}", exact, stored, rows)
-        ours.add(exact, logits(path, tokens))
+        for own, flags in PATHS.items():
+            ours[own].add(exact, logits(path, tokens, *flags))
         if peer:
             theirs.add(exact, peer.logits(tokens))
     if not peer:
         theirs.kl, theirs.same = [stored["kl"]], [stored["same"]]
-    positions = f"{start} positions, ours: {ours}; llama.cpp: {theirs}"
-    report.case(f"{model} divergence", ours.mean_kl <= KL_FACTOR * theirs.mean_kl, positions)
-    report.case(f"{model} best token", ours.agreement >= theirs.agreement - AGREEMENT_LOSS, positions)
+    for own, figures in ours.items():
+        told = f"{start} positions, ours: {figures}; llama.cpp: {theirs}"
+        near = figures.mean_kl <= KL_FACTOR * theirs.mean_kl
+        report.case(f"{model} {own} divergence", near, told)
+        agrees = figures.agreement >= theirs.agreement - AGREEMENT_LOSS
+        report.case(f"{model} {own} best token", agrees, told)
 
 
 def check_model(report, model, path, live):

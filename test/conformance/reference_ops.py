@@ -119,14 +119,25 @@ def rms_norm(random):
         yield str(shape), source, [x, weight], [expected], TOLERANCE
 
 
+def bf16(x):
+    """The nearest bf16, ties to even."""
+    bits = x.view(numpy.uint32).astype(numpy.uint64)
+    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) << 16
+    return rounded.astype(numpy.uint32).view(numpy.float32)
+
+
+def int8_multiples(x):
+    """Every vector along the last axis as multiples of its largest size / 127."""
+    unit = numpy.abs(x).max(-1, keepdims=True) / numpy.float32(127)
+    safe = numpy.where(unit == 0, numpy.float32(1), unit)
+    return (numpy.rint(x / safe) * unit).astype(numpy.float32)
+
+
 def quantize_q8(random):
     x = normal(random, 4, 96)
     x[1, 32:64] = 0
     x[2, :32] *= 1e-3
-    blocks = x.reshape(4, 3, 32)
-    scale = numpy.abs(blocks).max(-1, keepdims=True) / numpy.float32(127)
-    safe = numpy.where(scale == 0, numpy.float32(1), scale)
-    expected = (numpy.rint(blocks / safe) * scale).astype(numpy.float32).reshape(4, 96)
+    expected = int8_multiples(x.reshape(4, 3, 32)).reshape(4, 96)
     source = function(
         "%x: tensor<?x96xf32>",
         "tensor<?x96x!lathe.q8_act>",
@@ -139,9 +150,7 @@ def quantize_q8(random):
 def quantize_bf16(random):
     x = normal(random, 5, 40)
     x[0, 0], x[0, 1] = 0, 1 + 2**-8  # a tie, which goes to the even mantissa
-    bits = x.view(numpy.uint32).astype(numpy.uint64)
-    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) << 16
-    expected = rounded.astype(numpy.uint32).view(numpy.float32)
+    expected = bf16(x)
     source = function(
         "%x: tensor<?x40xf32>",
         "tensor<?x40xbf16>",
@@ -229,16 +238,25 @@ def rope(random):
         yield f"{layout} {pairs} of {dim}", source, [x, table], [expected], TOLERANCE
 
 
+STORED = {
+    "f32": lambda x: x,
+    "f16": lambda x: x.astype(numpy.float16).astype(numpy.float32),
+    "bf16": bf16,
+    "i8": int8_multiples,
+}
+
+
 def kv_append(random):
-    for stored in ("f32", "f16"):
+    for stored, form in STORED.items():
         r = Rows(random, 7)
         keys, values = (normal(random, 3, r.sequences, r.capacity, 2, 4) for _ in range(2))
         key, value = normal(random, 7, 2, 4), normal(random, 7, 2, 4)
+        # Each head has a scale of its own, and one that is all zeros stays so.
+        key[0, 0], value[0, 1], key[3, 1] = 0, 0, 1e-3 * key[3, 1]
         expected = [keys.copy(), values.copy()]
-        kind = numpy.float32 if stored == "f32" else numpy.float16
         for row in range(7):
             place = (1, r.sequence[row], r.position[row])
-            expected[0][place], expected[1][place] = key[row].astype(kind), value[row].astype(kind)
+            expected[0][place], expected[1][place] = form(key[row]), form(value[row])
         cache, new = f"!lathe.kv<3 x 2 x 4 x {stored}>", "tensor<?x2x4xf32>"
         source = function(
             f"%c: {cache}, %k: {new}, %v: {new}, %r: !lathe.rows",

@@ -13,7 +13,8 @@ import numpy
 from support import REFERENCE, Report, joined, model_or_skip, processor_has, run_logits
 
 POSITIONS = 300
-PRECISIONS = ("auto", "f32", "bf16")
+# Precision and type of the KV cache.
+PATHS = (("auto", "auto"), ("f32", "auto"), ("bf16", "auto"), ("auto", "bf16"), ("auto", "int8"))
 # Sums in the same order: only the inner order of a bf16 dot product may differ.
 TOLERANCE = 1e-4
 NEEDED = {"avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16"}
@@ -26,20 +27,22 @@ def main():
         tokens = joined(stored["tokens"][:POSITIONS].tolist())
     others = ["x86-64-v4-emulated"] + (["x86-64-v4"] if processor_has(NEEDED) else [])
     with tempfile.TemporaryDirectory() as folder:
-        for precision in PRECISIONS:
+        for precision, cache in PATHS:
+            name = precision if cache == "auto" else f"{cache} cache"
+            path = f"--precision={precision}", f"--kv-type={cache}"
 
             def run(target):
-                flags = ["--tokens", tokens, f"--precision={precision}", "--target", target]
+                flags = ["--tokens", tokens, *path, "--target", target]
                 return numpy.load(run_logits(model, flags, pathlib.Path(folder, target + ".npy")))
 
             def compare(target):
                 base, other = run("x86-64-v3"), run(target)
                 worst = float(numpy.abs(base - other).max() / numpy.abs(base).max())
                 told = f"largest difference {worst:.1e} of the largest logit"
-                report.case(f"{precision} {target}: {told}", worst <= TOLERANCE, told)
+                report.case(f"{name} {target}: {told}", worst <= TOLERANCE, told)
 
             for target in others:
-                report.attempt(f"{precision} {target}", compare, target)
+                report.attempt(f"{name} {target}", compare, target)
     report.exit()
 
 

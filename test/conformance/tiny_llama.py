@@ -90,12 +90,21 @@ class Reference:
 
         q, k = self.rotate(project("attn_q", heads)), self.rotate(project("attn_k", groups))
         v = project("attn_v", groups)
-        k, v = (numpy.repeat(each, heads // groups, 1) for each in (k, v))
-        scores = numpy.einsum("qhd,khd->hqk", q, k) / numpy.sqrt(width)
-        scores[:, ~numpy.tri(len(x), dtype=bool)] = -numpy.inf
-        scores = numpy.exp(scores - scores.max(-1, keepdims=True))
-        mixed = numpy.einsum("hqk,khd->qhd", scores / scores.sum(-1, keepdims=True), v)
-        return mixed.reshape(len(x), -1) @ self.weight(block + "attn_output").T
+        k, v = (numpy.repeat(self.stored(each), heads // groups, 1) for each in (k, v))
+        mixed = []
+        # By slices: the scores of all rows of a long context are too many.
+        for first in range(0, len(x), 256):
+            part = slice(first, first + 256)
+            scores = numpy.einsum("qhd,khd->hqk", q[part], k) / numpy.sqrt(width)
+            scores[:, ~numpy.tri(len(x), dtype=bool)[part]] = -numpy.inf
+            scores = numpy.exp(scores - scores.max(-1, keepdims=True))
+            mixed.append(numpy.einsum("hqk,khd->qhd", scores / scores.sum(-1, keepdims=True), v))
+        mixed = numpy.concatenate(mixed).reshape(len(x), -1)
+        return mixed @ self.weight(block + "attn_output").T
+
+    def stored(self, x):
+        """Keys or values, [position, head, width], as the cache gives them back."""
+        return x
 
     def feed_forward(self, x, block):
         gate, up = (x @ self.weight(block + name).T for name in ("ffn_gate", "ffn_up"))

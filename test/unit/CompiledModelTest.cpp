@@ -180,12 +180,14 @@ TEST_F(CompiledModelTest, OtherTargetOrPrecisionIsTold) {
   std::shared_ptr<const CompiledModel> Made =
       openModelInput(Folder.path("model.lathe"), "", Diags).Compiled;
   ASSERT_TRUE(Made) << Diags.str();
-  EXPECT_EQ(Made->choose("host", "auto", Diags), 0u);
-  EXPECT_EQ(Made->choose("x86-64", "auto", Diags), 0u);
-  EXPECT_FALSE(Made->choose("x86-64-v9", "auto", Diags));
-  EXPECT_FALSE(Made->choose("host", "f32", Diags));
-  ASSERT_EQ(Diags.errorCount(), 2u);
+  EXPECT_EQ(Made->choose("host", "auto", "auto", Diags), 0u);
+  EXPECT_EQ(Made->choose("x86-64", "auto", "auto", Diags), 0u);
+  EXPECT_FALSE(Made->choose("x86-64-v9", "auto", "auto", Diags));
+  EXPECT_FALSE(Made->choose("host", "f32", "auto", Diags));
+  EXPECT_FALSE(Made->choose("host", "auto", "bf16", Diags));
+  ASSERT_EQ(Diags.errorCount(), 3u);
   EXPECT_EQ(Diags.all()[0].Number, 648u);
+  EXPECT_EQ(Diags.all()[2].Number, 648u);
   EXPECT_EQ(Diags.all()[1].Number, 648u);
 }
 
@@ -220,7 +222,7 @@ TEST(CompiledTargets, TheBestThatTheCPUHasIsChosen) {
   Diagnostics Diags;
   std::shared_ptr<const CompiledModel> Made = CompiledModel::parse(File, "x.lathe", Diags);
   ASSERT_TRUE(Made) << Diags.str();
-  auto On = [&](HasFeature Has) { return Made->choose("host", "auto", Diags, Has); };
+  auto On = [&](HasFeature Has) { return Made->choose("host", "auto", "auto", Diags, Has); };
   EXPECT_EQ(On([](std::string_view) { return true; }), 1u);
   EXPECT_EQ(On([](std::string_view Name) { return Name != "avx512vnni"; }), 2u);
   EXPECT_EQ(On([](std::string_view Name) { return !Name.starts_with("avx512"); }), 0u);

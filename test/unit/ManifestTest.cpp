@@ -19,7 +19,7 @@ const std::string Sound = R"json({"abi":1,"compiler":"lathe 0.1.0 (LLVM 22.1.8)"
  "tensors":"blk.{}.attn_q.weight"},
 {"symbol":"output_norm","format":"f32","shape":[576],"layout":"vector","first":0,
  "tensors":"output_norm.weight"}],
-"kv":{"bytes_per_position":23040}})json";
+"kv":{"type":"f16","bytes_per_position":23040}})json";
 // clang-format on
 
 /// Sound, with the first `From` replaced.
@@ -38,6 +38,7 @@ TEST(Manifest, ReadsEverything) {
   EXPECT_EQ(Read->Features, (std::vector<std::string>{"avx2", "fma"}));
   EXPECT_EQ(Read->Model.Vocabulary, 49152);
   EXPECT_EQ(Read->Model.Context, 8192);
+  EXPECT_EQ(Read->KVType, "f16");
   EXPECT_EQ(Read->KVBytesPerPosition, 23040);
   ASSERT_EQ(Read->Entries.size(), 2u);
   EXPECT_EQ(Read->Entries[0].Name, "decode");

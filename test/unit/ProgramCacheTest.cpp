@@ -21,7 +21,7 @@ using namespace lathe::test;
 namespace {
 
 const std::string Key = "0123456789abcdef0123456789abcdef";
-const CacheNote Note = {"A Model", "host", "auto", "100-1.5", "cpu: avx2"};
+const CacheNote Note = {"A Model", "host", "auto", "f16", "100-1.5", "cpu: avx2"};
 
 /// What a compiler does: writes the program to `Path`.
 bool writeProgram(const std::string &Path) {
@@ -200,7 +200,7 @@ TEST_F(ProgramCacheTest, LeftoversOfKilledWritersAreRemoved) {
 TEST_F(ProgramCacheTest, ListsWhatItHolds) {
   const std::string Older(32, 'a');
   store();
-  ASSERT_TRUE(Cache->store(Older, {"Another\nline", "t", "f32", "", ""}, writeProgram, Diags));
+  ASSERT_TRUE(Cache->store(Older, {"Another\nline", "t", "f32", "", "", ""}, writeProgram, Diags));
   timespec Old[2] = {{1000, 0}, {1000, 0}};
   utimensat(AT_FDCWD, Cache->path(Older).c_str(), Old, 0);
   writeFile(Cache->path(std::string(32, 'b')), readFile(FAKE_PROGRAM_PATH));
@@ -217,6 +217,7 @@ TEST_F(ProgramCacheTest, ListsWhatItHolds) {
   EXPECT_EQ(Stored->Note->Model, "A Model");
   EXPECT_EQ(Stored->Note->Target, "host");
   EXPECT_EQ(Stored->Note->Precision, "auto");
+  EXPECT_EQ(Stored->Note->KVType, "f16");
   EXPECT_EQ(Stored->Note->CompilerBuild, "100-1.5");
   EXPECT_EQ(Stored->Note->Host, "cpu: avx2");
   EXPECT_EQ(std::count_if(Files.begin(), Files.end(), [](auto &Each) { return !Each.Note; }), 1);
@@ -281,8 +282,8 @@ TEST_F(ProgramCacheTest, WritersAndReadersTogether) {
 
 TEST_F(ProgramCacheTest, EveryPartCountsInTheKey) {
   const uint8_t Header[] = {1, 2, 3}, Other[] = {1, 2, 4};
-  CacheKeyParts Base = {Header, "host", "auto", 512, "100-1.5", "cpu: avx2"};
-  std::vector<CacheKeyParts> All(8, Base);
+  CacheKeyParts Base = {Header, "host", "auto", "auto", 512, "100-1.5", "cpu: avx2"};
+  std::vector<CacheKeyParts> All(9, Base);
   All[1].ModelHeader = Other;
   All[2].Target = "x86-64-v3";
   All[3].Precision = "f32";
@@ -290,6 +291,7 @@ TEST_F(ProgramCacheTest, EveryPartCountsInTheKey) {
   All[5].CompilerBuild = "100-1.6";
   All[6].Host = "cpu:";
   All[7].Target = "hosta", All[7].Precision = "uto";
+  All[8].KVType = "f16";
   std::set<std::string> Keys;
   for (const CacheKeyParts &Parts : All) {
     EXPECT_EQ(ProgramCache::key(Parts).size(), 32u);
@@ -344,7 +346,7 @@ TEST(ProgramCacheSize, ComesFromTheEnvironment) {
 
 TEST_F(ProgramCacheTest, MachinesShareTheProgramsOfNamedTargets) {
   auto Key = [](std::string_view Target, std::string_view Host) {
-    return ProgramCache::key({{}, Target, "auto", 512, "100-1.5", Host});
+    return ProgramCache::key({{}, Target, "auto", "auto", 512, "100-1.5", Host});
   };
   EXPECT_EQ(Key("x86-64-v4", "cpu: avx2"), Key("x86-64-v4", "cpu: avx2 avx512f"));
   EXPECT_NE(Key("host", "cpu: avx2"), Key("host", "cpu: avx2 avx512f"));

@@ -65,13 +65,15 @@ protected:
 
 bool hostRunsKernels() { return hostHasFeature("avx2") && hostHasFeature("fma"); }
 
-/// All policies, and entries of few rows and of many.
+/// All policies, all types of the cache, and entries of few rows and of many.
 TEST_P(VerifyPipelineTest, RandomGraphGivesTheSameAtEveryStage) {
   if (!hostRunsKernels())
     GTEST_SKIP() << "needs a CPU with AVX2";
   constexpr const char *policies[] = {"f32", "int8", "bf16", "auto"};
   PipelineOptions options;
   options.precision = policies[GetParam() % 4];
+  constexpr const char *kvTypes[] = {"auto", "f32", "f16", "bf16", "int8"};
+  options.kvType = kvTypes[GetParam() % 5];
   options.prefillRows = GetParam() % 3 == 2 ? 6 : 512;
   addStages("fused", "kernels", options);
   EXPECT_EQ(run(*graph(100 + GetParam())), "");

@@ -68,6 +68,7 @@ static std::vector<Field> fieldsOf(const BenchSubject &Subject, const BenchTest 
       {"stddev_ts", Speed.Deviation},
       {"target", Subject.Target},
       {"precision", Subject.Precision},
+      {"type_kv", Subject.KVType},
   };
 }
 

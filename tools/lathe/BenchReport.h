@@ -22,7 +22,7 @@ struct BenchSubject {
   uint64_t Parameters = 0;
   int64_t Threads = 0;
   int64_t BatchRows = 0; ///< Rows of the largest entry.
-  std::string CPU, Compiler, Target, Precision;
+  std::string CPU, Compiler, Target, Precision, KVType;
 };
 
 /// One test: prefill of Prompt tokens, or Generate tokens one by one, after

@@ -57,9 +57,12 @@ private:
 
   CacheRow row(const CacheFile &Entry) const {
     CacheNote Note = Entry.Note.value_or(CacheNote());
-    return {
-        Entry.Key,       Entry.Bytes, Entry.Used, Note.Model, Note.Target + " " + Note.Precision,
-        staleness(Entry)};
+    return {Entry.Key,
+            Entry.Bytes,
+            Entry.Used,
+            Note.Model,
+            Note.Target + " " + Note.Precision + " " + Note.KVType,
+            staleness(Entry)};
   }
 
   ProgramCache Cache;

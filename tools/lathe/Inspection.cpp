@@ -97,7 +97,8 @@ std::string Inspection::text() const {
          line("memory at " + std::to_string(Memory->Context) + " positions",
               formatBytes(Memory->Weights + Memory->KV + Memory->Arena)) +
          line("  weights, packed", formatBytes(Memory->Weights)) +
-         line("  KV cache", formatBytes(Memory->KV)) + line("  arena", formatBytes(Memory->Arena)) +
+         line("  KV cache, " + KVType, formatBytes(Memory->KV)) +
+         line("  arena", formatBytes(Memory->Arena)) +
          line("  scratch, each worker", formatBytes(Memory->ScratchPerWorker));
 }
 
@@ -154,7 +155,7 @@ std::string Inspection::json() const {
   Json.endObject().key("tokenizer").beginObject();
   Json.field("model", TokenizerModel).field("pre", PreTokenizer).field("tokens", Tokens);
   Json.endObject().field("chat_format", ChatFormat);
-  Json.field("target", Target).field("precision", Precision);
+  Json.field("target", Target).field("precision", Precision).field("kv_type", KVType);
   writeMemory(Json, Memory);
   writeArtefactFacts(Json, *this);
   return Json.endObject().take();

@@ -39,7 +39,7 @@ struct Inspection {
   std::vector<HyperParameter> HyperParameters; ///< In the order of the file.
   std::map<std::string, TypeCount> Types;
   std::optional<MemoryNeed> Memory; ///< Missing when there is no program.
-  std::string Target, Precision;    ///< Of the program.
+  std::string Target, Precision, KVType; ///< Of the program.
   std::string Artefact;             ///< Path; empty for a model file, as are the next.
   std::string Compiler, Weights;    ///< Weights: "embedded" or the path of their file.
   std::vector<CompiledCopy> Copies;

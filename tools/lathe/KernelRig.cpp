@@ -27,6 +27,7 @@ bool KernelRig::compile(const GGUFFile &File, const ModelArguments &Arguments, D
   Request.Input = File.path();
   Request.Target = Arguments.Compile.Target;
   Request.Precision = Arguments.Compile.Precision;
+  Request.KVType = Arguments.Compile.KVType;
   Code = Compiler->compile(Request, Diags);
   if (Code)
     Compiled = Program::create([this](const char *Symbol) { return Code->lookup(Symbol); }, Code,

@@ -19,6 +19,8 @@ static constexpr size_t MaxTextBytes = size_t(64) << 20;
 
 void TargetArguments::declare(Options &Accepted) {
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
+  Accepted.choice(KVType, "--kv-type", {"auto", "f32", "f16", "bf16", "int8"},
+                  "elements of the KV cache (auto: f16, or f32 with --precision f32)");
   // The compiler knows its targets; a program from the cache runs without it.
   Accepted.text(Target, "--target", "NAME", "CPU, and sizes (host; an error lists them)");
 }
@@ -58,6 +60,7 @@ std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequen
   Options.Compiled = std::move(Input.Compiled);
   Options.Target = Compile.Target;
   Options.Precision = Compile.Precision;
+  Options.KVType = Compile.KVType;
   Options.Threads = static_cast<unsigned>(Threads.value_or(0));
   Options.UseCache = !NoCache;
   Options.NonFinite = Strict ? NonFiniteWeights::Error : NonFiniteWeights::Warning;

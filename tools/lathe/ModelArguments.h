@@ -10,10 +10,11 @@
 
 namespace lathe::cli {
 
-/// What a program is compiled for: --target and --precision.
+/// What a program is compiled for: --target, --precision and --kv-type.
 struct TargetArguments {
   std::string Target = "host";
   std::string Precision = "auto";
+  std::string KVType = "auto";
 
   void declare(Options &Accepted);
 };

@@ -162,6 +162,7 @@ std::optional<Schedule> cli::askSchedule(const std::string &Path, const TargetAr
   Request.Input = Path;
   Request.Target = Target.Target;
   Request.Precision = Target.Precision;
+  Request.KVType = Target.KVType;
   Request.Emit = "schedule";
   Request.Machine = Machine.json();
   Request.Depth = Depth;

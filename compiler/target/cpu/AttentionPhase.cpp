@@ -13,7 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "compiler/target/cpu/KVLayout.h"
+#include "compiler/target/cpu/KVFormat.h"
 #include "compiler/target/cpu/PhaseEmitter.h"
 #include "compiler/target/cpu/VectorMath.h"
 
@@ -47,8 +47,7 @@ public:
   AttentionPhase(PhaseContext &context, ir::AttentionOp attention, Value result)
       : c(context), k(context.k), op(attention), result(result),
         type(attention.getCache().getType()), dim(type.getHeadDim()), group(groupOf(attention)),
-        bytes(type.getElementType().getIntOrFloatBitWidth() / 8), lanes(commonLanes({dim})),
-        partialBytes(attentionPartialBytes(attention)) {}
+        lanes(commonLanes({dim})), partialBytes(attentionPartialBytes(attention)) {}
 
   void emit();
 
@@ -60,11 +59,10 @@ private:
   void setQueries(Value head, Value firstRow, int64_t rows);
   Value emitFirstSplit();
   void emitClearState();
-  void emitSplit(Value split, const KVPointers &cache, Value partial);
-  SmallVector<Value> emitKeyProducts(const KVPointers &cache, Value offset, int64_t width);
-  void emitScores(Value split, Value blocks, const KVPointers &cache);
+  void emitSplit(Value head, Value split, Value partial, const KVAhead &ahead = {});
+  KVAhead keysAhead(Value tile, Value firstSplit);
+  void emitScores(Value base, Value blocks, const KVPointers &cache);
   void emitSoftmax(Value blocks, Value partial);
-  void emitMix(Value split, Value blocks, Value values, Value partial);
   void emitCombine(Value partial);
   void emitResult(Value head, Value firstRow);
   Value seen(Value firstPosition, int64_t query);
@@ -72,7 +70,6 @@ private:
   /// Vectors of keys or values that are taken at a time: few queries leave
   /// registers, and many sums hide the latency of an fma.
   int64_t passWidth() const { return c.target.vectorBits == 512 && queries.size() <= 3 ? 2 : 1; }
-  int64_t blockBytes() const { return Lanes * dim * bytes; }
   Value scoreRow(int64_t query) { return k.at(scores, query * Split * 4); }
   Value ofQuery(Value base, int64_t query) { return k.at(base, query * partialBytes); }
 
@@ -81,11 +78,12 @@ private:
   ir::AttentionOp op;
   Value result;
   ir::KVType type;
-  int64_t dim, group, bytes, lanes;
+  int64_t dim, group, lanes;
   int64_t partialBytes; ///< Of one query: fields, then f32 [dim].
   Value scores;         ///< f32 [queries][Split]
   Value state;          ///< Per query what all splits so far gave.
   Value ownPartial;     ///< Per query what one split gave, with many rows.
+  std::unique_ptr<KVReader> reader;
   /// The queries of the current block: (row, head in group).
   SmallVector<Value> queries;   ///< Pointers to [dim] f32.
   SmallVector<Value> positions; ///< i32, of the query's row.
@@ -98,6 +96,7 @@ void AttentionPhase::emit() {
   int64_t most = rowsPerTile(c.maxRows(), group) * group;
   scores = c.allocateScratch(most * Split * 4);
   state = c.allocateScratch(most * partialBytes);
+  reader = getKVFormat(type).createReader(c, type, most);
   if (c.maxRows() == 1)
     return emitOneRow();
   ownPartial = c.allocateScratch(most * partialBytes);
@@ -123,7 +122,8 @@ void AttentionPhase::emitOneRow() {
     Value head = k.rem(tile, type.getHeads());
     Value split = k.add(firstSplit, k.div(tile, type.getHeads()));
     setQueries(head, row, 1);
-    emitSplit(split, emitKVPointers(c, type, c.layer, sequence, head), partialOf(head, split));
+    reader->prepareQueries(queries);
+    emitSplit(head, split, partialOf(head, split), keysAhead(k.add(tile, c.workers), firstSplit));
   });
   // The only split of a head is combined by the worker who computed it.
   k.ifThen(k.less(k.constant(1), splits), [&] { c.emitBarrier(); });
@@ -159,6 +159,17 @@ void AttentionPhase::emitTile(Value tile) {
       [&] {
         k.forLoop(firstRow, k.add(lastRow, 1), 1, [&](Value row) { emitRows(head, row, 1); });
       });
+}
+
+/// The keys of a tile of one row, which may be past the last.
+KVAhead AttentionPhase::keysAhead(Value tile, Value firstSplit) {
+  Value head = k.rem(tile, type.getHeads());
+  Value split = k.add(firstSplit, k.div(tile, type.getHeads()));
+  Value count = k.min(k.add(k.sub(last, k.mul(split, Split)), 1), k.constant(Split));
+  int64_t blockBytes = getKVFormat(type).splitBytes(type) / (Split / Lanes);
+  Value bytes = k.mul(k.ceilDiv(k.max(count, k.constant(1)), k.constant(Lanes)), blockBytes);
+  return {emitKVPointers(c, type, c.layer, sequence, head, split).keys,
+          k.sub(bytes, k.constant(1))};
 }
 
 /// Makes the queries of one head for some rows of one sequence the current ones.
@@ -202,17 +213,18 @@ void AttentionPhase::emitClearState() {
 
 void AttentionPhase::emitRows(Value head, Value firstRow, int64_t rows) {
   setQueries(head, firstRow, rows);
+  reader->prepareQueries(queries);
   emitClearState();
-  KVPointers cache = emitKVPointers(c, type, c.layer, sequence, head);
   Value splits = k.add(k.div(last, Split), 1);
   k.forLoop(emitFirstSplit(), splits, 1, [&](Value split) {
-    emitSplit(split, cache, ownPartial);
+    emitSplit(head, split, ownPartial);
     emitCombine(ownPartial);
   });
   emitResult(head, firstRow);
 }
 
-void AttentionPhase::emitSplit(Value split, const KVPointers &cache, Value partial) {
+void AttentionPhase::emitSplit(Value head, Value split, Value partial, const KVAhead &ahead) {
+  KVPointers cache = emitKVPointers(c, type, c.layer, sequence, head, split);
   Value base = k.mul(split, Split);
   Value count = k.min(k.add(k.sub(last, base), 1), k.constant(Split));
   // Whole passes: what lies past the last position is not seen.
@@ -220,7 +232,9 @@ void AttentionPhase::emitSplit(Value split, const KVPointers &cache, Value parti
   Value blocks = k.mul(k.ceilDiv(count, k.constant(Lanes * width)), width);
   emitScores(base, blocks, cache);
   emitSoftmax(blocks, partial);
-  emitMix(base, blocks, cache.values, partial);
+  reader->prepareWeights(scores, queries.size(), cache, blocks);
+  reader->emitMix(scores, queries.size(), cache, blocks, width, k.at(partial, Mix), partialBytes,
+                  ahead);
 }
 
 /// Which of 16 positions from `firstPosition` on the query may see.
@@ -240,39 +254,12 @@ Value AttentionPhase::seen(Value firstPosition, int64_t query) {
   return arith::AndIOp::create(b, k.getLoc(), past, recent);
 }
 
-/// Products of all queries with the keys of `width` blocks of 16 positions:
-/// [query][block].
-SmallVector<Value> AttentionPhase::emitKeyProducts(const KVPointers &cache, Value offset,
-                                                   int64_t width) {
-  Value from = k.at(cache.keys, offset), values = k.at(cache.values, offset);
-  SmallVector<Value> sums(queries.size() * width, k.splat(0.0f));
-  return k.forLoop(k.constant(0), k.constant(dim), 1, sums, [&](Value element, ValueRange carried) {
-    Value row = k.at(from, k.mul(element, Lanes * bytes)), offset = k.mul(element, 4);
-    if (c.maxRows() == 1) {
-      // One row uses each key and value once: both are asked for early.
-      int64_t bytes = width * Lanes * this->bytes;
-      k.prefetch(k.at(row, 2 * blockBytes()), bytes);
-      k.prefetch(k.at(values, k.mul(element, bytes)), bytes);
-    }
-    SmallVector<Value> keys, next;
-    for (int64_t block = 0; block < width; ++block)
-      keys.push_back(
-          k.extend(k.load(k.vec(type.getElementType()), k.at(row, block * blockBytes()))));
-    for (auto [index, sum] : llvm::enumerate(carried)) {
-      Value query = k.loadSplat(k.at(queries[index / width], offset));
-      next.push_back(k.fma(keys[index % width], query, sum));
-    }
-    return next;
-  });
-}
-
 void AttentionPhase::emitScores(Value base, Value blocks, const KVPointers &cache) {
   int64_t width = passWidth();
   k.forLoop(k.constant(0), blocks, width, [&](Value block) {
     Value first = k.add(base, k.mul(block, Lanes));
-    Value offset = k.mul(first, dim * bytes);
     Value scale = k.splat(op.getScale().convertToFloat());
-    for (auto [index, sum] : llvm::enumerate(emitKeyProducts(cache, offset, width))) {
+    for (auto [index, sum] : llvm::enumerate(reader->emitProducts(queries, cache, block, width))) {
       int64_t query = index / width, own = index % width;
       Value visible = seen(k.add(first, own * Lanes), query);
       Value score = k.select(visible, k.mulf(sum, scale), k.splat(Unseen));
@@ -305,31 +292,6 @@ void AttentionPhase::emitSoftmax(Value blocks, Value partial) {
                           })[0];
     k.store(maximum, k.at(own, Maximum));
     k.store(k.reduceAdd(sum), k.at(own, Sum));
-  });
-}
-
-void AttentionPhase::emitMix(Value base, Value blocks, Value values, Value partial) {
-  int64_t width = dim % (passWidth() * lanes) == 0 ? passWidth() : 1;
-  Value from = k.at(values, k.mul(base, dim * bytes)), count = k.mul(blocks, Lanes);
-  VectorType narrow = k.vec(type.getElementType(), lanes);
-  k.forLoop(k.constant(0), k.constant(dim), width * lanes, [&](Value element) {
-    SmallVector<Value> sums(queries.size() * width, k.splat(0.0f, lanes));
-    Value column = k.at(from, k.mul(element, bytes));
-    sums = k.forLoop(k.constant(0), count, 1, sums, [&](Value position, ValueRange carried) {
-      Value row = k.at(column, k.mul(position, dim * bytes)), offset = k.mul(position, 4);
-      SmallVector<Value> parts, next;
-      for (int64_t part = 0; part < width; ++part)
-        parts.push_back(k.extend(k.load(narrow, k.at(row, part * lanes * bytes))));
-      for (auto [index, sum] : llvm::enumerate(carried)) {
-        Value weight = k.loadSplat(k.at(scoreRow(index / width), offset), lanes);
-        next.push_back(k.fma(parts[index % width], weight, sum));
-      }
-      return next;
-    });
-    for (auto [index, sum] : llvm::enumerate(sums)) {
-      Value to = k.at(ofQuery(partial, index / width), Mix + index % width * lanes * 4);
-      k.store(sum, k.at(to, k.mul(element, 4)));
-    }
   });
 }
 

@@ -1,6 +1,8 @@
 //===- CostModel.cpp - What phases should cost on a machine ----------------===//
 
 #include "compiler/target/cpu/CostModel.h"
+#include "compiler/target/cpu/KVFormat.h"
+#include "compiler/target/cpu/KVLayout.h"
 
 #include "dialects/Lathe/LatheOps.h"
 
@@ -83,7 +85,7 @@ static int64_t countSeen(ir::AttentionOp attention, int64_t rows, int64_t depth)
 
 /// Bytes of one position of one layer, keys and values.
 static int64_t positionBytes(ir::KVType cache) {
-  return cache.getBytesPerPosition() / cache.getLayers();
+  return 2 * cache.getHeads() * getKVFormat(cache).splitBytes(cache) / AttentionSplit;
 }
 
 static int64_t rowBytes(RankedTensorType type, int64_t rows) {

@@ -30,6 +30,9 @@ struct CpuTarget {
   int64_t rowChunk = 64;        ///< Rows that pass a tile: their sums fit into the nearest cache.
   int64_t prefetchBytes = 2048; ///< Weights are asked for so far ahead; 0: never.
   std::shared_ptr<const Int8Dot> int8Dot;
+  /// Adds the products of vector<32xi16>, two neighbours to a sum, to 16 i32 sums.
+  mlir::Value (*int16Dot)(KernelBuilder &k, mlir::Value sums, mlir::Value words,
+                          mlir::Value factors);
   /// Adds the products of pairs of bf16 to 16 f32 sums; null where the machine
   /// has no such instruction.
   mlir::Value (*bf16Dot)(KernelBuilder &k, mlir::Value sums, mlir::Value weights,

@@ -1,7 +1,7 @@
 //===- Epilogue.cpp - Elementwise ops on the tiles of a contraction --------===//
 
 #include "compiler/target/cpu/Epilogue.h"
-#include "compiler/target/cpu/KVLayout.h"
+#include "compiler/target/cpu/KVFormat.h"
 #include "compiler/target/cpu/VectorMath.h"
 
 #include "mlir/IR/Matchers.h"
@@ -85,23 +85,46 @@ forPeriod(KernelBuilder &k, const Segment &segment, ArrayRef<Value> carried,
                    carried, body);
 }
 
-/// Factors of the head's norms, each of which may need those before it.
+Value lathe::compiler::foldHead(PhaseContext &c, const Segment &segment, const EpiloguePlace &head,
+                                const HeadFactors &factors, Value value, Value init,
+                                llvm::function_ref<Value(Value, Value)> fold) {
+  SmallVector<Value> folded{init};
+  for (int64_t chunk = 0; chunk * segment.lanes < segment.headColumns; chunk += segment.period)
+    folded =
+        forPeriod(c.k, segment, folded, [&](Value shift, ValueRange carried) -> SmallVector<Value> {
+          EpilogueRow part(c, segment, head, shift, factors);
+          return {fold(part.get(value, chunk), carried[0])};
+        });
+  return folded[0];
+}
+
+/// Where the elements from `column` on of a row go in the cache.
+static KVPlace findPlace(PhaseContext &c, ir::KVType type, Value row, Value column) {
+  KernelBuilder &k = c.k;
+  Value head = k.div(column, type.getHeadDim()), element = k.rem(column, type.getHeadDim());
+  Value position = c.rowField(c.args.position, row), sequence = c.rowField(c.args.sequence, row);
+  Value split = k.div(position, AttentionSplit);
+  return {emitKVPointers(c, type, c.layer, sequence, head, split), k.rem(position, AttentionSplit),
+          element};
+}
+
+/// Of norms, each of which may need those before it, and of what the cache takes.
 static HeadFactors emitHeadFactors(PhaseContext &c, const Segment &segment,
                                    const EpiloguePlace &head) {
   KernelBuilder &k = c.k;
   HeadFactors factors;
   for (ir::RMSNormOp norm : segment.headNorms) {
-    SmallVector<Value> squares{k.splat(0.0f, segment.lanes)};
-    for (int64_t chunk = 0; chunk * segment.lanes < segment.headColumns; chunk += segment.period)
-      squares = forPeriod(k, segment, squares,
-                          [&](Value shift, ValueRange carried) -> SmallVector<Value> {
-                            EpilogueRow part(c, segment, head, shift, factors);
-                            Value x = part.get(norm.getInput(), chunk);
-                            return {k.fma(x, x, carried[0])};
-                          });
-    factors[norm] =
-        emitInverseRMS(k, squares[0], k.floatConstant(static_cast<float>(segment.headColumns)),
+    Value squares =
+        foldHead(c, segment, head, factors, norm.getInput(), k.splat(0.0f, segment.lanes),
+                 [&](Value x, Value sum) { return k.fma(x, x, sum); });
+    factors[norm.getOperation()] =
+        emitInverseRMS(k, squares, k.floatConstant(static_cast<float>(segment.headColumns)),
                        k.floatConstant(norm.getEps().convertToFloat()));
+  }
+  for (ir::KVAppendOp append : segment.appends) {
+    ir::KVType type = append.getCache().getType();
+    getKVFormat(type).prepare(c, segment, head, append, findPlace(c, type, head.row, head.column),
+                              factors);
   }
   return factors;
 }
@@ -146,31 +169,9 @@ void lathe::compiler::emitElementwiseRow(PhaseContext &c, Operation *op, Value r
 //===----------------------------------------------------------------------===//
 
 void lathe::compiler::emitCacheWrite(EpilogueRow &r, ir::KVAppendOp append, int64_t chunk) {
-  PhaseContext &c = r.c;
-  KernelBuilder &k = c.k;
   ir::KVType type = append.getCache().getType();
-  int64_t dim = type.getHeadDim(), lanes = r.segment.lanes;
-  int64_t bytes = type.getElementType().getIntOrFloatBitWidth() / 8;
-  auto narrow = [&](Value value) -> Value {
-    if (bytes == 4)
-      return value;
-    return arith::TruncFOp::create(k.builder(), k.getLoc(), k.vec(type.getElementType(), lanes),
-                                   value);
-  };
-  Value column = k.add(r.firstColumn, chunk * lanes);
-  Value head = k.div(column, dim), element = k.rem(column, dim);
-  Value position = c.rowField(c.args.position, r.row),
-        sequence = c.rowField(c.args.sequence, r.row);
-  KVPointers cache = emitKVPointers(c, type, c.layer, sequence, head);
-  Value values = k.at(cache.values, k.mul(k.add(k.mul(position, dim), element), bytes));
-  k.store(narrow(r.get(append.getValue(), chunk)), values);
-  // [position / 16][dim][16]
-  Value block = k.mul(k.div(position, Lanes), dim * Lanes);
-  Value inBlock = k.add(k.mul(element, Lanes), k.rem(position, Lanes));
-  Value keys = k.at(cache.keys, k.mul(k.add(block, inBlock), bytes));
-  Value key = narrow(r.get(append.getKey(), chunk));
-  for (int64_t lane = 0; lane < lanes; ++lane)
-    k.store(k.extract(key, lane), k.at(keys, lane * Lanes * bytes));
+  Value column = r.c.k.add(r.firstColumn, chunk * r.segment.lanes);
+  getKVFormat(type).write(r, append, chunk, findPlace(r.c, type, r.row, column));
 }
 
 //===----------------------------------------------------------------------===//

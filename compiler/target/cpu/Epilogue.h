@@ -10,8 +10,9 @@
 
 namespace lathe::compiler {
 
-/// 1 / rms of a head, by the norm that takes it.
-using HeadFactors = llvm::SmallDenseMap<mlir::Operation *, mlir::Value, 2>;
+/// What all chunks of a head share, in all lanes, by who takes it: 1 / rms by the
+/// norm, and what a KVFormat keeps by the operand that it writes.
+using HeadFactors = llvm::SmallDenseMap<const void *, mlir::Value, 4>;
 
 /// Where a row of a tile, or a head of it, starts.
 struct EpiloguePlace {
@@ -51,6 +52,11 @@ private:
   llvm::SmallVector<mlir::Value> tiles; ///< Chunk 0 in the tile of each contraction.
   std::map<std::pair<const void *, int64_t>, mlir::Value> known;
 };
+
+/// Folds a value over all chunks of a head, in order.
+mlir::Value foldHead(PhaseContext &context, const Segment &segment, const EpiloguePlace &head,
+                     const HeadFactors &factors, mlir::Value value, mlir::Value init,
+                     llvm::function_ref<mlir::Value(mlir::Value x, mlir::Value folded)> fold);
 
 /// Asks `body` for every chunk of the `columns` columns from `place` on.
 void emitChunks(PhaseContext &context, const Segment &segment, const EpiloguePlace &place,

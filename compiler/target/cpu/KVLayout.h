@@ -1,10 +1,9 @@
 //===- KVLayout.h - Where keys and values are in the cache ------*- C++ -*-===//
 //
-// A sequence owns a slab; a layer owns a part of it; in that all keys come
-// first, then all values, head by head.  Keys of 16 consecutive positions are
-// interleaved, [position / 16][dim][16], so that a vector holds one element of
-// 16 keys; values are [position][dim].  Behind all layers, the slab has room for
-// the partial results of attention, one for each split of positions.
+// A sequence owns a slab: [split][layer][head] of keys and then values, each as
+// its form stores them (KVFormat.h).  So what a tile of attention reads is one
+// stretch of memory, whatever the capacity.  Behind all splits, the slab has room
+// for the partial results of attention, one for each split of positions.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,14 +17,15 @@ namespace lathe::compiler {
 /// Positions in a split of attention; the cache's capacity is a multiple of it.
 inline constexpr int64_t AttentionSplit = 256;
 
+/// Of one head, at the positions of one split.
 struct KVPointers {
   mlir::Value keys;
   mlir::Value values;
 };
 
-/// Keys and values of one head; `layer`, `sequence` and `head` are i64.
+/// Keys and values of one head; `layer`, `sequence`, `head` and `split` are i64.
 KVPointers emitKVPointers(PhaseContext &context, ir::KVType type, mlir::Value layer,
-                          mlir::Value sequence, mlir::Value head);
+                          mlir::Value sequence, mlir::Value head, mlir::Value split);
 
 /// Bytes of the partial result of one query: maximum and sum, 64-byte aligned
 /// elements.

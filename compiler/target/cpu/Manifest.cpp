@@ -76,6 +76,20 @@ static void writeModel(llvm::json::OStream &json, ModuleOp module) {
   });
 }
 
+/// All programs have the same cache.
+static void writeCache(llvm::json::OStream &json, ModuleOp module) {
+  StringRef type;
+  int64_t perPosition = 0;
+  for (auto program : module.getOps<step::ProgramOp>()) {
+    type = cast<ir::KVType>(program.getCache().getType()).getElementName();
+    perPosition = std::max(perPosition, slabBytesPerPosition(program));
+  }
+  json.attributeObject("kv", [&] {
+    json.attribute("type", type);
+    json.attribute("bytes_per_position", perPosition);
+  });
+}
+
 std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &target,
                                            const WeightTable &weights, int64_t scratchBytes) {
   std::string text;
@@ -94,10 +108,7 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
     writeModel(json, module);
     writeEntries(json, module, scratchBytes);
     writeWeights(json, module, weights);
-    int64_t perPosition = 0;
-    for (auto program : module.getOps<step::ProgramOp>())
-      perPosition = std::max(perPosition, slabBytesPerPosition(program));
-    json.attributeObject("kv", [&] { json.attribute("bytes_per_position", perPosition); });
+    writeCache(json, module);
   });
   return text;
 }

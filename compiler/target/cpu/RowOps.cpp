@@ -61,10 +61,6 @@ static void emitRMSNorm(PhaseContext &c, Operation *op, Value row, int64_t rows)
 // quantize
 //===----------------------------------------------------------------------===//
 
-static Value emitAbs(KernelBuilder &k, Value x) {
-  return LLVM::FAbsOp::create(k.builder(), k.getLoc(), x.getType(), x);
-}
-
 /// Sums of neighbours k and k + 1, k % 4 being 0 or 2, of both halves of a block
 /// of integers: vector<4xi32>.
 static Value emitBlockSums(KernelBuilder &k, ArrayRef<Value> halves) {
@@ -83,37 +79,18 @@ static void emitQuantizeBlock(KernelBuilder &k, Value from, Value to, Value scal
   VectorType floats = k.vec(k.f32());
   Value x[2] = {k.load(floats, from), k.load(floats, k.at(from, 64))};
   Value greatest = k.reduceMax(k.maxf(emitAbs(k, x[0]), emitAbs(k, x[1])));
-  Value scale = k.divf(greatest, k.floatConstant(127.0f));
-  k.store(scale, scaleTo);
-  Value zero = k.floatConstant(0.0f);
-  Value isZero = k.compare(arith::CmpFPredicate::OEQ, greatest, zero);
-  Value inverse = k.select(isZero, zero, k.divf(k.floatConstant(127.0f), greatest));
-  Value factor = k.broadcast(inverse), integers[2];
+  IntegerScale scale = emitIntegerScale(k, greatest, 127);
+  k.store(scale.unit, scaleTo);
+  Value factor = k.broadcast(scale.inverse), integers[2];
   for (int half : {0, 1}) {
-    Value scaled = k.mulf(x[half], factor);
-    Value rounded = LLVM::RoundEvenOp::create(k.builder(), k.getLoc(), floats, scaled);
-    integers[half] = arith::FPToSIOp::create(k.builder(), k.getLoc(), k.vec(k.i32()), rounded);
+    integers[half] = emitNearestInt(k, k.mulf(x[half], factor));
     k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i8()), integers[half]),
             k.at(to, 16 * half));
   }
   Value sums = emitBlockSums(k, integers);
   k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i16(), 4), sums), sumsTo);
   Value total = arith::SIToFPOp::create(k.builder(), k.getLoc(), k.f32(), k.reduceAdd(sums));
-  k.store(k.mulf(scale, total), scaledSumTo);
-}
-
-/// The upper halves of the bits of `x`, rounded to nearest even.  Written with
-/// integers, because not every target has the conversion.
-static Value emitRoundBF16(KernelBuilder &k, Value x) {
-  OpBuilder &b = k.builder();
-  int64_t lanes = cast<VectorType>(x.getType()).getNumElements();
-  Value bits = k.bitcast(x, k.vec(k.i32(), lanes)), sixteen = k.splatInt(k.i32(), 16, lanes);
-  Value upper = arith::ShRUIOp::create(b, k.getLoc(), bits, sixteen);
-  Value odd = arith::AndIOp::create(b, k.getLoc(), upper, k.splatInt(k.i32(), 1, lanes));
-  Value rounded = k.add(k.add(bits, k.splatInt(k.i32(), 0x7fff, lanes)), odd);
-  Value shifted = arith::ShRUIOp::create(b, k.getLoc(), rounded, sixteen);
-  Value words = arith::TruncIOp::create(b, k.getLoc(), k.vec(b.getI16Type(), lanes), shifted);
-  return k.bitcast(words, k.vec(b.getBF16Type(), lanes));
+  k.store(k.mulf(scale.unit, total), scaledSumTo);
 }
 
 /// Blocks of a row to int8.

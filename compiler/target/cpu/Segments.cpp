@@ -53,8 +53,10 @@ int64_t chooseLanes(Segment &segment, ArrayRef<Operation *> ops) {
     for (Type type : op->getResultTypes())
       if (auto tensor = dyn_cast<RankedTensorType>(type); tensor && tensor.getRank() == 3)
         headDim = tensor.getDimSize(2);
-    if (auto append = dyn_cast<ir::KVAppendOp>(op))
+    if (auto append = dyn_cast<ir::KVAppendOp>(op)) {
       headDim = append.getCache().getType().getHeadDim();
+      segment.appends.push_back(append);
+    }
     if (auto norm = dyn_cast<ir::RMSNormOp>(op))
       segment.headNorms.push_back(norm);
     if (auto rope = dyn_cast<ir::RopeOp>(op))

@@ -15,9 +15,10 @@
 namespace lathe::compiler {
 
 struct Segment {
-  llvm::SmallVector<ir::LinearOp> linears;    ///< All with the same number of outputs.
-  llvm::SmallVector<step::StoreOp> stores;    ///< What the epilogue ends in.
-  llvm::SmallVector<ir::RMSNormOp> headNorms; ///< Of the epilogue, in program order.
+  llvm::SmallVector<ir::LinearOp, 2> linears;    ///< All with the same number of outputs.
+  llvm::SmallVector<step::StoreOp, 2> stores;    ///< What the epilogue ends in.
+  llvm::SmallVector<ir::RMSNormOp, 1> headNorms; ///< Of the epilogue, in program order.
+  llvm::SmallVector<ir::KVAppendOp, 1> appends;  ///< Of the epilogue.
   int64_t outputs = 0;
   int64_t tileColumns = 0; ///< A multiple of 32 that holds whole heads.
   int64_t lanes = 0;       ///< Width of the epilogue's vectors, one chunk.

@@ -97,3 +97,29 @@ std::pair<Value, Value> lathe::compiler::emitSinCos(KernelBuilder &k, Value x) {
   Value s = k.select(swap, cosine, sine), c = k.select(swap, sine, cosine);
   return {k.select(negateSine, k.subf(zero, s), s), k.select(negateCosine, k.subf(zero, c), c)};
 }
+
+Value lathe::compiler::emitRoundBF16(KernelBuilder &k, Value x) {
+  OpBuilder &b = k.builder();
+  int64_t lanes = cast<VectorType>(x.getType()).getNumElements();
+  Value bits = k.bitcast(x, k.vec(k.i32(), lanes)), sixteen = k.splatInt(k.i32(), 16, lanes);
+  Value upper = arith::ShRUIOp::create(b, k.getLoc(), bits, sixteen);
+  Value odd = arith::AndIOp::create(b, k.getLoc(), upper, k.splatInt(k.i32(), 1, lanes));
+  Value rounded = k.add(k.add(bits, k.splatInt(k.i32(), 0x7fff, lanes)), odd);
+  Value shifted = arith::ShRUIOp::create(b, k.getLoc(), rounded, sixteen);
+  Value words = arith::TruncIOp::create(b, k.getLoc(), k.vec(b.getI16Type(), lanes), shifted);
+  return k.bitcast(words, k.vec(b.getBF16Type(), lanes));
+}
+
+Value lathe::compiler::emitAbs(KernelBuilder &k, Value x) {
+  return LLVM::FAbsOp::create(k.builder(), k.getLoc(), x.getType(), x);
+}
+
+Value lathe::compiler::emitNearestInt(KernelBuilder &k, Value x) {
+  return toInt(k, roundEven(k, x));
+}
+
+IntegerScale lathe::compiler::emitIntegerScale(KernelBuilder &k, Value greatest, int64_t limit) {
+  Value most = k.floatConstant(static_cast<float>(limit)), zero = k.floatConstant(0.0f);
+  Value isZero = k.compare(arith::CmpFPredicate::OEQ, greatest, zero);
+  return {k.divf(greatest, most), k.select(isZero, zero, k.divf(most, greatest))};
+}

@@ -23,6 +23,24 @@ mlir::Value emitGeluTanh(KernelBuilder &k, mlir::Value x);
 mlir::Value emitInverseRMS(KernelBuilder &k, mlir::Value squares, mlir::Value elements,
                            mlir::Value eps);
 
+/// The bf16 nearest to x, ties to even.
+mlir::Value emitRoundBF16(KernelBuilder &k, mlir::Value x);
+
+/// |x|.
+mlir::Value emitAbs(KernelBuilder &k, mlir::Value x);
+
+/// The nearest integer, ties to even, as i32.
+mlir::Value emitNearestInt(KernelBuilder &k, mlir::Value x);
+
+/// How numbers become integers of a size up to some limit; scalars of f32.
+struct IntegerScale {
+  mlir::Value unit;    ///< What an integer 1 stands for: greatest / limit.
+  mlir::Value inverse; ///< limit / greatest; 0 where that is 0.
+};
+
+/// For numbers of a size up to `greatest`.
+IntegerScale emitIntegerScale(KernelBuilder &k, mlir::Value greatest, int64_t limit);
+
 /// sin(x) and cos(x) for 0 <= x < 2^18, to about 1e-7.
 std::pair<mlir::Value, mlir::Value> emitSinCos(KernelBuilder &k, mlir::Value x);
 

@@ -52,6 +52,8 @@ typedef struct lathe_compile_request {
    * meanwhile; the text is gone afterwards.  NULL: nobody is told. */
   void (*on_manifest)(void *context, const char *text, size_t size);
   void *manifest_context;
+  /* Elements of the KV cache: "auto", "f32", "f16", "bf16" or "int8". */
+  const char *kv_type;
 } lathe_compile_request;
 
 typedef struct lathe_compile_result lathe_compile_result;

@@ -44,9 +44,9 @@ func.func private @too_large(!lathe.kv<99999999999999999999 x 3 x 64 x f16>)
 
 // -----
 
-// Keys and values are f32 or f16.
-// expected-error@+1 {{the element type of a KV cache must be f32 or f16, got 'bf16'}}
-func.func private @element(!lathe.kv<2 x 3 x 64 x bf16>)
+// Keys and values are f32, f16, bf16 or i8.
+// expected-error@+1 {{the element type of a KV cache must be f32, f16, bf16 or i8, got 'i16'}}
+func.func private @element(!lathe.kv<2 x 3 x 64 x i16>)
 
 // -----
 

@@ -32,8 +32,8 @@ lathe.weights @q8_0 : tensor<4x32x!lathe.q8_0> from "q8_0"
 func.func private @rows(!lathe.rows)
 
 // A cache is layers x heads x head dimension x element.
-// CHECK: func.func private @kv(!lathe.kv<30 x 3 x 64 x f16>, !lathe.kv<1 x 1 x 1 x f32>)
-func.func private @kv(!lathe.kv<30 x 3 x 64 x f16>, !lathe.kv<1 x 1 x 1 x f32>)
+// CHECK: func.func private @kv(!lathe.kv<30 x 3 x 64 x f16>, !lathe.kv<1 x 1 x 1 x f32>, !lathe.kv<2 x 3 x 64 x bf16>, !lathe.kv<2 x 3 x 64 x i8>)
+func.func private @kv(!lathe.kv<30 x 3 x 64 x f16>, !lathe.kv<1 x 1 x 1 x f32>, !lathe.kv<2 x 3 x 64 x bf16>, !lathe.kv<2 x 3 x 64 x i8>)
 
 // An int8 activation is an element type too.
 // CHECK: func.func private @activation(tensor<?x576x!lathe.q8_act>)

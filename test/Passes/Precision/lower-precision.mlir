@@ -14,6 +14,11 @@
 // The cache: narrow unless it is told otherwise.
 // RUN: lathe-opt %s --lathe-lower-precision=kv=f32 | FileCheck %s --check-prefixes=CHECK,INT8,WIDE
 // RUN: lathe-opt %s --lathe-lower-precision="policy=f32 kv=f16" | FileCheck %s --check-prefixes=CHECK,F32,NARROW
+// RUN: lathe-opt %s --lathe-lower-precision="policy=f32 kv=bf16" | FileCheck %s --check-prefixes=CHECK,F32,BRAIN
+// RUN: lathe-opt %s --lathe-lower-precision=kv=int8 | FileCheck %s --check-prefixes=CHECK,INT8,BYTES
+
+// A cache that is narrow already stays what it is.
+// RUN: lathe-opt %s --lathe-lower-precision=kv=int8 --lathe-lower-precision=kv=f16 | FileCheck %s --check-prefixes=CHECK,INT8,BYTES
 
 lathe.weights @q4 : tensor<64x64x!lathe.q4_1> from "a"
 lathe.weights @q8 : tensor<64x64x!lathe.q8_0> from "b"
@@ -98,6 +103,14 @@ func.func @groups(%x: tensor<?x64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32>, 
 // NARROW-NEXT:     lathe.kv_append {{.*}} !lathe.kv<2 x 1 x 32 x f16>
 // NARROW-NEXT:     lathe.yield %{{.*}} : !lathe.kv<2 x 1 x 32 x f16>
 // NARROW:        return %{{.*}} : !lathe.kv<2 x 1 x 32 x f16>
+// BRAIN-SAME:    !lathe.kv<2 x 1 x 32 x bf16>) -> !lathe.kv<2 x 1 x 32 x bf16>
+// BRAIN:         lathe.layers {{.*}} : !lathe.kv<2 x 1 x 32 x bf16> {
+// BRAIN-NEXT:      lathe.kv_append {{.*}} !lathe.kv<2 x 1 x 32 x bf16>
+// BRAIN-NEXT:      lathe.yield %{{.*}} : !lathe.kv<2 x 1 x 32 x bf16>
+// BYTES-SAME:    !lathe.kv<2 x 1 x 32 x i8>) -> !lathe.kv<2 x 1 x 32 x i8>
+// BYTES:         lathe.layers {{.*}} : !lathe.kv<2 x 1 x 32 x i8> {
+// BYTES-NEXT:      lathe.kv_append {{.*}} !lathe.kv<2 x 1 x 32 x i8>
+// BYTES-NEXT:      lathe.yield %{{.*}} : !lathe.kv<2 x 1 x 32 x i8>
 // WIDE-SAME:     !lathe.kv<2 x 1 x 32 x f32>) -> !lathe.kv<2 x 1 x 32 x f32>
 // WIDE-NOT:      f16
 // WIDE:          return

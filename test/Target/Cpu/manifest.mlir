@@ -18,7 +18,7 @@
 // CHECK-SAME: {\22symbol\22:\22head\22,\22format\22:\22bf16\22,\22shape\22:[32,32],\22layout\22:\22panel32\22,\22first\22:3,\22tensors\22:\22output.weight\22}
 
 // Keys and values of 3 layers, 2 heads of 32 f16 elements: 2 * 3 * 2 * 32 * 2 bytes.
-// CHECK-SAME: \22kv\22:{\22bytes_per_position\22:768
+// CHECK-SAME: \22kv\22:{\22type\22:\22f16\22,\22bytes_per_position\22:768
 // CHECK:      llvm.mlir.global external constant @lathe_manifest_size({{[1-9][0-9]*}} : i64)
 module attributes {lathe.model = {architecture = "llama", layers = 3 : i64}, lathe.precision = "int8"} {
   lathe.weights @norm : tensor<32xf32> from "output_norm.weight"

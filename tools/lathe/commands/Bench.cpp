@@ -140,6 +140,7 @@ BenchSubject BenchCommand::describe(const Model &Source) const {
   Subject.Compiler = Code.Compiler;
   Subject.Target = Code.Target;
   Subject.Precision = Code.Precision;
+  Subject.KVType = Code.KVType;
   return Subject;
 }
 

@@ -21,7 +21,7 @@ private:
   std::vector<std::string> targets() const;
 
   std::optional<std::string> Input, Output, Targets;
-  std::string Precision = "auto", Emit, Kind;
+  std::string Precision = "auto", KVType = "auto", Emit, Kind;
   std::optional<std::string> Passes, ReproducerFolder;
   bool Embed = false, External = false;
   bool VerifyEachPass = false, Statistics = false, Timing = false;
@@ -38,6 +38,8 @@ void CompileCommand::declare(Options &Accepted) {
                    "mlir:kernels", "llvm", "asm", "obj", "schedule"},
                   "stop at a stage and print it");
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
+  Accepted.choice(KVType, "--kv-type", {"auto", "f32", "f16", "bf16", "int8"},
+                  "elements of the KV cache");
   Accepted.text(Targets, "--target", "LIST",
                 "CPUs, as \"host\" or \"x86-64-v3,x86-64-v4\"; the best is chosen when it runs");
   Accepted.flag(Embed, "--embed-weights", "put the weights into the artefact or executable");
@@ -108,6 +110,7 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
   PackageOptions Options;
   Options.Compile.Input = *Input;
   Options.Compile.Precision = Precision;
+  Options.Compile.KVType = KVType;
   Options.Compile.Emit = Emit;
   Options.Compile.VerifyEachPass = VerifyEachPass;
   Options.Compile.Passes = Passes.value_or("");

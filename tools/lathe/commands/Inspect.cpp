@@ -61,6 +61,7 @@ void InspectCommand::addProgram(const GGUFFile &File, Inspection &Facts, Diagnos
   ModelOptions Options;
   Options.Target = Arguments.Compile.Target;
   Options.Precision = Arguments.Compile.Precision;
+  Options.KVType = Arguments.Compile.KVType;
   Options.UseCache = !Arguments.NoCache;
   LoadReport Report;
   std::shared_ptr<const Program> Code = Model::loadProgram(File, Options, Report, Diags);
@@ -68,6 +69,7 @@ void InspectCommand::addProgram(const GGUFFile &File, Inspection &Facts, Diagnos
     return;
   Facts.Target = Code->manifest().Target;
   Facts.Precision = Code->manifest().Precision;
+  Facts.KVType = Code->manifest().KVType;
   Facts.Memory =
       memoryNeed(Code->manifest(), static_cast<uint64_t>(Arguments.Context.value_or(0)), 1);
 }
@@ -78,6 +80,7 @@ void InspectCommand::addCompiled(const CompiledModel &Compiled, Inspection &Fact
   Facts.Artefact = Compiled.path();
   Facts.Compiler = First.Compiler;
   Facts.Precision = First.Precision;
+  Facts.KVType = First.KVType;
   Facts.Weights = Compiled.hasWeights() ? "embedded" : Compiled.source().Path;
   for (size_t I = 0; I < Compiled.targets().size(); ++I) {
     const std::string &Name = Compiled.targets()[I].Target;

@@ -31,6 +31,14 @@ protected:
   }
 };
 
+/// What vpdpwssd computes.
+Value emitEmulatedInt16Dot(KernelBuilder &k, Value sums, Value words, Value factors) {
+  Value a = k.bitcast(words, k.vec(k.i32())), b = k.bitcast(factors, k.vec(k.i32()));
+  for (int64_t half : {0, 16})
+    sums = k.add(sums, k.mul(k.signedField(a, half, 16), k.signedField(b, half, 16)));
+  return sums;
+}
+
 /// What vdpbf16ps computes: the odd elements first.
 Value emitEmulatedBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows) {
   OpBuilder &b = k.builder();
@@ -54,6 +62,7 @@ CpuTargetRegistration emulated({
     .rowTile = 6,
     .floatRowTile = 6,
     .int8Dot = std::make_shared<EmulatedDot>(),
+    .int16Dot = emitEmulatedInt16Dot,
     .bf16Dot = emitEmulatedBF16Dot,
     .emulated = true,
 });

@@ -5,6 +5,22 @@
 using namespace mlir;
 using namespace lathe::compiler;
 
+/// vpmaddwd, on each half.
+static Value emitMultiplyAdd(KernelBuilder &k, Value sums, Value words, Value factors) {
+  Value halves[2];
+  for (int64_t half : {0, 1})
+    halves[half] =
+        k.intrinsic("llvm.x86.avx2.pmadd.wd", k.vec(k.i32(), Lanes / 2),
+                    {k.slice(words, half * Lanes, Lanes), k.slice(factors, half * Lanes, Lanes)});
+  auto order = llvm::to_vector(llvm::seq<int64_t>(0, Lanes));
+  return k.add(sums, k.shuffle(halves[0], halves[1], order));
+}
+
+/// vpdpwssd.
+static Value emitInt16Dot(KernelBuilder &k, Value sums, Value words, Value factors) {
+  return k.intrinsic("llvm.x86.avx512.vpdpwssd.512", sums.getType(), {sums, words, factors});
+}
+
 /// vdpbf16ps.
 static Value emitBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows) {
   return k.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", sums.getType(), {sums, weights, rows});
@@ -24,6 +40,7 @@ static CpuTargetRegistration avx2({
     .rowTile = 4,
     .floatRowTile = 3,
     .int8Dot = createAVX2Dot(),
+    .int16Dot = emitMultiplyAdd,
 });
 
 static CpuTargetRegistration avx512({
@@ -37,5 +54,6 @@ static CpuTargetRegistration avx512({
     .rowTile = 6,
     .floatRowTile = 6,
     .int8Dot = createVNNIDot(),
+    .int16Dot = emitInt16Dot,
     .bf16Dot = emitBF16Dot,
 });
