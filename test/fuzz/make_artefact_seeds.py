@@ -28,7 +28,7 @@ def manifest(target):
     model = {"architecture": "x", "vocabulary": 16, "embedding": 4, "layers": 1, "context": 300}
     return json.dumps({
         "abi": 1, "compiler": "x", "target": target, "features": ["avx2"], "precision": "auto",
-        "model": model, "entries": [entry], "weights": [weight], "kv": {"bytes_per_position": 8},
+        "model": model, "entries": [entry], "weights": [weight], "kv": {"type": "f16", "bytes_per_position": 8},
     }).encode()
 
 

@@ -57,12 +57,10 @@ private:
 
   CacheRow row(const CacheFile &Entry) const {
     CacheNote Note = Entry.Note.value_or(CacheNote());
-    return {Entry.Key,
-            Entry.Bytes,
-            Entry.Used,
-            Note.Model,
-            Note.Target + " " + Note.Precision + " " + Note.KVType,
-            staleness(Entry)};
+    bool IsUsual = Note.KVType.empty() || Note.KVType == "auto";
+    std::string Detail =
+        Note.Target + " " + Note.Precision + (IsUsual ? "" : ", " + Note.KVType + " cache");
+    return {Entry.Key, Entry.Bytes, Entry.Used, Note.Model, Detail, staleness(Entry)};
   }
 
   ProgramCache Cache;

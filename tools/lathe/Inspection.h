@@ -38,10 +38,10 @@ struct Inspection {
   uint64_t FileBytes = 0, Parameters = 0, Tensors = 0, Tokens = 0;
   std::vector<HyperParameter> HyperParameters; ///< In the order of the file.
   std::map<std::string, TypeCount> Types;
-  std::optional<MemoryNeed> Memory; ///< Missing when there is no program.
+  std::optional<MemoryNeed> Memory;      ///< Missing when there is no program.
   std::string Target, Precision, KVType; ///< Of the program.
-  std::string Artefact;             ///< Path; empty for a model file, as are the next.
-  std::string Compiler, Weights;    ///< Weights: "embedded" or the path of their file.
+  std::string Artefact;                  ///< Path; empty for a model file, as are the next.
+  std::string Compiler, Weights;         ///< Weights: "embedded" or the path of their file.
   std::vector<CompiledCopy> Copies;
 
   std::string text() const;

@@ -17,10 +17,14 @@ static constexpr int64_t MaxPositions = int64_t(1) << 30;
 
 static constexpr size_t MaxTextBytes = size_t(64) << 20;
 
-void TargetArguments::declare(Options &Accepted) {
-  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
+void cli::declareKVType(Options &Accepted, std::string &KVType) {
   Accepted.choice(KVType, "--kv-type", {"auto", "f32", "f16", "bf16", "int8"},
                   "elements of the KV cache (auto: f16, or f32 with --precision f32)");
+}
+
+void TargetArguments::declare(Options &Accepted) {
+  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
+  declareKVType(Accepted, KVType);
   // The compiler knows its targets; a program from the cache runs without it.
   Accepted.text(Target, "--target", "NAME", "CPU, and sizes (host; an error lists them)");
 }

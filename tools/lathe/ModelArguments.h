@@ -10,6 +10,9 @@
 
 namespace lathe::cli {
 
+/// --kv-type.
+void declareKVType(Options &Accepted, std::string &KVType);
+
 /// What a program is compiled for: --target, --precision and --kv-type.
 struct TargetArguments {
   std::string Target = "host";

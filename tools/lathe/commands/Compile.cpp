@@ -38,8 +38,7 @@ void CompileCommand::declare(Options &Accepted) {
                    "mlir:kernels", "llvm", "asm", "obj", "schedule"},
                   "stop at a stage and print it");
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
-  Accepted.choice(KVType, "--kv-type", {"auto", "f32", "f16", "bf16", "int8"},
-                  "elements of the KV cache");
+  declareKVType(Accepted, KVType);
   Accepted.text(Targets, "--target", "LIST",
                 "CPUs, as \"host\" or \"x86-64-v3,x86-64-v4\"; the best is chosen when it runs");
   Accepted.flag(Embed, "--embed-weights", "put the weights into the artefact or executable");
