@@ -17,8 +17,9 @@ static constexpr double plainBound = 1e-4;
 /// With a KV cache of f16, and of bf16: when a value is rounded the other way.
 static constexpr double halfCacheBound = 1e-3;
 static constexpr double brainCacheBound = 8e-3;
-/// With quantised activations, or a quantised KV cache.
-static constexpr double quantizedBound = 2e-2;
+/// With quantised activations, and with a quantised KV cache, of which a key and a
+/// value of one position may both be rounded the other way.
+static constexpr double quantizedBound = 2e-2, quantizedCacheBound = 4e-2;
 
 double lathe::compiler::getReassociationBound(Operation *program) {
   double bound = plainBound;
@@ -30,7 +31,7 @@ double lathe::compiler::getReassociationBound(Operation *program) {
       return;
     Type stored = append.getCache().getType().getElementType();
     if (stored.isInteger())
-      bound = std::max(bound, quantizedBound);
+      bound = std::max(bound, quantizedCacheBound);
     else if (!stored.isF32())
       bound = std::max(bound, stored.isBF16() ? brainCacheBound : halfCacheBound);
   });
