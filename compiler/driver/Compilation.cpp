@@ -7,6 +7,7 @@
 #include "compiler/driver/VerifyPipeline.h"
 #include "compiler/target/cpu/ScheduleReport.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -139,6 +140,9 @@ bool Compilation::generate(ModuleOp module) {
   }
   if (!kept)
     kept = module.clone();
+  if (auto manifest = module.lookupSymbol<LLVM::GlobalOp>("lathe_manifest");
+      manifest && options.onManifest && options.emit.empty())
+    options.onManifest(cast<StringAttr>(manifest.getValueAttr()).getValue());
   llvm::Expected<std::unique_ptr<Codegen>> codegen = Codegen::create(*target, options.timing);
   if (!codegen)
     return reportFault(902, llvm::toString(codegen.takeError()));
@@ -257,7 +261,7 @@ std::string Compilation::describeReproducer(const std::string &reason) {
     reproducer.commandEnd += " --verify-each-pass";
   if (!options.emit.empty())
     reproducer.commandEnd += " --emit " + options.emit;
-  reproducer.commandEnd += " -o replay.out";
+  reproducer.commandEnd += " -o replay.so";
   return writeReproducer(reproducer);
 }
 

@@ -91,18 +91,27 @@ std::pair<int64_t, size_t> place(const Order &order) {
   return {arena, highest};
 }
 
+/// Puts those with the least key first; equal ones keep their order.
+void sortBy(Order &order, llvm::function_ref<int64_t(const Placement *)> key) {
+  SmallVector<std::tuple<int64_t, size_t, Placement *>> keyed;
+  for (auto [index, item] : llvm::enumerate(order))
+    keyed.push_back({key(item), index, item});
+  llvm::sort(keyed);
+  for (auto [index, item] : llvm::enumerate(keyed))
+    order[index] = std::get<2>(item);
+}
+
 /// Orders to begin with.  Equal buffers keep program order.
 SmallVector<Order> makeOrders(MutableArrayRef<Placement> items) {
   auto length = [](const Placement *item) { return item->life.last - item->life.first + 1; };
   Order bySize;
   for (Placement &item : items)
     bySize.push_back(&item);
-  llvm::stable_sort(bySize, [](auto *a, auto *b) { return a->bytes > b->bytes; });
+  sortBy(bySize, [](const Placement *item) { return -item->bytes; });
   Order byArea = bySize, byLength = bySize, byStart = bySize;
-  llvm::stable_sort(byArea,
-                    [&](auto *a, auto *b) { return a->bytes * length(a) > b->bytes * length(b); });
-  llvm::stable_sort(byLength, [&](auto *a, auto *b) { return length(a) > length(b); });
-  llvm::stable_sort(byStart, [](auto *a, auto *b) { return a->life.first < b->life.first; });
+  sortBy(byArea, [&](const Placement *item) { return -item->bytes * length(item); });
+  sortBy(byLength, [&](const Placement *item) { return -length(item); });
+  sortBy(byStart, [](const Placement *item) { return item->life.first; });
   return {bySize, byArea, byLength, byStart};
 }
 

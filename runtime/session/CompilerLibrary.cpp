@@ -2,11 +2,12 @@
 
 #include "runtime/session/CompilerLibrary.h"
 
+#include "runtime/support/SiblingFile.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <optional>
-#include <vector>
 
 #include <dlfcn.h>
 #include <sys/stat.h>
@@ -15,37 +16,7 @@ namespace lathe {
 
 static constexpr const char *LibraryName = "liblathe-compiler.so";
 
-/// Folder of the file that `Path` leads to, or empty.
-static std::string realFolder(const char *Path) {
-  std::unique_ptr<char, decltype(&free)> Real(realpath(Path, nullptr), &free);
-  if (!Real)
-    return {};
-  std::string Text = Real.get();
-  return Text.substr(0, Text.rfind('/'));
-}
-
-static bool isFile(const std::string &Path) {
-  struct stat Status;
-  return stat(Path.c_str(), &Status) == 0 && S_ISREG(Status.st_mode);
-}
-
-std::string CompilerLibrary::locate() {
-  if (const char *Asked = getenv("LATHE_COMPILER"); Asked && *Asked)
-    return isFile(Asked) ? Asked : "";
-  // The runtime may be part of a program or of a shared library; a program's
-  // own name, as the loader knows it, can be relative to a folder long left.
-  std::vector<std::string> Folders;
-  Dl_info Info;
-  if (dladdr(reinterpret_cast<void *>(&CompilerLibrary::locate), &Info) && Info.dli_fname &&
-      Info.dli_fname[0] == '/')
-    Folders.push_back(realFolder(Info.dli_fname));
-  Folders.push_back(realFolder("/proc/self/exe"));
-  for (const std::string &Folder : Folders)
-    for (const char *Way : {"/../lib/", "/"})
-      if (std::string Path = Folder + Way + LibraryName; isFile(Path))
-        return Path;
-  return {};
-}
+std::string CompilerLibrary::locate() { return findSiblingFile(LibraryName, "LATHE_COMPILER"); }
 
 std::string CompilerLibrary::buildID(const std::string &Path) {
   struct stat Status;
@@ -123,6 +94,12 @@ std::shared_ptr<CompileResult> CompilerLibrary::compile(const CompileRequest &Re
   Raw.timing = Request.Timing;
   Raw.machine = Request.Machine.empty() ? nullptr : Request.Machine.c_str();
   Raw.depth = Request.Depth;
+  if (Request.OnManifest) {
+    Raw.on_manifest = [](void *Context, const char *Text, size_t Size) {
+      static_cast<const CompileRequest *>(Context)->OnManifest({Text, Size});
+    };
+    Raw.manifest_context = const_cast<CompileRequest *>(&Request);
+  }
   auto Result = std::make_shared<CompileResult>(*API, API->compile(&Raw));
 
   unsigned ErrorsBefore = Diags.errorCount();

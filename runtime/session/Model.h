@@ -9,6 +9,7 @@
 #define LATHE_RUNTIME_SESSION_MODEL_H
 
 #include "runtime/formats/GGUF.h"
+#include "runtime/session/CompiledModel.h"
 #include "runtime/session/Program.h"
 #include "runtime/session/Session.h"
 #include "runtime/support/Diagnostics.h"
@@ -22,6 +23,9 @@
 namespace lathe {
 
 struct ModelOptions {
+  /// What was compiled ahead: neither the cache nor the compiler is asked, and
+  /// target and precision choose among what there is.  Null: compile.
+  std::shared_ptr<const CompiledModel> Compiled = nullptr;
   std::string Target = "host";    ///< lathe_compile_request::target.
   std::string Precision = "auto"; ///< lathe_compile_request::precision.
   unsigned Threads = 0;           ///< 0: one per core this process may run on.
@@ -37,18 +41,22 @@ struct ModelOptions {
 
 /// What loading cost.
 struct LoadReport {
+  bool CompiledAhead = false; ///< From an artefact; no cache was asked.
   bool CacheHit = false;
   double CompileMilliseconds = 0; ///< 0 on a cache hit.
   double CacheMilliseconds = 0;   ///< Looking up; storing too, where nothing else goes on.
   bool WeightsFromCache = false;
-  double PackMilliseconds = 0; ///< Packing, or mapping what the cache holds.
+  bool WeightsEmbedded = false; ///< In the artefact.
+  double PackMilliseconds = 0;  ///< Packing, perhaps while compiling; or mapping what is packed.
 };
+
+class PendingWeights;
 
 class Model {
 public:
-  /// The program for `File`, from the cache or from the compiler, which stores
-  /// it there; no weight is read.  It may be one for another CPU.  Null on error;
-  /// warnings of the cache go to `Diags` as well.
+  /// The program for `File`, as it was compiled ahead, from the cache or from the compiler, which
+  /// stores it there; no weight is read.  It may be one for another CPU.  Null on error; warnings
+  /// of the cache go to `Diags` as well.
   static std::shared_ptr<const Program> loadProgram(const GGUFFile &File,
                                                     const ModelOptions &Options, LoadReport &Report,
                                                     Diagnostics &Diags);
@@ -76,8 +84,9 @@ private:
   static std::shared_ptr<const Program> findOrCompile(const GGUFFile &File,
                                                       const ModelOptions &Options,
                                                       LoadReport &Report, NewProgram &New,
-                                                      Diagnostics &Diags);
-  bool loadCode(const ModelOptions &Options, NewProgram &New, Diagnostics &Diags);
+                                                      PendingWeights *Pending, Diagnostics &Diags);
+  bool loadCode(const ModelOptions &Options, NewProgram &New, PendingWeights &Pending,
+                Diagnostics &Diags);
 
   std::unique_ptr<GGUFFile> File;
   std::unique_ptr<WorkerPool> Workers;

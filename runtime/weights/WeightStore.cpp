@@ -124,6 +124,13 @@ static std::vector<PackJob> planJobs(const GGUFFile &File, const Manifest &Progr
   return Jobs;
 }
 
+static std::vector<uint64_t> offsetsOf(const std::vector<PackJob> &Jobs) {
+  std::vector<uint64_t> Offsets;
+  for (const PackJob &Job : Jobs)
+    Offsets.push_back(Job.Offset);
+  return Offsets;
+}
+
 void PackRun::pack(const PackJob &Job) {
   std::span<const uint8_t> Source = File.data(*Job.Tensor);
   if (Job.Weight->Layout == WeightLayout::Panel32)
@@ -262,9 +269,10 @@ private:
 
 } // namespace
 
-void WeightStore::setTable(const uint8_t *Start, std::span<const uint64_t> Offsets) {
+void WeightStore::setTable(const uint8_t *First, std::span<const uint64_t> Offsets) {
+  Start = First;
   for (uint64_t Offset : Offsets)
-    Table.push_back(Start + Offset);
+    Table.push_back(First + Offset);
 }
 
 /// Memory for the packed weights: a new entry's, else our own.  Null, with an error,
@@ -313,17 +321,16 @@ std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Man
   }
   std::unique_ptr<WeightStore> Store(new WeightStore);
   Store->Bytes = *Size;
-  std::vector<uint64_t> Offsets;
-  for (const PackJob &Job : Jobs)
-    Offsets.push_back(Job.Offset);
+  std::vector<uint64_t> Offsets = offsetsOf(Jobs);
   CachePlace Place(Cache, File, Program, *Size);
-  Store->Entry = Place.find(Diags);
-  if (Store->Entry) {
-    std::span<const uint8_t> All = Store->Entry->bytes();
+  if (std::shared_ptr<const MappedFile> Entry = Place.find(Diags)) {
+    std::span<const uint8_t> All = Entry->bytes();
     forEachShare(All.size(), Workers, [&](size_t Offset, size_t Bytes) {
       populateFilePages(All.data() + Offset, Bytes);
     });
     Store->setTable(All.data() + WeightEntryHeaderBytes, Offsets);
+    Store->Owner = Entry;
+    Store->FromCache = true;
     return Store;
   }
   uint8_t *Start = Store->allocate(Place.create(Diags), Workers, Diags);
@@ -336,6 +343,29 @@ std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Man
   if (!reportNonFinite(Run, File.path(), NonFinite, Diags) ||
       !Store->seal(Run.nonFinite().empty() && (!Store->NewEntry || Place.unchanged()), Diags))
     return nullptr;
+  return Store;
+}
+
+std::unique_ptr<WeightStore> WeightStore::fromPacked(const GGUFFile &File, const Manifest &Program,
+                                                     std::span<const uint8_t> Packed,
+                                                     std::shared_ptr<const void> Owner,
+                                                     Diagnostics &Diags) {
+  unsigned ErrorsBefore = Diags.errorCount();
+  std::optional<uint64_t> Bytes;
+  std::vector<PackJob> Jobs = planJobs(File, Program, Bytes, Diags);
+  if (Diags.errorCount() != ErrorsBefore)
+    return nullptr;
+  if (Bytes != Packed.size()) {
+    Diags.error(632, File.path() + ": weights",
+                "found " + std::to_string(Packed.size()) + " bytes, expected " +
+                    (Bytes ? std::to_string(*Bytes) : "more than 2^64"),
+                "compile the model again");
+    return nullptr;
+  }
+  std::unique_ptr<WeightStore> Store(new WeightStore);
+  Store->Owner = std::move(Owner);
+  Store->Bytes = Packed.size();
+  Store->setTable(Packed.data(), offsetsOf(Jobs));
   return Store;
 }
 

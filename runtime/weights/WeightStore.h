@@ -54,13 +54,23 @@ public:
                                              NonFiniteWeights NonFinite, Diagnostics &Diags,
                                              const WeightCache *Cache = nullptr);
 
+  /// Weights that were packed ahead, in the order and with the gaps of a store that
+  /// `create` made; `Owner` keeps them.  `File` may be a header alone.  Null on
+  /// error: E0630, E0631, and E0632 when `Packed` has another size.
+  static std::unique_ptr<WeightStore> fromPacked(const GGUFFile &File, const Manifest &Program,
+                                                 std::span<const uint8_t> Packed,
+                                                 std::shared_ptr<const void> Owner,
+                                                 Diagnostics &Diags);
+
+  /// All packed weights, one after the other.
+  std::span<const uint8_t> packed() const { return {Start, Bytes}; }
   /// Pointers to packed weights, each 64-byte aligned; Manifest::WeightTableSize
   /// of them.
   const uint8_t *const *table() const { return Table.data(); }
-  /// Size of the packed weights.
+  /// Size of all, with the gaps between them.
   size_t bytes() const { return Bytes; }
   /// Whether they were packed by an earlier run.
-  bool fromCache() const { return Entry != nullptr; }
+  bool fromCache() const { return FromCache; }
   WeightView view() const { return {table(), bytes()}; }
 
 private:
@@ -68,13 +78,15 @@ private:
 
   uint8_t *allocate(std::unique_ptr<WeightEntryWriter> Entry, WorkerPool &Workers,
                     Diagnostics &Diags);
-  void setTable(const uint8_t *Start, std::span<const uint64_t> Offsets);
+  void setTable(const uint8_t *First, std::span<const uint64_t> Offsets);
   bool seal(bool Keep, Diagnostics &Diags);
 
   // One of the three holds the weights.
   MappedMemory Memory;
   std::unique_ptr<WeightEntryWriter> NewEntry;
-  std::unique_ptr<MappedFile> Entry;
+  std::shared_ptr<const void> Owner; ///< Of weights that were packed ahead.
+  bool FromCache = false;
+  const uint8_t *Start = nullptr;
   size_t Bytes = 0;
   std::vector<const uint8_t *> Table;
 };

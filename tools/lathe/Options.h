@@ -52,7 +52,12 @@ public:
                std::string Help,
                std::function<std::optional<std::string>(const std::string &)> Check);
 
-  /// Parses the words after the command's name and stores the values.  False
+  /// Stores the value of a positional argument that was declared: it is no more
+  /// asked for, nor told of.
+  void preset(std::string_view Name, const std::string &Value);
+
+  /// Parses the words after the command's name, which messages give as
+  /// `CommandName` ("lathe run"), and stores the values.  False
   /// when there are errors.  A --help anywhere wins: then `helpAsked()` is true
   /// and nothing else is checked.
   bool parse(const std::vector<std::string> &Words, const std::string &CommandName,

@@ -134,24 +134,16 @@ void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile,
 }
 
 void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRow, Value rows) {
-  Value firstColumn = k.mul(tile, segment.tileColumns);
-  bool ragged = segment.outputs % segment.tileColumns != 0;
+  Value firstColumn = k.mul(tile, segment.tileColumns), columns = k.constant(segment.tileColumns);
+  // Columns past the last output are not there.
+  if (segment.outputs % segment.tileColumns != 0)
+    columns = k.min(columns, k.sub(k.constant(segment.outputs), firstColumn));
   k.forLoop(k.constant(0), rows, 1, [&](Value row) {
-    SmallVector<Value> tiles;
+    EpiloguePlace place{k.add(firstRow, row), firstColumn, {}, c.maxRows()};
     for (Value memory : tileMemory)
-      tiles.push_back(k.at(memory, k.mul(row, segment.tileColumns * 4)));
-    auto emitChunks = [&](int64_t from, int64_t to) {
-      EpilogueRow epilogue(c, segment, k.add(firstRow, row), firstColumn, tiles, c.maxRows());
-      for (int64_t chunk = from; chunk < to; ++chunk)
-        epilogue.emitStores(chunk);
-    };
-    int64_t chunks = segment.tileColumns / segment.lanes;
-    if (!ragged)
-      return emitChunks(0, chunks);
-    // Columns past the last output are not there.
-    for (int64_t chunk = 0; chunk < chunks; ++chunk)
-      k.ifThen(k.less(k.add(firstColumn, chunk * segment.lanes), k.constant(segment.outputs)),
-               [&] { emitChunks(chunk, chunk + 1); });
+      place.tiles.push_back(k.at(memory, k.mul(row, segment.tileColumns * 4)));
+    emitChunks(c, segment, place, columns,
+               [](EpilogueRow &part, int64_t chunk) { part.emitStores(chunk); });
   });
 }
 

@@ -41,7 +41,7 @@ def main():
     assert reproducer.stat().st_size < LARGEST
     print(reproducer.read_text())
     command = unquoted(lines[1].split("replay: ")[1])
-    output = str(folder / "replay.out")
+    output = str(folder / "replay.so")
     words = [lathe, *command[1:-1], output, "--reproducer-dir", str(folder)]
     print("replay:", run(words)[0])
     opt = os.path.join(os.path.dirname(lathe), "lathe-opt")

@@ -132,7 +132,7 @@ BenchSubject BenchCommand::describe(const Model &Source) const {
   BenchSubject Subject;
   Subject.ModelFilename = *Arguments.Path;
   Subject.ModelType = modelType(Source.file());
-  Subject.ModelBytes = Source.file().bytes().size();
+  Subject.ModelBytes = Source.file().fileBytes();
   Subject.Parameters = countParameters(Source.file());
   Subject.Threads = Source.workers().workers();
   Subject.BatchRows = Arguments.Chunk.value_or(Code.Entries.back().MaxRows);
@@ -168,7 +168,13 @@ void BenchCommand::runKernels(Terminal &Term, Diagnostics &Diags) const {
     Diags.error(103, "--plot", "found '" + *Plot + "', expected a name that ends in .svg");
   if (Diags.hasErrors())
     return;
-  std::unique_ptr<GGUFFile> File = Arguments.openFile(Diags);
+  ModelInput Input = Arguments.openFile(Diags);
+  const std::unique_ptr<GGUFFile> &File = Input.File;
+  if (File && Input.Compiled) {
+    Diags.error(111, *Arguments.Path,
+                "found --kernels with a compiled model, expected its GGUF file");
+    return;
+  }
   std::unique_ptr<OutputFile> Picture;
   if (File && Plot)
     Picture = OutputFile::open(*Plot, *Arguments.Path, Term, Diags);

@@ -23,8 +23,9 @@ private:
   bool checkFlags(Diagnostics &Diags) const;
   /// A page shows what kernels take, unless it is told of another machine.
   bool measures() const { return Measure || (Html && !Machine && !NoMeasure); }
-  Inspection inspectModel(const GGUFFile &File, Diagnostics &Diags) const;
+  Inspection inspectModel(const ModelInput &Input, Diagnostics &Diags) const;
   void addProgram(const GGUFFile &File, Inspection &Facts, Diagnostics &Diags) const;
+  void addCompiled(const CompiledModel &Compiled, Inspection &Facts) const;
   std::optional<KernelTimes> findSchedule(const GGUFFile &File, Terminal &Term,
                                           Diagnostics &Diags) const;
 
@@ -36,7 +37,8 @@ private:
 } // namespace
 
 void InspectCommand::declare(Options &Accepted) {
-  Accepted.positional(Arguments.Path, "FILE", "a GGUF file", true);
+  Accepted.positional(Arguments.Path, "FILE", "a GGUF file, or what 'lathe compile' made of one",
+                      true);
   Accepted.flag(Json, "--json", "print JSON");
   Accepted.flag(ShowSchedule, "--schedule", "what the compiler decided, and what it should cost");
   Accepted.text(Html, "--html", "OUT", "write a page: graph, memory plan, measured kernels");
@@ -47,8 +49,8 @@ void InspectCommand::declare(Options &Accepted) {
                    {0, int64_t(1) << 20});
   Accepted.integer(Arguments.Threads, "-t,--threads", "worker threads (all cores)",
                    {1, WorkerPool::MaxWorkers});
-  Accepted.integer(Arguments.Context, "--ctx", "positions to count memory for (all)",
-                   {1, int64_t(1) << 30});
+  Accepted.integer(Arguments.Context, "--ctx",
+                   "positions to count memory for (the model's context)", {1, int64_t(1) << 30});
   Arguments.Compile.declare(Accepted);
   Accepted.flag(Arguments.NoCache, "--no-cache", "compile anew, store nothing");
 }
@@ -70,6 +72,21 @@ void InspectCommand::addProgram(const GGUFFile &File, Inspection &Facts, Diagnos
       memoryNeed(Code->manifest(), static_cast<uint64_t>(Arguments.Context.value_or(0)), 1);
 }
 
+/// What an artefact says of itself: it may be one for other CPUs than ours.
+void InspectCommand::addCompiled(const CompiledModel &Compiled, Inspection &Facts) const {
+  const Manifest &First = Compiled.targets().front();
+  Facts.Artefact = Compiled.path();
+  Facts.Compiler = First.Compiler;
+  Facts.Precision = First.Precision;
+  Facts.Weights = Compiled.hasWeights() ? "embedded" : Compiled.source().Path;
+  for (size_t I = 0; I < Compiled.targets().size(); ++I) {
+    const std::string &Name = Compiled.targets()[I].Target;
+    Facts.Copies.push_back({Name, Compiled.codeBytes(I)});
+    Facts.Target += (I == 0 ? "" : ", ") + Name;
+  }
+  Facts.Memory = memoryNeed(First, static_cast<uint64_t>(Arguments.Context.value_or(0)), 1);
+}
+
 bool InspectCommand::checkFlags(Diagnostics &Diags) const {
   bool Planned = ShowSchedule || Html;
   if (!Planned && (Measure || Machine || Depth))
@@ -86,7 +103,8 @@ bool InspectCommand::checkFlags(Diagnostics &Diags) const {
   return !Diags.hasErrors();
 }
 
-Inspection InspectCommand::inspectModel(const GGUFFile &File, Diagnostics &Diags) const {
+Inspection InspectCommand::inspectModel(const ModelInput &Input, Diagnostics &Diags) const {
+  const GGUFFile &File = *Input.File;
   Inspection Facts = inspectFile(File);
   if (!Facts.TokenizerModel.empty())
     Tokenizer::create(File, Diags);
@@ -94,7 +112,9 @@ Inspection InspectCommand::inspectModel(const GGUFFile &File, Diagnostics &Diags
     if (std::unique_ptr<ChatFormat> Chat = ChatFormat::create(File, Diags))
       Facts.ChatFormat = Chat->name();
   // A build of the runtime alone still tells what is in a file.
-  if (!CompilerLibrary::locate().empty())
+  if (Input.Compiled)
+    addCompiled(*Input.Compiled, Facts);
+  else if (!CompilerLibrary::locate().empty())
     addProgram(File, Facts, Diags);
   return Facts;
 }
@@ -131,20 +151,27 @@ std::optional<KernelTimes> InspectCommand::findSchedule(const GGUFFile &File, Te
 void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
   if (!checkFlags(Diags))
     return;
-  std::unique_ptr<GGUFFile> File = GGUFFile::open(*Arguments.Path, Diags);
+  ModelInput Input = openModelInput(*Arguments.Path, "", Diags);
+  const std::unique_ptr<GGUFFile> &File = Input.File;
+  bool Planned = ShowSchedule || Html;
+  if (File && Planned && Input.Compiled) {
+    Diags.error(111, *Arguments.Path,
+                "found --schedule or --html with a compiled model, expected its GGUF file");
+    return;
+  }
   std::unique_ptr<OutputFile> Page;
   if (File && Html)
     Page = OutputFile::open(*Html, *Arguments.Path, Term, Diags);
   if (!File || (Html && !Page))
     return;
   std::optional<KernelTimes> Times;
-  if (ShowSchedule || Html) {
+  if (Planned) {
     Times = findSchedule(*File, Term, Diags);
     if (!Times)
       return;
   }
   if (Html) {
-    Inspection Facts = inspectModel(*File, Diags);
+    Inspection Facts = inspectModel(Input, Diags);
     std::string Text = htmlPage(Facts, *Times);
     if (Page->write({reinterpret_cast<const uint8_t *>(Text.data()), Text.size()}, Diags))
       Page->finish(Diags);
@@ -154,7 +181,7 @@ void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
                   : scheduleText(Times->Plan, Times->Machine) +
                         (measures() ? "\n" + kernelTable(*Times) : ""));
   } else if (!Html) {
-    Inspection Facts = inspectModel(*File, Diags);
+    Inspection Facts = inspectModel(Input, Diags);
     Term.out(Json ? Facts.json() : Facts.text());
   }
 }
@@ -165,6 +192,7 @@ static CommandRegistration Registered({
     "  lathe inspect model.gguf\n"
     "  lathe inspect model.gguf --ctx 4096     memory for 4096 positions\n"
     "  lathe inspect model.gguf --json\n"
+    "  lathe inspect model.lathe               and what it was compiled for\n"
     "  lathe inspect model.gguf --schedule     tiles, precision, predicted time\n"
     "  lathe inspect model.gguf --html out.html  a page, with measured times\n",
     createCommand<InspectCommand>,
