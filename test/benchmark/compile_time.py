@@ -26,7 +26,7 @@ import numpy
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "test" / "conformance"))
-from support import default_model, lathe  # noqa: E402
+from support import SMOLLM2, lathe  # noqa: E402
 
 CLOCK_RUNS = 7
 LAYERED = re.compile(r"^blk\.(\d+)\.(.+)$")
@@ -105,7 +105,7 @@ def processor_seconds(path):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", nargs="?", default=default_model())
+    parser.add_argument("model", nargs="?", default=SMOLLM2.path())
     parser.add_argument("--layers", default="1,60", help="numbers of layers to compare")
     parser.add_argument("--most", type=float, default=1.2, help="largest ratio that is fine")
     parser.add_argument("--clock", action="store_true", help="take processor time")
