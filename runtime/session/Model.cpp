@@ -84,6 +84,14 @@ std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const Mo
   return Compiled;
 }
 
+/// Tells the next stage; false with E0807 when the load shall end there.
+static bool enterStage(LoadStage Next, const ModelOptions &Options, Diagnostics &Diags) {
+  if (!Options.OnStage || Options.OnStage(Next))
+    return true;
+  Diags.error(807, {}, "interrupted while the model was loaded");
+  return false;
+}
+
 bool Model::loadCode(const ModelOptions &Options, Diagnostics &Diags) {
   uint64_t Threads = static_cast<uint64_t>(Workers->workers());
   auto Fits = [&](const MemoryNeed &Need) {
@@ -104,13 +112,14 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   std::unique_ptr<Model> Result(new Model);
   Result->File = std::move(File);
   Result->Workers = WorkerPool::create(Options.Threads, Diags);
-  if (!Result->Workers || !Result->loadCode(Options, Diags))
+  if (!Result->Workers || !enterStage(LoadStage::Program, Options, Diags) ||
+      !Result->loadCode(Options, Diags) || !enterStage(LoadStage::Weights, Options, Diags))
     return nullptr;
   Result->Weights = timed(Result->Report.PackMilliseconds, [&] {
     return WeightStore::create(*Result->File, Result->manifest(), *Result->Workers,
                                SourcePages::Release, Options.NonFinite, Diags);
   });
-  if (!Result->Weights)
+  if (!Result->Weights || !enterStage(LoadStage::Done, Options, Diags))
     return nullptr;
   return Result;
 }

@@ -114,11 +114,40 @@ bool Session::check(std::span<const Row> Rows, const float *Logits, Diagnostics 
   return !Faults.any();
 }
 
+bool Session::append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted,
+                     float *Logits, Diagnostics &Diags) {
+  if (!checkSequence(Sequence, Diags))
+    return false;
+  std::vector<Row> Rows;
+  Rows.reserve(Tokens.size());
+  int64_t Position = length(Sequence);
+  for (int32_t Token : Tokens)
+    Rows.push_back({Token, static_cast<int32_t>(Position++), Sequence, Wanted == LogitsOf::All});
+  if (Wanted == LogitsOf::Last && !Rows.empty())
+    Rows.back().WantsLogits = true;
+  return step(Rows, Logits, Diags);
+}
+
+bool Session::checkSequence(int32_t Sequence, Diagnostics &Diags) const {
+  if (Sequence >= 0 && Sequence < sequences())
+    return true;
+  Diags.error(803, "session",
+              "found sequence " + std::to_string(Sequence) + ", expected 0 to " +
+                  std::to_string(sequences() - 1));
+  return false;
+}
+
+bool Session::stopAsked(int64_t Done, int64_t Total) const {
+  return (Options.Cancel && Options.Cancel->load(std::memory_order_relaxed)) ||
+         (Options.OnChunk && !Options.OnChunk(Done, Total));
+}
+
 bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags) {
   if (!check(Rows, Logits, Diags))
     return false;
+  int64_t Total = static_cast<int64_t>(Rows.size());
   while (!Rows.empty()) {
-    if (Options.Cancel && Options.Cancel->load(std::memory_order_relaxed)) {
+    if (stopAsked(Total - static_cast<int64_t>(Rows.size()), Total)) {
       Diags.error(807, {}, "interrupted with " + std::to_string(Rows.size()) + " rows to go");
       return false;
     }
