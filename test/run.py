@@ -31,6 +31,8 @@ CONFORMANCE = [
     ("house.py", False),
     ("tiny_llama.py", False),
     ("hf_f32.py", False),
+    ("python_package.py", False),
+    ("install.py", True),
     ("tokenizer_goldens.py", True),
     ("targets.py", False),
     ("bits.py", True),
