@@ -20,7 +20,9 @@ namespace lathe::compiler {
 /// use the small code model, so that one object serves the JIT and the linker.
 class Codegen {
 public:
-  static llvm::Expected<std::unique_ptr<Codegen>> create(const CpuTarget &target);
+  /// With `timing`, tables of passes and their times go to standard error.
+  static llvm::Expected<std::unique_ptr<Codegen>> create(const CpuTarget &target,
+                                                         bool timing = false);
 
   /// Lowers the module (stage kernels; it is consumed) to optimised LLVM IR.
   llvm::Error lower(mlir::ModuleOp module);
@@ -29,10 +31,11 @@ public:
   llvm::Expected<std::string> emit(llvm::CodeGenFileType type);
 
 private:
-  explicit Codegen(const CpuTarget &target) : target(target) {}
+  Codegen(const CpuTarget &target, bool timing) : target(target), timing(timing) {}
   void optimize();
 
   const CpuTarget &target;
+  bool timing;
   std::unique_ptr<llvm::TargetMachine> machine;
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> ir;

@@ -2,105 +2,27 @@
 
 #include "compiler/driver/Compilation.h"
 
+#include "compiler/driver/CrashGuard.h"
+#include "compiler/driver/Reproducer.h"
 #include "compiler/driver/VerifyPipeline.h"
-#include "compiler/import/Import.h"
+#include "compiler/target/cpu/ScheduleReport.h"
 
-#include "mlir/Bytecode/BytecodeReader.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
-#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassInstrumentation.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/SourceMgr.h"
+
+#include <mutex>
+#include <utility>
 
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
 
-/// MLIR's parser recurses, so deeper text is refused before it is read.
-static constexpr unsigned DeepestNesting = 1000;
-
 Compilation::Compilation(CompilationOptions given) : options(std::move(given)) {}
 Compilation::~Compilation() = default;
-
-bool Compilation::fail(unsigned number, llvm::Error error) {
-  diags.error(number, options.input, llvm::toString(std::move(error)));
-  return false;
-}
-
-//===----------------------------------------------------------------------===//
-// Input
-//===----------------------------------------------------------------------===//
-
-void Compilation::collect(mlir::Diagnostic &diag) {
-  if (diag.getSeverity() == DiagnosticSeverity::Note ||
-      diag.getSeverity() == DiagnosticSeverity::Remark)
-    return;
-  std::string where = options.input;
-  if (auto loc = diag.getLocation()->findInstanceOf<FileLineColLoc>())
-    where += ":" + std::to_string(loc.getLine()) + ":" + std::to_string(loc.getColumn());
-  std::string hint;
-  for (mlir::Diagnostic &note : diag.getNotes())
-    if (std::string text = note.str(); !StringRef(text).starts_with("see current operation"))
-      hint += (hint.empty() ? "" : "; ") + text;
-  if (diag.getSeverity() == DiagnosticSeverity::Error)
-    diags.error(501, where, diag.str(), hint);
-  else
-    diags.warning(501, where, diag.str(), hint);
-}
-
-static bool nestsTooDeep(StringRef text) {
-  unsigned depth = 0;
-  for (char letter : text) {
-    if (StringRef("{([<").contains(letter) && ++depth > DeepestNesting)
-      return true;
-    // "->" and comparisons close nothing.
-    if (StringRef("})]>").contains(letter) && depth > 0)
-      --depth;
-  }
-  return false;
-}
-
-OwningOpRef<ModuleOp> Compilation::parse() {
-  auto buffer = llvm::MemoryBuffer::getFile(options.input, /*IsText=*/true);
-  if (!buffer) {
-    diags.error(201, options.input, "cannot read the file: " + buffer.getError().message());
-    return {};
-  }
-  bool bytecode = isBytecode(**buffer);
-  if ((*buffer)->getBuffer().trim().empty() ||
-      (!bytecode && (*buffer)->getBuffer().contains('\0'))) {
-    diags.error(502, options.input, "found no MLIR text or bytecode");
-    return {};
-  }
-  if (!bytecode && nestsTooDeep((*buffer)->getBuffer())) {
-    diags.error(502, options.input,
-                "nests deeper than " + std::to_string(DeepestNesting) + " brackets");
-    return {};
-  }
-  llvm::SourceMgr sources;
-  sources.AddNewSourceBuffer(std::move(*buffer), SMLoc());
-  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(sources, context.get());
-  if (module && getStage(*module) < 0)
-    diags.error(503, options.input, "'lathe.stage' names no stage",
-                "stages: " + llvm::join(allStages(), ", "));
-  return module;
-}
-
-OwningOpRef<ModuleOp> Compilation::load() {
-  StringRef path = options.input;
-  if (path.ends_with(".mlir") || path.ends_with(".mlirbc"))
-    return parse();
-  std::unique_ptr<GGUFFile> file = GGUFFile::open(options.input, diags);
-  if (!file)
-    return {};
-  OwningOpRef<ModuleOp> module = importGGUF(*file, *context, diags);
-  if (module && failed(verify(*module)))
-    return {};
-  if (module)
-    (*module)->setAttr("lathe.stage", StringAttr::get(context.get(), allStages().front()));
-  return module;
-}
 
 //===----------------------------------------------------------------------===//
 // Stages and code
@@ -121,17 +43,90 @@ void Compilation::warnOfLateOptions(ModuleOp module) {
   compare("lathe.target", "--target", askedTarget, "host");
 }
 
-bool Compilation::runStages(ModuleOp module, int last) {
-  PassManager passes(context.get());
-  for (int stage = getStage(module) + 1; stage <= last; ++stage)
+namespace {
+
+/// Keeps the program as it was when it reached its stage, and takes the place of
+/// the pass manager's verifier: what a pass of ours breaks is no user's fault.
+class WatchStages : public PassInstrumentation {
+public:
+  WatchStages(OwningOpRef<ModuleOp> &kept, std::string &fault) : kept(kept), fault(fault) {}
+
+  void runBeforePass(Pass *, Operation *op) override {
+    auto module = dyn_cast<ModuleOp>(op);
+    if (module && (!kept || getStage(*kept) != getStage(module)))
+      kept = module.clone();
+  }
+
+  void runAfterPass(Pass *pass, Operation *op) override {
+    std::string message;
+    ScopedDiagnosticHandler handler(op->getContext(), [&](mlir::Diagnostic &diag) {
+      if (message.empty())
+        message = diag.str();
+    });
+    bool runsOthers = pass->getName().contains("OpToOpPassAdaptor");
+    if (succeeded(verify(op, /*verifyRecursively=*/!runsOthers)))
+      return;
+    fault =
+        ("pass '" + pass->getArgument() + "' made a program that is not valid: " + message).str();
+    signalPassFailure(pass);
+  }
+
+  void runAfterPassFailed(Pass *pass, Operation *) override {
+    if (fault.empty())
+      fault = ("pass '" + pass->getArgument() + "' failed without saying why").str();
+  }
+
+private:
+  OwningOpRef<ModuleOp> &kept;
+  std::string &fault;
+};
+
+} // namespace
+
+bool Compilation::addUserPasses(PassManager &passes) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    registerTransformsPasses();
+    registerLathePasses();
+  });
+  std::string message;
+  llvm::raw_string_ostream stream(message);
+  if (succeeded(parsePassPipeline(options.passes, passes, stream)))
+    return true;
+  // "MLIR Textual PassPipeline Parser:1:1: error: ...", and the text with a caret.
+  StringRef first = StringRef(message).split('\n').first;
+  size_t header = first.find("error: ");
+  diags.error(507, "--passes", first.substr(header == StringRef::npos ? 0 : header + 7).str(),
+              "'lathe-opt --help' lists the passes");
+  return false;
+}
+
+/// Adds the passes from `firstStage` on to `passes`, those of the user ahead
+/// of them when `isFirst`; false, with an error, when these cannot be read.
+bool Compilation::addPasses(PassManager &passes, int firstStage, bool isFirst) {
+  if (isFirst && !options.passes.empty() && !addUserPasses(passes))
+    return false;
+  for (int stage = firstStage; stage <= lastStage; ++stage)
     addStage(passes, stage, options.pipeline);
+  return true;
+}
+
+bool Compilation::runStages(ModuleOp module) {
+  PassManager passes(context.get());
+  if (!addPasses(passes, inputStage + 1, /*isFirst=*/true))
+    return false;
   if (options.verifyEachPass)
     verifyPipeline(passes);
-  if (succeeded(passes.run(module)) && !diags.hasErrors())
-    return true;
-  if (!diags.hasErrors())
-    diags.error(901, options.input, "a pass failed without saying why");
-  return false;
+  if (options.timing)
+    passes.enableTiming();
+  std::string fault;
+  collectStatistics(passes, statistics);
+  passes.enableVerifier(false);
+  passes.addInstrumentation(std::make_unique<WatchStages>(kept, fault));
+  bool passed = succeeded(passes.run(module));
+  if (!passed && !diags.hasErrors())
+    return reportFault(901, fault);
+  return !diags.hasErrors();
 }
 
 bool Compilation::generate(ModuleOp module) {
@@ -142,11 +137,13 @@ bool Compilation::generate(ModuleOp module) {
                 "targets: " + llvm::join(allCpuTargets(), ", "));
     return false;
   }
-  llvm::Expected<std::unique_ptr<Codegen>> codegen = Codegen::create(*target);
+  if (!kept)
+    kept = module.clone();
+  llvm::Expected<std::unique_ptr<Codegen>> codegen = Codegen::create(*target, options.timing);
   if (!codegen)
-    return fail(902, codegen.takeError());
+    return reportFault(902, llvm::toString(codegen.takeError()));
   if (llvm::Error error = (*codegen)->lower(module))
-    return fail(902, std::move(error));
+    return reportFault(902, llvm::toString(std::move(error)));
   if (options.emit == "llvm") {
     output = (*codegen)->printIR();
     return true;
@@ -155,9 +152,68 @@ bool Compilation::generate(ModuleOp module) {
                                     : llvm::CodeGenFileType::ObjectFile;
   llvm::Expected<std::string> code = (*codegen)->emit(type);
   if (!code)
-    return fail(902, code.takeError());
+    return reportFault(902, llvm::toString(code.takeError()));
   output = std::move(*code);
   return true;
+}
+
+/// Finds the first and the last stage to run.
+bool Compilation::checkStage(ModuleOp module) {
+  StringRef emit = options.emit;
+  inputStage = getStage(module);
+  lastStage = emit.consume_front("mlir:") ? findStage(emit)
+              : emit == "schedule"        ? findStage("planned")
+                                          : int(allStages().size()) - 1;
+  if (lastStage >= inputStage)
+    return true;
+  diags.error(503, options.input,
+              "cannot go back to stage '" + emit.str() + "' from '" +
+                  allStages()[inputStage].str() + "'",
+              "stages: " + llvm::join(allStages(), ", "));
+  return false;
+}
+
+void Compilation::report(ModuleOp module) {
+  std::optional<Machine> machine;
+  if (!options.machine.empty()) {
+    llvm::Expected<Machine> parsed = Machine::parse(options.machine);
+    if (!parsed) {
+      diags.error(112, options.input, llvm::toString(parsed.takeError()));
+      return;
+    }
+    machine = std::move(*parsed);
+  }
+  output = writeSchedule(module, *findCpuTarget(options.pipeline.target), machine, options.depth);
+}
+
+void Compilation::compile() {
+  DialectRegistry registry;
+  registerLatheDialects(registry);
+  context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  context->loadAllAvailableDialects();
+  ScopedDiagnosticHandler handler(context.get(), [this](mlir::Diagnostic &diag) { collect(diag); });
+  OwningOpRef<ModuleOp> module = load();
+  if (!module || diags.hasErrors()) {
+    if (!diags.hasErrors())
+      diags.error(502, options.input, "the file cannot be read as MLIR");
+    return;
+  }
+  if (!checkStage(*module))
+    return;
+  warnOfLateOptions(*module);
+  if (!runStages(*module))
+    return;
+  if (options.emit == "schedule") {
+    report(*module);
+    return;
+  }
+  if (!StringRef(options.emit).starts_with("mlir:")) {
+    generate(*module);
+    return;
+  }
+  llvm::raw_string_ostream stream(output);
+  module->print(stream);
+  stream << "\n";
 }
 
 bool Compilation::run() {
@@ -169,37 +225,63 @@ bool Compilation::run() {
   }
   askedTarget = options.pipeline.target;
   options.pipeline.target = target->name;
-  DialectRegistry registry;
-  registerLatheDialects(registry);
-  context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
-  context->loadAllAvailableDialects();
-  ScopedDiagnosticHandler handler(context.get(), [&](mlir::Diagnostic &diag) { collect(diag); });
+  if (std::optional<std::string> crash = runGuarded([this] { compile(); }))
+    reportCrash(*crash);
+  return !diags.hasErrors();
+}
 
-  OwningOpRef<ModuleOp> module = load();
-  if (!module || diags.hasErrors()) {
-    if (!diags.hasErrors())
-      diags.error(502, options.input, "the file cannot be read as MLIR");
-    return false;
+//===----------------------------------------------------------------------===//
+// Faults of our own
+//===----------------------------------------------------------------------===//
+
+std::string Compilation::describeReproducer(const std::string &reason) {
+  Reproducer reproducer;
+  reproducer.reason = reason;
+  reproducer.folder = options.reproducerFolder;
+  bool isFirst = kept && getStage(*kept) == inputStage;
+  if (kept) {
+    auto passes = PassManager::on<ModuleOp>(context.get());
+    addPasses(passes, getStage(*kept) + 1, isFirst);
+    std::string pipeline;
+    llvm::raw_string_ostream stream(pipeline);
+    passes.printAsTextualPipeline(stream);
+    reproducer.program = printForReproducer(*kept, pipeline);
   }
-  StringRef emit = options.emit;
-  bool print = emit.consume_front("mlir:");
-  int last = print ? findStage(emit) : static_cast<int>(allStages().size()) - 1;
-  if (last < 0 || last < getStage(*module)) {
-    diags.error(503, options.input,
-                "cannot go back to stage '" + emit.str() + "' from '" +
-                    allStages()[getStage(*module)].str() + "'",
-                "stages: " + llvm::join(allStages(), ", "));
+  const PipelineOptions &pipeline = options.pipeline;
+  reproducer.commandStart = "lathe compile ";
+  reproducer.commandEnd = " --target " + pipeline.target + " --precision " + pipeline.precision;
+  if (isFirst && !options.passes.empty())
+    reproducer.commandEnd += " --passes '" + options.passes + "'";
+  if (options.verifyEachPass)
+    reproducer.commandEnd += " --verify-each-pass";
+  if (!options.emit.empty())
+    reproducer.commandEnd += " --emit " + options.emit;
+  reproducer.commandEnd += " -o replay.so";
+  return writeReproducer(reproducer);
+}
+
+bool Compilation::reportFault(unsigned number, const std::string &reason) {
+  // Kernels that were read from a file are the user's.
+  if (diags.hasErrors() && inputStage == static_cast<int>(allStages().size()) - 1)
     return false;
-  }
-  warnOfLateOptions(*module);
-  if (!runStages(*module, last))
-    return false;
-  if (!print)
-    return generate(*module);
-  llvm::raw_string_ostream stream(output);
-  module->print(stream);
-  stream << "\n";
-  return true;
+  Diagnostics before = std::exchange(diags, {});
+  diags.error(number, options.input, reason + ": a fault of lathe itself",
+              describeReproducer(reason));
+  diags.append(before);
+  return false;
+}
+
+void Compilation::reportCrash(const std::string &reason) {
+  // What was told before the crash counts for less than the crash.
+  Diagnostics before = std::exchange(diags, {});
+  std::string hint = "please report it with the command and the file that was read";
+  runAfterCrash([&] { hint = describeReproducer("crash: " + reason); });
+  diags.error(903, options.input, "the compiler crashed, " + reason + ": a fault of lathe itself",
+              hint);
+  diags.append(before);
+  // Nobody knows what state these are in.
+  (void)kept.release();
+  (void)context.release();
 }
 
 //===----------------------------------------------------------------------===//
@@ -207,19 +289,27 @@ bool Compilation::run() {
 //===----------------------------------------------------------------------===//
 
 void *Compilation::lookup(StringRef symbol) {
-  if (!loaded) {
-    llvm::Expected<std::unique_ptr<LoadedObject>> object = LoadedObject::create(output);
-    if (!object) {
-      fail(902, object.takeError());
-      return nullptr;
+  void *address = nullptr;
+  auto find = [&] {
+    if (!loaded) {
+      llvm::Expected<std::unique_ptr<LoadedObject>> object = LoadedObject::create(output);
+      if (!object) {
+        reportFault(902, llvm::toString(object.takeError()));
+        return;
+      }
+      loaded = std::move(*object);
     }
-    loaded = std::move(*object);
-  }
-  return loaded->lookup(symbol);
+    address = loaded->lookup(symbol);
+  };
+  if (std::optional<std::string> crash = runGuarded(find))
+    reportCrash(*crash);
+  return address;
 }
 
 bool Compilation::writeLibrary(StringRef path) {
-  if (llvm::Error error = linkLibrary(output, path))
-    return fail(505, std::move(error));
-  return true;
+  llvm::Error error = linkLibrary(output, path);
+  if (!error)
+    return true;
+  diags.error(505, options.input, llvm::toString(std::move(error)));
+  return false;
 }

@@ -5,6 +5,12 @@
 
 #include "lathe/compiler.h"
 
+#include <cstddef>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 using namespace lathe;
 using namespace lathe::compiler;
 
@@ -12,7 +18,8 @@ struct lathe_compile_result {
   explicit lathe_compile_result(CompilationOptions options) : compilation(std::move(options)) {}
 
   Compilation compilation;
-  mutable std::string text; ///< Keeps what `diagnostics` returned.
+  mutable std::string text;   ///< Keeps what `diagnostics` returned.
+  mutable std::string counts; ///< Keeps what `statistics` returned.
 };
 
 static std::string textOr(const char *text, const char *fallback) {
@@ -26,10 +33,23 @@ static lathe_compile_result *compile(const lathe_compile_request *request) {
   options.pipeline.target = textOr(request->target, "host");
   options.pipeline.precision = textOr(request->precision, "auto");
   options.verifyEachPass = request->verify_each_pass != 0;
+  options.passes = textOr(request->passes, "");
+  options.reproducerFolder = textOr(request->reproducer_dir, "");
+  options.timing = request->timing != 0;
+  // A caller that was built before these fields does not have them.
+  if (request->struct_size >= offsetof(lathe_compile_request, depth) + sizeof(request->depth)) {
+    options.machine = textOr(request->machine, "");
+    options.depth = std::max<int64_t>(0, request->depth);
+  }
   if (request->max_prefill_rows > 0)
     options.pipeline.prefillRows = request->max_prefill_rows;
   auto *result = new lathe_compile_result(std::move(options));
   result->compilation.run();
+  result->compilation.dropIR();
+#ifdef __GLIBC__
+  // The program runs in this process: what compiling took is for the weights now.
+  malloc_trim(0);
+#endif
   return result;
 }
 
@@ -40,6 +60,11 @@ static int32_t exitCode(const lathe_compile_result *result) {
 static const char *diagnostics(const lathe_compile_result *result) {
   result->text = result->compilation.getDiagnostics().str();
   return result->text.c_str();
+}
+
+static const char *statistics(const lathe_compile_result *result) {
+  result->counts = result->compilation.getStatistics().str();
+  return result->counts.c_str();
 }
 
 static const uint8_t *output(const lathe_compile_result *result, size_t *size) {
@@ -73,6 +98,7 @@ lathe_compiler_api_v1() {
                                          lookup,
                                          writeLibrary,
                                          destroy,
-                                         version};
+                                         version,
+                                         statistics};
   return &api;
 }

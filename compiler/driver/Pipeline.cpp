@@ -2,6 +2,7 @@
 
 #include "compiler/driver/Pipeline.h"
 
+#include "compiler/driver/TestFault.h"
 #include "compiler/reference/Passes.h"
 #include "compiler/target/cpu/Passes.h"
 #include "dialects/Lathe/LatheOps.h"
@@ -165,6 +166,7 @@ void lathe::compiler::registerLathePasses() {
   registerMemoryPasses();
   registerCpuPasses();
   registerReferencePasses();
+  registerTestFaultPass();
   PassRegistration<MarkStagePass>();
 }
 

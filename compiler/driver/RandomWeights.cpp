@@ -26,24 +26,31 @@ static void storeFloat(float value, const llvm::fltSemantics &semantics, uint8_t
   std::memcpy(place, &bits, llvm::APFloat::getSizeInBits(semantics) / 8);
 }
 
-/// Random bits, of which the scale makes numbers between -size and size: for a
-/// scale d alone around 0, for d and a minimum m from -size on.
-void RandomWeights::drawBlock(const BlockFormat &format, float size, uint8_t *block) {
-  const llvm::fltSemantics &half = llvm::APFloat::IEEEhalf();
-  for (int64_t i = 0; i < format.BlockBytes; ++i)
-    block[i] = random.next();
+/// The level of `block` that is greatest in size when its scale `which` is 1 and
+/// the others are 0.
+static float greatestLevel(const BlockFormat &format, int64_t which, uint8_t *block) {
   for (int64_t i = 0; i < format.ScaleHalves; ++i)
-    storeFloat(i == 0 ? 1.0f : 0.0f, half, block + 2 * i);
+    storeFloat(i == which ? 1.0f : 0.0f, llvm::APFloat::IEEEhalf(),
+               block + format.ScaleOffset + 2 * i);
   std::vector<float> levels(format.BlockElements);
   format.Dequantize(block, 1, levels.data());
-  float largest = 1;
+  float greatest = 0;
   for (float level : levels)
-    largest = std::max(largest, std::abs(level));
+    greatest = std::abs(level) > std::abs(greatest) ? level : greatest;
+  return greatest == 0 ? 1 : greatest;
+}
+
+/// Random bits, of which the scale makes numbers between -size and size: for a
+/// scale d alone around 0, for d and a minimum from -size on.
+void RandomWeights::drawBlock(const BlockFormat &format, float size, uint8_t *block) {
+  for (int64_t i = 0; i < format.BlockBytes; ++i)
+    block[i] = random.next();
   bool hasMinimum = format.ScaleHalves > 1;
-  float strength = 0.75f + 0.25f * random.real();
-  storeFloat(strength * size * (hasMinimum ? 2 : 1) / largest, half, block);
-  if (hasMinimum)
-    storeFloat(-strength * size, half, block + 2);
+  float strength = (0.75f + 0.25f * random.real()) * size;
+  float scales[] = {strength * (hasMinimum ? 2 : 1) / std::abs(greatestLevel(format, 0, block)),
+                    hasMinimum ? -strength / greatestLevel(format, 1, block) : 0};
+  for (int64_t i = 0; i < format.ScaleHalves; ++i)
+    storeFloat(scales[i], llvm::APFloat::IEEEhalf(), block + format.ScaleOffset + 2 * i);
 }
 
 RandomWeights::Bytes RandomWeights::draw(RankedTensorType type) {

@@ -13,6 +13,18 @@ using namespace lathe;
 using namespace lathe::compiler;
 using namespace lathe::ir;
 
+/// Linear scaling divides all angles; the other kinds are other tables.
+static float readRopeStretch(const GGUFFile &file, StringRef architecture, Diagnostics &diags) {
+  std::string key = (architecture + ".rope.scaling.type").str();
+  StringRef type = file.getString(key).value_or("linear");
+  if (type == "none")
+    return 1.0f;
+  if (type != "linear")
+    diags.error(401, file.path(), "rotary scaling of type '" + type.str() + "' is not supported",
+                "supported: linear, none");
+  return HyperParameters(file, architecture, diags).positiveOr("rope.scaling.factor", 1.0);
+}
+
 DecoderConfig lathe::compiler::readDecoderConfig(const GGUFFile &file, StringRef architecture,
                                                  Diagnostics &diags) {
   HyperParameters keys(file, architecture, diags);
@@ -25,7 +37,9 @@ DecoderConfig lathe::compiler::readDecoderConfig(const GGUFFile &file, StringRef
   config.heads = keys.integer("attention.head_count", 1, 1 << 14);
   config.kvHeads = keys.integerOr("attention.head_count_kv", config.heads, 1, config.heads);
   config.normEps = keys.positive("attention.layer_norm_rms_epsilon");
-  config.ropeBase = keys.positiveOr("rope.freq_base", 10000.0);
+  config.ropes.push_back({.base = keys.positiveOr("rope.freq_base", 10000.0),
+                          .stretch = readRopeStretch(file, architecture, diags),
+                          .factors = {}});
   int64_t evenHead = config.width / config.heads;
   config.headDim = keys.integerOr("attention.key_length", evenHead, 1, 1 << 14);
   config.ropeDim = keys.integerOr("rope.dimension_count", config.headDim, 2, config.headDim);
@@ -42,6 +56,7 @@ DecoderConfig lathe::compiler::readDecoderConfig(const GGUFFile &file, StringRef
     diags.error(403, file.path(),
                 "head dimension and rotary dimension must be even, found " +
                     std::to_string(config.headDim) + " and " + std::to_string(config.ropeDim));
+  config.attentionScale = 1.0f / std::sqrt(static_cast<float>(config.headDim));
   if (const GGUFTensor *embedding = file.findTensor("token_embd.weight"))
     config.vocabulary = embedding->Shape.front();
   return config;
@@ -74,10 +89,16 @@ private:
   void declare(StringRef symbol, const GGUFTensor &tensor, StringRef source,
                DenseI64ArrayAttr layers);
   void buildForward();
-  Value buildLayers(Value hidden, Value &cache, Value rows, Value table);
-  void buildBody(Block &body, int64_t layer, Value rows, Value table);
-  Value buildAttention(Value norm, Value &cache, Value index, int64_t layer, Value rows,
-                       Value table);
+  void buildRopeTables();
+  Value buildLayers(Value hidden, Value &cache);
+  void buildBody(Block &body, int64_t layer);
+  Value buildAttention(Value norm, Value &cache, Value index, int64_t layer);
+  Value buildMLP(Value norm, Value index, int64_t layer);
+  Value norm(Value input, StringRef role, int64_t layer, Value index);
+  int64_t windowOf(int64_t layer) { return config.windows.empty() ? 0 : config.windows[layer]; }
+  int64_t ropeOf(int64_t layer) {
+    return config.ropeOfLayer.empty() ? 0 : config.ropeOfLayer[layer];
+  }
   Value weight(StringRef symbol);
   Value layerWeight(StringRef name, int64_t layer, Value index);
   Value linear(Value input, Value matrix, Value bias = {});
@@ -97,6 +118,8 @@ private:
   llvm::MapVector<StringRef, LayerRole> roles;
   /// Symbol of a role's tensors in one format: (role, format name) -> symbol.
   llvm::StringMap<std::string> symbols;
+  Value rows; ///< The rows of the step.
+  SmallVector<Value> ropeTables;
 };
 
 } // namespace
@@ -132,11 +155,19 @@ void DecoderBuilder::collect() {
   addRole("attn_k", "bias", {kv}, /*optional=*/true);
   addRole("attn_v", "weight", {kv, config.width});
   addRole("attn_v", "bias", {kv}, /*optional=*/true);
+  if (config.headNorms) {
+    addRole("attn_q_norm", "weight", {config.headDim});
+    addRole("attn_k_norm", "weight", {config.headDim});
+  }
   addRole("attn_output", "weight", {config.width, q});
+  if (config.resultNorms)
+    addRole("post_attention_norm", "weight", {config.width});
   addRole("ffn_norm", "weight", {config.width});
   addRole("ffn_gate", "weight", {config.ffn, config.width});
   addRole("ffn_up", "weight", {config.ffn, config.width});
   addRole("ffn_down", "weight", {config.width, config.ffn});
+  if (config.resultNorms)
+    addRole("post_ffw_norm", "weight", {config.width});
   table.find("rope_freqs.weight", {config.ropeDim / 2});
   table.finish();
   for (const GGUFTensor &tensor : file.tensors())
@@ -150,7 +181,7 @@ std::string DecoderBuilder::getSignature(int64_t layer) {
   std::string signature;
   for (auto &[name, role] : roles)
     signature += (role.tensors[layer] ? std::string(role.tensors[layer]->Format->Name) : "-") + ",";
-  return config.windows.empty() ? signature : signature + std::to_string(config.windows[layer]);
+  return signature + std::to_string(windowOf(layer)) + "," + std::to_string(ropeOf(layer));
 }
 
 void DecoderBuilder::declare(StringRef symbol, const GGUFTensor &tensor, StringRef source,
@@ -210,51 +241,63 @@ Value DecoderBuilder::heads(Value input, int64_t count) {
   return SplitHeadsOp::create(builder, loc, type, input);
 }
 
-Value DecoderBuilder::buildAttention(Value norm, Value &cache, Value index, int64_t layer,
-                                     Value rows, Value table) {
+Value DecoderBuilder::norm(Value input, StringRef role, int64_t layer, Value index) {
+  return RMSNormOp::create(builder, loc, input.getType(), input, layerWeight(role, layer, index),
+                           builder.getF32FloatAttr(config.normEps));
+}
+
+Value DecoderBuilder::buildAttention(Value input, Value &cache, Value index, int64_t layer) {
   auto project = [&](StringRef name) {
-    return linear(norm, layerWeight((name + ".weight").str(), layer, index),
+    return linear(input, layerWeight((name + ".weight").str(), layer, index),
                   layerWeight((name + ".bias").str(), layer, index));
   };
-  auto layout = RopeLayoutAttr::get(builder.getContext(), config.ropeLayout);
-  Value q = heads(project("attn_q"), config.heads);
-  Value k = heads(project("attn_k"), config.kvHeads);
+  Value q = heads(project("attn_q"), config.heads), k = heads(project("attn_k"), config.kvHeads);
   Value v = heads(project("attn_v"), config.kvHeads);
-  q = RopeOp::create(builder, loc, q.getType(), q, table, layout);
-  k = RopeOp::create(builder, loc, k.getType(), k, table, layout);
+  if (config.headNorms) {
+    q = norm(q, "attn_q_norm.weight", layer, index);
+    k = norm(k, "attn_k_norm.weight", layer, index);
+  }
+  auto layout = RopeLayoutAttr::get(builder.getContext(), config.ropeLayout);
+  Value angles = ropeTables[ropeOf(layer)];
+  q = RopeOp::create(builder, loc, q.getType(), q, angles, layout);
+  k = RopeOp::create(builder, loc, k.getType(), k, angles, layout);
   cache = KVAppendOp::create(builder, loc, cache.getType(), cache, index, k, v, rows);
-  float scale = 1.0f / std::sqrt(static_cast<float>(config.headDim));
-  int64_t window = config.windows.empty() ? 0 : config.windows[layer];
+  int64_t window = windowOf(layer);
   Value mixed = AttentionOp::create(builder, loc, q.getType(), q, cache, index, rows,
-                                    builder.getF32FloatAttr(scale),
+                                    builder.getF32FloatAttr(config.attentionScale),
                                     window ? builder.getI64IntegerAttr(window) : IntegerAttr());
   Value merged = MergeHeadsOp::create(builder, loc, rows2D(config.heads * config.headDim), mixed);
   return linear(merged, layerWeight("attn_output.weight", layer, index));
 }
 
-void DecoderBuilder::buildBody(Block &body, int64_t layer, Value rows, Value table) {
+Value DecoderBuilder::buildMLP(Value input, Value index, int64_t layer) {
+  Value gate = linear(input, layerWeight("ffn_gate.weight", layer, index));
+  Value up = linear(input, layerWeight("ffn_up.weight", layer, index));
+  Value active = config.activation == Activation::Silu
+                     ? SiluOp::create(builder, loc, gate.getType(), gate).getResult()
+                     : GeluTanhOp::create(builder, loc, gate.getType(), gate).getResult();
+  Value gated = MulOp::create(builder, loc, gate.getType(), active, up);
+  return linear(gated, layerWeight("ffn_down.weight", layer, index));
+}
+
+void DecoderBuilder::buildBody(Block &body, int64_t layer) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(&body);
   Value index = body.getArgument(0), hidden = body.getArgument(1), cache = body.getArgument(2);
-  auto eps = builder.getF32FloatAttr(config.normEps);
-  auto norm = [&](Value input, StringRef role) -> Value {
-    return RMSNormOp::create(builder, loc, input.getType(), input, layerWeight(role, layer, index),
-                             eps);
+  auto addTo = [&](Value stream, Value result, StringRef resultNorm) -> Value {
+    if (config.resultNorms)
+      result = norm(result, resultNorm, layer, index);
+    return AddOp::create(builder, loc, stream.getType(), stream, result);
   };
   Value attention =
-      buildAttention(norm(hidden, "attn_norm.weight"), cache, index, layer, rows, table);
-  hidden = AddOp::create(builder, loc, hidden.getType(), hidden, attention);
-  Value input = norm(hidden, "ffn_norm.weight");
-  Value gate = linear(input, layerWeight("ffn_gate.weight", layer, index));
-  Value up = linear(input, layerWeight("ffn_up.weight", layer, index));
-  Value active = SiluOp::create(builder, loc, gate.getType(), gate);
-  Value gated = MulOp::create(builder, loc, gate.getType(), active, up);
-  Value down = linear(gated, layerWeight("ffn_down.weight", layer, index));
-  hidden = AddOp::create(builder, loc, hidden.getType(), hidden, down);
+      buildAttention(norm(hidden, "attn_norm.weight", layer, index), cache, index, layer);
+  hidden = addTo(hidden, attention, "post_attention_norm.weight");
+  Value mlp = buildMLP(norm(hidden, "ffn_norm.weight", layer, index), index, layer);
+  hidden = addTo(hidden, mlp, "post_ffw_norm.weight");
   YieldOp::create(builder, loc, ValueRange{hidden, cache});
 }
 
-Value DecoderBuilder::buildLayers(Value hidden, Value &cache, Value rows, Value table) {
+Value DecoderBuilder::buildLayers(Value hidden, Value &cache) {
   llvm::MapVector<StringRef, int64_t> bodies; // signature -> first layer
   SmallVector<int64_t> select;
   for (int64_t layer = 0; layer < config.layers; ++layer) {
@@ -266,9 +309,19 @@ Value DecoderBuilder::buildLayers(Value hidden, Value &cache, Value rows, Value 
   auto layers = LayersOp::create(builder, loc, config.layers, ValueRange{hidden, cache}, selectAttr,
                                  bodies.size());
   for (auto [region, body] : llvm::zip(layers.getBodies(), bodies))
-    buildBody(region.front(), body.second, rows, table);
+    buildBody(region.front(), body.second);
   cache = layers.getResult(1);
   return layers.getResult(0);
+}
+
+void DecoderBuilder::buildRopeTables() {
+  auto type =
+      RankedTensorType::get({ShapedType::kDynamic, config.ropeDim / 2, 2}, builder.getF32Type());
+  for (const RopeConfig &rope : config.ropes)
+    ropeTables.push_back(RopeTableOp::create(
+        builder, loc, type, rows, builder.getF64FloatAttr(rope.base),
+        rope.factors.empty() ? DenseF32ArrayAttr() : builder.getDenseF32ArrayAttr(rope.factors),
+        builder.getF32FloatAttr(rope.stretch)));
 }
 
 void DecoderBuilder::buildForward() {
@@ -280,17 +333,13 @@ void DecoderBuilder::buildForward() {
       builder.getFunctionType({rowsType, cacheType}, {rows2D(config.vocabulary), cacheType});
   auto forward = func::FuncOp::create(builder, loc, "forward", type);
   builder.setInsertionPointToEnd(forward.addEntryBlock());
-  Value rows = forward.getArgument(0), cache = forward.getArgument(1);
+  rows = forward.getArgument(0);
+  Value cache = forward.getArgument(1);
 
   Value embed = EmbedOp::create(builder, loc, rows2D(config.width), rows, weight("token_embd"),
                                 builder.getF32FloatAttr(config.embeddingScale));
-  auto tableType =
-      RankedTensorType::get({ShapedType::kDynamic, config.ropeDim / 2, 2}, builder.getF32Type());
-  Value ropeTable = RopeTableOp::create(
-      builder, loc, tableType, rows, builder.getF64FloatAttr(config.ropeBase),
-      config.ropeFactors.empty() ? DenseF32ArrayAttr()
-                                 : builder.getDenseF32ArrayAttr(config.ropeFactors));
-  Value hidden = buildLayers(embed, cache, rows, ropeTable);
+  buildRopeTables();
+  Value hidden = buildLayers(embed, cache);
   Value selected = SelectLogitsOp::create(builder, loc, hidden.getType(), hidden, rows);
   Value norm = RMSNormOp::create(builder, loc, selected.getType(), selected, weight("output_norm"),
                                  builder.getF32FloatAttr(config.normEps));

@@ -2,7 +2,7 @@
 //
 // One builder with switches for the decoder family that Llama stands for:
 // pre-norm blocks of grouped-query attention with rotary positions and a gated
-// MLP.  Architectures fill in a DecoderConfig and say what tensors are called.
+// MLP.  Architectures fill in a DecoderConfig.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,6 +17,16 @@
 
 namespace lathe::compiler {
 
+/// One table of rotary angles.
+struct RopeConfig {
+  double base = 10000.0;
+  float stretch = 1.0f;             ///< Divides all angles.
+  llvm::SmallVector<float> factors; ///< Empty, or one per pair.
+};
+
+/// The activation of the gate of the MLP.
+enum class Activation { Silu, GeluTanh };
+
 struct DecoderConfig {
   std::string architecture;
   int64_t vocabulary = 0;
@@ -28,11 +38,16 @@ struct DecoderConfig {
   int64_t ffn = 0;     ///< Neurons of the MLP.
   int64_t context = 0; ///< Positions the model was trained for.
   double normEps = 0;
-  double ropeBase = 0;
   int64_t ropeDim = 0; ///< Leading elements of a head that are turned.
   ir::RopeLayout ropeLayout = ir::RopeLayout::Interleaved;
-  llvm::SmallVector<float> ropeFactors; ///< Empty, or one per pair.
+  llvm::SmallVector<RopeConfig> ropes;
+  /// The table of each layer; empty when all use the first.
+  llvm::SmallVector<int64_t> ropeOfLayer;
   float embeddingScale = 1.0f;
+  float attentionScale = 0; ///< Of the scores.
+  Activation activation = Activation::Silu;
+  bool headNorms = false;   ///< Queries and keys are normed, head by head.
+  bool resultNorms = false; ///< So is what attention and MLP add to the residual stream.
   /// Sliding window of each layer, 0 for none; empty when no layer has one.
   llvm::SmallVector<int64_t> windows;
 };

@@ -23,7 +23,7 @@ static llvm::SmallVector<float> readRopeFactors(const GGUFFile &file) {
 static mlir::OwningOpRef<mlir::ModuleOp>
 buildLlama(const GGUFFile &file, mlir::MLIRContext &context, Diagnostics &diags) {
   DecoderConfig config = readDecoderConfig(file, "llama", diags);
-  config.ropeFactors = readRopeFactors(file);
+  config.ropes.front().factors = readRopeFactors(file);
   if (HyperParameters(file, "llama", diags).integerOr("expert_count", 0, 0, 1 << 16) > 0)
     diags.error(401, file.path(),
                 "mixture-of-experts models of the llama family are not supported");

@@ -27,13 +27,15 @@ struct GraphPlan {
   explicit GraphPlan(Random &random);
 
   int64_t layers, kvHeads, heads, headDim, width, ffn, vocabulary, ropePairs;
-  bool tied, biases, headNorms, scaled;
+  bool tied, biases, headNorms, resultNorms, gelu, scaled;
   RopeLayout layout;
   /// The body of each layer; every body has a layer.
   SmallVector<int64_t> bodies;
   int64_t bodyCount;
   /// Of each body, 0 for none.
   SmallVector<int64_t> windows;
+  /// The table of angles of each body.
+  SmallVector<int64_t> tables;
 };
 
 /// Builds the module of a plan.
@@ -78,7 +80,7 @@ private:
   llvm::StringMap<RankedTensorType> types;
   /// The symbol of a role's weight in each body.
   llvm::StringMap<SmallVector<std::string>> symbols;
-  Value rows, table;
+  Value rows, tables[2];
 };
 
 } // namespace
@@ -87,18 +89,25 @@ private:
 // Drawing
 //===----------------------------------------------------------------------===//
 
+/// At times a width that formats of super-blocks can have.
+static int64_t drawWidth(Random &random, int64_t most) {
+  return random.chance(20) ? 256 : 32 * random.draw(1, most);
+}
+
 GraphPlan::GraphPlan(Random &random)
     : layers(random.draw(1, 4)), kvHeads(random.draw(1, 2)), heads(kvHeads * random.draw(1, 3)),
-      headDim(16 * random.draw(1, 2)), width(32 * random.draw(1, 3)), ffn(32 * random.draw(1, 4)),
+      headDim(16 * random.draw(1, 2)), width(drawWidth(random, 3)), ffn(drawWidth(random, 4)),
       vocabulary(8 * random.draw(3, 6)), ropePairs(headDim / (random.chance(25) ? 4 : 2)),
       tied(random.chance(50)), biases(random.chance(40)), headNorms(random.chance(30)),
-      scaled(random.chance(20)),
+      resultNorms(random.chance(30)), gelu(random.chance(30)), scaled(random.chance(20)),
       layout(random.chance(50) ? RopeLayout::Half : RopeLayout::Interleaved) {
   bodyCount = random.draw(1, std::min<int64_t>(layers, 3));
   for (int64_t layer = 0; layer < layers; ++layer)
     bodies.push_back(layer < bodyCount ? layer : random.draw(0, bodyCount - 1));
-  for (int64_t body = 0; body < bodyCount; ++body)
+  for (int64_t body = 0; body < bodyCount; ++body) {
     windows.push_back(random.chance(40) ? random.draw(1, 4) : 0);
+    tables.push_back(random.chance(30) ? 1 : 0);
+  }
 }
 
 /// A matrix in one of the formats whose blocks divide its rows.
@@ -166,6 +175,10 @@ void GraphBuilder::declareLayerWeights() {
     declareRole("attn_q_norm", "weight", {plan.headDim});
     declareRole("attn_k_norm", "weight", {plan.headDim});
   }
+  if (plan.resultNorms) {
+    declareRole("post_attention_norm", "weight", {plan.width});
+    declareRole("post_ffw_norm", "weight", {plan.width});
+  }
   declareRole("attn_output", "weight", {plan.width, queries});
   declareRole("ffn_norm", "weight", {plan.width});
   declareRole("ffn_gate", "weight", {plan.ffn, plan.width});
@@ -211,6 +224,7 @@ Value GraphBuilder::buildAttention(Value input, Value &cache, Value layer, int64
     query = norm(query, layerWeight("attn_q_norm.weight", layer, body));
     key = norm(key, layerWeight("attn_k_norm.weight", layer, body));
   }
+  Value table = tables[plan.tables[body]];
   query = make<RopeOp>(query.getType(), query, table, plan.layout);
   key = make<RopeOp>(key.getType(), key, table, plan.layout);
   cache = make<KVAppendOp>(cache.getType(), cache, layer, key, value, rows);
@@ -225,7 +239,8 @@ Value GraphBuilder::buildAttention(Value input, Value &cache, Value layer, int64
 Value GraphBuilder::buildMLP(Value input, Value layer, int64_t body) {
   Value gate = linear(input, layerWeight("ffn_gate.weight", layer, body));
   Value up = linear(input, layerWeight("ffn_up.weight", layer, body));
-  Value active = make<SiluOp>(gate.getType(), gate);
+  Value active =
+      plan.gelu ? make<GeluTanhOp>(gate.getType(), gate) : make<SiluOp>(gate.getType(), gate);
   Value gated = make<MulOp>(up.getType(), active, up);
   return linear(gated, layerWeight("ffn_down.weight", layer, body));
 }
@@ -234,11 +249,15 @@ void GraphBuilder::buildBody(Block &block, int64_t body) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&block);
   Value layer = block.getArgument(0), hidden = block.getArgument(1), cache = block.getArgument(2);
-  auto add = [&](Value lhs, Value rhs) { return make<AddOp>(lhs.getType(), lhs, rhs); };
+  auto add = [&](Value lhs, Value rhs, StringRef resultNorm) {
+    if (plan.resultNorms)
+      rhs = norm(rhs, layerWeight(resultNorm, layer, body));
+    return make<AddOp>(lhs.getType(), lhs, rhs);
+  };
   Value before = norm(hidden, layerWeight("attn_norm.weight", layer, body));
-  hidden = add(hidden, buildAttention(before, cache, layer, body));
+  hidden = add(hidden, buildAttention(before, cache, layer, body), "post_attention_norm.weight");
   Value between = norm(hidden, layerWeight("ffn_norm.weight", layer, body));
-  hidden = add(hidden, buildMLP(between, layer, body));
+  hidden = add(hidden, buildMLP(between, layer, body), "post_ffw_norm.weight");
   YieldOp::create(builder, loc, ValueRange{hidden, cache});
 }
 
@@ -270,8 +289,11 @@ void GraphBuilder::build() {
   Value embedding = weight("token_embd", {});
   auto scale = builder.getF32FloatAttr(plan.scaled ? std::sqrt(float(plan.width)) : 1.0f);
   Value hidden = make<EmbedOp>(rowsOf(plan.width), rows, embedding, scale);
-  table = make<RopeTableOp>(rowsOf({plan.ropePairs, 2}), rows, builder.getF64FloatAttr(1e4),
-                            DenseF32ArrayAttr());
+  for (int64_t index : {0, 1})
+    if (llvm::is_contained(plan.tables, index))
+      tables[index] = make<RopeTableOp>(
+          rowsOf({plan.ropePairs, 2}), rows, builder.getF64FloatAttr(index ? 1e6 : 1e4),
+          DenseF32ArrayAttr(), builder.getF32FloatAttr(index ? 8.0f : 1.0f));
   hidden = buildStack(hidden, cache);
   Value wanted = make<SelectLogitsOp>(hidden.getType(), hidden, rows);
   Value head = plan.tied ? weight("token_embd", {}) : weight("output", {});

@@ -37,8 +37,9 @@ struct ModuleOutcomes {
   Outcomes functions, programs;
 };
 
-/// Runs functions and programs. What was run once is known by the text of its
-/// reference, so that a pass that leaves that as it is costs nothing.
+/// Runs functions and programs. What was run once is known by its text, as what
+/// follows a pass is what precedes the next one, and by the text of its
+/// reference, which most passes leave as it is.
 class Evaluator {
 public:
   explicit Evaluator(uint64_t seed) : seed(seed) {}
@@ -54,7 +55,7 @@ private:
   FailureOr<std::vector<ReferenceArray>> compute(ModuleOp module);
 
   uint64_t seed;
-  Outcomes known;
+  Outcomes bySource, byReference;
 };
 } // namespace
 
@@ -92,19 +93,24 @@ FailureOr<std::vector<ReferenceArray>> Evaluator::compute(ModuleOp module) {
 }
 
 std::shared_ptr<const Outcome> Evaluator::run(ModuleOp module) {
+  std::string source;
+  llvm::raw_string_ostream(source) << module;
+  std::shared_ptr<const Outcome> &known = bySource[source];
+  if (known)
+    return known;
   std::optional<std::string> text = printReference(module);
   if (!text)
     return nullptr;
-  std::shared_ptr<const Outcome> &place = known[*text];
+  std::shared_ptr<const Outcome> &place = byReference[*text];
   if (place)
-    return place;
+    return known = place;
   FailureOr<std::vector<ReferenceArray>> results = compute(module);
   if (failed(results))
     return nullptr;
   auto outcome = std::make_shared<Outcome>();
   outcome->results = std::move(*results);
   outcome->reassociationBound = getReassociationBound(module);
-  return place = std::move(outcome);
+  return known = place = std::move(outcome);
 }
 
 LogicalResult Evaluator::add(func::FuncOp func, ModuleOutcomes &all) {

@@ -147,6 +147,11 @@ LogicalResult RMSNormOp::verify() {
                      input.getDimSize(input.getRank() - 1));
 }
 
+FusionRole RMSNormOp::getFusionRole() {
+  bool heads = cast<RankedTensorType>(getInput().getType()).getRank() == 3;
+  return heads ? FusionRole::Elementwise : FusionRole::RowWise;
+}
+
 Cost RMSNormOp::getCost(int64_t rows) {
   return {4 * rows * rowElements(getInput()), 4 * dimOf(getWeight(), 0)};
 }
@@ -170,6 +175,9 @@ LogicalResult RopeTableOp::verify() {
   double base = getBase().convertToDouble();
   if (!std::isfinite(base) || base <= 0)
     return emitOpError() << "base must be a positive number, got " << base;
+  float stretch = getStretch().convertToFloat();
+  if (!std::isfinite(stretch) || stretch <= 0)
+    return emitOpError() << "stretch must be a positive number, got " << stretch;
   std::optional<ArrayRef<float>> factors = getFactors();
   if (!factors)
     return success();
@@ -184,11 +192,12 @@ Cost RopeTableOp::getCost(int64_t rows) { return {20 * rows * rowElements(getRes
 SmallVector<float> RopeTableOp::getFrequencies() {
   int64_t pairs = dimOf(getResult(), 1);
   double base = getBase().convertToDouble();
+  float stretch = getStretch().convertToFloat();
   SmallVector<float> frequencies(pairs);
   for (int64_t i = 0; i < pairs; ++i) {
     // In f32 as the models were trained, so that long positions agree.
     float power = static_cast<float>(std::pow(base, static_cast<double>(2 * i) / (2 * pairs)));
-    frequencies[i] = 1.0f / power;
+    frequencies[i] = 1.0f / power / stretch;
     if (getFactors())
       frequencies[i] /= (*getFactors())[i];
   }
@@ -287,6 +296,7 @@ Cost AttentionOp::getCost(int64_t rows) { return {4 * rows * rowElements(getQuer
 //===----------------------------------------------------------------------===//
 
 Cost SiluOp::getCost(int64_t rows) { return {12 * rows * rowElements(getInput()), 0}; }
+Cost GeluTanhOp::getCost(int64_t rows) { return {16 * rows * rowElements(getInput()), 0}; }
 Cost AddOp::getCost(int64_t rows) { return {rows * rowElements(getLhs()), 0}; }
 Cost MulOp::getCost(int64_t rows) { return {rows * rowElements(getLhs()), 0}; }
 Cost BiasOp::getCost(int64_t rows) {

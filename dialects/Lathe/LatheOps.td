@@ -129,16 +129,23 @@ def Lathe_RMSNormOp : Lathe_ModelOp<"rms_norm", "RowWise", [AllTypesMatch<["inpu
   let summary = "root mean square normalisation (Zhang and Sennrich, 2019)";
   let description = [{
     `result[r, i] = input[r, i] / sqrt(mean_j(input[r, j]^2) + eps) * weight[i]`,
-    over the last dimension: rows, or each head of a row.
+    over the last dimension: rows, or each head of a row. The norm of a row needs
+    all of it and goes in front of a contraction; that of a head needs no more
+    than the head and goes behind one.
 
     ```mlir
     %n = lathe.rms_norm %x, %w {eps = 1.0e-05 : f32} : tensor<?x576xf32>, tensor<576xf32>
+    %m = lathe.rms_norm %q, %v {eps = 1.0e-06 : f32} : tensor<?x4x256xf32>, tensor<256xf32>
     ```
   }];
   let arguments = (ins Lathe_F32RowsOrHeads:$input, Lathe_F32Vector:$weight, F32Attr:$eps);
   let results = (outs Lathe_F32RowsOrHeads:$result);
   let assemblyFormat = "$input `,` $weight attr-dict `:` type($input) `,` type($weight)";
   let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// RowWise over rows, Elementwise over heads.
+    FusionRole getFusionRole();
+  }];
 }
 
 def Lathe_QuantizeOp : Lathe_ModelOp<"quantize", "RowWise"> {
@@ -162,22 +169,24 @@ def Lathe_RopeTableOp : Lathe_ModelOp<"rope_table", "RowWise"> {
   let summary = "cosines and sines of the rows' rotary angles";
   let description = [{
     `result[r, i, 0] = cos(a)` and `result[r, i, 1] = sin(a)` with
-    `a = position(r) * base^(-2i/dim) / scale(i)`, one entry for each pair of
+    `a = position(r) * base^(-2i/dim) / (scale(i) * stretch)`, one entry for each pair of
     elements (Su et al., 2021). `scale` is 1 unless `factors` holds one number
-    per pair, as long-context variants of Llama do.
+    per pair, as long-context variants of Llama do. `stretch` divides all angles
+    (position interpolation, Chen et al., 2023).
 
     ```mlir
     %t = lathe.rope_table %rows {base = 1.0e+05 : f64} : tensor<?x32x2xf32>
     ```
   }];
   let arguments = (ins Lathe_RowsType:$rows, F64Attr:$base,
-                       OptionalAttr<DenseF32ArrayAttr>:$factors);
+                       OptionalAttr<DenseF32ArrayAttr>:$factors,
+                       DefaultValuedAttr<F32Attr, "1.0f">:$stretch);
   let results = (outs Lathe_F32Heads:$result);
   let assemblyFormat = "$rows attr-dict `:` type($result)";
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     FusionRole getFusionRole() { return FusionRole::RowWise; }
-    /// base^(-2i/dim) / scale(i), in f32, for each pair i.
+    /// base^(-2i/dim) / (scale(i) * stretch), in f32, for each pair i.
     ::llvm::SmallVector<float> getFrequencies();
   }];
 }
@@ -330,6 +339,18 @@ class Lathe_BinaryOp<string mnemonic> : Lathe_ModelOp<mnemonic, "Elementwise", [
 def Lathe_SiluOp : Lathe_UnaryOp<"silu"> {
   let summary = "x / (1 + exp(-x))";
   let description = [{ The activation of SwiGLU (Shazeer, 2020). }];
+}
+def Lathe_GeluTanhOp : Lathe_UnaryOp<"gelu_tanh"> {
+  let summary = "x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))";
+  let description = [{
+    The Gaussian error linear unit in its tanh form (Hendrycks and Gimpel, 2016),
+    the activation of GeGLU in the Gemma family. The same as
+    `x / (1 + exp(-2 sqrt(2 / pi) * (x + 0.044715 x^3)))`.
+
+    ```mlir
+    %1 = lathe.gelu_tanh %0 : tensor<?x2048xf32>
+    ```
+  }];
 }
 def Lathe_AddOp : Lathe_BinaryOp<"add"> {
   let summary = "elementwise sum";

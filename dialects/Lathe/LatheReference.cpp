@@ -204,6 +204,15 @@ LogicalResult SiluOp::buildReference(OpBuilder &builder, ReferenceValues &values
   });
 }
 
+LogicalResult GeluTanhOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
+  return buildElementwise(*this, builder, values, [](ReferenceBuilder &b, ArrayRef<Value> x) {
+    Value cube = b.multiply(b.multiply(x[0], x[0]), x[0]);
+    Value inner = b.add(x[0], b.multiply(b.real(0.044715f), cube));
+    Value tanh = b.make<math::TanhOp>(b.multiply(b.real(0.797884561f), inner));
+    return b.multiply(b.multiply(b.real(0.5f), x[0]), b.add(b.real(1.0f), tanh));
+  });
+}
+
 LogicalResult AddOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
   return buildElementwise(*this, builder, values,
                           [](ReferenceBuilder &b, ArrayRef<Value> x) { return b.add(x[0], x[1]); });

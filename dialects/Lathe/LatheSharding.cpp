@@ -54,6 +54,7 @@ static Rule ruleOf(RMSNormOp op) {
 
 static Rule ruleOf(QuantizeOp) { return {{P, P}, {{0, 1}, {0, 1}}}; }
 static Rule ruleOf(SiluOp) { return {{P, P}, {{0, 1}, {0, 1}}}; }
+static Rule ruleOf(GeluTanhOp) { return {{P, P}, {{0, 1}, {0, 1}}}; }
 static Rule ruleOf(AddOp) { return {{P, P}, {{0, 1}, {0, 1}, {0, 1}}}; }
 static Rule ruleOf(MulOp) { return {{P, P}, {{0, 1}, {0, 1}, {0, 1}}}; }
 static Rule ruleOf(BiasOp) { return {{P, P}, {{0, 1}, {1}, {0, 1}}}; }
@@ -355,8 +356,8 @@ static void attach(MLIRContext &context) {
 void lathe::ir::registerShardingModels(DialectRegistry &registry) {
   registry.insert<shard::ShardDialect>();
   registry.addExtension(+[](MLIRContext *context, LatheDialect *) {
-    attach<TensorModel, LinearOp, RMSNormOp, QuantizeOp, SiluOp, AddOp, MulOp, BiasOp, SplitHeadsOp,
-           MergeHeadsOp, RopeOp>(*context);
+    attach<TensorModel, LinearOp, RMSNormOp, QuantizeOp, SiluOp, GeluTanhOp, AddOp, MulOp, BiasOp,
+           SplitHeadsOp, MergeHeadsOp, RopeOp>(*context);
     attach<CacheModel, KVAppendOp, AttentionOp>(*context);
   });
 }

@@ -48,7 +48,7 @@ def Lathe_BlockType : TypeDef<Lathe_Dialect, "Block"> {
   let summary = "an element of a block-quantised weight";
   let description = [{
     The element type of a weight that is stored in one of the registered block
-    formats of runtime/formats (GGUF's Q4_0, Q4_1, Q8_0, ...). It prints as the
+    formats of runtime/formats (GGUF's Q4_0, Q8_0, Q4_K, ...). It prints as the
     name of the format.
 
     ```mlir
@@ -67,8 +67,8 @@ def Lathe_QuantizedActivationType : Lathe_Type<"QuantizedActivation", "q8_act"> 
   let summary = "an element of an activation quantised for an int8 block dot product";
   let description = [{
     Every 32 elements of a row share one f32 scale `max|x| / 127`; the elements
-    are int8, rounded to nearest even. The int32 sum of the 32 elements is kept
-    beside them, for formats with an offset or a minimum.
+    are int8, rounded to nearest even. Sums of the elements are kept beside
+    them, for formats with an offset or a minimum.
   }];
 }
 

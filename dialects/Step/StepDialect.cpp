@@ -95,6 +95,6 @@ RankedTensorType BufferType::getTensorType() const {
 
 int64_t lathe::step::getRowBytes(int64_t rows, int64_t elements, Type elementType) {
   if (isa<ir::QuantizedActivationType>(elementType))
-    return rows * (elements + elements / 32 * 12);
+    return rows * (elements + elements / 32 * 16);
   return rows * elements * elementType.getIntOrFloatBitWidth() / 8;
 }

@@ -12,8 +12,8 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
     Room for the rows of a tensor: the first dimension is the greatest number
     of rows. Rows are contiguous, but for `!lathe.q8_act`: its blocks
     of 32 elements are kept in four parts, each with the block as its first
-    index and the row as its second: int8 elements, f32 scales, int32 sums of
-    the elements, and f32 products of scale and sum.
+    index and the row as its second: int8 elements, f32 scales, int16 sums of
+    elements, and f32 products of scale and sum (docs/layouts.md).
 
     ```mlir
     !step.buffer<8x576xf32>

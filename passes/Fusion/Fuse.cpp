@@ -3,6 +3,7 @@
 #include "passes/Fusion/FusionPlan.h"
 #include "passes/Fusion/Passes.h"
 #include "passes/PassEffect.h"
+#include "passes/PassStatistics.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -84,8 +85,15 @@ struct FusePass : lathe::impl::FusePassBase<FusePass> {
         op.emitRemark() << "fused into group \"" << plan.getGroup(*group).name << "\"";
     }
   }
+
+  PassCounter numGroups{"groups", "fusion groups made"};
+  PassCounter numPrologues{"prologues", "row-wise ops fused into a contraction"};
+  PassCounter numEpilogues{"epilogues", "elementwise ops and views fused into a contraction"};
+  PassCounter numSiblings{"siblings", "contractions that joined the group of another"};
 };
 
 } // namespace
 
+static const lathe::PassCounters<FusePass> counters{
+    &FusePass::numGroups, &FusePass::numPrologues, &FusePass::numEpilogues, &FusePass::numSiblings};
 static const lathe::PassEffectRegistration effect("lathe-fuse", {lathe::NumericEffect::Exact});

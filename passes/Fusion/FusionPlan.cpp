@@ -200,7 +200,12 @@ void FusionPlan::groupLeftovers() {
     if (role == FusionRole::None || groupOf(&op))
       continue;
     Kind kind = role == FusionRole::RowWise ? Kind::Rows : Kind::Elementwise;
-    bool joins = last && groups[*last].kind == kind && hasRowsOf(&op, *last) &&
+    // What reads the rows that a group just made goes with them: a residual
+    // behind a norm.
+    bool reads = last && llvm::any_of(op.getOperands(), [&](Value operand) {
+                   return llvm::is_contained(groups[*last].ops, operand.getDefiningOp());
+                 });
+    bool joins = last && (groups[*last].kind == kind || reads) && hasRowsOf(&op, *last) &&
                  !needsThroughOthers(&op, groups[*last].ops) &&
                  !needsThroughOthers(groups[*last].ops, &op);
     if (joins)

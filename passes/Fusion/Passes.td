@@ -16,9 +16,11 @@ def FusePass : Pass<"lathe-fuse"> {
     - row-wise ops whose results only that group needs become its prologue
       (the norm, and later the quantisation of activations);
     - elementwise ops and views on its results become its epilogue (bias,
-      activation, gate, residual, rope, cache write);
+      norm of heads, activation, gate, residual, rope, cache write);
     - attention is a group of its own;
-    - row-wise ops that are left over share a group where nothing stands between.
+    - row-wise ops that are left over share a group where nothing stands between,
+      with the elementwise ops that read their rows (a norm behind a contraction
+      and the residual behind that).
 
     Groups never depend on each other in a circle: an op joins the latest group
     among its operands. Declared effect: exact.
@@ -36,18 +38,14 @@ def FusePass : Pass<"lathe-fuse"> {
       lathe.yield %m : tensor<?x1536xf32>
     }
     ```
+
+    Counts `groups`, `prologues`, `epilogues` and `siblings`.
   }];
   let options = [
     Option<"prologues", "prologues", "bool", "true", "fuse row-wise ops into contractions">,
     Option<"epilogues", "epilogues", "bool", "true", "fuse elementwise ops into contractions">,
     Option<"siblings", "siblings", "bool", "true", "compute contractions of the same rows together">,
     Option<"remarks", "remarks", "bool", "false", "say of every op whether it was fused, and why not">,
-  ];
-  let statistics = [
-    Statistic<"numGroups", "groups", "fusion groups made">,
-    Statistic<"numPrologues", "prologues", "row-wise ops fused into a contraction">,
-    Statistic<"numEpilogues", "epilogues", "elementwise ops and views fused into a contraction">,
-    Statistic<"numSiblings", "siblings", "contractions that joined another's group">,
   ];
   let dependentDialects = ["::lathe::ir::LatheDialect"];
 }

@@ -7,6 +7,7 @@
 
 #include "passes/Memory/Passes.h"
 #include "passes/PassEffect.h"
+#include "passes/PassStatistics.h"
 
 namespace lathe {
 #define GEN_PASS_DEF_CHECKBARRIERSPASS
@@ -36,6 +37,8 @@ struct CheckBarriersPass : lathe::impl::CheckBarriersPassBase<CheckBarriersPass>
     if (failed(checkPlanned()) || failed(run(getOperation().getBody().front())))
       signalPassFailure();
   }
+
+  PassCounter numPhases{"phases", "phases that were followed"};
 
 private:
   LogicalResult checkPlanned() {
@@ -78,6 +81,7 @@ private:
         if (conflict(touch, other))
           return report(touch, other);
     touches.append(found);
+    ++numPhases;
     return success();
   }
 
@@ -125,4 +129,5 @@ private:
 
 } // namespace
 
+static const lathe::PassCounters<CheckBarriersPass> counters{&CheckBarriersPass::numPhases};
 static const PassEffectRegistration effect("lathe-check-barriers", {NumericEffect::Exact});

@@ -7,6 +7,7 @@
 
 #include "passes/Memory/Passes.h"
 #include "passes/PassEffect.h"
+#include "passes/PassStatistics.h"
 
 #include <map>
 
@@ -67,6 +68,7 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
         if (failed(checkInside(load, alloc)) || failed(checkLoad(load, alloc)))
           return failure();
         touched.push_back(alloc);
+        ++numLoads;
       }
     for (StoreOp store : phase.getBody().getOps<StoreOp>())
       if (auto alloc = store.getDestination().getDefiningOp<AllocOp>()) {
@@ -74,6 +76,7 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
           return failure();
         owners.set(beginOf(alloc), endOf(alloc), alloc);
         touched.push_back(alloc);
+        ++numStores;
       }
     return success();
   }
@@ -132,9 +135,14 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
   }
 
   Owners owners;
+
+  lathe::PassCounter numLoads{"loads", "loads from the arena that were followed"};
+  lathe::PassCounter numStores{"stores", "stores to the arena that were followed"};
 };
 
 } // namespace
 
+static const lathe::PassCounters<CheckMemoryPlanPass> counters{&CheckMemoryPlanPass::numLoads,
+                                                               &CheckMemoryPlanPass::numStores};
 static const lathe::PassEffectRegistration effect("lathe-check-memory-plan",
                                                   {lathe::NumericEffect::Exact});

@@ -10,9 +10,12 @@ def PlanMemoryPass : Pass<"lathe-plan-memory", "::lathe::step::ProgramOp"> {
   let description = [{
     Computes the lifetime of every buffer over the phases and gives each its
     offset: by decreasing size, best fit into the gaps that the buffers alive at
-    the same time leave. A buffer that lives around the back edge of the layer
+    the same time leave. While the arena is larger than the bound, a fixed number
+    of other orders is tried and the best plan kept. A buffer that lives around the back edge of the layer
     stack lives through all of it. Writes the arena's bytes and, as `bound`, the
     greatest sum of live buffers, which no plan can beat. Declared effect: exact.
+
+    Counts `arena-bytes` and `bound-bytes`, of all programs.
   }];
   let options = [
     Option<"alignment", "alignment", "int64_t", "64", "bytes that every offset is a multiple of">,
@@ -32,6 +35,8 @@ def CheckMemoryPlanPass : Pass<"lathe-check-memory-plan", "::lathe::step::Progra
     arena which buffer wrote it last. A load that finds a byte of another buffer
     is an error, and so are a buffer outside the arena and a store over another
     buffer of the same phase. Shares no code with the planner.
+
+    Counts the `loads` and `stores` that it followed.
   }];
 }
 
@@ -43,6 +48,8 @@ def PlaceBarriersPass : Pass<"lathe-place-barriers", "::lathe::step::ProgramOp">
     in front of a phase that conflicts with any phase since the last barrier;
     the back edge of the layer stack counts. Runs after memory planning, because
     the arena reuses memory. Declared effect: exact.
+
+    Counts `barriers`.
   }];
   let statistics = [
     Statistic<"numBarriers", "barriers", "barriers placed">,
@@ -57,6 +64,8 @@ def CheckBarriersPass : Pass<"lathe-check-barriers", "::lathe::step::ProgramOp">
     phases since the last barrier read and wrote. A phase that writes what one of
     them touched, or reads what one wrote, is an error. Shares no code with
     barrier placement. Declared effect: exact.
+
+    Counts the `phases` that it followed.
   }];
 }
 

@@ -3,6 +3,7 @@
 #include "passes/Memory/Accesses.h"
 #include "passes/Memory/Passes.h"
 #include "passes/PassEffect.h"
+#include "passes/PassStatistics.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -74,9 +75,12 @@ struct PlaceBarriersPass : lathe::impl::PlaceBarriersPassBase<PlaceBarriersPass>
       llvm::append_range(start, end);
     }
   }
+
+  lathe::PassCounter numBarriers{"barriers", "barriers placed"};
 };
 
 } // namespace
 
+static const lathe::PassCounters<PlaceBarriersPass> counters{&PlaceBarriersPass::numBarriers};
 static const lathe::PassEffectRegistration effect("lathe-place-barriers",
                                                   {lathe::NumericEffect::Exact});

@@ -2,6 +2,7 @@
 
 #include "dialects/Lathe/LatheOps.h"
 #include "passes/PassEffect.h"
+#include "passes/PassStatistics.h"
 #include "passes/Precision/Passes.h"
 
 #include "mlir/IR/Builders.h"
@@ -106,9 +107,15 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
       }
     });
   }
+
+  PassCounter numInt8{"int8", "contractions that became int8 block dot products"};
+  PassCounter numBF16{"bf16", "contractions that became bf16"};
+  PassCounter numF32{"f32", "contractions that stayed f32"};
 };
 
 } // namespace
 
+static const lathe::PassCounters<LowerPrecisionPass> counters{
+    &LowerPrecisionPass::numInt8, &LowerPrecisionPass::numBF16, &LowerPrecisionPass::numF32};
 static const lathe::PassEffectRegistration effect("lathe-lower-precision",
                                                   {lathe::NumericEffect::LowersPrecision, 0.1});

@@ -20,16 +20,13 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
     The KV cache becomes f16 unless the policy is `f32` or `kv` says otherwise.
     Rows that several contractions read are quantised once. Declared effect:
     lowers-precision.
+
+    Counts contractions: `int8`, `bf16` and `f32`.
   }];
   let options = [
     Option<"policy", "policy", "std::string", "\"auto\"", "auto, f32, bf16 or int8">,
     Option<"kv", "kv", "std::string", "\"auto\"", "element type of the KV cache: auto, f32 or f16">,
     Option<"remarks", "remarks", "bool", "false", "say what each contraction became">,
-  ];
-  let statistics = [
-    Statistic<"numInt8", "int8", "contractions that became int8 block dot products">,
-    Statistic<"numBF16", "bf16", "contractions that became bf16">,
-    Statistic<"numF32", "f32", "contractions that stayed f32">,
   ];
   let dependentDialects = ["::lathe::ir::LatheDialect"];
 }

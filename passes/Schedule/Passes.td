@@ -8,23 +8,24 @@ include "mlir/Pass/PassBase.td"
 def SchedulePass : Pass<"lathe-schedule", "::mlir::ModuleOp"> {
   let summary = "turns fusion groups into the phases of step programs";
   let description = [{
-    Makes one `step.program` per entry from `@forward`: `decode` for few rows
-    and `prefill` for many. Values between groups get buffers; the carried rows
+    Makes one `step.program` per entry from `@forward`: `decode` for one row,
+    `verify` for a few (several sequences, or drafts to be verified) and
+    `prefill` for many. There is no `verify` unless its rows are between those
+    of the other two. Values between groups get buffers; the carried rows
     of the layer stack are updated in place where their last reader stands
     ahead of their writer.
 
     A group's prologue stays in its phase, where each worker computes it for
-    itself, up to `inline_rows` rows; for more it becomes a phase of its own
+    itself, up to `inline-rows` rows; for more it becomes a phase of its own
     that is shared among the workers. Declared effect: exact.
+
+    Counts `phases` and `in-place`, the carried values that are updated in place.
   }];
   let options = [
     Option<"decodeRows", "decode-rows", "int64_t", "1", "rows of the decode entry">,
+    Option<"verifyRows", "verify-rows", "int64_t", "8", "rows of the verify entry">,
     Option<"prefillRows", "prefill-rows", "int64_t", "512", "rows of the prefill entry">,
     Option<"inlineRows", "inline-rows", "int64_t", "8", "greatest number of rows with the prologue inside">,
-  ];
-  let statistics = [
-    Statistic<"numPhases", "phases", "phases made">,
-    Statistic<"numInPlace", "in-place", "carried values updated in place">,
   ];
   let dependentDialects = ["::lathe::step::StepDialect"];
 }

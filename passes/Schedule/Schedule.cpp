@@ -2,6 +2,7 @@
 
 #include "dialects/Step/StepOps.h"
 #include "passes/PassEffect.h"
+#include "passes/PassStatistics.h"
 #include "passes/Schedule/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -323,7 +324,10 @@ struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
                          << decodeRows.getValue() << " and " << prefillRows.getValue();
       return signalPassFailure();
     }
-    std::pair<StringRef, int64_t> entries[] = {{"decode", decodeRows}, {"prefill", prefillRows}};
+    SmallVector<std::pair<StringRef, int64_t>> entries{{"decode", decodeRows}};
+    if (decodeRows < verifyRows && verifyRows < prefillRows)
+      entries.emplace_back("verify", verifyRows);
+    entries.emplace_back("prefill", prefillRows);
     for (auto [name, maxRows] : entries) {
       ProgramBuilder program(forward, maxRows, inlineRows);
       if (failed(program.build(name)))
@@ -333,8 +337,13 @@ struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
     }
     forward.erase();
   }
+
+  PassCounter numPhases{"phases", "phases made"};
+  PassCounter numInPlace{"in-place", "carried values updated in place"};
 };
 
 } // namespace
 
+static const lathe::PassCounters<SchedulePass> counters{&SchedulePass::numPhases,
+                                                        &SchedulePass::numInPlace};
 static const lathe::PassEffectRegistration effect("lathe-schedule", {lathe::NumericEffect::Exact});

@@ -22,13 +22,16 @@ inline constexpr int64_t PanelRows = 32;
 struct BlockFormat {
   std::string_view Name; ///< Lower case, as printed in IR: "q4_1", "f32".
   uint32_t GGUFType;     ///< ggml_type number in a GGUF tensor table.
-  int64_t BlockElements; ///< Elements along K in one block: 1 or 32.
+  int64_t BlockElements; ///< Elements along K in one block: 1, 32 or 256.
   int64_t BlockBytes;    ///< Bytes of one block in the file.
   bool Quantized;        ///< Blocks carry a scale.
 
-  /// The halves (f16) at the start of a block that scale it: d, or d and m.  0
-  /// when not quantised.
+  /// The halves (f16) that scale a block: d, or d and what scales its minimum.
+  /// 0 when not quantised.
   int64_t ScaleHalves;
+
+  /// Where they stand in a block of the file.
+  int64_t ScaleOffset;
 
   /// Bytes of one block of `BlockElements` k for all 32 rows of a packed panel.
   int64_t PanelBlockBytes;

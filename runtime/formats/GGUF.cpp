@@ -14,7 +14,9 @@ namespace lathe {
 struct GGUFFile::Impl {
   std::string Path;
   std::unique_ptr<MappedFile> Mapping; ///< Null for bytes in memory.
+  std::shared_ptr<const void> Owner;   ///< Of bytes that belong to something larger.
   std::span<const uint8_t> Bytes;
+  uint64_t FileBytes = 0;
   GGUFContents Contents;
 };
 
@@ -91,16 +93,28 @@ std::unique_ptr<GGUFFile> GGUFFile::open(const std::string &Path, Diagnostics &D
 
 std::unique_ptr<GGUFFile> GGUFFile::parse(std::span<const uint8_t> Bytes, std::string Name,
                                           Diagnostics &Diags) {
+  return parseHeader(Bytes, Bytes.size(), std::move(Name), nullptr, Diags);
+}
+
+std::unique_ptr<GGUFFile> GGUFFile::parseHeader(std::span<const uint8_t> Header, uint64_t FileBytes,
+                                                std::string Name, std::shared_ptr<const void> Owner,
+                                                Diagnostics &Diags) {
   auto State = std::make_unique<Impl>();
   State->Path = std::move(Name);
-  State->Bytes = Bytes;
-  if (!GGUFParser(Bytes, State->Path, Diags).parse(State->Contents))
+  State->Owner = std::move(Owner);
+  State->Bytes = Header;
+  State->FileBytes = FileBytes;
+  if (!GGUFParser(Header, FileBytes, State->Path, Diags).parse(State->Contents))
     return nullptr;
   return std::unique_ptr<GGUFFile>(new GGUFFile(std::move(State)));
 }
 
 const std::string &GGUFFile::path() const { return State->Path; }
 std::span<const uint8_t> GGUFFile::bytes() const { return State->Bytes; }
+uint64_t GGUFFile::fileBytes() const { return State->FileBytes; }
+const FileIdentity *GGUFFile::identity() const {
+  return State->Mapping ? &State->Mapping->identity() : nullptr;
+}
 std::span<const uint8_t> GGUFFile::headerBytes() const {
   return State->Bytes.first(State->Contents.HeaderBytes);
 }
@@ -175,6 +189,13 @@ std::optional<std::vector<float>> GGUFFile::getFloats(std::string_view Key) cons
 
 std::optional<std::vector<int64_t>> GGUFFile::getInts(std::string_view Key) const {
   return convertArray<int64_t>(findValue(Key), toInteger<int64_t>);
+}
+
+std::optional<std::vector<bool>> GGUFFile::getBools(std::string_view Key) const {
+  const GGUFValue *Value = findValue(Key);
+  if (!Value || Value->Type != GGUFValueType::Array || Value->ElementType != GGUFValueType::Bool)
+    return std::nullopt;
+  return std::vector<bool>(Value->Bytes.begin(), Value->Bytes.begin() + Value->Count);
 }
 
 } // namespace lathe

@@ -11,6 +11,7 @@
 
 #include "runtime/formats/BlockFormat.h"
 #include "runtime/support/Diagnostics.h"
+#include "runtime/support/MappedFile.h"
 
 #include <cstdint>
 #include <memory>
@@ -67,10 +68,21 @@ public:
   /// The same for bytes in memory (fuzzing, tests); `Name` is used in messages.
   static std::unique_ptr<GGUFFile> parse(std::span<const uint8_t> Bytes, std::string Name,
                                          Diagnostics &Diags);
+
+  /// The same for a file of `FileBytes` of which only what stands before the tensor
+  /// data is at hand: `data` must not be asked.  `Owner` keeps the bytes.
+  static std::unique_ptr<GGUFFile> parseHeader(std::span<const uint8_t> Header, uint64_t FileBytes,
+                                               std::string Name, std::shared_ptr<const void> Owner,
+                                               Diagnostics &Diags);
   ~GGUFFile();
 
   const std::string &path() const;
+  /// All bytes that are at hand.
   std::span<const uint8_t> bytes() const;
+  /// Size of the whole file.
+  uint64_t fileBytes() const;
+  /// The file on the disk; null for bytes in memory.
+  const FileIdentity *identity() const;
   /// Header, metadata and tensor table: everything before the tensor data.
   std::span<const uint8_t> headerBytes() const;
 
@@ -92,6 +104,7 @@ public:
   std::optional<std::vector<std::string_view>> getStrings(std::string_view Key) const;
   std::optional<std::vector<float>> getFloats(std::string_view Key) const;
   std::optional<std::vector<int64_t>> getInts(std::string_view Key) const;
+  std::optional<std::vector<bool>> getBools(std::string_view Key) const;
 
 private:
   struct Impl;

@@ -44,8 +44,10 @@ bool readGGUFString(ByteCursor &Cursor, std::string_view &Text);
 
 class GGUFParser {
 public:
-  GGUFParser(std::span<const uint8_t> Bytes, std::string Name, Diagnostics &Diags)
-      : FileBytes(Bytes), Cursor(Bytes),
+  /// `Bytes` begin a file of `FileSize`; tensor data may be missing from them.
+  GGUFParser(std::span<const uint8_t> Bytes, uint64_t FileSize, std::string Name,
+             Diagnostics &Diags)
+      : FileBytes(Bytes), FileSize(FileSize), Cursor(Bytes),
         Faults(Diags, std::move(Name), "the file is damaged; fetch it or convert the model again") {
   }
 
@@ -80,6 +82,7 @@ private:
   bool cutOff(const std::string &Where);
 
   std::span<const uint8_t> FileBytes;
+  uint64_t FileSize;
   ByteCursor Cursor;
   FaultList Faults;
   uint64_t TensorCount = 0;

@@ -172,10 +172,9 @@ void GGUFParser::placeTensors(GGUFContents &Result) {
     Expected = *Next;
     FileEnd = *End;
   }
-  if (FileEnd > FileBytes.size())
+  if (FileEnd > FileSize || DataStart > FileBytes.size())
     Faults.error(321, "",
-                 "expected " + std::to_string(FileEnd) + " bytes, has " +
-                     std::to_string(FileBytes.size()),
+                 "expected " + std::to_string(FileEnd) + " bytes, has " + std::to_string(FileSize),
                  "was it downloaded completely?");
   Result.HeaderBytes = DataStart;
 }

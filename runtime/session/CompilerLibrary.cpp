@@ -2,11 +2,12 @@
 
 #include "runtime/session/CompilerLibrary.h"
 
+#include "runtime/support/SiblingFile.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <optional>
-#include <vector>
 
 #include <dlfcn.h>
 #include <sys/stat.h>
@@ -15,37 +16,7 @@ namespace lathe {
 
 static constexpr const char *LibraryName = "liblathe-compiler.so";
 
-/// Folder of the file that `Path` leads to, or empty.
-static std::string realFolder(const char *Path) {
-  std::unique_ptr<char, decltype(&free)> Real(realpath(Path, nullptr), &free);
-  if (!Real)
-    return {};
-  std::string Text = Real.get();
-  return Text.substr(0, Text.rfind('/'));
-}
-
-static bool isFile(const std::string &Path) {
-  struct stat Status;
-  return stat(Path.c_str(), &Status) == 0 && S_ISREG(Status.st_mode);
-}
-
-std::string CompilerLibrary::locate() {
-  if (const char *Asked = getenv("LATHE_COMPILER"); Asked && *Asked)
-    return isFile(Asked) ? Asked : "";
-  // The runtime may be part of a program or of a shared library; a program's
-  // own name, as the loader knows it, can be relative to a folder long left.
-  std::vector<std::string> Folders;
-  Dl_info Info;
-  if (dladdr(reinterpret_cast<void *>(&CompilerLibrary::locate), &Info) && Info.dli_fname &&
-      Info.dli_fname[0] == '/')
-    Folders.push_back(realFolder(Info.dli_fname));
-  Folders.push_back(realFolder("/proc/self/exe"));
-  for (const std::string &Folder : Folders)
-    for (const char *Way : {"/../lib/", "/"})
-      if (std::string Path = Folder + Way + LibraryName; isFile(Path))
-        return Path;
-  return {};
-}
+std::string CompilerLibrary::locate() { return findSiblingFile(LibraryName, "LATHE_COMPILER"); }
 
 std::string CompilerLibrary::buildID(const std::string &Path) {
   struct stat Status;
@@ -63,7 +34,9 @@ static const lathe_compiler_api *openTable(const std::string &Path, Diagnostics 
                 "chmod o-w " + Path);
     return nullptr;
   }
-  void *Handle = dlopen(Path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  // The compiler itself is linked to be bound at once; the tens of thousands of
+  // functions of MLIR and LLVM that call each other are bound as they are called.
+  void *Handle = dlopen(Path.c_str(), RTLD_LAZY | RTLD_LOCAL);
   if (!Handle) {
     const char *Reason = dlerror();
     Diags.error(610, Path, std::string("cannot be opened: ") + (Reason ? Reason : "no reason"),
@@ -115,6 +88,12 @@ std::shared_ptr<CompileResult> CompilerLibrary::compile(const CompileRequest &Re
   Raw.max_prefill_rows = Request.MaxPrefillRows;
   Raw.emit = Request.Emit.empty() ? nullptr : Request.Emit.c_str();
   Raw.verify_each_pass = Request.VerifyEachPass;
+  Raw.passes = Request.Passes.empty() ? nullptr : Request.Passes.c_str();
+  Raw.reproducer_dir =
+      Request.ReproducerFolder.empty() ? nullptr : Request.ReproducerFolder.c_str();
+  Raw.timing = Request.Timing;
+  Raw.machine = Request.Machine.empty() ? nullptr : Request.Machine.c_str();
+  Raw.depth = Request.Depth;
   auto Result = std::make_shared<CompileResult>(*API, API->compile(&Raw));
 
   unsigned ErrorsBefore = Diags.errorCount();

@@ -27,6 +27,11 @@ struct CompileRequest {
   int64_t MaxPrefillRows = 0;
   std::string Emit = {}; ///< Empty: a program.
   bool VerifyEachPass = false;
+  std::string Passes = {};           ///< lathe_compile_request::passes.
+  std::string ReproducerFolder = {}; ///< lathe_compile_request::reproducer_dir.
+  bool Timing = false;               ///< Tables of passes and their times, on standard error.
+  std::string Machine = {};          ///< Empty: none.
+  int64_t Depth = 0;
 };
 
 /// Owns what one compile gave.  Keeps the compiler library open.
@@ -44,6 +49,12 @@ public:
   /// Errors and warnings as printed text.
   std::string_view diagnostics() const {
     const char *Text = API.diagnostics(Result);
+    return Text ? Text : std::string_view();
+  }
+
+  /// What the passes counted, as a table.
+  std::string_view statistics() const {
+    const char *Text = API.statistics(Result);
     return Text ? Text : std::string_view();
   }
 

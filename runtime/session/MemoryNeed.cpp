@@ -2,12 +2,12 @@
 
 #include "runtime/session/MemoryNeed.h"
 
+#include "runtime/session/SystemMemory.h"
 #include "runtime/support/CheckedMath.h"
 #include "runtime/support/Text.h"
 #include "runtime/weights/Packer.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <limits>
 #include <string>
 
@@ -85,28 +85,14 @@ MemoryNeed estimateMemoryNeed(const GGUFFile &File, uint64_t Context, uint64_t S
   return Need;
 }
 
-/// The number behind `Key` in a file of lines "Key: N kB", in bytes.
-static uint64_t readKilobytes(const char *Path, const char *Format) {
-  FILE *File = fopen(Path, "re");
-  if (!File)
-    return Unlimited;
-  char Line[256];
-  unsigned long long Kilobytes = 0;
-  bool Found = false;
-  while (!Found && fgets(Line, sizeof(Line), File))
-    Found = sscanf(Line, Format, &Kilobytes) == 1;
-  fclose(File);
-  return Found ? product(Kilobytes, 1024) : Unlimited;
-}
-
 MemoryLimits MemoryLimits::current() {
-  MemoryLimits Limits = {Unlimited, readKilobytes("/proc/meminfo", "MemAvailable: %llu kB")};
+  AvailableMemory Available = availableMemory();
+  MemoryLimits Limits = {Unlimited, Available.Bytes, Available.Source};
   rlimit Limit;
   if (getrlimit(RLIMIT_AS, &Limit) != 0 || Limit.rlim_cur == RLIM_INFINITY)
     return Limits;
-  uint64_t Used = readKilobytes("/proc/self/status", "VmSize: %llu kB");
-  Limits.AddressSpace =
-      Limit.rlim_cur - std::min<uint64_t>(Used == Unlimited ? 0 : Used, Limit.rlim_cur);
+  uint64_t Used = checkedMul(readNumber("/proc/self/status", "VmSize"), 1024).value_or(0);
+  Limits.AddressSpace = Limit.rlim_cur - std::min<uint64_t>(Used, Limit.rlim_cur);
   return Limits;
 }
 
@@ -142,7 +128,7 @@ bool checkMemory(const MemoryNeed &Need, uint64_t Workers, bool FillsContext,
     return true;
   Diags.error(810, "memory",
               "needs " + formatBytes(Resident) + Parts + ", limit " +
-                  formatBytes(Limits.Available) + " (what the system has available)",
+                  formatBytes(Limits.Available) + " (" + Limits.Source + ")",
               Hint);
   return false;
 }

@@ -13,6 +13,7 @@
 #include "runtime/support/Diagnostics.h"
 
 #include <cstdint>
+#include <string>
 
 namespace lathe {
 
@@ -34,7 +35,8 @@ MemoryNeed estimateMemoryNeed(const GGUFFile &File, uint64_t Context, uint64_t S
 
 struct MemoryLimits {
   uint64_t AddressSpace; ///< What RLIMIT_AS leaves to this process; UINT64_MAX: no limit.
-  uint64_t Available;    ///< Physical memory that the system can give; UINT64_MAX: unknown.
+  uint64_t Available;    ///< Physical memory that can be had; UINT64_MAX: unknown.
+  std::string Source = "what the system has available"; ///< Who limits it, for messages.
 
   static MemoryLimits current();
 };

@@ -6,6 +6,8 @@
 #include "runtime/session/HostCPU.h"
 #include "runtime/session/MemoryNeed.h"
 #include "runtime/session/ProgramCache.h"
+#include "runtime/support/BackgroundTask.h"
+#include "runtime/weights/WeightCache.h"
 
 #include <chrono>
 #include <optional>
@@ -21,18 +23,28 @@ template <typename Callable> static auto timed(double &Total, Callable Body) {
   return Result;
 }
 
-static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options) {
+/// What people call the model.
+static std::string modelName(const GGUFFile &File) {
+  std::string_view Name = File.getString("general.name").value_or("");
+  std::string_view Path = File.path();
+  return std::string(Name.empty() ? Path.substr(Path.rfind('/') + 1) : Name);
+}
+
+static CacheNote cacheNote(const GGUFFile &File, const ModelOptions &Options) {
   // The library's file stands for its version: asking it would mean opening it.
-  std::string Build = CompilerLibrary::buildID(CompilerLibrary::locate());
+  return {modelName(File), Options.Target, Options.Precision,
+          CompilerLibrary::buildID(CompilerLibrary::locate()), hostDescription()};
+}
+
+static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options,
+                            const CacheNote &Note) {
   CacheKeyParts Parts;
   Parts.ModelHeader = File.headerBytes();
   Parts.Target = Options.Target;
   Parts.Precision = Options.Precision;
   Parts.MaxPrefillRows = Options.MaxPrefillRows;
-  Parts.CompilerBuild = Build;
-  // A program for a named target is the same wherever it was compiled.
-  if (Options.Target == "host")
-    Parts.Host = hostDescription();
+  Parts.CompilerBuild = Note.CompilerBuild;
+  Parts.Host = Note.Host;
   return ProgramCache::key(Parts);
 }
 
@@ -51,37 +63,53 @@ compileModel(const GGUFFile &File, const ModelOptions &Options, Diagnostics &Dia
   return Compiler->compile(Request, Diags);
 }
 
-std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const ModelOptions &Options,
-                                                  LoadReport &Report, Diagnostics &Diags) {
+/// A program that was compiled and is to be stored.
+struct Model::NewProgram {
+  void store(Diagnostics &Diags) const {
+    if (Code && Cache)
+      Cache->store(
+          Key, Note, [&](const std::string &Path) { return Code->writeLibrary(Path); }, Diags);
+  }
+
+  std::shared_ptr<CompileResult> Code;
   std::optional<ProgramCache> Cache;
   std::string Key;
+  CacheNote Note;
+};
+
+std::shared_ptr<const Program> Model::findOrCompile(const GGUFFile &File,
+                                                    const ModelOptions &Options, LoadReport &Report,
+                                                    NewProgram &New, Diagnostics &Diags) {
+  if (Options.Compiled) {
+    Report.CompiledAhead = true;
+    std::optional<size_t> Chosen =
+        Options.Compiled->choose(Options.Target, Options.Precision, Diags);
+    return Chosen ? Options.Compiled->loadProgram(*Chosen, Diags) : nullptr;
+  }
   if (Options.UseCache) {
     std::shared_ptr<const Program> Found =
         timed(Report.CacheMilliseconds, [&]() -> std::shared_ptr<const Program> {
-          Cache = ProgramCache::open(ProgramCache::defaultFolder(), Diags);
-          if (!Cache)
+          New.Cache = ProgramCache::openDefault(Diags);
+          if (!New.Cache)
             return nullptr;
-          Key = cacheKey(File, Options);
-          return Cache->find(Key, Diags);
+          New.Note = cacheNote(File, Options);
+          New.Key = cacheKey(File, Options, New.Note);
+          return New.Cache->find(New.Key, Diags);
         });
     Report.CacheHit = Found != nullptr;
     if (Found)
       return Found;
   }
-  std::shared_ptr<const Program> Compiled;
-  std::shared_ptr<CompileResult> Result = timed(Report.CompileMilliseconds, [&] {
-    std::shared_ptr<CompileResult> Code = compileModel(File, Options, Diags);
-    if (Code)
-      Compiled = Program::create([&](const char *Symbol) { return Code->lookup(Symbol); }, Code,
-                                 File.path(), Diags);
-    return Code;
+  return timed(Report.CompileMilliseconds, [&]() -> std::shared_ptr<const Program> {
+    std::shared_ptr<CompileResult> Made = compileModel(File, Options, Diags);
+    if (!Made)
+      return nullptr;
+    std::shared_ptr<const Program> Compiled = Program::create(
+        [&](const char *Symbol) { return Made->lookup(Symbol); }, Made, File.path(), Diags);
+    if (Compiled)
+      New.Code = std::move(Made);
+    return Compiled;
   });
-  if (Compiled && Cache)
-    timed(Report.CacheMilliseconds, [&] {
-      return Cache->store(
-          Key, [&](const std::string &Path) { return Result->writeLibrary(Path); }, Diags);
-    });
-  return Compiled;
 }
 
 /// Tells the next stage; false with E0807 when the load shall end there.
@@ -92,7 +120,18 @@ static bool enterStage(LoadStage Next, const ModelOptions &Options, Diagnostics 
   return false;
 }
 
-bool Model::loadCode(const ModelOptions &Options, Diagnostics &Diags) {
+std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const ModelOptions &Options,
+                                                  LoadReport &Report, Diagnostics &Diags) {
+  NewProgram New;
+  std::shared_ptr<const Program> Code = findOrCompile(File, Options, Report, New, Diags);
+  timed(Report.CacheMilliseconds, [&] {
+    New.store(Diags);
+    return true;
+  });
+  return Code;
+}
+
+bool Model::loadCode(const ModelOptions &Options, NewProgram &New, Diagnostics &Diags) {
   uint64_t Threads = static_cast<uint64_t>(Workers->workers());
   auto Fits = [&](const MemoryNeed &Need) {
     return checkMemory(Need, Threads, Options.Capacity != 0, MemoryLimits::current(), Diags);
@@ -101,7 +140,7 @@ bool Model::loadCode(const ModelOptions &Options, Diagnostics &Diags) {
   uint64_t Sequences = static_cast<uint64_t>(Options.Sequences);
   if (!Fits(estimateMemoryNeed(*File, Positions, Sequences)))
     return false;
-  Code = loadProgram(*File, Options, Report, Diags);
+  Code = findOrCompile(*File, Options, Report, New, Diags);
   return Code && Code->checkHost(Diags) && Fits(memoryNeed(manifest(), Positions, Sequences));
 }
 
@@ -112,15 +151,32 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   std::unique_ptr<Model> Result(new Model);
   Result->File = std::move(File);
   Result->Workers = WorkerPool::create(Options.Threads, Diags);
+  NewProgram New;
   if (!Result->Workers || !enterStage(LoadStage::Program, Options, Diags) ||
-      !Result->loadCode(Options, Diags) || !enterStage(LoadStage::Weights, Options, Diags))
+      !Result->loadCode(Options, New, Diags) || !enterStage(LoadStage::Weights, Options, Diags))
     return nullptr;
+  // Linking and flushing a program is mostly waiting.
+  Diagnostics StoreDiags;
+  BackgroundTask Storing([&] { New.store(StoreDiags); });
+  if (New.Code)
+    Storing.start();
   Result->Weights = timed(Result->Report.PackMilliseconds, [&] {
+    Result->Report.WeightsEmbedded = Options.Compiled && Options.Compiled->hasWeights();
+    if (Result->Report.WeightsEmbedded)
+      return Options.Compiled->loadWeights(*Result->File, Result->manifest(), *Result->Workers,
+                                           Diags);
+    std::optional<WeightCache> Cache;
+    if (Options.UseCache)
+      Cache = WeightCache::openDefault(Diags);
     return WeightStore::create(*Result->File, Result->manifest(), *Result->Workers,
-                               SourcePages::Release, Options.NonFinite, Diags);
+                               SourcePages::Release, Options.NonFinite, Diags,
+                               Cache ? &*Cache : nullptr);
   });
+  Storing.wait();
+  Diags.append(StoreDiags);
   if (!Result->Weights || !enterStage(LoadStage::Done, Options, Diags))
     return nullptr;
+  Result->Report.WeightsFromCache = Result->Weights->fromCache();
   return Result;
 }
 

@@ -9,6 +9,7 @@
 #define LATHE_RUNTIME_SESSION_MODEL_H
 
 #include "runtime/formats/GGUF.h"
+#include "runtime/session/CompiledModel.h"
 #include "runtime/session/Program.h"
 #include "runtime/session/Session.h"
 #include "runtime/support/Diagnostics.h"
@@ -26,6 +27,9 @@ namespace lathe {
 enum class LoadStage { Program, Weights, Done };
 
 struct ModelOptions {
+  /// What was compiled ahead: neither the cache nor the compiler is asked, and
+  /// target and precision choose among what there is.  Null: compile.
+  std::shared_ptr<const CompiledModel> Compiled = nullptr;
   std::string Target = "host";    ///< lathe_compile_request::target.
   std::string Precision = "auto"; ///< lathe_compile_request::precision.
   unsigned Threads = 0;           ///< 0: one per core this process may run on.
@@ -43,17 +47,20 @@ struct ModelOptions {
 
 /// What loading cost.
 struct LoadReport {
+  bool CompiledAhead = false; ///< From an artefact; no cache was asked.
   bool CacheHit = false;
   double CompileMilliseconds = 0; ///< 0 on a cache hit.
-  double CacheMilliseconds = 0;   ///< Looking up, or storing.
-  double PackMilliseconds = 0;
+  double CacheMilliseconds = 0;   ///< Looking up; storing too, where nothing else goes on.
+  bool WeightsFromCache = false;
+  bool WeightsEmbedded = false; ///< In the artefact.
+  double PackMilliseconds = 0;  ///< Packing, or mapping what is packed.
 };
 
 class Model {
 public:
-  /// The program for `File`, from the cache or from the compiler, which stores
-  /// it there; no weight is read.  It may be one for another CPU.  Null on error;
-  /// warnings of the cache go to `Diags` as well.
+  /// The program for `File`, as it was compiled ahead, from the cache or from the compiler, which
+  /// stores it there; no weight is read.  It may be one for another CPU.  Null on error; warnings
+  /// of the cache go to `Diags` as well.
   static std::shared_ptr<const Program> loadProgram(const GGUFFile &File,
                                                     const ModelOptions &Options, LoadReport &Report,
                                                     Diagnostics &Diags);
@@ -75,8 +82,14 @@ public:
   std::unique_ptr<Session> createSession(const SessionOptions &Options, Diagnostics &Diags) const;
 
 private:
+  struct NewProgram;
+
   Model() = default;
-  bool loadCode(const ModelOptions &Options, Diagnostics &Diags);
+  static std::shared_ptr<const Program> findOrCompile(const GGUFFile &File,
+                                                      const ModelOptions &Options,
+                                                      LoadReport &Report, NewProgram &New,
+                                                      Diagnostics &Diags);
+  bool loadCode(const ModelOptions &Options, NewProgram &New, Diagnostics &Diags);
 
   std::unique_ptr<GGUFFile> File;
   std::unique_ptr<WorkerPool> Workers;

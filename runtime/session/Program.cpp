@@ -2,24 +2,25 @@
 
 #include "runtime/session/Program.h"
 
+#include "runtime/session/CodeImage.h"
 #include "runtime/session/HostCPU.h"
 
 #include <dlfcn.h>
 
 namespace lathe {
 
-Program::Program(std::string Where, Manifest Description, std::vector<lathe_entry> Entries,
-                 std::shared_ptr<void> Owner)
-    : Where(std::move(Where)), Description(std::move(Description)), Entries(std::move(Entries)),
-      Owner(std::move(Owner)) {}
+Program::Program(std::string Where, std::string_view Text, Manifest Description,
+                 std::vector<lathe_entry> Entries, std::shared_ptr<void> Owner)
+    : Where(std::move(Where)), Text(Text), Description(std::move(Description)),
+      Entries(std::move(Entries)), Owner(std::move(Owner)) {}
 
 static void tellMissingSymbol(const std::string &Symbol, const std::string &Where,
                               Diagnostics &Diags) {
   Diags.error(605, Where, "exports no '" + Symbol + "', expected a program compiled by lathe");
 }
 
-static std::optional<Manifest> readManifest(const Program::Lookup &Find, const std::string &Where,
-                                            Diagnostics &Diags) {
+static std::optional<std::string_view> findManifest(const Program::Lookup &Find,
+                                                    const std::string &Where, Diagnostics &Diags) {
   auto *Text = static_cast<const char *>(Find("lathe_manifest"));
   auto *Size = static_cast<const int64_t *>(Find("lathe_manifest_size"));
   if (!Text)
@@ -28,7 +29,7 @@ static std::optional<Manifest> readManifest(const Program::Lookup &Find, const s
     tellMissingSymbol("lathe_manifest_size", Where, Diags);
   if (!Text || !Size)
     return std::nullopt;
-  return Manifest::parse({Text, static_cast<size_t>(*Size)}, Where, Diags);
+  return std::string_view(Text, static_cast<size_t>(*Size));
 }
 
 bool Program::checkHost(Diagnostics &Diags) const {
@@ -47,7 +48,8 @@ bool Program::checkHost(Diagnostics &Diags) const {
 
 std::shared_ptr<const Program> Program::create(const Lookup &Find, std::shared_ptr<void> Owner,
                                                const std::string &Where, Diagnostics &Diags) {
-  std::optional<Manifest> Description = readManifest(Find, Where, Diags);
+  std::optional<std::string_view> Text = findManifest(Find, Where, Diags);
+  std::optional<Manifest> Description = Text ? Manifest::parse(*Text, Where, Diags) : std::nullopt;
   if (!Description)
     return nullptr;
   std::vector<lathe_entry> Entries;
@@ -61,7 +63,15 @@ std::shared_ptr<const Program> Program::create(const Lookup &Find, std::shared_p
     if (!Entry)
       return nullptr;
   return std::shared_ptr<const Program>(
-      new Program(Where, std::move(*Description), std::move(Entries), std::move(Owner)));
+      new Program(Where, *Text, std::move(*Description), std::move(Entries), std::move(Owner)));
+}
+
+std::shared_ptr<const Program> Program::openImage(std::span<const uint8_t> Library,
+                                                  const std::string &Where, Diagnostics &Diags) {
+  std::shared_ptr<CodeImage> Image = CodeImage::open(Library, Where, Diags);
+  if (!Image)
+    return nullptr;
+  return create([&](const char *Symbol) { return Image->lookup(Symbol); }, Image, Where, Diags);
 }
 
 std::shared_ptr<const Program> Program::openLibrary(const std::string &Path, Diagnostics &Diags) {

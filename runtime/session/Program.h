@@ -16,7 +16,9 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lathe {
@@ -37,10 +39,17 @@ public:
   /// be opened, else as `create`.
   static std::shared_ptr<const Program> openLibrary(const std::string &Path, Diagnostics &Diags);
 
+  /// A program in a shared library that lies in memory, which may go afterwards.
+  /// E0606 and E0649 when it cannot be opened, else as `create`.
+  static std::shared_ptr<const Program> openImage(std::span<const uint8_t> Library,
+                                                  const std::string &Where, Diagnostics &Diags);
+
   Program(const Program &) = delete;
   Program &operator=(const Program &) = delete;
 
   const Manifest &manifest() const { return Description; }
+  /// The same as the code carries it.
+  std::string_view manifestText() const { return Text; }
 
   /// E0604, and false, when this CPU lacks a feature that the code uses: no
   /// entry may be called then.
@@ -54,10 +63,11 @@ public:
   size_t entryFor(int64_t Rows) const;
 
 private:
-  Program(std::string Where, Manifest Description, std::vector<lathe_entry> Entries,
-          std::shared_ptr<void> Owner);
+  Program(std::string Where, std::string_view Text, Manifest Description,
+          std::vector<lathe_entry> Entries, std::shared_ptr<void> Owner);
 
   std::string Where;
+  std::string_view Text;
   Manifest Description;
   std::vector<lathe_entry> Entries; ///< One per manifest entry.
   std::shared_ptr<void> Owner;

@@ -4,11 +4,13 @@
 
 #include "lathe/abi.h"
 #include "runtime/support/AtomicFile.h"
+#include "runtime/support/CheckedMath.h"
 #include "runtime/support/MappedFile.h"
 #include "runtime/support/Text.h"
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <ctime>
 #include <vector>
@@ -19,25 +21,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 namespace lathe {
 
 /// Raised when entries of an older layout must not be found any more.
-static constexpr int CacheFormat = 1;
-
-static std::string hexHash(std::string_view Bytes) {
-  XXH128_hash_t Hash = XXH3_128bits(Bytes.data(), Bytes.size());
-  XXH128_canonical_t Canonical;
-  XXH128_canonicalFromHash(&Canonical, Hash);
-  std::string Text;
-  for (unsigned char Byte : Canonical.digest) {
-    Text += "0123456789abcdef"[Byte >> 4];
-    Text += "0123456789abcdef"[Byte & 15];
-  }
-  return Text;
-}
+static constexpr int CacheFormat = 2;
 
 static std::string_view asText(std::span<const uint8_t> Bytes) {
   return {reinterpret_cast<const char *>(Bytes.data()), Bytes.size()};
@@ -51,8 +38,8 @@ static std::string firstMessage(const Diagnostics &Diags) {
 namespace {
 
 /// Keeps writers away from an entry while it is checked and opened, and readers
-/// while its two files are put in place.  Gives up after a second: a stopped
-/// process must not stop others.
+/// while entries are put in place and removed.  Gives up after a second: a
+/// stopped process must not stop others.
 class FolderLock {
 public:
   FolderLock(const std::string &Folder, int Operation)
@@ -91,6 +78,28 @@ std::string ProgramCache::defaultFolder() {
   if (const char *Home = getenv("HOME"); Home && *Home == '/')
     return std::string(Home) + "/.cache/lathe/programs";
   return {};
+}
+
+int64_t ProgramCache::defaultMaxBytes(Diagnostics &Diags) {
+  const char *Asked = getenv("LATHE_CACHE_SIZE");
+  if (!Asked || !*Asked)
+    return DefaultMaxBytes;
+  std::string_view Text = Asked;
+  constexpr std::string_view Units = "KMG";
+  size_t Unit = Units.find(Text.back());
+  if (Unit != std::string_view::npos)
+    Text.remove_suffix(1);
+  uint64_t Number = 0;
+  std::from_chars_result Read = std::from_chars(Text.data(), Text.data() + Text.size(), Number);
+  std::optional<uint64_t> Bytes =
+      checkedMul(Number, Unit == std::string_view::npos ? 1 : uint64_t(1) << (10 * (Unit + 1)));
+  bool Whole = Read.ec == std::errc() && Read.ptr == Text.data() + Text.size();
+  if (Whole && Bytes && *Bytes <= static_cast<uint64_t>(INT64_MAX))
+    return static_cast<int64_t>(*Bytes);
+  Diags.warning(623, "LATHE_CACHE_SIZE",
+                "found " + quoted(Asked) + ", expected a number of bytes, or one with K, M or G",
+                "the cache takes " + formatBytes(DefaultMaxBytes));
+  return DefaultMaxBytes;
 }
 
 /// Makes `Folder` and its parents; the folders that are made are private.
@@ -144,36 +153,36 @@ std::string ProgramCache::key(const CacheKeyParts &Parts) {
   Add(Parts.Precision);
   Add(std::to_string(Parts.MaxPrefillRows));
   Add(Parts.CompilerBuild);
-  Add(Parts.Host);
+  // A program for a named target is the same wherever it was compiled.
+  Add(Parts.Target == "host" ? Parts.Host : "");
   return hexHash(Text);
 }
 
 /// Why the entry must not be opened; empty when it is sound.
-static std::string entryFault(const std::string &Library, const std::string &Sum) {
+static std::string entryFault(const std::string &Path) {
   struct stat Status;
-  if (lstat(Library.c_str(), &Status) != 0 || !S_ISREG(Status.st_mode))
+  if (lstat(Path.c_str(), &Status) != 0 || !S_ISREG(Status.st_mode))
     return "is not a regular file";
   if (Status.st_uid != geteuid() || (Status.st_mode & (S_IWGRP | S_IWOTH)))
     return "is not ours alone";
   Diagnostics Local;
-  std::unique_ptr<MappedFile> Expected = MappedFile::open(Sum, Local);
-  std::unique_ptr<MappedFile> Code = Expected ? MappedFile::open(Library, Local) : nullptr;
-  if (!Code)
+  std::unique_ptr<MappedFile> Entry = MappedFile::open(Path, Local);
+  if (!Entry)
     return "cannot be checked: " + firstMessage(Local);
-  if (asText(Expected->bytes()) != hexHash(asText(Code->bytes())) + "\n")
+  if (!cacheHashHolds(asText(Entry->bytes())))
     return "its hash differs from the one that was stored with it";
   return {};
 }
 
 std::shared_ptr<const Program> ProgramCache::find(const std::string &Key,
                                                   Diagnostics &Diags) const {
-  std::string Library = libraryPath(Key);
+  std::string Library = path(Key);
   if (access(Library.c_str(), F_OK) != 0)
     return nullptr;
   FolderLock Lock(Folder, LOCK_SH);
   if (!Lock)
     return nullptr;
-  if (std::string Fault = entryFault(Library, sumPath(Key)); !Fault.empty()) {
+  if (std::string Fault = entryFault(Library); !Fault.empty()) {
     discard(Key, Fault, Diags);
     return nullptr;
   }
@@ -190,102 +199,166 @@ std::shared_ptr<const Program> ProgramCache::find(const std::string &Key,
 
 void ProgramCache::discard(const std::string &Key, const std::string &Reason,
                            Diagnostics &Diags) const {
-  unlink(libraryPath(Key).c_str());
-  unlink(sumPath(Key).c_str());
-  Diags.warning(621, "cache " + libraryPath(Key), "discarded: " + Reason,
-                "the model is compiled again");
+  unlink(path(Key).c_str());
+  Diags.warning(621, "cache " + path(Key), "discarded: " + Reason, "the model is compiled again");
 }
 
-bool ProgramCache::store(const std::string &Key,
+/// Appends to the file that stands at `Path`: a linker may have made a new one
+/// there.  False, with an error, when that failed.
+static bool appendTo(const std::string &Path, std::string_view Text, Diagnostics &Diags) {
+  int File = ::open(Path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+  ssize_t Written = -1;
+  if (File >= 0)
+    Written = write(File, Text.data(), Text.size());
+  int Reason = Written < 0 ? errno : ENOSPC;
+  if (File >= 0)
+    close(File);
+  if (Written == static_cast<ssize_t>(Text.size()))
+    return true;
+  Diags.error(622, {}, "write failed: " + describeErrno(Reason));
+  return false;
+}
+
+bool ProgramCache::store(const std::string &Key, const CacheNote &Note,
                          const std::function<bool(const std::string &Path)> &Write,
                          Diagnostics &Diags) const {
   Diagnostics Local;
   auto Stored = [&] {
-    std::unique_ptr<AtomicFile> Library = AtomicFile::create(libraryPath(Key), Local, 0600);
-    if (!Library)
+    std::unique_ptr<AtomicFile> Entry = AtomicFile::create(path(Key), Local, 0600);
+    if (!Entry)
       return false;
-    if (!Write(Library->temporaryPath())) {
+    if (!Write(Entry->temporaryPath())) {
       Local.error(622, {}, "the library could not be written");
       return false;
     }
     // A linker may have made a new file, with the permissions it likes.
-    chmod(Library->temporaryPath().c_str(), 0600);
-    std::unique_ptr<MappedFile> Code = MappedFile::open(Library->temporaryPath(), Local);
-    std::unique_ptr<AtomicFile> Sum =
-        Code ? AtomicFile::create(sumPath(Key), Local, 0600) : nullptr;
-    if (!Sum || !Sum->write(hexHash(asText(Code->bytes())) + "\n", Local))
+    chmod(Entry->temporaryPath().c_str(), 0600);
+    std::unique_ptr<MappedFile> Code = MappedFile::open(Entry->temporaryPath(), Local);
+    if (!Code ||
+        !appendTo(Entry->temporaryPath(), cacheTrailer(asText(Code->bytes()), Note), Local))
       return false;
     FolderLock Lock(Folder, LOCK_EX);
     if (!Lock) {
       Local.error(622, {}, "another process holds the lock of the folder");
       return false;
     }
-    if (!Library->commit(Local) || !Sum->commit(Local))
+    if (!Entry->commit(Local))
       return false;
     evict();
     return true;
   };
   if (Stored())
     return true;
-  Diags.warning(622, "cache " + libraryPath(Key), "not stored: " + firstMessage(Local));
+  Diags.warning(622, "cache " + path(Key), "not stored: " + firstMessage(Local),
+                "the run goes on without the cache");
   return false;
+}
+
+/// The key of an entry by its name, or empty: the folder may hold other things
+/// that are dear to its owner.
+static std::string_view keyOf(std::string_view Name) {
+  constexpr size_t KeyDigits = 32;
+  bool IsEntry = Name.size() == KeyDigits + 3 && Name.ends_with(".so") &&
+                 Name.find_first_not_of("0123456789abcdef") == KeyDigits;
+  return IsEntry ? Name.substr(0, KeyDigits) : std::string_view();
+}
+
+/// Calls `Visit` with the name and state of every regular file in `Folder`.
+template <typename Visitor> static void forEachFile(const std::string &Folder, Visitor Visit) {
+  DIR *Listing = opendir(Folder.c_str());
+  if (!Listing)
+    return;
+  while (const dirent *Item = readdir(Listing)) {
+    struct stat Status;
+    if (fstatat(dirfd(Listing), Item->d_name, &Status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(Status.st_mode))
+      Visit(std::string_view(Item->d_name), Status);
+  }
+  closedir(Listing);
+}
+
+/// Removes what killed writers, and the linkers they called, left behind at
+/// least `Seconds` ago.
+static void removeLeftovers(const std::string &Folder, time_t Seconds) {
+  forEachFile(Folder, [&](std::string_view Name, const struct stat &Status) {
+    // A clock that was set back makes files of the future.
+    bool Old = std::abs(time(nullptr) - Status.st_mtime) >= Seconds;
+    if (Old && Name.starts_with(".lathe-") && Name.find(".tmp") != std::string_view::npos)
+      unlink((Folder + "/" + std::string(Name)).c_str());
+  });
 }
 
 namespace {
 struct FolderEntry {
-  std::string Path;
+  std::string Key;
   int64_t Bytes;
   timespec Used;
 };
 } // namespace
 
-/// Whether a file is an entry of ours: the folder may hold other things that are
-/// dear to its owner.
-static bool isLibraryName(std::string_view Name) {
-  constexpr size_t KeyDigits = 32;
-  return Name.size() == KeyDigits + 3 && Name.ends_with(".so") &&
-         Name.find_first_not_of("0123456789abcdef") == KeyDigits;
-}
-
-/// The libraries in `Folder`, least recently used first.  Temporaries that a
-/// killed process left behind are removed on the way.
-static std::vector<FolderEntry> listLibraries(const std::string &Folder) {
-  constexpr time_t LeftoverSeconds = 3600;
-  std::vector<FolderEntry> Libraries;
-  DIR *Listing = opendir(Folder.c_str());
-  if (!Listing)
-    return Libraries;
-  while (const dirent *Item = readdir(Listing)) {
-    std::string_view Name = Item->d_name;
-    std::string Path = Folder + "/" + Item->d_name;
-    struct stat Status;
-    if (lstat(Path.c_str(), &Status) != 0 || !S_ISREG(Status.st_mode))
-      continue;
-    if (isLibraryName(Name))
-      Libraries.push_back({Path, Status.st_size, Status.st_mtim});
-    else if (Name.starts_with(".lathe-") && Name.ends_with(".tmp") &&
-             time(nullptr) - Status.st_mtime > LeftoverSeconds)
-      unlink(Path.c_str());
-  }
-  closedir(Listing);
-  std::sort(Libraries.begin(), Libraries.end(), [](const auto &Left, const auto &Right) {
+/// Least recently used first.
+static std::vector<FolderEntry> listEntries(const std::string &Folder) {
+  std::vector<FolderEntry> Entries;
+  forEachFile(Folder, [&](std::string_view Name, const struct stat &Status) {
+    if (std::string_view Key = keyOf(Name); !Key.empty())
+      Entries.push_back({std::string(Key), Status.st_size, Status.st_mtim});
+  });
+  std::sort(Entries.begin(), Entries.end(), [](const auto &Left, const auto &Right) {
     return std::pair(Left.Used.tv_sec, Left.Used.tv_nsec) <
            std::pair(Right.Used.tv_sec, Right.Used.tv_nsec);
   });
-  return Libraries;
+  return Entries;
+}
+
+std::vector<CacheFile> ProgramCache::list() const {
+  std::vector<CacheFile> Files;
+  for (const FolderEntry &Each : listEntries(Folder)) {
+    Diagnostics Ignored;
+    std::unique_ptr<MappedFile> Entry = MappedFile::open(path(Each.Key), Ignored);
+    Files.push_back({Each.Key, Each.Bytes, Each.Used.tv_sec,
+                     Entry ? readCacheNote(asText(Entry->bytes())) : std::nullopt});
+  }
+  return Files;
+}
+
+std::vector<CacheFile>
+ProgramCache::clear(const std::function<bool(const CacheFile &)> &Chosen) const {
+  // A lock that cannot be had is no reason to keep what shall go.
+  FolderLock Lock(Folder, LOCK_EX);
+  std::vector<CacheFile> Files = list();
+  std::erase_if(Files, [&](const CacheFile &Each) {
+    return !Chosen(Each) || unlink(path(Each.Key).c_str()) != 0;
+  });
+  // Writers of today may still be at work.
+  constexpr time_t Minute = 60;
+  removeLeftovers(Folder, Minute);
+  return Files;
+}
+
+int64_t ProgramCache::verify(Diagnostics &Diags) const {
+  int64_t Sound = 0;
+  FolderLock Lock(Folder, LOCK_EX);
+  for (const FolderEntry &Each : listEntries(Folder)) {
+    if (std::string Fault = entryFault(path(Each.Key)); !Fault.empty())
+      discard(Each.Key, Fault, Diags);
+    else
+      ++Sound;
+  }
+  return Sound;
 }
 
 void ProgramCache::evict() const {
-  std::vector<FolderEntry> Libraries = listLibraries(Folder);
+  constexpr time_t Hour = 3600;
+  removeLeftovers(Folder, Hour);
+  std::vector<FolderEntry> Entries = listEntries(Folder);
   int64_t Total = 0;
-  for (const FolderEntry &Library : Libraries)
-    Total += Library.Bytes;
-  for (const FolderEntry &Library : Libraries) {
+  for (const FolderEntry &Each : Entries)
+    Total += Each.Bytes;
+  for (const FolderEntry &Each : Entries) {
     if (Total <= MaxBytes)
       return;
-    unlink(Library.Path.c_str());
-    unlink((Library.Path.substr(0, Library.Path.size() - 3) + ".sum").c_str());
-    Total -= Library.Bytes;
+    unlink(path(Each.Key).c_str());
+    Total -= Each.Bytes;
   }
 }
 

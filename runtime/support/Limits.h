@@ -14,6 +14,9 @@ namespace lathe::limits {
 
 inline constexpr uint64_t MaxVocabulary = uint64_t(1) << 24;
 inline constexpr uint64_t MaxLayers = 4096;
+/// Of a model file that is not at hand itself: sizes of its tensors, padded and
+/// widened, stay far from 2^63.
+inline constexpr uint64_t MaxFileBytes = uint64_t(1) << 48;
 inline constexpr uint64_t MaxStringBytes = uint64_t(1) << 30;
 inline constexpr uint64_t MaxArrayElements = uint64_t(1) << 30;
 /// Entries of a tensor table or of a metadata table.

@@ -99,25 +99,40 @@ void reportOpenFailure(const std::string &Path, int Errno, Diagnostics &Diags) {
   }
 }
 
-/// The size of the regular, non-empty file behind `File`; 0 after an error.
-size_t regularFileSize(int File, const std::string &Path, Diagnostics &Diags) {
+int64_t nanoseconds(const timespec &Time) {
+  constexpr int64_t Second = 1'000'000'000;
+  return int64_t(Time.tv_sec) * Second + Time.tv_nsec;
+}
+
+FileIdentity identityOf(const struct stat &Status) {
+  return {Status.st_dev, Status.st_ino, static_cast<uint64_t>(Status.st_size),
+          nanoseconds(Status.st_mtim), nanoseconds(Status.st_ctim)};
+}
+
+/// The regular, non-empty file behind `File`; all zeros after an error.
+FileIdentity regularFile(int File, const std::string &Path, Diagnostics &Diags) {
   struct stat Status;
   if (fstat(File, &Status) != 0) {
     Diags.error(205, Path, "cannot be examined: " + describeErrno(errno));
-    return 0;
+    return {};
   }
   if (!S_ISREG(Status.st_mode)) {
     Diags.error(202, Path,
                 "is a " + std::string(fileKindName(Status.st_mode)) + ", expected a regular file",
                 S_ISDIR(Status.st_mode) ? "name a file inside the folder" : "");
-    return 0;
+    return {};
   }
   if (Status.st_size == 0)
     Diags.error(204, Path, "the file is empty", "was it downloaded completely?");
-  return static_cast<size_t>(Status.st_size);
+  return identityOf(Status);
 }
 
 } // namespace
+
+FileIdentity FileIdentity::of(const std::string &Path) {
+  struct stat Status;
+  return stat(Path.c_str(), &Status) == 0 ? identityOf(Status) : FileIdentity();
+}
 
 std::unique_ptr<MappedFile> MappedFile::open(const std::string &Path, Diagnostics &Diags) {
   // Without O_NONBLOCK, opening a pipe would wait for a writer.
@@ -126,7 +141,8 @@ std::unique_ptr<MappedFile> MappedFile::open(const std::string &Path, Diagnostic
     reportOpenFailure(Path, errno, Diags);
     return nullptr;
   }
-  size_t Size = regularFileSize(File, Path, Diags);
+  FileIdentity Identity = regularFile(File, Path, Diags);
+  size_t Size = Identity.Bytes;
   if (Size == 0) {
     close(File);
     return nullptr;
@@ -141,11 +157,12 @@ std::unique_ptr<MappedFile> MappedFile::open(const std::string &Path, Diagnostic
   }
   installBusErrorHandler();
   return std::unique_ptr<MappedFile>(
-      new MappedFile(Path, {static_cast<const uint8_t *>(Address), Size}));
+      new MappedFile(Path, {static_cast<const uint8_t *>(Address), Size}, Identity));
 }
 
-MappedFile::MappedFile(std::string Name, std::span<const uint8_t> Mapping)
-    : Path(std::move(Name)), Bytes(Mapping),
+MappedFile::MappedFile(std::string Name, std::span<const uint8_t> Mapping,
+                       const FileIdentity &Opened)
+    : Path(std::move(Name)), Bytes(Mapping), Identity(Opened),
       GuardEntry(guardedRanges().add({Bytes.data(), Bytes.size(), escapeControls(Path)})) {}
 
 MappedFile::~MappedFile() {

@@ -12,6 +12,19 @@
 
 namespace lathe {
 
+/// Which bytes a file held when it was opened, as far as its owner's system tells:
+/// every ordinary way to change them changes one of these.
+struct FileIdentity {
+  uint64_t Device = 0, Inode = 0, Bytes = 0;
+  int64_t ModifiedNanoseconds = 0; ///< Since the epoch; programs may set it.
+  int64_t ChangedNanoseconds = 0;  ///< Since the epoch; the system alone sets it.
+
+  bool operator==(const FileIdentity &) const = default;
+
+  /// What stands at `Path` now; all zeros when nothing can be seen there.
+  static FileIdentity of(const std::string &Path);
+};
+
 /// Maps a regular file for reading.  The bytes stay valid as long as the
 /// object; the file descriptor is closed after mapping.
 ///
@@ -30,12 +43,14 @@ public:
 
   const std::string &path() const { return Path; }
   std::span<const uint8_t> bytes() const { return Bytes; }
+  const FileIdentity &identity() const { return Identity; }
 
 private:
-  MappedFile(std::string Path, std::span<const uint8_t> Bytes);
+  MappedFile(std::string Path, std::span<const uint8_t> Bytes, const FileIdentity &Identity);
 
   std::string Path;
   std::span<const uint8_t> Bytes;
+  FileIdentity Identity;
   void *GuardEntry;
 };
 

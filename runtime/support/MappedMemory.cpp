@@ -31,6 +31,13 @@ std::optional<MappedMemory> MappedMemory::allocate(size_t Bytes) {
   return MappedMemory(static_cast<uint8_t *>(Mapped), Bytes);
 }
 
+std::optional<MappedMemory> MappedMemory::mapShared(int File, size_t Bytes) {
+  void *Mapped = mmap(nullptr, Bytes, PROT_READ | PROT_WRITE, MAP_SHARED, File, 0);
+  if (Mapped == MAP_FAILED)
+    return std::nullopt;
+  return MappedMemory(static_cast<uint8_t *>(Mapped), Bytes);
+}
+
 void MappedMemory::adviseHugePages() {
 #ifdef MADV_HUGEPAGE
   if (Start)
@@ -48,6 +55,15 @@ bool MappedMemory::protectReadOnly() { return !Start || mprotect(Start, Length, 
 
 void MappedMemory::release(size_t Offset, size_t Bytes) {
   advise(reinterpret_cast<uintptr_t>(Start) + Offset, Bytes, MADV_DONTNEED);
+}
+
+void populateFilePages(const uint8_t *Start, size_t Bytes) {
+#ifdef MADV_HUGEPAGE
+  advise(reinterpret_cast<uintptr_t>(Start), Bytes, MADV_HUGEPAGE);
+#endif
+#ifdef MADV_POPULATE_READ
+  advise(reinterpret_cast<uintptr_t>(Start), Bytes, MADV_POPULATE_READ);
+#endif
 }
 
 void releaseFilePages(const uint8_t *Start, size_t Bytes) {

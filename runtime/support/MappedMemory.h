@@ -1,7 +1,7 @@
 //===- MappedMemory.h - Large zeroed memory from the kernel -----*- C++ -*-===//
 //
-// Private anonymous mappings: page aligned, zero when fresh, and given physical
-// pages only where they are touched.
+// Private anonymous mappings, and shared ones of a fresh file: page aligned, zero
+// when fresh, and given physical pages only where they are touched.
 //
 //===----------------------------------------------------------------------===//
 
@@ -32,6 +32,10 @@ public:
   /// mapping, whose data() is null.
   static std::optional<MappedMemory> allocate(size_t Bytes);
 
+  /// The first `Bytes` of `File`, which may be closed: what is written here goes
+  /// there.  The file must have these bytes, and room for them on its disk.
+  static std::optional<MappedMemory> mapShared(int File, size_t Bytes);
+
   uint8_t *data() const { return Start; }
   size_t size() const { return Length; }
 
@@ -56,6 +60,11 @@ private:
   uint8_t *Start = nullptr;
   size_t Length = 0;
 };
+
+/// Maps the pages of a read-only *file* mapping now, large ones where the system
+/// has them, in one call instead of a fault for each; reads what is not in memory.
+/// Several threads may do so at once, each for its part.
+void populateFilePages(const uint8_t *Start, size_t Bytes);
 
 /// Tells the kernel that the whole pages inside [Start, Start + Bytes) of a
 /// read-only *file* mapping are not needed for now.  They come back from the

@@ -67,8 +67,9 @@ std::optional<int64_t> findNonFiniteBlock(const BlockFormat &Format, const uint8
     return findExponent<uint16_t>(Source, sizeof(uint16_t), Blocks, exponentOf16Bits(Format));
   std::optional<int64_t> First;
   for (int64_t Half = 0; Half < Format.ScaleHalves; ++Half)
-    if (std::optional<int64_t> Found = findExponent<uint16_t>(Source + 2 * Half, Format.BlockBytes,
-                                                              First.value_or(Blocks), HalfExponent))
+    if (std::optional<int64_t> Found =
+            findExponent<uint16_t>(Source + Format.ScaleOffset + 2 * Half, Format.BlockBytes,
+                                   First.value_or(Blocks), HalfExponent))
       First = Found;
   return First;
 }

@@ -8,8 +8,10 @@
 #include "runtime/weights/Packer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -122,6 +124,13 @@ static std::vector<PackJob> planJobs(const GGUFFile &File, const Manifest &Progr
   return Jobs;
 }
 
+static std::vector<uint64_t> offsetsOf(const std::vector<PackJob> &Jobs) {
+  std::vector<uint64_t> Offsets;
+  for (const PackJob &Job : Jobs)
+    Offsets.push_back(Job.Offset);
+  return Offsets;
+}
+
 void PackRun::pack(const PackJob &Job) {
   std::span<const uint8_t> Source = File.data(*Job.Tensor);
   if (Job.Weight->Layout == WeightLayout::Panel32)
@@ -197,49 +206,166 @@ static bool reportNonFinite(const PackRun &Run, const std::string &Path, NonFini
   return Told == 0 || Level == NonFiniteWeights::Warning;
 }
 
+/// Calls `Body` with the whole huge pages of each worker inside [0, Bytes), and
+/// what is left of the last.
+template <typename Callable>
+static void forEachShare(size_t Bytes, WorkerPool &Workers, Callable Body) {
+  constexpr size_t HugePage = size_t(2) << 20;
+  size_t Pages = (Bytes + HugePage - 1) / HugePage;
+  Workers.run([&](int64_t Worker, int64_t NumWorkers) {
+    size_t First = Pages * Worker / NumWorkers * HugePage;
+    size_t Last = std::min(Pages * (Worker + 1) / NumWorkers * HugePage, Bytes);
+    Body(First, Last - std::min(First, Last));
+  });
+}
+
 /// Clearing fresh pages costs as much as packing: all workers share it, and large
 /// pages spare most of the faults.
 static void populate(MappedMemory &Memory, WorkerPool &Workers) {
-  constexpr size_t HugePage = size_t(2) << 20;
   Memory.adviseHugePages();
-  size_t Pages = (Memory.size() + HugePage - 1) / HugePage;
-  Workers.run([&](int64_t Worker, int64_t NumWorkers) {
-    size_t First = Pages * Worker / NumWorkers * HugePage;
-    size_t Last = std::min(Pages * (Worker + 1) / NumWorkers * HugePage, Memory.size());
-    Memory.populate(First, Last - std::min(First, Last));
-  });
+  forEachShare(Memory.size(), Workers,
+               [&](size_t Offset, size_t Bytes) { Memory.populate(Offset, Bytes); });
+}
+
+namespace {
+
+/// Where in the cache the weights of one file belong.
+class CachePlace {
+public:
+  CachePlace(const WeightCache *Wanted, const GGUFFile &File, const Manifest &Program,
+             uint64_t Bytes)
+      : Cache(File.identity() ? Wanted : nullptr), File(File), Bytes(Bytes) {
+    if (Cache)
+      Key = WeightCache::key(*File.identity(), File.headerBytes(), Program);
+  }
+
+  std::unique_ptr<MappedFile> find(Diagnostics &Diags) const {
+    return Cache ? Cache->find(Key, Bytes, Diags) : nullptr;
+  }
+
+  /// Null when what is packed now is not to be kept.
+  std::unique_ptr<WeightEntryWriter> create(Diagnostics &Diags) const {
+    return Cache && isSettled() ? Cache->create(Key, Bytes, File.path(), Diags) : nullptr;
+  }
+
+  /// Whether the file is still the one that was opened.
+  bool unchanged() const { return FileIdentity::of(File.path()) == *File.identity(); }
+
+private:
+  /// Whether the file was last changed long enough ago that a change from now on
+  /// has another time: file systems count in steps, of up to two seconds.
+  bool isSettled() const {
+    using namespace std::chrono;
+    constexpr nanoseconds Step = seconds(2);
+    nanoseconds Now = system_clock::now().time_since_epoch();
+    return Now - nanoseconds(File.identity()->ChangedNanoseconds) > Step;
+  }
+
+  const WeightCache *Cache;
+  const GGUFFile &File;
+  uint64_t Bytes;
+  std::string Key;
+};
+
+} // namespace
+
+void WeightStore::setTable(const uint8_t *First, std::span<const uint64_t> Offsets) {
+  Start = First;
+  for (uint64_t Offset : Offsets)
+    Table.push_back(First + Offset);
+}
+
+/// Memory for the packed weights: a new entry's, else our own.  Null, with an error,
+/// when there is none.
+uint8_t *WeightStore::allocate(std::unique_ptr<WeightEntryWriter> Entry, WorkerPool &Workers,
+                               Diagnostics &Diags) {
+  NewEntry = std::move(Entry);
+  if (NewEntry) {
+    populate(NewEntry->memory(), Workers);
+    return NewEntry->memory().data() + WeightEntryHeaderBytes;
+  }
+  std::optional<MappedMemory> Fresh = MappedMemory::allocate(Bytes);
+  if (!Fresh) {
+    Diags.error(810, "weights", "no memory for " + std::to_string(Bytes) + " bytes",
+                "close other programs, or use a smaller model");
+    return nullptr;
+  }
+  Memory = std::move(*Fresh);
+  populate(Memory, Workers);
+  return Memory.data();
+}
+
+/// A stray write of compiled code ends in a fault and not in a weight from now on.
+bool WeightStore::seal(bool Keep, Diagnostics &Diags) {
+  if (!(NewEntry ? NewEntry->memory() : Memory).protectReadOnly()) {
+    Diags.error(810, "weights", "the system refused to make them read-only");
+    return false;
+  }
+  if (NewEntry && Keep)
+    NewEntry->keep();
+  return true;
 }
 
 std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Manifest &Program,
                                                  WorkerPool &Workers, SourcePages Pages,
-                                                 NonFiniteWeights NonFinite, Diagnostics &Diags) {
+                                                 NonFiniteWeights NonFinite, Diagnostics &Diags,
+                                                 const WeightCache *Cache) {
+  unsigned ErrorsBefore = Diags.errorCount();
+  std::optional<uint64_t> Size;
+  std::vector<PackJob> Jobs = planJobs(File, Program, Size, Diags);
+  if (Diags.errorCount() != ErrorsBefore)
+    return nullptr;
+  if (!Size) {
+    Diags.error(810, "weights", "no memory for more than 2^64 bytes", "use a smaller model");
+    return nullptr;
+  }
+  std::unique_ptr<WeightStore> Store(new WeightStore);
+  Store->Bytes = *Size;
+  std::vector<uint64_t> Offsets = offsetsOf(Jobs);
+  CachePlace Place(Cache, File, Program, *Size);
+  if (std::shared_ptr<const MappedFile> Entry = Place.find(Diags)) {
+    std::span<const uint8_t> All = Entry->bytes();
+    forEachShare(All.size(), Workers, [&](size_t Offset, size_t Bytes) {
+      populateFilePages(All.data() + Offset, Bytes);
+    });
+    Store->setTable(All.data() + WeightEntryHeaderBytes, Offsets);
+    Store->Owner = Entry;
+    Store->FromCache = true;
+    return Store;
+  }
+  uint8_t *Start = Store->allocate(Place.create(Diags), Workers, Diags);
+  if (!Start && *Size != 0)
+    return nullptr;
+  Store->setTable(Start, Offsets);
+  PackRun Run(File, Workers, Pages, Start);
+  for (const PackJob &Job : Jobs)
+    Run.pack(Job);
+  if (!reportNonFinite(Run, File.path(), NonFinite, Diags) ||
+      !Store->seal(Run.nonFinite().empty() && (!Store->NewEntry || Place.unchanged()), Diags))
+    return nullptr;
+  return Store;
+}
+
+std::unique_ptr<WeightStore> WeightStore::fromPacked(const GGUFFile &File, const Manifest &Program,
+                                                     std::span<const uint8_t> Packed,
+                                                     std::shared_ptr<const void> Owner,
+                                                     Diagnostics &Diags) {
   unsigned ErrorsBefore = Diags.errorCount();
   std::optional<uint64_t> Bytes;
   std::vector<PackJob> Jobs = planJobs(File, Program, Bytes, Diags);
   if (Diags.errorCount() != ErrorsBefore)
     return nullptr;
+  if (Bytes != Packed.size()) {
+    Diags.error(632, File.path() + ": weights",
+                "found " + std::to_string(Packed.size()) + " bytes, expected " +
+                    (Bytes ? std::to_string(*Bytes) : "more than 2^64"),
+                "compile the model again");
+    return nullptr;
+  }
   std::unique_ptr<WeightStore> Store(new WeightStore);
-  std::optional<MappedMemory> Memory = Bytes ? MappedMemory::allocate(*Bytes) : std::nullopt;
-  if (!Memory) {
-    Diags.error(810, "weights",
-                "no memory for " + (Bytes ? std::to_string(*Bytes) : "more than 2^64") + " bytes",
-                "close other programs, or use a smaller model");
-    return nullptr;
-  }
-  Store->Memory = std::move(*Memory);
-  populate(Store->Memory, Workers);
-  PackRun Run(File, Workers, Pages, Store->Memory.data());
-  for (const PackJob &Job : Jobs) {
-    Run.pack(Job);
-    Store->Table.push_back(Store->Memory.data() + Job.Offset);
-  }
-  if (!reportNonFinite(Run, File.path(), NonFinite, Diags))
-    return nullptr;
-  // A stray write of compiled code then ends in a fault and not in a weight.
-  if (!Store->Memory.protectReadOnly()) {
-    Diags.error(810, "weights", "the system refused to make them read-only");
-    return nullptr;
-  }
+  Store->Owner = std::move(Owner);
+  Store->Bytes = Packed.size();
+  Store->setTable(Packed.data(), offsetsOf(Jobs));
   return Store;
 }
 

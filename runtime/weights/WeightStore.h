@@ -1,9 +1,10 @@
 //===- WeightStore.h - The packed weights of a program ----------*- C++ -*-===//
 //
 // One packed copy of every weight that a program's manifest names, in one
-// read-only mapping, in the order of the weight table.  The model file's pages
-// are given back while packing goes on, so that a weight is never resident
-// twice for long.
+// read-only mapping, in the order of the weight table: mapped from the cache when
+// it is there, else packed, into a new file of the cache where it can be.  The
+// model file's pages are given back while packing goes on, so that a weight is
+// never resident twice for long.
 //
 //===----------------------------------------------------------------------===//
 
@@ -14,11 +15,13 @@
 #include "runtime/session/Manifest.h"
 #include "runtime/support/Diagnostics.h"
 #include "runtime/support/MappedMemory.h"
+#include "runtime/weights/WeightCache.h"
 #include "runtime/workers/WorkerPool.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace lathe {
@@ -39,24 +42,52 @@ enum class NonFiniteWeights { Warning, Error };
 class WeightStore {
 public:
   /// Checks that `File` has every tensor of `Program` in the right format and
-  /// shape, then packs them with all workers.  Null on error: E0630 and E0631,
-  /// one per tensor up to a limit and then a count; E0810 out of memory; E0325
-  /// when `NonFinite` says that it is an error.
+  /// shape, then finds them in `Cache`, or packs them with all workers.  Null on
+  /// error: E0630 and E0631, one per tensor up to a limit and then a count; E0810
+  /// out of memory; E0325 when `NonFinite` says that it is an error.
+  ///
+  /// A null `Cache` is none.  Weights that are not all finite are not kept there, so
+  /// that E0325 is told every time, nor is what was packed from a file that changed
+  /// meanwhile or just before.
   static std::unique_ptr<WeightStore> create(const GGUFFile &File, const Manifest &Program,
                                              WorkerPool &Workers, SourcePages Pages,
-                                             NonFiniteWeights NonFinite, Diagnostics &Diags);
+                                             NonFiniteWeights NonFinite, Diagnostics &Diags,
+                                             const WeightCache *Cache = nullptr);
 
+  /// Weights that were packed ahead, in the order and with the gaps of a store that
+  /// `create` made; `Owner` keeps them.  `File` may be a header alone.  Null on
+  /// error: E0630, E0631, and E0632 when `Packed` has another size.
+  static std::unique_ptr<WeightStore> fromPacked(const GGUFFile &File, const Manifest &Program,
+                                                 std::span<const uint8_t> Packed,
+                                                 std::shared_ptr<const void> Owner,
+                                                 Diagnostics &Diags);
+
+  /// All packed weights, one after the other.
+  std::span<const uint8_t> packed() const { return {Start, Bytes}; }
   /// Pointers to packed weights, each 64-byte aligned; Manifest::WeightTableSize
   /// of them.
   const uint8_t *const *table() const { return Table.data(); }
-  /// Size of the mapping.
-  size_t bytes() const { return Memory.size(); }
+  /// Size of all, with the gaps between them.
+  size_t bytes() const { return Bytes; }
+  /// Whether they were packed by an earlier run.
+  bool fromCache() const { return FromCache; }
   WeightView view() const { return {table(), bytes()}; }
 
 private:
   WeightStore() = default;
 
+  uint8_t *allocate(std::unique_ptr<WeightEntryWriter> Entry, WorkerPool &Workers,
+                    Diagnostics &Diags);
+  void setTable(const uint8_t *First, std::span<const uint64_t> Offsets);
+  bool seal(bool Keep, Diagnostics &Diags);
+
+  // One of the three holds the weights.
   MappedMemory Memory;
+  std::unique_ptr<WeightEntryWriter> NewEntry;
+  std::shared_ptr<const void> Owner; ///< Of weights that were packed ahead.
+  bool FromCache = false;
+  const uint8_t *Start = nullptr;
+  size_t Bytes = 0;
   std::vector<const uint8_t *> Table;
 };
 

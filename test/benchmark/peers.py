@@ -1,156 +1,208 @@
 #!/usr/bin/env python3
-"""Lathe beside llama.cpp: the same file, the same threads, the same lengths, turn by turn.
+"""Lathe beside other programs: the same model, the same threads, the same lengths, turn by turn.
 
-Each round measures one program after the other and swaps who goes first, so that a noisy
-neighbour or a warm processor meets both.  Every measurement starts from an empty cache with fresh
-random tokens after a warm-up that is not counted.  What counts is the ratio of the medians.
+Each round measures one program after the other and starts with another one each time, so that a
+noisy neighbour or a warm processor meets all.  Every measurement starts from an empty cache with
+fresh random tokens after a warm-up that is not counted.  What counts is the ratio of the medians.
 
-Prints a markdown table; --json FILE also writes every sample.  llama.cpp comes from its Python
-bindings, which are built into the user's cache at the first call (about ten minutes).
+In the same run loops measure what the processor can do at most; they and llama.cpp, which does not
+change, are compared with the best figures of this processor so far, and the run says if it counts.
+
+Prints markdown tables; --json FILE also writes every sample.  The other programs are installed into
+the user's cache at the first call.
 """
 
 import argparse
 import json
-import os
 import pathlib
 import platform
-import random
+import re
 import statistics
-import subprocess
 import sys
+import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "test"))
-from llamacpp import environment  # noqa: E402
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+import baseline  # noqa: E402
+import environment  # noqa: E402
+import forms  # noqa: E402
+import limits  # noqa: E402
+import programs  # noqa: E402
 
-
-class Lathe:
-    name = "lathe"
-
-    def __init__(self, options):
-        self.options = options
-        self.command = os.environ.get("LATHE") or str(ROOT / "build" / "bin" / "lathe")
-
-    def measure(self, prompt, generate):
-        """Tokens per second of one test; the other of the two lengths is 0."""
-        words = ["-p", str(prompt), "-n", str(generate), "-t", str(self.options.threads)]
-        command = [self.command, "bench", self.options.model, *words, "-r", "1", "-o", "json"]
-        result = subprocess.run(command, capture_output=True, text=True)
-        if result.returncode != 0:
-            sys.exit(
-                f"peers.py: lathe bench ended with {result.returncode}: {result.stderr.strip()}"
-            )
-        return json.loads(result.stdout)[0]["samples_ts"][0]
-
-
-class LlamaCpp:
-    name = "llama.cpp"
-
-    def __init__(self, options):
-        self.worker = environment.Worker()
-        length = max(options.prompt, options.generate)
-        answer = self.worker.ask(
-            "load", model=options.model, threads=options.threads, context=length, exact=False
-        )
-        self.vocabulary = answer["vocabulary"]
-
-    def measure(self, prompt, generate):
-        test, count = ("prefill", prompt) if prompt else ("decode", generate)
-        # The first evaluation warms up, as lathe bench does.
-        for _ in range(2):
-            tokens = [random.randrange(self.vocabulary) for _ in range(count)]
-            seconds = self.worker.ask(test, tokens=tokens)["seconds"]
-        return count / seconds
+TESTS = "pp512,pp128,tg128,tg64@1024"
+STEADY = "llama.cpp"  # Pinned, so that its figures tell about the machine.
 
 
 def processor():
     with open("/proc/cpuinfo") as info:
         names = [line.split(":", 1)[1].strip() for line in info if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+        flags = {"avx512_vnni": "AVX-512 VNNI", "avx512f": "AVX-512", "avx2": "AVX2"}
+        info.seek(0)
+        text = info.read()
+    kind = next((name for flag, name in flags.items() if flag in text), platform.machine())
+    return f"{names[0] if names else platform.processor()}, {kind}"
 
 
-def warn_if_busy(load):
-    if load > 0.5:
-        print(
-            f"peers.py: the machine is busy (load {load:.1f}); quote no figure of this run",
-            file=sys.stderr,
-        )
+def busy_share(seconds=1.0):
+    """The part of all processors' time that others use now; the load average lags behind."""
+
+    def times():
+        with open("/proc/stat") as stat:
+            ticks = [int(word) for word in stat.readline().split()[1:9]]
+        return sum(ticks), ticks[3] + ticks[4]  # All; idle and waiting for a disk.
+
+    (all_before, idle_before), _ = times(), time.sleep(seconds)
+    all_after, idle_after = times()
+    return 1 - (idle_after - idle_before) / max(1, all_after - all_before)
 
 
-def run_rounds(options):
+def parse_tests(text):
+    tests = []
+    for word in text.split(","):
+        match = re.fullmatch(r"pp([1-9]\d*)|tg([1-9]\d*)(?:@(\d+))?", word)
+        if not match:
+            raise argparse.ArgumentTypeError(f"'{word}' is neither ppN nor tgN nor tgN@DEPTH")
+        prompt, generate, depth = (int(part or 0) for part in match.groups())
+        tests.append(programs.Test(prompt, generate, depth))
+    return tests
+
+
+def start(classes, model, tests, vocabulary, threads):
+    """The programs that can be started; what is wrong with the others is told."""
+    context = max(test.count + test.depth for test in tests)
+    started = []
+    for cls in classes:
+        try:
+            started.append(cls(model, threads, context, vocabulary))
+        except Exception as error:  # Whatever another program does, the rest is measured.
+            print(f"peers.py: {cls.label} is left out: {error}", file=sys.stderr)
+    return started
+
+
+def run_rounds(started, tests, rounds):
     """Samples in tokens per second, by test and program."""
-    programs = [Lathe(options), LlamaCpp(options)]
-    tests = {
-        f"pp{options.prompt}": (options.prompt, 0),
-        f"tg{options.generate}": (0, options.generate),
-    }
-    samples = {test: {program.name: [] for program in programs} for test in tests}
-    for turn in range(options.rounds):
-        for test, lengths in tests.items():
-            for program in programs if turn % 2 == 0 else reversed(programs):
-                speed = program.measure(*lengths)
-                samples[test][program.name].append(speed)
-                print(
-                    f"round {turn + 1} {test} {program.name}: {speed:.1f} tokens/s", file=sys.stderr
-                )
+    samples = {test: {program.label: [] for program in started} for test in tests}
+    for turn in range(rounds):
+        first = turn % len(started)
+        for test in tests:
+            for program in started[first:] + started[:first]:
+                speed = program.measure(test)
+                samples[test][program.label].append(speed)
+                line = f"round {turn + 1} {test.name} {program.label}: {speed:.1f} tokens/s"
+                print(line, file=sys.stderr, flush=True)
     return samples
 
 
-def table(samples):
-    lines = [
-        "| test | lathe, tokens/s | llama.cpp, tokens/s | lathe / llama.cpp |",
-        "|---|---|---|---|",
-    ]
+def table(samples, bounds):
+    """Medians, their share of the limit, and how many times slower than Lathe a program is."""
+    labels = list(next(iter(samples.values())))
+    lines = [f"| test | limit | {' | '.join(labels)} |", "|---" * (len(labels) + 2) + "|"]
     for test, by_program in samples.items():
+        limit = bounds.of(test)
+        ours = statistics.median(by_program["lathe"]) if "lathe" in by_program else None
         cells = []
-        for speeds in by_program.values():
-            cells.append(
-                f"{statistics.median(speeds):.1f} ({min(speeds):.1f} to {max(speeds):.1f})"
-            )
-        ours, theirs = (statistics.median(speeds) for speeds in by_program.values())
-        lines.append(f"| {test} | {' | '.join(cells)} | **{ours / theirs:.2f}** |")
+        for label, speeds in by_program.items():
+            middle = statistics.median(speeds)
+            ratio = f", lathe **{ours / middle:.2f}×**" if ours and label != "lathe" else ""
+            spread = f"{min(speeds):.0f} to {max(speeds):.0f}"
+            cells.append(f"{middle:.1f} ({spread}), {middle / limit:.0%}{ratio}")
+        lines.append(f"| {test.name} | {limit:.0f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def write_aside(path, text):
-    aside = f"{path}.{os.getpid()}"
-    pathlib.Path(aside).write_text(text)
-    os.rename(aside, path)
+def steady_figures(model, threads, samples, bounds):
+    """What a quiet machine gives again and again."""
+    figures = {}
+    for count, loops in bounds.all_loops.items():
+        for name, speed in loops.items():
+            footprint = f", {model.name}" if name == "read" else ""
+            figures[f"{name}, {count} threads{footprint}"] = speed
+    for test, by_program in samples.items():
+        if by_program.get(STEADY):
+            name = f"{STEADY} {test.name}, {threads} threads, {model.name}"
+            figures[name] = statistics.median(by_program[STEADY])
+    return figures
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("model", help="a GGUF file")
+def measure_model(model, classes, options):
+    """Measures one file and prints its table; what --json writes."""
+    lathe = programs.PROGRAMS["lathe"].command()
+    bounds = limits.Limits(lathe, model, options.threads)
+    started = start(classes, model, options.tests, bounds.vocabulary, options.threads)
+    try:
+        samples = run_rounds(started, options.tests, options.rounds)
+    finally:
+        for program in started:
+            program.close()
+    loops = "; ".join(
+        f"{count} threads: "
+        + ", ".join(f"{name} {speed / 1e9:.1f}" for name, speed in speeds.items())
+        for count, speeds in sorted(bounds.all_loops.items())
+    )
+    print(f"\n{model.name}, tokens/s: median (lowest to highest), share of the limit\n")
+    print(table(samples, bounds))
+    print(f"\nLimits in GB/s and Gop/s: {loops}; prefill by {bounds.peak}.")
+    figures = steady_figures(model, options.threads, samples, bounds)
+    return {
+        "model": model.name,
+        "programs": {program.label: program.about() for program in started},
+        "loops": bounds.all_loops,
+        "limits": {test.name: bounds.of(test) for test in options.tests},
+        "tokens_per_second": {test.name: speeds for test, speeds in samples.items()},
+    }, figures
+
+
+def parse_options(classes):
+    names = [cls.label for cls in classes]
+    parser = argparse.ArgumentParser(prog="./dev bench --peers", description=__doc__.split("\n\n")[0])
+    parser.add_argument("model", type=pathlib.Path, help="a GGUF file")
     parser.add_argument("-t", "--threads", type=int, default=2)
-    parser.add_argument("-p", "--prompt", type=int, default=512, metavar="N")
-    parser.add_argument("-n", "--generate", type=int, default=128, metavar="N")
+    parser.add_argument("--tests", type=parse_tests, default=TESTS, help=f"({TESTS})")
+    parser.add_argument("-r", "--rounds", type=int, default=5, help="at least 5 to be quoted")
+    parser.add_argument("--programs", default=",".join(names), help=f"({','.join(names)})")
     parser.add_argument(
-        "-r", "--rounds", type=int, default=5, metavar="N", help="at least 5 to be quoted"
+        "--forms", action="store_true", help="also llama.cpp's best forms: " + ", ".join(forms.TYPES)
     )
     parser.add_argument("--json", metavar="FILE", help="write every sample there")
     options = parser.parse_args()
-    if min(options.threads, options.prompt, options.generate, options.rounds) < 1:
-        parser.error("threads, lengths and rounds start at 1")
+    if min(options.threads, options.rounds) < 1:
+        parser.error("threads and rounds start at 1")
+    options.programs = options.programs.split(",")
+    if unknown := set(options.programs) - set(names):
+        parser.error(f"no such program: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    return options
 
-    load = os.getloadavg()[0]
-    warn_if_busy(load)
-    samples = run_rounds(options)
-    about = {
-        "processor": processor(),
-        "threads": options.threads,
-        "model": pathlib.Path(options.model).name,
-        "rounds": options.rounds,
-        "load before": round(load, 2),
-        "llama.cpp": f"llama-cpp-python {environment.VERSION}, {environment.CMAKE_ARGS}",
-    }
-    print(table(samples))
-    print(
-        "\nMedians (lowest to highest). " + "; ".join(f"{k}: {v}" for k, v in about.items()) + "."
-    )
+
+def main():
+    classes = programs.load_all()
+    options = parse_options(classes)
+    busy = round(busy_share(), 2)
+    chosen = [cls for cls in classes if cls.label in options.programs]
+    runs = [(options.model, chosen)]
+    if options.forms:
+        reading = [cls for cls in chosen if cls.reads_forms]
+        runs += [(form, reading) for form in forms.make(options.model)]
+
+    results, figures = [], {}
+    for model, able in runs:
+        result, steady = measure_model(model, able, options)
+        results.append(result)
+        figures.update(steady)
+    name = processor()
+    reasons = baseline.compare(environment.cache() / "baseline.json", name, figures)
+    if busy > 0.1:
+        reasons.insert(0, f"others used {busy:.0%} of the processors before")
+    if options.rounds < 5:
+        reasons.insert(0, f"{options.rounds} rounds, expected at least 5")
+    about = {"processor": name, "threads": options.threads, "rounds": options.rounds, "busy before": busy}
+    print(f"\n{'; '.join(f'{key}: {value}' for key, value in about.items())}.")
+    print("; ".join(f"{key}: {value}" for key, value in results[0]["programs"].items()) + ".")
+    print("This run does not count:" if reasons else "This run counts.")
+    for reason in reasons:
+        print(f"- {reason}")
     if options.json:
-        write_aside(
-            options.json, json.dumps({**about, "tokens_per_second": samples}, indent=1) + "\n"
-        )
+        text = json.dumps({**about, "does not count": reasons, "models": results}, indent=1)
+        baseline.write_aside(options.json, text + "\n")
 
 
 if __name__ == "__main__":

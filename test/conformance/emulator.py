@@ -122,7 +122,7 @@ class Emulator:
         shutil.copyfile(self._busybox(), root / "bin/busybox")
         for place, name in enumerate(MODULES):
             packed = next((self.packages / "usr/lib/modules").rglob(name + ".ko.xz"))
-            (root / f"modules/{place}").write_bytes(lzma.decompress(packed.read_bytes()))
+            (root / f"modules/{place}.ko").write_bytes(lzma.decompress(packed.read_bytes()))
         (root / "init").write_text(INIT)
         for program in ("init", "bin/busybox"):
             (root / program).chmod(0o755)

@@ -6,10 +6,10 @@ English and code (test/reference/text/): the mean Kullback-Leibler divergence pe
 often the best token is the same one.  The default path passes when its divergence is at most 1.1
 times llama.cpp's and its agreement at most one point below.
 
-llama.cpp's figures are stored in test/reference/llamacpp-kl.npz, so that the ordinary run does
-without it.  `kl.py --record` wrote that file: llama.cpp on the model file as it is, against
-llama.cpp on the same file with every weight stored as F32.  The latter also checks our f32 path.
-`kl.py --live` measures llama.cpp here and now, against our f32 path.
+llama.cpp's figures are stored in test/reference/llamacpp-kl*.npz, a file for each model, so that
+the ordinary run does without it.  `kl.py --record MODEL` wrote that file: llama.cpp on the model
+file as it is, against llama.cpp on the same file with every weight stored as F32.  The latter also
+checks our f32 path.  `kl.py --live` measures llama.cpp here and now, against our f32 path.
 """
 
 import pathlib
@@ -18,12 +18,15 @@ import tempfile
 
 import numpy
 
-from support import REFERENCE, ROOT, Report, default_model, logits, logsumexp, model_or_skip
+from support import REAL_MODELS, REFERENCE, ROOT, Report, attempt_models, logits, logsumexp
 
 sys.path.insert(0, str(ROOT / "test"))
 from llamacpp import environment  # noqa: E402
 
-STORED = REFERENCE / "llamacpp-kl.npz"
+STORED = {
+    "smollm2": REFERENCE / "llamacpp-kl.npz",
+    "gemma3": REFERENCE / "llamacpp-kl-gemma3.npz",
+}
 TEXTS = ["harbour.txt", "bread.txt", "letter.txt", "inventory.py.txt", "queue.c.txt"]
 KL_FACTOR = 1.1
 AGREEMENT_LOSS = 0.01
@@ -82,12 +85,12 @@ class Peer:
         return numpy.load(self.out)
 
 
-def record(model):
-    """Writes STORED: the tokens, llama.cpp's figures per position, the f32 path's best token."""
+def record(model, stored):
+    """Writes `stored`: the tokens, llama.cpp's figures per position, the f32 path's best token."""
     with tempfile.TemporaryDirectory() as folder:
         exact_file = pathlib.Path(folder, "f32.gguf")
         with environment.Worker() as worker:
-            worker.ask("to_f32", source=model, target=str(exact_file))
+            worker.ask("quantize", source=model, target=str(exact_file), type="f32")
         peer, exact_peer = Peer(model, folder), Peer(exact_file, folder)
         figures, columns = Figures(), {name: [] for name in ("tokens", "best", "gap", "logprob")}
         lengths = []
@@ -103,7 +106,7 @@ def record(model):
             columns["logprob"].append((top[:, 1] - logsumexp(exact)).astype(numpy.float32))
     merged = {name: numpy.concatenate(parts) for name, parts in columns.items()}
     numpy.savez_compressed(
-        STORED,
+        stored,
         lengths=numpy.array(lengths, numpy.int32),
         kl=numpy.concatenate(figures.kl).astype(numpy.float32),
         same=numpy.concatenate(figures.same),
@@ -127,38 +130,46 @@ def check_f32(report, name, exact, stored, rows):
     )
 
 
-def compare(report, model, stored, peer):
+def compare(report, model, path, stored, peer):
     """Runs all texts; the figures of the default path and, when live, of llama.cpp."""
     ours, theirs, start = Figures(), Figures(), 0
     for name, length in zip(TEXTS, stored["lengths"], strict=True):
         rows = slice(start, start + int(length))
         start = rows.stop
         tokens = stored["tokens"][rows]
-        exact = logits(model, tokens, "--precision=f32")
-        check_f32(report, name, exact, stored, rows)
-        ours.add(exact, logits(model, tokens))
+        exact = logits(path, tokens, "--precision=f32")
+        check_f32(report, f"{model} {name}", exact, stored, rows)
+        ours.add(exact, logits(path, tokens))
         if peer:
             theirs.add(exact, peer.logits(tokens))
     if not peer:
         theirs.kl, theirs.same = [stored["kl"]], [stored["same"]]
     positions = f"{start} positions, ours: {ours}; llama.cpp: {theirs}"
-    report.case("divergence", ours.mean_kl <= KL_FACTOR * theirs.mean_kl, positions)
-    report.case("best token", ours.agreement >= theirs.agreement - AGREEMENT_LOSS, positions)
+    report.case(f"{model} divergence", ours.mean_kl <= KL_FACTOR * theirs.mean_kl, positions)
+    report.case(f"{model} best token", ours.agreement >= theirs.agreement - AGREEMENT_LOSS, positions)
+
+
+def check_model(report, model, path, live):
+    if not STORED[model.name].exists():
+        report.skip(model.name, f"no figures of llama.cpp: kl.py --record {model.name}")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        peer = Peer(path, folder) if live else None
+        with numpy.load(STORED[model.name]) as archive:
+            stored = {name: archive[name] for name in archive.files}
+        compare(report, model.name, path, stored, peer)
 
 
 def main():
-    if sys.argv[1:] == ["--record"]:
-        record(default_model() or sys.exit("kl.py: the default model is not in the cache"))
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["--record"] and arguments[1:] and arguments[1] in STORED:
+        model = next(model for model in REAL_MODELS if model.name == arguments[1])
+        record(model.path() or sys.exit(f"kl.py: {model.missing()}"), STORED[model.name])
         return
-    if sys.argv[1:] not in ([], ["--live"]):
-        sys.exit("usage: kl.py [--live | --record]")
+    if arguments not in ([], ["--live"]):
+        sys.exit(f"usage: kl.py [--live | --record {'|'.join(STORED)}]")
     report = Report("kl")
-    model = model_or_skip(report)
-    with tempfile.TemporaryDirectory() as folder:
-        peer = Peer(model, folder) if sys.argv[1:] else None
-        with numpy.load(STORED) as archive:
-            stored = {name: archive[name] for name in archive.files}
-        report.attempt("texts", compare, report, model, stored, peer)
+    attempt_models(report, check_model, bool(arguments))
     report.exit()
 
 

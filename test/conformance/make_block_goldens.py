@@ -16,8 +16,11 @@ import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, dequantize
 
 BLOCKS = 64
-# Format, and how many halves at the start of a block are scales.
-FORMATS = {"F32": 0, "F16": 0, "BF16": 0, "Q8_0": 1, "Q4_0": 1, "Q4_1": 2}
+# Format, and the bytes of a block that are halves which scale it.
+NONE, D, D_AND_M = slice(0), slice(0, 2), slice(0, 4)
+FORMATS = {"F32": NONE, "F16": NONE, "BF16": NONE, "Q8_0": D, "Q4_0": D, "Q4_1": D_AND_M,
+           "Q5_0": D, "Q5_1": D_AND_M, "Q4_K": D_AND_M, "Q5_K": D_AND_M,
+           "Q6_K": slice(208, 210)}  # fmt: skip
 
 
 def finite_halves(rng, count):
@@ -41,12 +44,13 @@ def finite_floats(rng, name):
 
 def random_blocks(rng, name):
     scales = FORMATS[name]
-    if scales == 0:
+    if scales == NONE:
         return finite_floats(rng, name)
     _, size = GGML_QUANT_SIZES[GGMLQuantizationType[name]]
     blocks = rng.integers(0, 256, (BLOCKS, size), dtype=np.uint8)
-    halves = np.stack([finite_halves(rng, BLOCKS) for _ in range(scales)], axis=1)
-    blocks[:, : 2 * scales] = halves.view(np.uint8)
+    count = blocks[:, scales].shape[1] // 2
+    halves = np.stack([finite_halves(rng, BLOCKS) for _ in range(count)], axis=1)
+    blocks[:, scales] = halves.view(np.uint8)
     return blocks.reshape(-1)
 
 

@@ -152,14 +152,19 @@ def quantize_bf16(random):
 
 
 def rope_table(random):
-    for pairs, base, factors in ((8, 1e4, None), (4, 5e5, [1.0, 2.0, 4.0, 8.0])):
+    for pairs, base, factors, stretch in (
+        (8, 1e4, None, 1.0),
+        (4, 5e5, [1.0, 2.0, 4.0, 8.0], 1.0),
+        (6, 1e6, None, 8.0),
+    ):
         r = Rows(random, 6)
         frequency = base ** (-2.0 * numpy.arange(pairs) / (2 * pairs))
         if factors:
             frequency /= factors
-        angle = r.position[:, None] * frequency
+        angle = r.position[:, None] * frequency / stretch
         expected = numpy.stack([numpy.cos(angle), numpy.sin(angle)], -1)
         listed = f", factors = array<f32: {', '.join(map(str, factors))}>" if factors else ""
+        listed += f", stretch = {stretch} : f32" if stretch != 1 else ""
         source = function(
             "%r: !lathe.rows",
             f"tensor<?x{pairs}x2xf32>",
@@ -175,6 +180,7 @@ def linear(random):
         (6, 48, 64, "f32", "!lathe.q4_1"),
         (3, 7, 96, "bf16", "bf16"),
         (4, 32, 32, "!lathe.q8_act", "!lathe.q8_0"),
+        (3, 5, 512, "!lathe.q8_act", "!lathe.q6_k"),
     ):
         x, w = normal(random, rows, k), normal(random, n, k)
         x_type, w_type = f"tensor<?x{k}x{left}>", f"tensor<{n}x{k}x{right}>"
@@ -286,7 +292,10 @@ def attention(random):
 def elementwise(random):
     x, y, row = 3 * normal(random, 4, 12), normal(random, 4, 12), normal(random, 12)
     wide, kind = x.astype(numpy.float64), "tensor<?x12xf32>"
+    inner = numpy.sqrt(2 / numpy.pi) * (wide + 0.044715 * wide**3)
+    gelu = 0.5 * wide * (1 + numpy.tanh(inner))
     for name, operands, types, inputs, expected, tolerance in (
+        ("gelu_tanh", "%x", kind, [x], gelu, TOLERANCE),
         ("silu", "%x", kind, [x], wide / (1 + numpy.exp(-wide)), TOLERANCE),
         ("add", "%x, %y", kind, [x, y], x + y, 0),
         ("mul", "%x, %y", kind, [x, y], x * y, 0),

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from support import ROOT, Failed, Report, default_model, lathe
+from support import ROOT, SMOLLM2, Failed, Report, lathe
 
 SHARED = pathlib.Path(lathe()).parents[1]
 STATIC = ROOT / "build-static"
@@ -82,7 +82,7 @@ def main():
         for form in FORMATS:
             models[form] = folder / f"{form}.gguf"
             output([sys.executable, TINY, models[form], "--format", form])
-        if model := default_model():
+        if model := SMOLLM2.path():
             models["the default model"] = model
         else:
             report.skip("default model", "it is not in the cache ('./dev model' fetches it)")

@@ -10,7 +10,6 @@ import numpy
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "test" / "reference"
-SMOLLM2 = REFERENCE / "real-models" / "smollm2-135m-instruct-q4_1"
 
 
 class Failed(Exception):
@@ -62,20 +61,46 @@ def lathe():
     return os.environ.get("LATHE") or str(ROOT / "build" / "bin" / "lathe")
 
 
-def default_model():
-    """The path of the default model where it was fetched, or None."""
-    kept = cache_folder() / "models" / "smollm2-135m-instruct-q4_1.gguf"
-    path = os.environ.get("LATHE_TEST_MODEL") or str(kept)
-    return path if os.path.isfile(path) else None
+class RealModel:
+    """A model that the tests know: its file in the user's cache and what others computed with it."""
+
+    def __init__(self, name, stem, variable=None):
+        self.name = name  # as `./dev model NAME` takes it
+        self.file = f"{stem}.gguf"
+        self.reference = REFERENCE / "real-models" / stem
+        self.variable = variable  # of the environment, that names another file
+
+    def path(self):
+        """Of the file where it was fetched, or None."""
+        given = os.environ.get(self.variable or "")
+        path = given or str(cache_folder() / "models" / self.file)
+        return path if os.path.isfile(path) else None
+
+    def missing(self):
+        return f"{self.file} is not in the cache ('./dev model {self.name}' fetches it)"
+
+
+SMOLLM2 = RealModel("smollm2", "smollm2-135m-instruct-q4_1", "LATHE_TEST_MODEL")
+REAL_MODELS = (SMOLLM2, RealModel("gemma3", "gemma3-270m-q4_k_m"))
 
 
 def model_or_skip(report):
     """The default model; without it the whole suite is one skipped case."""
-    model = default_model()
+    model = SMOLLM2.path()
     if model is None:
-        report.skip("all", "the default model is not in the cache ('./dev model' fetches it)")
+        report.skip("all", SMOLLM2.missing())
         report.exit()
     return model
+
+
+def attempt_models(report, action, *arguments):
+    """Calls action(report, model, path, *arguments) for every model that is there."""
+    for model in REAL_MODELS:
+        path = model.path()
+        if path is None:
+            report.skip(model.name, model.missing())
+        else:
+            report.attempt(model.name, action, report, model, path, *arguments)
 
 
 def joined(tokens):
@@ -84,7 +109,7 @@ def joined(tokens):
 
 def run_logits(model, flags, out):
     """`lathe logits`; the answer is the file it wrote."""
-    command = [lathe(), "logits", model, *flags, "-o", str(out)]
+    command = [lathe(), "logits", str(model), *flags, "-o", str(out)]
     try:
         result = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=1800

@@ -37,6 +37,13 @@ SHAPES = {
     },
     "heads of 24": {"hidden": 96, "heads": 4, "kv_heads": 2, "head_dim": 24},
 }  # fmt: skip
+# Rows of super-blocks are multiples of 256.
+SUPER_SHAPES = {
+    "1 layer, tied": {"layers": 1, "hidden": 256, "heads": 4, "head_dim": 64, "ffn": 256},
+    "2 layers, 8 heads on 2, own output": {
+        "hidden": 256, "heads": 8, "kv_heads": 2, "head_dim": 32, "ffn": 512, "untied": True,
+    },
+}  # fmt: skip
 FLOAT_SHAPES = {
     "hidden 72, heads of 24, own output": {
         "layers": 3, "hidden": 72, "heads": 3, "head_dim": 24, "ffn": 90, "untied": True,
@@ -129,11 +136,16 @@ def main():
     report = Report("tiny_llama")
     with tempfile.TemporaryDirectory() as folder:
         for format in FORMATS:
-            shapes = SHAPES | (FLOAT_SHAPES if format in FLOATS else {})
+            shapes = SUPER_SHAPES if format.endswith("_k") else SHAPES
+            shapes = shapes | (FLOAT_SHAPES if format in FLOATS else {})
             for name, sizes in shapes.items():
                 check(report, f"{format} {name}", Shape(format=format, **sizes), folder)
-        for format, embedding in (("q4_0", "q8_0"), ("q4_1", "f16"), ("q8_0", "q4_0")):
-            shape = Shape(format=format, embedding_format=embedding, untied=True)
+        pairs = [("q4_0", "q8_0"), ("q4_1", "f16"), ("q8_0", "q4_0"), ("q5_0", "q8_0")]
+        sizes = [{}] * len(pairs)
+        pairs += [("q4_k", "q6_k"), ("q6_k", "q8_0"), ("q5_0", "q6_k")]
+        sizes += [SUPER_SHAPES["1 layer, tied"]] * (len(pairs) - len(sizes))
+        for (format, embedding), each in zip(pairs, sizes):
+            shape = Shape(**each | {"format": format, "embedding_format": embedding, "untied": True})
             check(report, f"{format} beside {embedding}", shape, folder)
     report.exit()
 

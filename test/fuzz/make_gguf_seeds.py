@@ -17,7 +17,7 @@ from tiny_gguf import ARRAY, BOOL, F32, FORMATS, GGUF, I32, STRING, U16, U32, Te
 
 
 def small(format):
-    """A file of some hundred bytes with every part that a file can have."""
+    """A small file with every part that a file can have."""
     kind, _, encode = FORMATS[format]
     gguf = GGUF()
     gguf.set("general.architecture", STRING, "llama")
@@ -30,8 +30,9 @@ def small(format):
     # One array of two numbers inside an array.
     header = array(ARRAY, [])[:4] + (1).to_bytes(8, "little")
     gguf.values["nested"] = (ARRAY, header + array(I32, [1, 2]))
-    weights = np.random.default_rng(1).standard_normal((2, 32)).astype(np.float32)
-    gguf.tensors.append(Tensor("output_norm.weight", [32, 2], kind, encode(weights).tobytes()))
+    # Rows that hold whole blocks of every format.
+    weights = np.random.default_rng(1).standard_normal((2, 256)).astype(np.float32)
+    gguf.tensors.append(Tensor("output_norm.weight", [256, 2], kind, encode(weights).tobytes()))
     gguf.tensors.append(Tensor("b.weight", [3], 0, bytes(12)))
     return gguf
 

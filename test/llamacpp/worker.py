@@ -4,21 +4,29 @@ load      model threads context exact   exact: f32 KV cache and no flash attenti
 tokenize  text                          -> tokens, without BOS
 logits    tokens out                    -> float32 [T, vocabulary] in the file `out`
 prefill   tokens                        -> seconds of one evaluation from an empty cache
-decode    tokens                        -> seconds of one evaluation per token, same
-to_f32    source target                 rewrites a GGUF with every weight as F32
+decode    tokens depth                  -> seconds of one evaluation per token, after `depth` others
+first_token  model threads context text -> seconds from loading to the likeliest next token
+peak_memory                             -> bytes of this process so far
+quantize  source target type            rewrites a GGUF with its weights in another type
 """
 
 import ctypes
-import json
+import pathlib
+import resource
 import sys
 import time
 
 import llama_cpp
 import numpy
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from worker_loop import serve  # noqa: E402
+
 LOG = llama_cpp.llama_log_callback(lambda level, text, data: None)
 FLASH_ATTENTION_OFF = 0
-F32_FILE, F32_TENSOR = 0, 0
+F32_TENSOR = 0
+# enum llama_ftype
+FILE_TYPES = {"f32": 0, "q4_0": 2, "q8_0": 7, "bf16": 32}
 
 
 class Session:
@@ -78,9 +86,13 @@ class Session:
         llama_cpp.llama_synchronize(self.context)
         return {"seconds": time.perf_counter() - start}
 
-    def decode(self, tokens):
-        singles = [(llama_cpp.llama_token * 1)(token) for token in tokens]
+    def decode(self, tokens, depth=0):
+        singles = [(llama_cpp.llama_token * 1)(token) for token in tokens[depth:]]
         self.clear()
+        if depth:
+            before = (llama_cpp.llama_token * depth)(*tokens[:depth])
+            self.evaluate(llama_cpp.llama_batch_get_one(before, depth))
+            llama_cpp.llama_synchronize(self.context)
         start = time.perf_counter()
         for single in singles:
             self.evaluate(llama_cpp.llama_batch_get_one(single, 1))
@@ -88,33 +100,44 @@ class Session:
         return {"seconds": time.perf_counter() - start}
 
 
-def to_f32(source, target):
+def first_token(model, threads, context, text):
+    start = time.perf_counter()
+    session = Session(model, threads, context, exact=False)
+    tokens = session.tokenize(text)["tokens"]
+    session.prefill(tokens)
+    last = llama_cpp.llama_get_logits_ith(session.context, -1)
+    numpy.ctypeslib.as_array(last, (session.size,)).argmax()
+    return {"seconds": time.perf_counter() - start}
+
+
+def peak_memory():
+    return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+
+
+def quantize(source, target, type):
     parameters = llama_cpp.llama_model_quantize_default_params()
-    parameters.ftype = F32_FILE
+    parameters.ftype = FILE_TYPES[type]
     parameters.allow_requantize = True
     if llama_cpp.llama_model_quantize(source.encode(), target.encode(), ctypes.byref(parameters)):
         raise RuntimeError("llama_model_quantize failed")
     return {}
 
 
-def main():
-    llama_cpp.llama_log_set(LOG, ctypes.c_void_p(0))
+FUNCTIONS = {"first_token": first_token, "peak_memory": peak_memory, "quantize": quantize}
+
+
+class Worker:
     session = None
-    for line in sys.stdin:
-        request = json.loads(line)
-        what = request.pop("do")
-        try:
-            if what == "load":
-                session = Session(**request)
-                answer = {"vocabulary": session.size}
-            elif what == "to_f32":
-                answer = to_f32(**request)
-            else:
-                answer = getattr(session, what)(**request)
-        except Exception as error:  # every fault goes to the asker
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        print(json.dumps(answer), flush=True)
+
+    def answer(self, what, arguments):
+        if what == "load":
+            self.session = Session(**arguments)
+            return {"vocabulary": self.session.size}
+        if what in FUNCTIONS:
+            return FUNCTIONS[what](**arguments)
+        return getattr(self.session, what)(**arguments)
 
 
 if __name__ == "__main__":
-    main()
+    llama_cpp.llama_log_set(LOG, ctypes.c_void_p(0))
+    serve(Worker().answer)

@@ -71,11 +71,11 @@ TEST(GGUF, ReadsTensors) {
 
 TEST(GGUF, KnowsUnsupportedTypesBySize) {
   GGUFBuilder Builder;
-  Builder.tensor({"q6_k", {256}, 14, 210}).tensor({"f32", {1}, 0, 4});
+  Builder.tensor({"q2_k", {256}, 10, 84}).tensor({"f32", {1}, 0, 4});
   std::vector<uint8_t> Bytes = Builder.build();
   std::unique_ptr<GGUFFile> File = read(Bytes);
   ASSERT_TRUE(File);
-  const GGUFTensor *Tensor = File->findTensor("q6_k");
+  const GGUFTensor *Tensor = File->findTensor("q2_k");
   EXPECT_EQ(Tensor->Format, nullptr);
   EXPECT_EQ(Tensor->Bytes, 0u);
   EXPECT_TRUE(File->data(*Tensor).empty());
@@ -107,6 +107,7 @@ TEST(GGUF, Getters) {
   Builder.array("strings", Type::String, 2, Bytes().string("a").string(""));
   Builder.array("i16s", Type::I16, 2, Bytes().add<int16_t>(-1).add<int16_t>(2));
   Builder.array("f32s", Type::F32, 1, Bytes().add(1.5f));
+  Builder.array("bools", Type::Bool, 3, Bytes().add<uint8_t>(1).add<uint8_t>(0).add<uint8_t>(1));
   Builder.array("empty", Type::U8, 0, Bytes());
   std::vector<uint8_t> Raw = Builder.build();
   std::unique_ptr<GGUFFile> File = read(Raw);
@@ -132,6 +133,9 @@ TEST(GGUF, Getters) {
   EXPECT_EQ(File->getInts("u32"), std::nullopt);
   EXPECT_EQ(File->getFloats("f32s"), std::vector<float>{1.5f});
   EXPECT_EQ(File->getInts("empty"), std::vector<int64_t>{});
+  EXPECT_EQ(File->getBools("bools"), (std::vector<bool>{true, false, true}));
+  EXPECT_EQ(File->getBools("bool"), std::nullopt);
+  EXPECT_EQ(File->getBools("i16s"), std::nullopt);
   EXPECT_EQ(File->getUInt("missing"), std::nullopt);
 }
 

@@ -3,6 +3,8 @@
 #include "runtime/session/MemoryNeed.h"
 
 #include "GGUFBuilder.h"
+#include "fake/TemporaryFolder.h"
+#include "runtime/session/SystemMemory.h"
 
 #include <limits>
 
@@ -78,6 +80,74 @@ TEST(MemoryNeed, LimitsAreTold) {
                              "MiB, arena 3.0 MiB), limit 112.0 MiB"),
             std::string::npos)
       << Diags.str();
+}
+
+/// A root folder with the files that the kernel shows.
+class SystemMemoryTest : public testing::Test {
+protected:
+  void put(const std::string &Path, const std::string &Content) {
+    std::filesystem::path Full = Folder.path() + Path;
+    std::filesystem::create_directories(Full.parent_path());
+    writeFile(Full, Content);
+  }
+  AvailableMemory available() { return availableMemory(Folder.path()); }
+
+  TemporaryFolder Folder;
+};
+
+TEST_F(SystemMemoryTest, IsUnknownWithoutFiles) { EXPECT_EQ(available().Bytes, None); }
+
+TEST_F(SystemMemoryTest, ComesFromMeminfo) {
+  put("/proc/meminfo", "MemTotal:  9000 kB\nMemAvailableX: 1 kB\nMemAvailable:    2048 kB\n");
+  EXPECT_EQ(available().Bytes, 2 * MiB);
+  EXPECT_EQ(available().Source, "what the system has available");
+  // A group without a limit, one above the rest, and a line that is none.
+  put("/proc/self/cgroup", "nonsense\n0::/a\n");
+  put("/sys/fs/cgroup/a/memory.max", "max\n");
+  put("/sys/fs/cgroup/a/memory.current", "1000\n");
+  EXPECT_EQ(available().Bytes, 2 * MiB);
+  put("/sys/fs/cgroup/a/memory.max", "99999999\n");
+  EXPECT_EQ(available().Bytes, 2 * MiB);
+}
+
+TEST_F(SystemMemoryTest, Version2CountsAllGroupsAbove) {
+  put("/proc/meminfo", "MemAvailable: 2000000 kB\n");
+  put("/proc/self/cgroup", "0::/user.slice/app\n");
+  put("/sys/fs/cgroup/user.slice/memory.max", "10000000\n");
+  put("/sys/fs/cgroup/user.slice/memory.current", "4000000\n");
+  put("/sys/fs/cgroup/user.slice/memory.stat", "anon 1\ninactive_file 1000000\nactive_file 7\n");
+  put("/sys/fs/cgroup/user.slice/app/memory.max", "8000000\n");
+  put("/sys/fs/cgroup/user.slice/app/memory.current", "500000\n");
+  EXPECT_EQ(available().Bytes, 7'000'000u);
+  EXPECT_EQ(available().Source, "what the control group '/user.slice' leaves");
+  put("/sys/fs/cgroup/user.slice/app/memory.current", "9000000\n");
+  EXPECT_EQ(available().Bytes, 0u);
+}
+
+TEST_F(SystemMemoryTest, ContainersSeeTheirRootOnly) {
+  put("/proc/self/cgroup", "0::/\n");
+  put("/sys/fs/cgroup/memory.max", "3000\n");
+  put("/sys/fs/cgroup/memory.current", "1000\n");
+  EXPECT_EQ(available().Bytes, 2000u);
+  EXPECT_EQ(available().Source, "what the control group '/' leaves");
+}
+
+TEST_F(SystemMemoryTest, Version1HasAHierarchyForMemory) {
+  put("/proc/meminfo", "MemAvailable: 2000000 kB\n");
+  put("/proc/self/cgroup", "5:cpu,cpuacct:/\n4:memory:/docker/0123\n0::/\n");
+  put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "6000000\n");
+  put("/sys/fs/cgroup/memory/memory.usage_in_bytes", "2000000\n");
+  put("/sys/fs/cgroup/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 500000\n");
+  EXPECT_EQ(available().Bytes, 4'500'000u);
+  put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  EXPECT_EQ(available().Bytes, 2'000'000u * 1024);
+}
+
+TEST(MemoryNeed, NamesWhoLimitsIt) {
+  Diagnostics Diags;
+  EXPECT_FALSE(
+      checkMemory({256, 1, 10 * MiB, 0, 0, 0}, 1, false, {None, MiB, "what it leaves"}, Diags));
+  EXPECT_NE(Diags.str().find("limit 1.0 MiB (what it leaves)"), std::string::npos) << Diags.str();
 }
 
 } // namespace

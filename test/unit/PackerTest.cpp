@@ -42,6 +42,51 @@ float readQ4_1(const uint8_t *Panel, int64_t Row, int64_t K) {
   return Product + scaleAt(Block + 576, Row);
 }
 
+/// The quant of 5 bits: a bit for each quad of k, behind the nibbles.
+int fiveBitsAt(const uint8_t *Block, int64_t Row, int64_t K) {
+  uint8_t Plane = Block[512 + 4 * Row + K % 4];
+  return nibbleAt(Block, Row, K) + 16 * (Plane >> K / 4 & 1);
+}
+
+float readQ5_0(const uint8_t *Panel, int64_t Row, int64_t K) {
+  const uint8_t *Block = Panel + K / 32 * 704;
+  return scaleAt(Block + 640, Row) * static_cast<float>(fiveBitsAt(Block, Row, K % 32) - 16);
+}
+
+float readQ5_1(const uint8_t *Panel, int64_t Row, int64_t K) {
+  const uint8_t *Block = Panel + K / 32 * 768;
+  float Product = scaleAt(Block + 640, Row) * static_cast<float>(fiveBitsAt(Block, Row, K % 32));
+  return Product + scaleAt(Block + 704, Row);
+}
+
+/// (d * scale) * quant - dmin * minimum, with the integers at the end of a block.
+float readScaledMinimum(const uint8_t *Super, const uint8_t *Integers, int64_t Row, int Quant) {
+  float Scale = scaleAt(Super, Row) * static_cast<float>(Integers[Row]);
+  float Minimum = scaleAt(Super + 64, Row) * static_cast<float>(Integers[32 + Row]);
+  float Product = Scale * static_cast<float>(Quant);
+  return Product - Minimum;
+}
+
+float readQ4_K(const uint8_t *Panel, int64_t Row, int64_t K) {
+  const uint8_t *Super = Panel + K / 256 * 4736, *Block = Super + 128 + K % 256 / 32 * 576;
+  return readScaledMinimum(Super, Block + 512, Row, nibbleAt(Block, Row, K % 32));
+}
+
+float readQ5_K(const uint8_t *Panel, int64_t Row, int64_t K) {
+  const uint8_t *Super = Panel + K / 256 * 5760, *Block = Super + 128 + K % 256 / 32 * 704;
+  return readScaledMinimum(Super, Block + 640, Row, fiveBitsAt(Block, Row, K % 32));
+}
+
+float readQ6_K(const uint8_t *Panel, int64_t Row, int64_t K) {
+  const uint8_t *Super = Panel + K / 256 * 6720, *Block = Super + 64 + K % 256 / 32 * 832;
+  int64_t Half = K % 32 / 16;
+  uint8_t Plane = Block[512 + 128 * Half + 4 * Row + K % 4];
+  int Quant = nibbleAt(Block, Row, K % 32) + 16 * (Plane >> K % 16 / 4 * 2 & 3);
+  auto Integer = static_cast<int8_t>(Block[768 + 2 * Row + Half]);
+  float Scale = scaleAt(Super, Row) * static_cast<float>(Integer);
+  return Scale * static_cast<float>(Quant - 32);
+}
+
 float readQ8_0(const uint8_t *Panel, int64_t Row, int64_t K) {
   const uint8_t *Block = Panel + K / 32 * 1088;
   int64_t J = K % 32 / 4, R = Row / 16, I = Row % 16, Q = K % 4;
@@ -61,9 +106,10 @@ float readBF16(const uint8_t *Panel, int64_t Row, int64_t K) {
   return bfloatToFloat(load<uint16_t>(Panel + 2 * (64 * (K / 2) + 2 * Row + K % 2)));
 }
 
-const std::map<std::string_view, Reader> Readers = {{"q4_0", readQ4_0}, {"q4_1", readQ4_1},
-                                                    {"q8_0", readQ8_0}, {"f32", readF32},
-                                                    {"f16", readF16},   {"bf16", readBF16}};
+const std::map<std::string_view, Reader> Readers = {
+    {"q4_0", readQ4_0}, {"q4_1", readQ4_1}, {"q4_k", readQ4_K}, {"q5_0", readQ5_0},
+    {"q5_1", readQ5_1}, {"q5_k", readQ5_K}, {"q6_k", readQ6_K}, {"q8_0", readQ8_0},
+    {"f32", readF32},   {"f16", readF16},   {"bf16", readBF16}};
 
 /// Random blocks whose scales, and hence weights, are finite.
 std::vector<uint8_t> randomMatrix(const BlockFormat &Format, int64_t N, int64_t K) {
@@ -74,7 +120,7 @@ std::vector<uint8_t> randomMatrix(const BlockFormat &Format, int64_t N, int64_t 
   for (size_t Block = 0; Block < Bytes.size(); Block += Format.BlockBytes) {
     // The exponent of each float, whatever its kind, is in its last two bytes.
     for (int64_t Half = 0; Half < Format.ScaleHalves; ++Half)
-      Bytes[Block + 2 * Half + 1] &= 0xbf;
+      Bytes[Block + Format.ScaleOffset + 2 * Half + 1] &= 0xbf;
     if (!Format.Quantized)
       Bytes[Block + Format.BlockBytes - 1] &= 0xbf;
   }
@@ -106,14 +152,15 @@ protected:
 };
 
 TEST_P(EveryFormat, PanelsHoldTheWeights) {
+  int64_t Unit = std::max<int64_t>(32, GetParam()->BlockElements);
   for (int64_t N : {1, 16, 31, 32, 33, 70})
-    for (int64_t K : {32, 64, 96})
+    for (int64_t K : {Unit, 2 * Unit, 3 * Unit})
       checkMatrix(N, K);
 }
 
 TEST_P(EveryFormat, RangesOfPanelsAreIndependent) {
   const BlockFormat &Format = *GetParam();
-  constexpr int64_t N = 100, K = 64;
+  constexpr int64_t N = 100, K = 512;
   std::vector<uint8_t> Source = randomMatrix(Format, N, K);
   std::vector<uint8_t> Whole(packedMatrixBytes(Format, N, K)), Parts(Whole.size());
   packMatrix(Format, Source.data(), N, K, 0, 4, Whole.data());
@@ -125,15 +172,20 @@ TEST_P(EveryFormat, RangesOfPanelsAreIndependent) {
 
 TEST_P(EveryFormat, FindsWhatIsNotFinite) {
   const BlockFormat &Format = *GetParam();
-  constexpr int64_t N = 2, K = 128;
+  constexpr int64_t N = 2, K = 1024;
   std::vector<uint8_t> Source = randomMatrix(Format, N, K);
   int64_t Blocks = N * K / Format.BlockElements;
   EXPECT_EQ(findNonFiniteBlock(Format, Source.data(), Blocks), std::nullopt);
   // All ones are a NaN in each kind of float.
-  uint8_t *Bad = Source.data() + 5 * Format.BlockBytes;
   int64_t Size = Format.Quantized ? 2 : Format.BlockBytes;
-  std::fill(Bad, Bad + Size, 0xff);
-  EXPECT_EQ(findNonFiniteBlock(Format, Source.data(), Blocks), 5);
+  for (int64_t Half = std::max<int64_t>(Format.ScaleHalves, 1); Half-- > 0;) {
+    int64_t Block = 6 - Half;
+    uint8_t *Bad = Source.data() + Block * Format.BlockBytes + Format.ScaleOffset + 2 * Half;
+    std::vector<uint8_t> Good(Bad, Bad + Size);
+    std::fill(Bad, Bad + Size, 0xff);
+    EXPECT_EQ(findNonFiniteBlock(Format, Source.data(), Blocks), Block);
+    std::copy(Good.begin(), Good.end(), Bad);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Packer, EveryFormat, testing::ValuesIn(allBlockFormats()),

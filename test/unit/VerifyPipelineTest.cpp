@@ -5,6 +5,7 @@
 #include "compiler/reference/RandomGraph.h"
 #include "compiler/reference/ReferenceRunner.h"
 #include "dialects/Step/StepOps.h"
+#include "fake/TestPass.h"
 #include "passes/PassEffect.h"
 #include "passes/Schedule/Passes.h"
 #include "runtime/session/HostCPU.h"
@@ -17,22 +18,10 @@
 
 using namespace lathe;
 using namespace lathe::compiler;
+using namespace lathe::test;
 using namespace mlir;
 
 namespace {
-
-/// A pass that does what a test says.
-struct TestPass : PassWrapper<TestPass, OperationPass<ModuleOp>> {
-  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(TestPass)
-
-  TestPass(StringRef argument, std::function<void(ModuleOp)> action)
-      : argument(argument), action(std::move(action)) {}
-  StringRef getArgument() const override { return argument; }
-  void runOnOperation() override { action(getOperation()); }
-
-  std::string argument;
-  std::function<void(ModuleOp)> action;
-};
 
 class VerifyPipelineTest : public testing::TestWithParam<int> {
 protected:

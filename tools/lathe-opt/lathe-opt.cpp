@@ -3,6 +3,7 @@
 #include "compiler/driver/Pipeline.h"
 #include "compiler/driver/VerifyPipeline.h"
 #include "dialects/Lathe/LatheSharding.h"
+#include "tools/lathe-opt/Watch.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -30,6 +31,7 @@ static MlirOptMainConfig makeConfig() {
       return failure();
     if (verifyFlag)
       lathe::compiler::verifyPipeline(passes);
+    lathe::opt::watch(passes);
     return success();
   });
   return config;
@@ -56,8 +58,11 @@ int main(int argc, char **argv) {
     llvm::errs() << message << "\n";
     return 1;
   }
-  if (failed(MlirOptMain(output->os(), std::move(input), registry, makeConfig())))
-    return 1;
+  auto optimize = [&] {
+    return MlirOptMain(output->os(), std::move(input), registry, makeConfig());
+  };
+  if (int code = lathe::opt::runWatched(optimize))
+    return code;
   output->keep();
   return 0;
 }

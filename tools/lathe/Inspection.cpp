@@ -33,7 +33,7 @@ static std::string stringOf(const GGUFFile &File, std::string_view Key) {
 Inspection cli::inspectFile(const GGUFFile &File) {
   Inspection Facts;
   Facts.Path = File.path();
-  Facts.FileBytes = File.bytes().size();
+  Facts.FileBytes = File.fileBytes();
   Facts.Name = stringOf(File, "general.name");
   Facts.Architecture = stringOf(File, "general.architecture");
   Facts.TokenizerModel = stringOf(File, "tokenizer.ggml.model");
@@ -87,6 +87,10 @@ std::string Inspection::text() const {
   Out += line("tokenizer", TokenizerModel + (PreTokenizer.empty() ? "" : " / " + PreTokenizer) +
                                ", " + std::to_string(Tokens) + " tokens") +
          line("chat format", ChatFormat);
+  if (!Artefact.empty())
+    Out += line("artefact", Artefact) + line("  compiler", Compiler) + line("  weights", Weights);
+  for (const CompiledCopy &Each : Copies)
+    Out += line("  code for " + Each.Target, formatBytes(Each.Bytes));
   if (!Memory)
     return Out + line("memory", "unknown without a program");
   return Out + line("program", Target + ", " + Precision) +
@@ -95,6 +99,22 @@ std::string Inspection::text() const {
          line("  weights, packed", formatBytes(Memory->Weights)) +
          line("  KV cache", formatBytes(Memory->KV)) + line("  arena", formatBytes(Memory->Arena)) +
          line("  scratch, each worker", formatBytes(Memory->ScratchPerWorker));
+}
+
+static void writeArtefactFacts(JsonWriter &Json, const Inspection &Facts) {
+  Json.key("artefact");
+  if (Facts.Artefact.empty()) {
+    Json.null();
+    return;
+  }
+  Json.beginObject()
+      .field("file", Facts.Artefact)
+      .field("compiler", Facts.Compiler)
+      .field("weights", Facts.Weights);
+  Json.key("code").beginObject();
+  for (const CompiledCopy &Each : Facts.Copies)
+    Json.field(Each.Target, Each.Bytes);
+  Json.endObject().endObject();
 }
 
 static void writeMemory(JsonWriter &Json, const std::optional<MemoryNeed> &Memory) {
@@ -136,5 +156,6 @@ std::string Inspection::json() const {
   Json.endObject().field("chat_format", ChatFormat);
   Json.field("target", Target).field("precision", Precision);
   writeMemory(Json, Memory);
+  writeArtefactFacts(Json, *this);
   return Json.endObject().take();
 }

@@ -27,6 +27,12 @@ struct HyperParameter {
   Scalar Value;
 };
 
+/// The code in an artefact for one target.
+struct CompiledCopy {
+  std::string Target;
+  uint64_t Bytes;
+};
+
 struct Inspection {
   std::string Path, Name, Architecture, ChatFormat, TokenizerModel, PreTokenizer;
   uint64_t FileBytes = 0, Parameters = 0, Tensors = 0, Tokens = 0;
@@ -34,6 +40,9 @@ struct Inspection {
   std::map<std::string, TypeCount> Types;
   std::optional<MemoryNeed> Memory; ///< Missing when there is no program.
   std::string Target, Precision;    ///< Of the program.
+  std::string Artefact;             ///< Path; empty for a model file, as are the next.
+  std::string Compiler, Weights;    ///< Weights: "embedded" or the path of their file.
+  std::vector<CompiledCopy> Copies;
 
   std::string text() const;
   std::string json() const;

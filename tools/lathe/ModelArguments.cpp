@@ -19,12 +19,12 @@ static constexpr size_t MaxTextBytes = size_t(64) << 20;
 
 void TargetArguments::declare(Options &Accepted) {
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
-  Accepted.choice(Target, "--target", {"host", "x86-64-v3", "x86-64-v4", "x86-64-v4-emulated"},
-                  "CPU");
+  // The compiler knows its targets; a program from the cache runs without it.
+  Accepted.text(Target, "--target", "NAME", "CPU (host; the error for a wrong name lists them)");
 }
 
 void ModelArguments::declareModel(Options &Accepted) {
-  Accepted.positional(Path, "MODEL", "a GGUF file", true);
+  Accepted.positional(Path, "MODEL", "a GGUF file, or what 'lathe compile' made of one", true);
 }
 
 void ModelArguments::declareFlags(Options &Accepted) {
@@ -34,14 +34,15 @@ void ModelArguments::declareFlags(Options &Accepted) {
   Accepted.integer(Chunk, "--chunk", "most prompt tokens in one call", {1, MaxPositions});
   Compile.declare(Accepted);
   Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
+  Accepted.text(Weights, "--weights", "FILE", "the model file, for a MODEL that names another");
   Accepted.flag(Strict, "--strict", "refuse weights that are infinite or not numbers");
 }
 
-std::unique_ptr<GGUFFile> ModelArguments::openFile(Diagnostics &Diags) const {
-  return GGUFFile::open(*Path, Diags);
+ModelInput ModelArguments::openFile(Diagnostics &Diags) const {
+  return openModelInput(*Path, Weights.value_or(""), Diags);
 }
 
-std::optional<LoadedModel> ModelArguments::load(std::unique_ptr<GGUFFile> File, int64_t Sequences,
+std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequences,
                                                 int64_t DefaultCapacity, Terminal &Term,
                                                 Diagnostics &Diags) const {
   Term.progress("loading " + *Path + " ...");
@@ -51,6 +52,7 @@ std::optional<LoadedModel> ModelArguments::load(std::unique_ptr<GGUFFile> File, 
   Wanted.PrefillChunk = Chunk.value_or(0);
   Wanted.Cancel = interruptFlag();
   ModelOptions Options;
+  Options.Compiled = std::move(Input.Compiled);
   Options.Target = Compile.Target;
   Options.Precision = Compile.Precision;
   Options.Threads = static_cast<unsigned>(Threads.value_or(0));
@@ -59,7 +61,7 @@ std::optional<LoadedModel> ModelArguments::load(std::unique_ptr<GGUFFile> File, 
   Options.Capacity = Wanted.Capacity;
   Options.Sequences = Sequences;
   LoadedModel Result;
-  Result.Source = Model::load(std::move(File), Options, Diags);
+  Result.Source = Model::load(std::move(Input.File), Options, Diags);
   if (Result.Source)
     Result.Run = Result.Source->createSession(Wanted, Diags);
   if (!Result.Run)

@@ -28,6 +28,7 @@ struct LoadedModel {
 struct ModelArguments {
   std::optional<std::string> Path;
   TargetArguments Compile;
+  std::optional<std::string> Weights;
   std::optional<int64_t> Threads, Context, Chunk;
   bool NoCache = false;
   bool Strict = false;
@@ -38,15 +39,14 @@ struct ModelArguments {
   void declareFlags(Options &Accepted);
 
   /// The model's file, so that what needs its header alone fails before anything
-  /// is compiled.  Null on error.
-  std::unique_ptr<GGUFFile> openFile(Diagnostics &Diags) const;
+  /// is compiled.  Its file is null on error.
+  ModelInput openFile(Diagnostics &Diags) const;
 
   /// Loads with a progress line, and makes a session that stops at the first
   /// signal; `DefaultCapacity` holds when there is no --ctx (0: the model's
   /// context).  Nullopt on error.
-  std::optional<LoadedModel> load(std::unique_ptr<GGUFFile> File, int64_t Sequences,
-                                  int64_t DefaultCapacity, Terminal &Term,
-                                  Diagnostics &Diags) const;
+  std::optional<LoadedModel> load(ModelInput Input, int64_t Sequences, int64_t DefaultCapacity,
+                                  Terminal &Term, Diagnostics &Diags) const;
 };
 
 /// A text given as an argument, with -p, with -f or on standard input.

@@ -79,6 +79,14 @@ void Options::text(std::optional<std::string> &Into, std::string Names, std::str
        }});
 }
 
+void Options::text(std::string &Into, std::string Names, std::string Meta, std::string Help) {
+  add({std::move(Names), std::move(Meta), std::move(Help), false, false,
+       [&Into](const std::string &Word) {
+         Into = Word;
+         return std::optional<Diagnostic>();
+       }});
+}
+
 void Options::integer(std::optional<int64_t> &Into, std::string Names, std::string Help,
                       Range<int64_t> Bounds) {
   add({Names, "N", std::move(Help), false, false, [&Into, Names, Bounds](const std::string &Word) {
@@ -188,7 +196,7 @@ void Options::reportUnknown(const std::vector<std::string> &Extras, const std::s
     if (!Each.Positional)
       for (std::string &Name : CLI::detail::split(Each.Names, ','))
         Known.push_back(std::move(Name));
-  std::string See = "'lathe " + CommandName + " --help' lists the flags";
+  std::string See = "'" + CommandName + " --help' lists the flags";
   bool UnknownFlag = false;
   for (const std::string &Word : Extras) {
     if (Word.size() < 2 || Word[0] != '-')
@@ -196,15 +204,24 @@ void Options::reportUnknown(const std::vector<std::string> &Extras, const std::s
     UnknownFlag = true;
     std::string Name = Word.substr(0, Word.find('='));
     std::optional<std::string> Near = Name.size() > 2 ? nearestWord(Name, Known) : std::nullopt;
-    Diags.error(102, "lathe " + CommandName, "found unknown flag " + lathe::quoted(Name),
+    Diags.error(102, CommandName, "found unknown flag " + lathe::quoted(Name),
                 Near ? "did you mean '" + *Near + "'?" : See);
   }
   // After an unknown flag a stray word is most likely that flag's value.
   if (UnknownFlag || Extras.empty())
     return;
-  Diags.error(107, "lathe " + CommandName,
+  Diags.error(107, CommandName,
               "found " + lathe::quoted(Extras.front()) + ", expected no further argument",
               "put a text of several words in quotes");
+}
+
+void Options::preset(std::string_view Name, const std::string &Value) {
+  auto Found = std::find_if(List.begin(), List.end(),
+                            [&](const Option &Each) { return Each.Names == Name; });
+  if (Found == List.end())
+    return;
+  Found->Store(Value);
+  List.erase(Found);
 }
 
 bool Options::parse(const std::vector<std::string> &Words, const std::string &CommandName,
@@ -224,16 +241,16 @@ bool Options::parse(const std::vector<std::string> &Words, const std::string &Co
   }
   Tokens Parsed = tokenize(Names, TakesValue, Words);
   if (!Parsed.Fault.empty()) {
-    Diags.error(106, "lathe " + CommandName, Parsed.Fault,
-                "'lathe " + CommandName + " --help' shows what each flag takes");
+    Diags.error(106, CommandName, Parsed.Fault,
+                "'" + CommandName + " --help' shows what each flag takes");
     return false;
   }
   reportUnknown(Parsed.Extras, CommandName, Diags);
   for (size_t I = 0; I < List.size(); ++I) {
     const std::vector<std::string> &Given = Parsed.Values[I];
     if (Given.empty() && List[I].Required)
-      Diags.error(108, "lathe " + CommandName, "found no " + List[I].Names + ", expected one",
-                  "usage: lathe " + CommandName + " " + usage());
+      Diags.error(108, CommandName, "found no " + List[I].Names + ", expected one",
+                  "usage: " + CommandName + " " + usage());
     if (Given.empty())
       continue;
     if (std::optional<Diagnostic> Fault = List[I].Store(Given.back()))

@@ -38,6 +38,8 @@ public:
   void flag(bool &Into, std::string Names, std::string Help);
   void text(std::optional<std::string> &Into, std::string Names, std::string Meta,
             std::string Help);
+  /// `Into` keeps its default when the flag is absent.
+  void text(std::string &Into, std::string Names, std::string Meta, std::string Help);
   void integer(std::optional<int64_t> &Into, std::string Names, std::string Help,
                Range<int64_t> Bounds);
   void number(std::optional<double> &Into, std::string Names, std::string Help,
@@ -50,7 +52,12 @@ public:
                std::string Help,
                std::function<std::optional<std::string>(const std::string &)> Check);
 
-  /// Parses the words after the command's name and stores the values.  False
+  /// Stores the value of a positional argument that was declared: it is no more
+  /// asked for, nor told of.
+  void preset(std::string_view Name, const std::string &Value);
+
+  /// Parses the words after the command's name, which messages give as
+  /// `CommandName` ("lathe run"), and stores the values.  False
   /// when there are errors.  A --help anywhere wins: then `helpAsked()` is true
   /// and nothing else is checked.
   bool parse(const std::vector<std::string> &Words, const std::string &CommandName,

@@ -14,7 +14,7 @@ static bool sameFile(const std::string &A, const std::string &B) {
 }
 
 std::unique_ptr<OutputFile> OutputFile::open(const std::string &Path, const std::string &Input,
-                                             Terminal &Term, Diagnostics &Diags) {
+                                             Terminal &Term, Diagnostics &Diags, unsigned Mode) {
   if (Path == "-")
     return std::unique_ptr<OutputFile>(new OutputFile(nullptr, Term));
   if (sameFile(Path, Input)) {
@@ -22,7 +22,7 @@ std::unique_ptr<OutputFile> OutputFile::open(const std::string &Path, const std:
                 "choose another name for the output");
     return nullptr;
   }
-  std::unique_ptr<AtomicFile> File = AtomicFile::create(Path, Diags);
+  std::unique_ptr<AtomicFile> File = AtomicFile::create(Path, Diags, Mode);
   if (!File)
     return nullptr;
   return std::unique_ptr<OutputFile>(new OutputFile(std::move(File), Term));

@@ -18,8 +18,9 @@ class OutputFile {
 public:
   /// Opens `Path` for writing.  Null on error: all of AtomicFile::create, and
   /// E0109 when it is the same file as `Input`.
+  /// `Mode` is that of AtomicFile::create.
   static std::unique_ptr<OutputFile> open(const std::string &Path, const std::string &Input,
-                                          Terminal &Term, Diagnostics &Diags);
+                                          Terminal &Term, Diagnostics &Diags, unsigned Mode = 0666);
 
   /// False after an error, or when the reader of standard output has gone.
   bool write(std::span<const uint8_t> Bytes, Diagnostics &Diags);

@@ -1,11 +1,9 @@
 //===- main.cpp - The `lathe` command ---------------------------------------===//
 
 #include "tools/lathe/Command.h"
-#include "tools/lathe/Signals.h"
+#include "tools/lathe/CommandLine.h"
 
 #include "runtime/support/Text.h"
-
-#include <algorithm>
 
 using namespace lathe;
 using namespace lathe::cli;
@@ -31,15 +29,8 @@ static std::string programHelp() {
                 "Data goes to standard output, all else to standard error.\n\n"
                 "exit codes: 0 ok, 1 failed, 2 usage, 3 unsupported, 4 malformed input,\n"
                 "  5 resources, 6 version mismatch, 70 internal, 130 interrupted, 143 terminated\n"
-                "environment: LATHE_CACHE (folder of compiled programs), LATHE_COMPILER (the\n"
-                "  compiler library), NO_COLOR\n";
-}
-
-static std::string commandHelp(const CommandKind &Kind, const Options &Accepted) {
-  std::string Name(Kind.Name);
-  return "lathe " + Name + ": " + std::string(Kind.Summary) + "\n\nusage: lathe " + Name + " " +
-         Accepted.usage() + "\n\n" + Accepted.helpTable() + "\nexamples:\n" +
-         std::string(Kind.Examples);
+                "environment: LATHE_CACHE (folder of compiled programs), LATHE_CACHE_SIZE (most\n"
+                "  bytes of them, like 500M), LATHE_COMPILER (the compiler library), NO_COLOR\n";
 }
 
 static void reportUnknownCommand(const std::string &Name, Diagnostics &Diags) {
@@ -73,32 +64,10 @@ static ExitCode dispatch(const std::vector<std::string> &Words, Terminal &Term,
     reportUnknownCommand(Name, Diags);
     return ExitCode::Usage;
   }
-  std::unique_ptr<Command> Chosen = Kind->Create();
-  Options Accepted;
-  Chosen->declare(Accepted);
   std::vector<std::string> Rest(Words.begin() + 1, Words.end());
-  if (!Help && !Accepted.parse(Rest, Name, Diags))
-    return ExitCode::Usage;
-  if (Help || Accepted.helpAsked())
-    Term.out(commandHelp(*Kind, Accepted));
-  else
-    Chosen->run(Term, Diags);
-  return ExitCode::Ok;
+  if (Help)
+    Rest = {"--help"};
+  return runCommand(*Kind, "lathe " + Name, {}, Rest, Term, Diags);
 }
 
-int main(int Count, char **Arguments) {
-  Terminal Term;
-  installSignals();
-  std::vector<std::string> Words(Arguments + std::min(Count, 1), Arguments + Count);
-  Diagnostics Diags;
-  ExitCode Code = dispatch(Words, Term, Diags);
-  // What was cut short by a signal has nothing to explain.
-  if (interrupted()) {
-    Term.clearProgress();
-    return static_cast<int>(interruptedCode());
-  }
-  if (Term.outputFault())
-    Diags.error(212, "standard output", "write failed: " + *Term.outputFault());
-  Term.print(Diags);
-  return static_cast<int>(Diags.hasErrors() ? Diags.exitCode() : Code);
-}
+int main(int Count, char **Arguments) { return runProgram(Count, Arguments, dispatch); }

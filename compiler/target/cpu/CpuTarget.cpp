@@ -32,7 +32,7 @@ static const CpuTarget *findHostTarget() {
   for (auto &[name, target] : registry()) {
     bool runs = llvm::all_of(target.features,
                              [&](const std::string &feature) { return host.lookup(feature); });
-    if (runs && (!best || target.vectorBits > best->vectorBits))
+    if (runs && !target.emulated && (!best || target.vectorBits > best->vectorBits))
       best = &target;
   }
   return best;

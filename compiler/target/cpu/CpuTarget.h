@@ -30,6 +30,9 @@ struct CpuTarget {
   /// has no such instruction.
   mlir::Value (*bf16Dot)(KernelBuilder &k, mlir::Value sums, mlir::Value weights,
                          mlir::Value rows) = nullptr;
+  /// Runs for the sake of tests what the machine has no instructions for; never
+  /// the choice for "host".
+  bool emulated = false;
 
   /// LLVM's target-features: "+avx2,+fma,...".
   std::string featureString() const;
@@ -40,7 +43,7 @@ struct CpuTargetRegistration {
 };
 
 /// The registered target of that name; "host" is the one with the widest vectors
-/// that this CPU and its system can run.  Null when there is none.
+/// that this CPU and its system can run, emulation aside.  Null when there is none.
 const CpuTarget *findCpuTarget(llvm::StringRef name);
 
 /// All registered names, sorted.

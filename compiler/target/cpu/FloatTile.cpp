@@ -21,8 +21,8 @@ public:
 private:
   using TileSums = SmallVector<Value>; ///< [rowTile][PanelGroups] of vector<16xf32>.
 
-  TileSums emitStep(Value step, Value index, ValueRange carried, int64_t elements);
-  TileSums emitPairStep(Value step, Value index, ValueRange carried);
+  TileSums emitBlock(const PanelPlace &block, Value index, ValueRange carried, int64_t elements);
+  TileSums emitPairBlock(const PanelPlace &block, Value index, ValueRange carried);
   Value loadInput(Value pointer);
 
   KernelBuilder &k;
@@ -45,16 +45,16 @@ Value FloatTile::loadInput(Value pointer) {
   return k.broadcast(arith::ExtFOp::create(k.builder(), k.getLoc(), k.f32(), narrow));
 }
 
-FloatTile::TileSums FloatTile::emitStep(Value step, Value index, ValueRange carried,
-                                        int64_t elements) {
+FloatTile::TileSums FloatTile::emitBlock(const PanelPlace &block, Value index, ValueRange carried,
+                                         int64_t elements) {
   TileSums sums(carried.begin(), carried.end());
   int64_t elementBytes = bf16 ? 2 : 4;
-  Value offset = k.mul(index, format.stepElements() * elementBytes);
+  Value offset = k.mul(index, format.blockElements() * elementBytes);
   SmallVector<Value> rows;
   for (Value data : rowData)
     rows.push_back(k.at(data, offset));
   for (int64_t group = 0; group < PanelGroups; ++group)
-    format.unpack(k, step, group, [&](int64_t element, Value weight) {
+    format.unpack(k, block.group(group), group, [&](int64_t element, Value weight) {
       if (element >= elements)
         return;
       for (int64_t row = 0; row < rowTile; ++row) {
@@ -66,11 +66,12 @@ FloatTile::TileSums FloatTile::emitStep(Value step, Value index, ValueRange carr
 }
 
 /// Two k at a time, where both sides are stored as pairs of bf16.
-FloatTile::TileSums FloatTile::emitPairStep(Value step, Value index, ValueRange carried) {
+FloatTile::TileSums FloatTile::emitPairBlock(const PanelPlace &block, Value index,
+                                             ValueRange carried) {
   TileSums sums(carried.begin(), carried.end());
   SmallVector<Value> weights;
   for (int64_t group = 0; group < PanelGroups; ++group)
-    weights.push_back(format.pairs(k, step, group));
+    weights.push_back(format.pairs(k, block.group(group), group));
   Value offset = k.mul(index, 4);
   for (int64_t row = 0; row < rowTile; ++row) {
     Value pair = k.broadcast(k.load(k.i32(), k.at(rowData[row], offset)));
@@ -88,16 +89,18 @@ void FloatTile::emit(Value firstRow) {
     rowData.push_back(k.at(arguments.data, k.mul(k.add(firstRow, row), arguments.rowStride)));
   TileSums sums(rowTile * PanelGroups, k.splat(0.0f));
   Value whole = arguments.wholeSteps;
-  sums = k.forLoop(k.constant(0), whole, 1, sums, [&](Value index, ValueRange carried) -> TileSums {
-    Value step = k.at(arguments.panel, k.mul(index, format.stepBytes()));
-    k.prefetch(k.at(step, PrefetchBytes), format.stepBytes());
-    return bf16 && target.bf16Dot && format.storesPairs()
-               ? emitPairStep(step, index, carried)
-               : emitStep(step, index, carried, format.stepElements());
-  });
-  if (kind.rest)
-    sums =
-        emitStep(k.at(arguments.panel, k.mul(whole, format.stepBytes())), whole, sums, kind.rest);
+  sums = forPanelSteps(k, format, arguments.panel, whole, sums,
+                       [&](const PanelPlace &block, Value index, ValueRange carried) -> TileSums {
+                         return bf16 && target.bf16Dot && format.storesPairs()
+                                    ? emitPairBlock(block, index, carried)
+                                    : emitBlock(block, index, carried, format.blockElements());
+                       });
+  if (kind.rest) {
+    // Only formats without headers have steps that may be cut off.
+    SmallVector<SmallVector<Value>> headers(PanelGroups);
+    Value place = k.at(arguments.panel, k.mul(whole, format.stepBytes()));
+    sums = emitBlock({place, headers}, whole, sums, kind.rest);
+  }
   for (int64_t row = 0; row < rowTile; ++row) {
     Value destination = k.at(arguments.destination, k.mul(k.add(firstRow, row), arguments.stride));
     for (int64_t group = 0; group < PanelGroups; ++group)

@@ -15,7 +15,7 @@ using namespace lathe;
 using namespace lathe::compiler;
 
 /// Quads (4 consecutive k) in a block.
-static constexpr int64_t Quads = 8;
+static constexpr int64_t Quads = Int8Dot::QuadsOfBlock;
 
 namespace {
 
@@ -36,16 +36,20 @@ private:
   };
   /// A row's part of a block.
   struct BlockRow {
-    Value data, scale;    ///< Pointer to 32 bytes; vector<16xf32>.
-    Value sum, scaledSum; ///< i32; vector<16xf32>.
+    Value data, sums;       ///< Pointers to 32 bytes and to BlockSums.
+    Value scale, scaledSum; ///< vector<16xf32>.
   };
 
   BlockRow rowOf(Value data, Value scaleOffset, int64_t row);
-  Value addBlock(const Scaling &scaling, const BlockRow &row, const Int8Dot::Parts &parts,
-                 Value sum);
-  SmallVector<Value> emitOneRowStep(Value index, ValueRange carried);
+  Value addBlock(const Scaling &scaling, const BlockRow &row, Value total, Value sum);
+  /// The integer scales of both halves, where there are any.
+  Int8Dot::Parts readHalves(const PanelBlock &block, int64_t group);
+  SmallVector<Value> emitOneRowBlock(const PanelPlace &block, Value index, ValueRange carried);
 
-  void unpackBlock(Value step);
+  void unpackBlock(const PanelPlace &block);
+  SmallVector<Value> emitSection(ArrayRef<BlockRow> rows, int64_t group, int64_t section,
+                                 const Int8Dot::Parts &halves);
+  Int8Dot::Parts loadParts(Value from, ArrayRef<Type> types);
   void emitRows(Value block, Value firstRow, int64_t rowTile);
   void emitGroup(ArrayRef<BlockRow> rows, Value firstRow, int64_t group);
 
@@ -56,63 +60,85 @@ private:
   Int8Weights weights;
   const TileArguments &arguments;
 
-  // The unpacked block: per group its quads, then d, then m.
+  // The unpacked block: per group its quads, then d, then m, then the halves' scales.
   Value buffer;
-  SmallVector<Type> partTypes; ///< Of a quad, as Int8Dot::prepare gives it.
+  SmallVector<Type> partTypes;  ///< Of a quad, as Int8Dot::prepare gives it.
+  SmallVector<Type> scaleTypes; ///< As Int8Dot::prepareScales gives them.
   int64_t quadBytes = 0;
   int64_t groupBytes() const { return Quads * quadBytes; }
   int64_t scaleOffset(int64_t group) const {
     return PanelGroups * groupBytes() + group * Lanes * 4;
   }
   int64_t minimumOffset(int64_t group) const { return scaleOffset(group) + PanelRows * 4; }
+  int64_t halvesOffset(int64_t group) const {
+    return PanelGroups * groupBytes() + 2 * PanelRows * 4 + group * MostPartBytes;
+  }
+  static constexpr int64_t MostPartBytes = 128; ///< Of a quad, and of the halves' scales.
   bool hasMinimum = false;
 };
 
 } // namespace
 
-/// Row `row` from what lies at `data` and at `scaleOffset` of the scales and sums.
+/// Row `row` from what lies at `data` and at `scaleOffset` of the scales.
 Int8Tile::BlockRow Int8Tile::rowOf(Value data, Value scaleOffset, int64_t row) {
-  auto place = [&](Value base) { return k.at(k.at(base, scaleOffset), 4 * row); };
-  return {k.at(data, k.mul(arguments.rowStride, row)), k.loadSplat(place(arguments.scales)),
-          k.load(k.i32(), place(arguments.sums)), k.loadSplat(place(arguments.scaledSums))};
+  auto place = [&](Value base, int64_t bytes) {
+    return k.at(k.at(base, k.mul(scaleOffset, bytes / 4)), bytes * row);
+  };
+  return {k.at(data, k.mul(arguments.rowStride, row)), place(arguments.sums, BlockSums::Bytes),
+          k.loadSplat(place(arguments.scales, 4)), k.loadSplat(place(arguments.scaledSums, 4))};
 }
 
 /// sum + d * s * dot + m * s * (sum of x), for 16 outputs of one block.
-Value Int8Tile::addBlock(const Scaling &scaling, const BlockRow &row, const Int8Dot::Parts &parts,
-                         Value sum) {
-  Value total = k.toFloat(dot.finish(k, weights, parts, row.sum));
-  sum = k.fma(k.mulf(scaling.d, row.scale), total, sum);
+Value Int8Tile::addBlock(const Scaling &scaling, const BlockRow &row, Value total, Value sum) {
+  sum = k.fma(k.mulf(scaling.d, row.scale), k.toFloat(total), sum);
   if (!scaling.m)
     return sum;
   return k.fma(scaling.m, row.scaledSum, sum);
+}
+
+Int8Dot::Parts Int8Tile::readHalves(const PanelBlock &block, int64_t group) {
+  if (!weights.scaledHalves)
+    return {};
+  return dot.prepareScales(k, format.halfScales(k, block, group));
 }
 
 //===----------------------------------------------------------------------===//
 // One row
 //===----------------------------------------------------------------------===//
 
-SmallVector<Value> Int8Tile::emitOneRowStep(Value index, ValueRange carried) {
-  Value step = k.at(arguments.panel, k.mul(index, format.stepBytes()));
+SmallVector<Value> Int8Tile::emitOneRowBlock(const PanelPlace &block, Value index,
+                                             ValueRange carried) {
   // One row is alone in its memory, so that its blocks follow each other.
   BlockRow row = rowOf(k.at(arguments.data, k.mul(index, 32)), k.mul(index, 4), 0);
-  k.prefetch(k.at(step, PrefetchBytes), format.stepBytes());
+  int64_t sectionQuads = dot.sectionQuads(weights);
   SmallVector<Value> sums;
   for (int64_t group = 0; group < PanelGroups; ++group) {
-    Int8Dot::Parts parts = dot.begin(k, weights, row.sum);
-    format.unpackInt8(k, step, group, [&](int64_t quad, Value weight) {
+    Int8Dot::Parts halves = readHalves(block.group(group), group), parts;
+    Value total;
+    format.unpackInt8(k, block.group(group), group, [&](int64_t quad, Value weight) {
+      int64_t section = quad / sectionQuads;
+      if (quad % sectionQuads == 0)
+        parts = dot.begin(k, weights, section, row.sums);
       parts =
           dot.step(k, weights, parts, dot.prepare(k, weights, weight), k.at(row.data, 4 * quad));
+      if ((quad + 1) % sectionQuads != 0)
+        return;
+      Value part = dot.finish(k, weights, section, parts, halves);
+      total = total ? k.add(total, part) : part;
     });
-    Scaling scaling{format.scale(k, step, group), format.minimum(k, step, group)};
-    sums.push_back(addBlock(scaling, row, parts, carried[group]));
+    Scaling scaling{format.scale(k, block.group(group), group),
+                    format.minimum(k, block.group(group), group)};
+    sums.push_back(addBlock(scaling, row, total, carried[group]));
   }
   return sums;
 }
 
 void Int8Tile::emitOneRow() {
   SmallVector<Value> sums(PanelGroups, k.splat(0.0f));
-  sums = k.forLoop(k.constant(0), arguments.wholeSteps, 1, sums,
-                   [&](Value index, ValueRange carried) { return emitOneRowStep(index, carried); });
+  sums = forPanelSteps(k, format, arguments.panel, arguments.wholeSteps, sums,
+                       [&](const PanelPlace &block, Value index, ValueRange carried) {
+                         return emitOneRowBlock(block, index, carried);
+                       });
   for (int64_t group = 0; group < PanelGroups; ++group)
     k.store(sums[group], k.at(arguments.destination, group * Lanes * 4));
 }
@@ -126,10 +152,9 @@ static int64_t bytesOf(Type type) {
   return vector.getNumElements() * vector.getElementTypeBitWidth() / 8;
 }
 
-void Int8Tile::unpackBlock(Value step) {
-  SmallVector<std::pair<Value, int64_t>> stores;
+void Int8Tile::unpackBlock(const PanelPlace &block) {
   for (int64_t group = 0; group < PanelGroups; ++group) {
-    format.unpackInt8(k, step, group, [&](int64_t quad, Value weight) {
+    format.unpackInt8(k, block.group(group), group, [&](int64_t quad, Value weight) {
       Int8Dot::Parts parts = dot.prepare(k, weights, weight);
       partTypes = llvm::to_vector(ValueRange(parts).getTypes());
       int64_t bytes = 0;
@@ -142,33 +167,48 @@ void Int8Tile::unpackBlock(Value step) {
         offset += bytesOf(part.getType());
       }
     });
-    k.store(format.scale(k, step, group), k.at(buffer, scaleOffset(group)));
-    if (Value minimum = format.minimum(k, step, group)) {
+    k.store(format.scale(k, block.group(group), group), k.at(buffer, scaleOffset(group)));
+    if (Value minimum = format.minimum(k, block.group(group), group)) {
       hasMinimum = true;
       k.store(minimum, k.at(buffer, minimumOffset(group)));
+    }
+    Int8Dot::Parts halves = readHalves(block.group(group), group);
+    scaleTypes = llvm::to_vector(ValueRange(halves).getTypes());
+    int64_t offset = halvesOffset(group);
+    for (Value part : halves) {
+      k.store(part, k.at(buffer, offset));
+      offset += bytesOf(part.getType());
     }
   }
 }
 
-/// The block in the buffer times some rows, for one group of 16 outputs.
-void Int8Tile::emitGroup(ArrayRef<BlockRow> rows, Value firstRow, int64_t group) {
+Int8Dot::Parts Int8Tile::loadParts(Value from, ArrayRef<Type> types) {
+  Int8Dot::Parts parts;
+  int64_t offset = 0;
+  for (Type type : types) {
+    parts.push_back(k.load(type, k.at(from, offset)));
+    offset += bytesOf(type);
+  }
+  return parts;
+}
+
+/// A section of the block in the buffer times some rows: vector<16xi32> for each.
+SmallVector<Value> Int8Tile::emitSection(ArrayRef<BlockRow> rows, int64_t group, int64_t section,
+                                         const Int8Dot::Parts &halves) {
   SmallVector<Value> inits;
   for (const BlockRow &row : rows)
-    llvm::append_range(inits, dot.begin(k, weights, row.sum));
+    llvm::append_range(inits, dot.begin(k, weights, section, row.sums));
   size_t parts = inits.size() / rows.size();
   Value quads = k.at(buffer, group * groupBytes());
   constexpr int64_t Unroll = 2;
+  int64_t count = dot.sectionQuads(weights), first = section * count;
   SmallVector<Value> results = k.forLoop(
-      k.constant(0), k.constant(Quads), Unroll, inits, [&](Value quad, ValueRange carried) {
+      k.constant(first), k.constant(first + count), Unroll, inits,
+      [&](Value quad, ValueRange carried) {
         SmallVector<Value> next(carried.begin(), carried.end());
         for (int64_t i = 0; i < Unroll; ++i) {
           Value from = k.at(k.at(quads, k.mul(quad, quadBytes)), i * quadBytes);
-          Int8Dot::Parts prepared;
-          int64_t offset = 0;
-          for (Type type : partTypes) {
-            prepared.push_back(k.load(type, k.at(from, offset)));
-            offset += bytesOf(type);
-          }
+          Int8Dot::Parts prepared = loadParts(from, partTypes);
           for (auto [index, row] : llvm::enumerate(rows)) {
             Value x = k.at(k.at(row.data, k.mul(quad, 4)), 4 * i);
             Int8Dot::Parts own(ArrayRef<Value>(next).slice(index * parts, parts));
@@ -177,6 +217,24 @@ void Int8Tile::emitGroup(ArrayRef<BlockRow> rows, Value firstRow, int64_t group)
         }
         return next;
       });
+  SmallVector<Value> sums;
+  for (size_t index = 0; index < rows.size(); ++index) {
+    Int8Dot::Parts own(ArrayRef<Value>(results).slice(index * parts, parts));
+    sums.push_back(dot.finish(k, weights, section, own, halves));
+  }
+  return sums;
+}
+
+/// The block in the buffer times some rows, for one group of 16 outputs.
+void Int8Tile::emitGroup(ArrayRef<BlockRow> rows, Value firstRow, int64_t group) {
+  Int8Dot::Parts halves = loadParts(k.at(buffer, halvesOffset(group)), scaleTypes);
+  SmallVector<Value> totals;
+  for (int64_t section = 0; section < Quads / dot.sectionQuads(weights); ++section)
+    for (auto [index, sum] : llvm::enumerate(emitSection(rows, group, section, halves)))
+      if (section == 0)
+        totals.push_back(sum);
+      else
+        totals[index] = k.add(totals[index], sum);
   VectorType floats = k.vec(k.f32());
   Scaling scaling{k.load(floats, k.at(buffer, scaleOffset(group))),
                   hasMinimum ? k.load(floats, k.at(buffer, minimumOffset(group))) : Value()};
@@ -184,8 +242,7 @@ void Int8Tile::emitGroup(ArrayRef<BlockRow> rows, Value firstRow, int64_t group)
     Value destination =
         k.at(arguments.destination, k.mul(k.add(firstRow, index), arguments.stride));
     destination = k.at(destination, group * Lanes * 4);
-    Int8Dot::Parts own(ArrayRef<Value>(results).slice(index * parts, parts));
-    k.store(addBlock(scaling, row, own, k.load(floats, destination)), destination);
+    k.store(addBlock(scaling, row, totals[index], k.load(floats, destination)), destination);
   }
 }
 
@@ -201,8 +258,7 @@ void Int8Tile::emitRows(Value block, Value firstRow, int64_t rowTile) {
 }
 
 void Int8Tile::emitManyRows() {
-  // Room for parts of up to 128 bytes a quad, and the scales.
-  constexpr int64_t BufferBytes = PanelGroups * Quads * 128 + 2 * PanelRows * 4;
+  constexpr int64_t BufferBytes = PanelGroups * (Quads + 1) * MostPartBytes + 2 * PanelRows * 4;
   Value size = k.constant(BufferBytes);
   buffer = LLVM::AllocaOp::create(k.builder(), k.getLoc(), k.ptr(), k.i8(), size, 64);
   k.forLoop(k.constant(0), arguments.rows, 1, [&](Value row) {
@@ -212,13 +268,14 @@ void Int8Tile::emitManyRows() {
   });
   int64_t rowTile = target.rowTile;
   Value whole = k.mul(k.div(arguments.rows, rowTile), rowTile);
-  k.forLoop(k.constant(0), arguments.wholeSteps, 1, [&](Value block) {
-    Value step = k.at(arguments.panel, k.mul(block, format.stepBytes()));
-    k.prefetch(k.at(step, PrefetchBytes), format.stepBytes());
-    unpackBlock(step);
-    k.forLoop(k.constant(0), whole, rowTile, [&](Value row) { emitRows(block, row, rowTile); });
-    k.forLoop(whole, arguments.rows, 1, [&](Value row) { emitRows(block, row, 1); });
-  });
+  forPanelSteps(k, format, arguments.panel, arguments.wholeSteps, ValueRange(),
+                [&](const PanelPlace &block, Value index, ValueRange) -> SmallVector<Value> {
+                  unpackBlock(block);
+                  k.forLoop(k.constant(0), whole, rowTile,
+                            [&](Value row) { emitRows(index, row, rowTile); });
+                  k.forLoop(whole, arguments.rows, 1, [&](Value row) { emitRows(index, row, 1); });
+                  return {};
+                });
 }
 
 void lathe::compiler::emitInt8Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,

@@ -144,6 +144,22 @@ Value KernelBuilder::toFloat(Value vector) {
   return arith::SIToFPOp::create(b, loc, vec(f32(), type.getNumElements()), vector);
 }
 
+Value KernelBuilder::field(Value vector, int64_t from, int64_t bits) {
+  int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
+  if (from != 0)
+    vector = arith::ShRUIOp::create(b, loc, vector, splatInt(i32(), from, lanes));
+  if (from + bits == 32)
+    return vector;
+  return arith::AndIOp::create(b, loc, vector, splatInt(i32(), (int64_t(1) << bits) - 1, lanes));
+}
+
+Value KernelBuilder::signedField(Value vector, int64_t from, int64_t bits) {
+  int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
+  if (int64_t above = 32 - from - bits)
+    vector = arith::ShLIOp::create(b, loc, vector, splatInt(i32(), above, lanes));
+  return arith::ShRSIOp::create(b, loc, vector, splatInt(i32(), 32 - bits, lanes));
+}
+
 Value KernelBuilder::intrinsic(StringRef name, Type result, ValueRange operands) {
   return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name), operands)
       .getResult(0);
@@ -181,7 +197,10 @@ SmallVector<Value> KernelBuilder::forLoop(Value from, Value to, int64_t step, Va
   auto loop = scf::ForOp::create(b, loc, from, to, constant(step), inits);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(loop.getBody());
-  scf::YieldOp::create(b, loc, body(loop.getInductionVar(), loop.getRegionIterArgs()));
+  SmallVector<Value> next = body(loop.getInductionVar(), loop.getRegionIterArgs());
+  // A loop that carries nothing has its end already.
+  if (!inits.empty())
+    scf::YieldOp::create(b, loc, next);
   return llvm::to_vector(
       llvm::map_range(loop.getResults(), [](OpResult result) -> Value { return result; }));
 }

@@ -39,6 +39,7 @@ public:
   mlir::Type f32() { return b.getF32Type(); }
   mlir::Type i64() { return b.getI64Type(); }
   mlir::Type i32() { return b.getI32Type(); }
+  mlir::Type i16() { return b.getI16Type(); }
   mlir::Type i8() { return b.getI8Type(); }
   mlir::Type ptr() { return mlir::LLVM::LLVMPointerType::get(b.getContext()); }
   mlir::VectorType vec(mlir::Type element, int64_t lanes = Lanes) {
@@ -92,6 +93,9 @@ public:
   mlir::Value extend(mlir::Value vector);
   /// f32 lanes of an i32 vector (signed).
   mlir::Value toFloat(mlir::Value vector);
+  /// `bits` bits of every i32 lane, from bit `from` on, without or with a sign.
+  mlir::Value field(mlir::Value vector, int64_t from, int64_t bits);
+  mlir::Value signedField(mlir::Value vector, int64_t from, int64_t bits);
   mlir::Value intrinsic(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);
 
   /// Folds all lanes by a fixed tree: halves onto each other until one is left.

@@ -15,12 +15,11 @@ def EmitCpuPass : Pass<"lathe-emit-cpu", "::mlir::ModuleOp"> {
     exists. Weights and buffers are reached through `lathe_step_args` of
     runtime/include/lathe/abi.h. The manifest, which tells the runtime what to
     allocate and pack, becomes a constant. Declared effect: reassociates.
+
+    Counts `kernels`.
   }];
   let options = [
     Option<"targetName", "target", "std::string", "\"host\"", "CPU target: host, x86-64-v3 or x86-64-v4">,
-  ];
-  let statistics = [
-    Statistic<"numKernels", "kernels", "functions made for phases">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
                            "::mlir::LLVM::LLVMDialect", "::mlir::scf::SCFDialect",

@@ -19,18 +19,15 @@ static void forVectors(KernelBuilder &k, int64_t elements, int64_t lanes,
 //===----------------------------------------------------------------------===//
 
 /// 1 / sqrt(mean of squares + eps) of `elements` elements, in all lanes.
-static Value emitInverseRMS(KernelBuilder &k, Value input, int64_t elements, int64_t lanes,
-                            float eps) {
+static Value emitInverseRMSOf(KernelBuilder &k, Value input, int64_t elements, int64_t lanes,
+                              float eps) {
   VectorType type = k.vec(k.f32(), lanes);
   Value sum = k.forLoop(k.constant(0), k.constant(elements * 4), lanes * 4, {k.splat(0.0f, lanes)},
                         [&](Value offset, ValueRange carried) -> SmallVector<Value> {
                           Value x = k.load(type, k.at(input, offset));
                           return {k.fma(x, x, carried[0])};
                         })[0];
-  Value mean = k.divf(k.reduceAdd(sum), k.floatConstant(static_cast<float>(elements)));
-  Value root =
-      LLVM::SqrtOp::create(k.builder(), k.getLoc(), k.f32(), k.addf(mean, k.floatConstant(eps)));
-  return k.broadcast(k.divf(k.floatConstant(1.0f), root), lanes);
+  return emitInverseRMS(k, sum, elements, eps);
 }
 
 static void emitRMSNorm(PhaseContext &c, Operation *op, Value row, int64_t rows) {
@@ -46,7 +43,7 @@ static void emitRMSNorm(PhaseContext &c, Operation *op, Value row, int64_t rows)
   // Once per row, or once per head of the row.
   k.forLoop(k.constant(0), k.constant(rowBytes), elements * 4, [&](Value head) {
     Value from = k.at(input, head), to = k.at(output, head);
-    Value factor = emitInverseRMS(k, from, elements, lanes, norm.getEps().convertToFloat());
+    Value factor = emitInverseRMSOf(k, from, elements, lanes, norm.getEps().convertToFloat());
     forVectors(k, elements, lanes, [&](Value offset) {
       Value scaled = k.mulf(k.load(type, k.at(from, offset)), factor);
       k.store(k.mulf(scaled, k.load(type, k.at(weight, offset))), k.at(to, offset));
@@ -62,9 +59,21 @@ static Value emitAbs(KernelBuilder &k, Value x) {
   return LLVM::FAbsOp::create(k.builder(), k.getLoc(), x.getType(), x);
 }
 
-/// One block of 32 elements to int8, its scale, its sum and their product.
-static void emitQuantizeBlock(KernelBuilder &k, Value from, Value to, Value scaleTo, Value sumTo,
-                              Value scaledSumTo) {
+/// Sums of neighbours k and k + 1, k % 4 being 0 or 2, of both halves of a block
+/// of integers: vector<4xi32>.
+static Value emitBlockSums(KernelBuilder &k, ArrayRef<Value> halves) {
+  auto fold = [&](Value half) {
+    for (int64_t lanes = Lanes / 2; lanes >= 4; lanes /= 2)
+      half = k.add(k.slice(half, 0, lanes), k.slice(half, lanes, lanes));
+    return half;
+  };
+  Value first = fold(halves[0]), second = fold(halves[1]);
+  return k.add(k.shuffle(first, second, {0, 2, 4, 6}), k.shuffle(first, second, {1, 3, 5, 7}));
+}
+
+/// One block of 32 elements to int8, its scale, its sums and scale times sum.
+static void emitQuantizeBlock(KernelBuilder &k, Value from, Value to, Value scaleTo,
+                              Value scaledSumTo, Value sumsTo) {
   VectorType floats = k.vec(k.f32());
   Value x[2] = {k.load(floats, from), k.load(floats, k.at(from, 64))};
   Value greatest = k.reduceMax(k.maxf(emitAbs(k, x[0]), emitAbs(k, x[1])));
@@ -73,20 +82,18 @@ static void emitQuantizeBlock(KernelBuilder &k, Value from, Value to, Value scal
   Value zero = k.floatConstant(0.0f);
   Value isZero = k.compare(arith::CmpFPredicate::OEQ, greatest, zero);
   Value inverse = k.select(isZero, zero, k.divf(k.floatConstant(127.0f), greatest));
-  Value factor = k.broadcast(inverse);
-  Value total;
+  Value factor = k.broadcast(inverse), integers[2];
   for (int half : {0, 1}) {
     Value scaled = k.mulf(x[half], factor);
     Value rounded = LLVM::RoundEvenOp::create(k.builder(), k.getLoc(), floats, scaled);
-    Value q = arith::FPToSIOp::create(k.builder(), k.getLoc(), k.vec(k.i32()), rounded);
-    total = total ? k.add(total, q) : q;
-    k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i8()), q),
+    integers[half] = arith::FPToSIOp::create(k.builder(), k.getLoc(), k.vec(k.i32()), rounded);
+    k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i8()), integers[half]),
             k.at(to, 16 * half));
   }
-  Value sum = k.reduceAdd(total);
-  k.store(sum, sumTo);
-  Value floatSum = arith::SIToFPOp::create(k.builder(), k.getLoc(), k.f32(), sum);
-  k.store(k.mulf(scale, floatSum), scaledSumTo);
+  Value sums = emitBlockSums(k, integers);
+  k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i16(), 4), sums), sumsTo);
+  Value total = arith::SIToFPOp::create(k.builder(), k.getLoc(), k.f32(), k.reduceAdd(sums));
+  k.store(k.mulf(scale, total), scaledSumTo);
 }
 
 /// The upper halves of the bits of `x`, rounded to nearest even.  Written with
@@ -119,13 +126,15 @@ static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows
   }
   int64_t blocks = result.elements / 32;
   // A row without memory of its own is row 0.
-  Value offset = k.mul(row, result.rowBytes ? 4 : 0);
-  Value scales = k.at(result.scales, offset), sums = k.at(result.sums, offset);
-  Value scaledSums = k.at(result.scaledSums, offset);
+  Value own = result.rowBytes ? row : k.constant(0);
+  Value scales = k.at(result.scales, k.mul(own, 4));
+  Value scaledSums = k.at(result.scaledSums, k.mul(own, 4));
+  Value sums = k.at(result.sums, k.mul(own, BlockSums::Bytes));
   k.forLoop(k.constant(0), k.constant(blocks), 1, [&](Value block) {
     Value offset = k.mul(block, result.scaleBlockBytes);
     emitQuantizeBlock(k, k.at(from, k.mul(block, 128)), k.at(to, k.mul(block, result.blockBytes)),
-                      k.at(scales, offset), k.at(sums, offset), k.at(scaledSums, offset));
+                      k.at(scales, offset), k.at(scaledSums, offset),
+                      k.at(sums, k.mul(offset, BlockSums::Bytes / 4)));
   });
 }
 

@@ -49,6 +49,30 @@ SmallVector<Value> TileArguments::list() const {
           scales, sums,       scaledSums, scaleStride, destination, stride};
 }
 
+SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const WeightFormat &format,
+                                                  Value panel, Value steps, ValueRange inits,
+                                                  PanelBody body) {
+  auto block = [&](Value place, Value index, ArrayRef<SmallVector<Value>> headers,
+                   ValueRange carried) {
+    k.prefetch(k.at(place, PrefetchBytes), format.blockBytes());
+    return body(PanelPlace{place, headers}, index, carried);
+  };
+  return k.forLoop(k.constant(0), steps, 1, inits, [&](Value index, ValueRange carried) {
+    Value step = k.at(panel, k.mul(index, format.stepBytes()));
+    SmallVector<SmallVector<Value>> headers;
+    for (int64_t group = 0; group < PanelGroups; ++group)
+      headers.push_back(format.header(k, step, group));
+    if (format.stepBlocks() == 1)
+      return block(step, index, headers, carried);
+    Value places = k.at(step, format.headerBytes()), first = k.mul(index, format.stepBlocks());
+    return k.forLoop(k.constant(0), k.constant(format.stepBlocks()), 1, carried,
+                     [&](Value number, ValueRange inner) {
+                       return block(k.at(places, k.mul(number, format.blockBytes())),
+                                    k.add(first, number), headers, inner);
+                     });
+  });
+}
+
 /// The function of that kind in the module of the phase.
 static func::FuncOp getTileFunction(PhaseContext &c, const TileKind &kind,
                                     const TileArguments &arguments) {
@@ -84,7 +108,7 @@ void lathe::compiler::emitTileCall(PhaseContext &c, ir::LinearOp linear,
       .rowStride = k.constant(input.rowBytes),
       .blockStride = k.constant(input.blockBytes),
       .scales = input.scales ? k.at(input.scales, scaleOffset) : none,
-      .sums = input.sums ? k.at(input.sums, scaleOffset) : none,
+      .sums = input.sums ? k.at(input.sums, k.mul(operands.firstRow, BlockSums::Bytes)) : none,
       .scaledSums = input.scaledSums ? k.at(input.scaledSums, scaleOffset) : none,
       .scaleStride = k.constant(input.scaleBlockBytes),
       .destination = operands.destination,

@@ -47,14 +47,30 @@ struct TileArguments {
   mlir::Value rows;                ///< i64: rows to compute, at least 1.
   mlir::Value data, rowStride;     ///< First row of the input.
   mlir::Value blockStride;         ///< q8_act: from block to block of a row.
-  mlir::Value scales, sums;        ///< q8_act: 4 bytes a row.
-  mlir::Value scaledSums;          ///< q8_act: likewise.
-  mlir::Value scaleStride;         ///< q8_act: from block to block.
+  mlir::Value scales, sums;        ///< q8_act: 4 bytes a row, and BlockSums::Bytes.
+  mlir::Value scaledSums;          ///< q8_act: 4 bytes a row.
+  mlir::Value scaleStride;         ///< q8_act: from block to block of 4 bytes a row.
   mlir::Value destination, stride; ///< f32 [rows][columns].
 
   static TileArguments get(mlir::ValueRange arguments);
   llvm::SmallVector<mlir::Value> list() const;
 };
+
+/// A block of a panel, with its step's header for each group.
+struct PanelPlace {
+  mlir::Value place;
+  llvm::ArrayRef<llvm::SmallVector<mlir::Value>> headers;
+
+  PanelBlock group(int64_t number) const { return {place, headers[number]}; }
+};
+
+/// Loops over the blocks of the first `steps` steps of a panel, asking for weights
+/// ahead.  `body` gets a block, its number in the panel and the carried values.
+using PanelBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(const PanelPlace &, mlir::Value,
+                                                                    mlir::ValueRange)>;
+llvm::SmallVector<mlir::Value> forPanelSteps(KernelBuilder &k, const WeightFormat &format,
+                                             mlir::Value panel, mlir::Value steps,
+                                             mlir::ValueRange inits, PanelBody body);
 
 /// Builds the body of a tile function of that kind: one row, with all of its
 /// sums in registers, or any number of rows.

@@ -53,6 +53,24 @@ Value lathe::compiler::emitSilu(KernelBuilder &k, Value x) {
   return k.divf(x, k.addf(k.splat(1.0f, lanes), e));
 }
 
+Value lathe::compiler::emitGeluTanh(KernelBuilder &k, Value x) {
+  int64_t lanes = lanesOf(x);
+  // (1 + tanh(u)) / 2 = 1 / (1 + exp(-2u)), and the right side has no difference
+  // of numbers near each other.
+  constexpr float linear = -1.59576912f, cubic = linear * 0.044715f;
+  Value slope = k.fma(k.mulf(x, x), k.splat(cubic, lanes), k.splat(linear, lanes));
+  Value e = emitExp(k, k.mulf(x, slope));
+  return k.divf(x, k.addf(k.splat(1.0f, lanes), e));
+}
+
+Value lathe::compiler::emitInverseRMS(KernelBuilder &k, Value squares, int64_t elements,
+                                      float eps) {
+  Value mean = k.divf(k.reduceAdd(squares), k.floatConstant(static_cast<float>(elements)));
+  Value root =
+      LLVM::SqrtOp::create(k.builder(), k.getLoc(), k.f32(), k.addf(mean, k.floatConstant(eps)));
+  return k.broadcast(k.divf(k.floatConstant(1.0f), root), lanesOf(squares));
+}
+
 std::pair<Value, Value> lathe::compiler::emitSinCos(KernelBuilder &k, Value x) {
   int64_t lanes = lanesOf(x);
   OpBuilder &b = k.builder();

@@ -17,37 +17,66 @@
 
 namespace lathe::compiler {
 
+/// A block of a panel.
+struct PanelBlock {
+  mlir::Value place;                  ///< Its first byte.
+  llvm::ArrayRef<mlir::Value> header; ///< What WeightFormat::header gave for the same outputs.
+};
+
+/// A panel is one step after the other along K.  A step is one block; in formats
+/// of super-blocks it is a header, for all of its blocks, and several of them.
 class WeightFormat {
 public:
   virtual ~WeightFormat() = default;
 
-  /// Elements along K that one step of the K loop takes, and their bytes.
-  virtual int64_t stepElements() const = 0;
-  virtual int64_t stepBytes() const = 0;
+  /// Elements along K of a block, and their bytes.
+  virtual int64_t blockElements() const = 0;
+  virtual int64_t blockBytes() const = 0;
+  virtual int64_t stepBlocks() const { return 1; }
+  virtual int64_t headerBytes() const { return 0; }
+  int64_t stepElements() const { return stepBlocks() * blockElements(); }
+  int64_t stepBytes() const { return headerBytes() + stepBlocks() * blockBytes(); }
 
-  /// Calls `use(k, w)` for the elements of a step in order of k: w is the
-  /// dequantised weight of the 16 outputs of `group` (0 or 1).
-  virtual void unpack(KernelBuilder &k, mlir::Value step, int64_t group,
+  /// The numbers in the header of a step that the 16 outputs of `group` (0 or 1)
+  /// need in every block.
+  virtual llvm::SmallVector<mlir::Value> header(KernelBuilder &k, mlir::Value step,
+                                                int64_t group) const {
+    return {};
+  }
+
+  /// Calls `use(k, w)` for the elements of a block in order of k: w is the
+  /// dequantised weight of the 16 outputs of `group`.
+  virtual void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
                       llvm::function_ref<void(int64_t, mlir::Value)> use) const = 0;
 
-  /// Whether a step is two k, stored as pairs of bf16; if so, its weights as
+  /// Whether a block is two k, stored as pairs of bf16; if so, its weights as
   /// vector<32xbf16>.
   virtual bool storesPairs() const { return false; }
-  virtual mlir::Value pairs(KernelBuilder &k, mlir::Value step, int64_t group) const { return {}; }
+  virtual mlir::Value pairs(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
+    return {};
+  }
 
   /// Stores the elements of a step for one row of the panel as f32 at
   /// `destination`.  `lane` (i64) is the row's place in the panel.
   virtual void gather(KernelBuilder &k, mlir::Value step, mlir::Value lane,
                       mlir::Value destination) const = 0;
 
-  /// Integer weights, for formats that have them.
+  /// Integer weights, for formats that have them.  Their blocks have 32 k, and
+  /// weight = scale * (integer - zero point) + minimum.
   virtual std::optional<Int8Weights> int8Weights() const { return std::nullopt; }
-  /// Calls `use(quad, w)` for the 8 quads of a block: w is vector<64xi8>.
-  virtual void unpackInt8(KernelBuilder &k, mlir::Value step, int64_t group,
+  /// Calls `use(quad, w)` for the 8 quads of a block in order: w is vector<64xi8>.
+  virtual void unpackInt8(KernelBuilder &k, const PanelBlock &block, int64_t group,
                           llvm::function_ref<void(int64_t, mlir::Value)> use) const {}
   /// Scale of the 16 outputs, and the minimum that is added, if there is one.
-  virtual mlir::Value scale(KernelBuilder &k, mlir::Value step, int64_t group) const { return {}; }
-  virtual mlir::Value minimum(KernelBuilder &k, mlir::Value step, int64_t group) const {
+  virtual mlir::Value scale(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
+    return {};
+  }
+  virtual mlir::Value minimum(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
+    return {};
+  }
+  /// Where Int8Weights::scaledHalves: the integers that scale the first and the
+  /// last 16 k, side by side for each output, as vector<32xi16>.
+  virtual mlir::Value halfScales(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
     return {};
   }
 };

@@ -44,6 +44,7 @@ constexpr BlockFormat Format = {
     .BlockBytes = 2,
     .Quantized = false,
     .ScaleHalves = 0,
+    .ScaleOffset = 0,
     .PanelBlockBytes = 2 * PanelRows,
     .PanelBlockMultiple = 2,
     .Dequantize = dequantize,

@@ -22,6 +22,7 @@ constexpr BlockFormat Format = {
     .BlockBytes = 2,
     .Quantized = false,
     .ScaleHalves = 0,
+    .ScaleOffset = 0,
     .PanelBlockBytes = 2 * PanelRows,
     .PanelBlockMultiple = 1,
     .Dequantize = dequantize,

@@ -20,6 +20,7 @@ constexpr BlockFormat Format = {
     .BlockBytes = 4,
     .Quantized = false,
     .ScaleHalves = 0,
+    .ScaleOffset = 0,
     .PanelBlockBytes = 4 * PanelRows,
     .PanelBlockMultiple = 1,
     .Dequantize = dequantize,

@@ -1,55 +1,27 @@
 //===- Q4_1.cpp - 32 weights of 4 bits, a scale and a minimum -------------===//
 //
 // Block, 20 bytes: f16 d, f16 m, then 16 bytes of nibbles n; weight = d * n + m.
-// Panel, 640 bytes a block: the nibbles as in Nibbles.h, then d of all 32 rows,
+// Panel, 640 bytes a block: the nibbles as in Quads.h, then d of all 32 rows,
 // then m of all 32 rows.
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/formats/blocks/Nibbles.h"
-#include "runtime/support/Half.h"
+#include "runtime/formats/blocks/Quads.h"
 
 namespace lathe {
 namespace {
 
-using namespace blocks;
+struct Q4_1 {
+  static constexpr int64_t Halves = 2;
+  static constexpr int64_t ExtraBits = 0;
+  static constexpr auto read = blocks::readSplitNibbles;
 
-constexpr int64_t BlockBytes = 4 + NibbleBytes;
-
-/// Rounds twice, as the oracle does: one statement for each operation, so that
-/// no compiler makes a fused multiply-add of it.
-float weight(float Scale, int Nibble, float Minimum) {
-  float Product = Scale * static_cast<float>(Nibble);
-  return Product + Minimum;
-}
-
-void dequantize(const uint8_t *Source, int64_t Blocks, float *Destination) {
-  for (int64_t Block = 0; Block < Blocks; ++Block) {
-    float Scale = halfToFloat(load<uint16_t>(Source));
-    float Minimum = halfToFloat(load<uint16_t>(Source + 2));
-    for (int64_t I = 0; I < NibbleBytes; ++I) {
-      int Byte = Source[4 + I];
-      Destination[I] = weight(Scale, Byte & 15, Minimum);
-      Destination[I + NibbleBytes] = weight(Scale, Byte >> 4, Minimum);
-    }
-    Source += BlockBytes;
-    Destination += NibbleElements;
+  static float weight(float Scale, int Quant, float Minimum) {
+    return blocks::scaleAndAdd(Scale, Quant, Minimum);
   }
-}
-
-constexpr BlockFormat Format = {
-    .Name = "q4_1",
-    .GGUFType = 3,
-    .BlockElements = NibbleElements,
-    .BlockBytes = BlockBytes,
-    .Quantized = true,
-    .ScaleHalves = 2,
-    .PanelBlockBytes = PanelRows * BlockBytes,
-    .PanelBlockMultiple = 1,
-    .Dequantize = dequantize,
-    .PackPanel = packNibbles<2>,
 };
 
+constexpr BlockFormat Format = blocks::describeBlocks<Q4_1>("q4_1", 3);
 const BlockFormatRegistration Registration(Format);
 
 } // namespace

@@ -62,6 +62,7 @@ constexpr BlockFormat Format = {
     .BlockBytes = BlockBytes,
     .Quantized = true,
     .ScaleHalves = 1,
+    .ScaleOffset = 0,
     .PanelBlockBytes = PanelBlockBytes,
     .PanelBlockMultiple = 1,
     .Dequantize = dequantize,

@@ -22,17 +22,31 @@ typedef struct lathe_compile_request {
   /* A model file (GGUF), or MLIR text that an earlier compile printed at one of
    * the named stages; compiling goes on from that stage. */
   const char *input;
-  /* "host", "x86-64-v3" (AVX2) or "x86-64-v4" (AVX-512 with VNNI and BF16). */
+  /* "host", or one of the compiler's targets; the error for another one lists
+   * them. */
   const char *target;
   /* "auto", "f32", "bf16" or "int8". */
   const char *precision;
   /* Rows of the prefill entry; 0: the default. */
   int64_t max_prefill_rows;
   /* NULL: a program for `lookup` and `write_library`.  Otherwise what
-   * `output` shall hold: "mlir:STAGE", "llvm", "asm" or "obj". */
+   * `output` shall hold: "mlir:STAGE", "llvm", "asm", "obj", or "schedule", the
+   * schedule as JSON (docs/cost-model.md). */
   const char *emit;
   /* Run the program before and after every pass and compare (docs/verify.md). */
   int32_t verify_each_pass;
+  /* Passes to run ahead of the stages, as `lathe-opt` takes them ("cse,lathe-fuse");
+   * NULL: none. */
+  const char *passes;
+  /* The folder for a reproducer, should the compiler fail by its own fault;
+   * NULL: the one for temporary files. */
+  const char *reproducer_dir;
+  /* Print on standard error how long the passes of MLIR and LLVM took. */
+  int32_t timing;
+  /* For "schedule": measured numbers of a machine as JSON, or NULL, and the
+   * positions that every sequence holds already. */
+  const char *machine;
+  int64_t depth;
 } lathe_compile_request;
 
 typedef struct lathe_compile_result lathe_compile_result;
@@ -55,6 +69,8 @@ typedef struct lathe_compiler_api {
   void (*destroy)(lathe_compile_result *result);
   /* "0.1.0 (LLVM 22.1.8)": part of every cache key. */
   const char *(*version)(void);
+  /* What the passes counted, as a table of lines; may be empty. */
+  const char *(*statistics)(const lathe_compile_result *result);
 } lathe_compiler_api;
 
 typedef const lathe_compiler_api *(*lathe_compiler_api_v1_fn)(void);

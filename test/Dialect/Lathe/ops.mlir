@@ -31,6 +31,10 @@ func.func @row_wise(%rows: !lathe.rows, %x: tensor<?x64xf32>, %h: tensor<?x2x32x
   // CHECK: lathe.rope_table %{{.*}} {base = 5.000000e+05 : f64, factors = array<f32: 1.000000e+00, 8.000000e+00>} : tensor<?x2x2xf32>
   %4 = lathe.rope_table %rows {base = 1.0e+05 : f64} : tensor<?x16x2xf32>
   %5 = lathe.rope_table %rows {base = 5.0e+05 : f64, factors = array<f32: 1.0, 8.0>} : tensor<?x2x2xf32>
+  // CHECK: lathe.rope_table %{{.*}} {base = 1.000000e+06 : f64, stretch = 8.000000e+00 : f32} : tensor<?x2x2xf32>
+  // CHECK: lathe.rope_table %{{.*}} {base = 1.000000e+06 : f64} : tensor<?x2x2xf32>
+  %6 = lathe.rope_table %rows {base = 1.0e+06 : f64, stretch = 8.0 : f32} : tensor<?x2x2xf32>
+  %7 = lathe.rope_table %rows {base = 1.0e+06 : f64, stretch = 1.0 : f32} : tensor<?x2x2xf32>
   return
 }
 
@@ -80,11 +84,13 @@ func.func @cache(%kv: !lathe.kv<2 x 2 x 32 x f16>, %rows: !lathe.rows, %q: tenso
 // CHECK-LABEL: func.func @elementwise(
 func.func @elementwise(%x: tensor<?x64xf32>, %b: tensor<64xf32>) {
   // CHECK: lathe.silu %{{.*}} : tensor<?x64xf32>
+  // CHECK: lathe.gelu_tanh %{{.*}} : tensor<?x64xf32>
   // CHECK: lathe.add %{{.*}}, %{{.*}} : tensor<?x64xf32>
   // CHECK: lathe.mul %{{.*}}, %{{.*}} : tensor<?x64xf32>
   // CHECK: lathe.bias %{{.*}}, %{{.*}} : tensor<?x64xf32>, tensor<64xf32>
   %0 = lathe.silu %x : tensor<?x64xf32>
-  %1 = lathe.add %0, %x : tensor<?x64xf32>
+  %t = lathe.gelu_tanh %x : tensor<?x64xf32>
+  %1 = lathe.add %0, %t : tensor<?x64xf32>
   %2 = lathe.mul %0, %1 : tensor<?x64xf32>
   %3 = lathe.bias %2, %b : tensor<?x64xf32>, tensor<64xf32>
   return

@@ -199,6 +199,15 @@ func.func @table_infinite(%rows: !lathe.rows) {
 
 // -----
 
+// All angles are divided by the stretch.
+func.func @table_stretch(%rows: !lathe.rows) {
+  // expected-error@+1 {{stretch must be a positive number, got -8.000000e+00}}
+  %0 = lathe.rope_table %rows {base = 1.0e+04 : f64, stretch = -8.0 : f32} : tensor<?x2x2xf32>
+  return
+}
+
+// -----
+
 // A factor divides a frequency.
 func.func @table_factor(%rows: !lathe.rows) {
   // expected-error@+1 {{factors must be positive numbers, got 0.000000e+00}}
@@ -236,6 +245,14 @@ func.func @bias_size(%x: tensor<?x64xf32>, %b: tensor<32xf32>) {
 // -----
 
 // Elementwise ops have f32 operands.
+func.func @gelu_type(%x: tensor<?x4x64xf32>) {
+  // expected-error@+1 {{'lathe.gelu_tanh' op operand #0 must be tensor of f32 rows, of any number of rows of a known shape, but got 'tensor<?x4x64xf32>'}}
+  %0 = lathe.gelu_tanh %x : tensor<?x4x64xf32>
+  return
+}
+
+// -----
+
 func.func @silu_type(%x: tensor<?x64xf16>) {
   // expected-error@+1 {{operand #0 must be tensor of f32 rows, of any number of rows of a known shape, but got 'tensor<?x64xf16>'}}
   %0 = lathe.silu %x : tensor<?x64xf16>

@@ -9,12 +9,22 @@
 // CHECK: lathe.weights @bf16 : tensor<4x32xbf16>
 // CHECK: lathe.weights @q4_0 : tensor<4x32x!lathe.q4_0>
 // CHECK: lathe.weights @q4_1 : tensor<4x32x!lathe.q4_1>
+// CHECK: lathe.weights @q4_k : tensor<4x256x!lathe.q4_k>
+// CHECK: lathe.weights @q5_0 : tensor<4x32x!lathe.q5_0>
+// CHECK: lathe.weights @q5_1 : tensor<4x32x!lathe.q5_1>
+// CHECK: lathe.weights @q5_k : tensor<4x256x!lathe.q5_k>
+// CHECK: lathe.weights @q6_k : tensor<4x256x!lathe.q6_k>
 // CHECK: lathe.weights @q8_0 : tensor<4x32x!lathe.q8_0>
 lathe.weights @f32 : tensor<4x32xf32> from "f32"
 lathe.weights @f16 : tensor<4x32xf16> from "f16"
 lathe.weights @bf16 : tensor<4x32xbf16> from "bf16"
 lathe.weights @q4_0 : tensor<4x32x!lathe.q4_0> from "q4_0"
 lathe.weights @q4_1 : tensor<4x32x!lathe.q4_1> from "q4_1"
+lathe.weights @q4_k : tensor<4x256x!lathe.q4_k> from "q4_k"
+lathe.weights @q5_0 : tensor<4x32x!lathe.q5_0> from "q5_0"
+lathe.weights @q5_1 : tensor<4x32x!lathe.q5_1> from "q5_1"
+lathe.weights @q5_k : tensor<4x256x!lathe.q5_k> from "q5_k"
+lathe.weights @q6_k : tensor<4x256x!lathe.q6_k> from "q6_k"
 lathe.weights @q8_0 : tensor<4x32x!lathe.q8_0> from "q8_0"
 
 // Rows have no parameters.

@@ -34,9 +34,8 @@ func.func @norm_of_two(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
 // CHECK:         %[[A:.*]] = lathe.group "wa" -> tensor<?x64xf32> {
 // CHECK-NEXT:      lathe.linear
 // CHECK-NEXT:      lathe.yield
-// CHECK:         %[[N:.*]] = lathe.group "rms_norm"
-// CHECK-NEXT:      lathe.rms_norm %[[A]]
-// CHECK:         lathe.group "add"
+// CHECK:         lathe.group "rms_norm+add"
+// CHECK-NEXT:      %[[N:.*]] = lathe.rms_norm %[[A]]
 // CHECK-NEXT:      lathe.add %[[N]], %[[A]]
 func.func @circle(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   %w = lathe.weight @norm : tensor<64xf32>

@@ -100,6 +100,59 @@ func.func @attention_block(%x: tensor<?x64xf32>, %kv: !lathe.kv<2 x 1 x 32 x f32
 
 // -----
 
+lathe.weights @norm : tensor<64xf32> from "norm"
+lathe.weights @head_norm : tensor<32xf32> from "h"
+lathe.weights @wa : tensor<64x64xf32> from "a"
+lathe.weights @wb : tensor<64x64xf32> from "b"
+
+// The norm of a head needs no more than the head: it stays behind the contraction, ahead of the
+// rotation.
+// CHECK-LABEL: func.func @norm_of_heads
+// CHECK:         lathe.group "wa" -> tensor<?x2x32xf32> {
+// CHECK-NEXT:      lathe.linear
+// CHECK-NEXT:      lathe.split_heads
+// CHECK-NEXT:      lathe.rms_norm
+// CHECK-NEXT:      lathe.rope
+// CHECK-NEXT:      lathe.yield
+func.func @norm_of_heads(%x: tensor<?x64xf32>, %t: tensor<?x16x2xf32>) -> tensor<?x2x32xf32> {
+  %w = lathe.weight @head_norm : tensor<32xf32>
+  %wa = lathe.weight @wa : tensor<64x64xf32>
+  %a = lathe.linear %x, %wa : tensor<?x64xf32>, tensor<64x64xf32> -> tensor<?x64xf32>
+  %h = lathe.split_heads %a : tensor<?x64xf32> -> tensor<?x2x32xf32>
+  %n = lathe.rms_norm %h, %w {eps = 1.0e-06 : f32} : tensor<?x2x32xf32>, tensor<32xf32>
+  %r = lathe.rope %n, %t half : tensor<?x2x32xf32>, tensor<?x16x2xf32>
+  return %r : tensor<?x2x32xf32>
+}
+
+// A norm between a contraction and the residual needs whole rows: the two are a group of their own,
+// and the next norm goes on into the next contraction.
+// CHECK-LABEL: func.func @sandwich
+// CHECK:         %[[A:.*]] = lathe.group "wa" -> tensor<?x64xf32> {
+// CHECK-NEXT:      lathe.linear
+// CHECK-NEXT:      lathe.yield
+// CHECK:         %[[S:.*]] = lathe.group "rms_norm+add" -> tensor<?x64xf32> {
+// CHECK-NEXT:      %[[N:.*]] = lathe.rms_norm %[[A]]
+// CHECK-NEXT:      lathe.add %arg0, %[[N]]
+// CHECK-NEXT:      lathe.yield
+// CHECK:         lathe.group "wb" -> tensor<?x64xf32> {
+// CHECK-NEXT:      lathe.rms_norm %[[S]]
+// CHECK-NEXT:      lathe.linear
+// CHECK-NEXT:      lathe.add %[[S]]
+func.func @sandwich(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %w = lathe.weight @norm : tensor<64xf32>
+  %wa = lathe.weight @wa : tensor<64x64xf32>
+  %wb = lathe.weight @wb : tensor<64x64xf32>
+  %a = lathe.linear %x, %wa : tensor<?x64xf32>, tensor<64x64xf32> -> tensor<?x64xf32>
+  %n = lathe.rms_norm %a, %w {eps = 1.0e-06 : f32} : tensor<?x64xf32>, tensor<64xf32>
+  %s = lathe.add %x, %n : tensor<?x64xf32>
+  %m = lathe.rms_norm %s, %w {eps = 1.0e-06 : f32} : tensor<?x64xf32>, tensor<64xf32>
+  %b = lathe.linear %m, %wb : tensor<?x64xf32>, tensor<64x64xf32> -> tensor<?x64xf32>
+  %r = lathe.add %s, %b : tensor<?x64xf32>
+  return %r : tensor<?x64xf32>
+}
+
+// -----
+
 lathe.weights @blk.ffn_gate : tensor<96x64xf32> from "g"
 lathe.weights @blk.ffn_up : tensor<96x64xf32> from "u"
 lathe.weights @bias : tensor<96xf32> from "b"

@@ -226,9 +226,9 @@ step.program @unused max_rows = 1 (%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x 32
   }
 }
 
-// What a buffer takes.  A row of int8 elements has, for every 32 of them, an f32 scale, an int32
-// sum and an f32 product beside them: 8 rows * (64 + 64 / 32 * 12) = 704 bytes.  bf16: 8 * 64 * 2 = 1024.
-// CHECK-LABEL: step.program @bytes max_rows = 8 arena = 1728 bound = 1728
+// What a buffer takes.  A row of int8 elements has, for every 32 of them, an f32 scale, four int16
+// sums and an f32 product beside them: 8 rows * (64 + 64 / 32 * 16) = 768 bytes.  bf16: 8 * 64 * 2 = 1024.
+// CHECK-LABEL: step.program @bytes max_rows = 8 arena = 1792 bound = 1792
 // CHECK-NEXT:    step.alloc at 1024 : <8x64x!lathe.q8_act>
 // CHECK-NEXT:    step.alloc at 0 : <8x64xbf16>
 step.program @bytes max_rows = 8 (%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x 32 x f32>, %logits: !step.buffer<8x64xf32>) {

@@ -1,7 +1,7 @@
 // One function becomes two programs, for one row and for many.
-// RUN: lathe-opt %s --lathe-schedule="prefill-rows=16" | FileCheck %s
-// RUN: lathe-opt %s --lathe-schedule="prefill-rows=16 inline-rows=16" | FileCheck %s --check-prefix=INLINE
-// RUN: lathe-opt %s --lathe-schedule="decode-rows=4 prefill-rows=16 inline-rows=2" | FileCheck %s --check-prefix=SPLIT
+// RUN: lathe-opt %s --lathe-schedule="prefill-rows=16 verify-rows=0" | FileCheck %s
+// RUN: lathe-opt %s --lathe-schedule="prefill-rows=16 verify-rows=0 inline-rows=16" | FileCheck %s --check-prefix=INLINE
+// RUN: lathe-opt %s --lathe-schedule="decode-rows=4 verify-rows=4 prefill-rows=16 inline-rows=2" | FileCheck %s --check-prefix=SPLIT
 
 lathe.weights @embd : tensor<40x64xf32> from "e"
 lathe.weights @blk.norm : 2 x tensor<64xf32> from "blk.{}.n"

@@ -138,6 +138,7 @@ def _(model):
 with_tensor("20-type-200", 317, [32], kind=200, size=32)
 with_tensor("20-type-removed", 318, [32], kind=31, size=32, exit=UNSUPPORTED)
 with_tensor("21-row-not-blocks", 319, [33, 32], kind=2, size=32)
+with_tensor("21-row-not-super-blocks", 319, [288, 32], kind=12, size=32)
 
 
 def with_offset(case_name, change):

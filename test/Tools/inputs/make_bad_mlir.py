@@ -15,7 +15,12 @@ CASES = {
     "60-bytecode": b"ML\xefR\xff" + bytes(range(256)),
     "60-nul-bytes": bytes(1000),
     "61-shape": b"func.func private @f(tensor<4611686018427387904x4611686018427387904xf32>)",
-    "62-dialect": b'"nosuchdialect.op"() : () -> ()',
+    "62-dialect": b"""\
+"nosuchdialect.op"() : () -> ()
+"nosuchdialect.op"() : () -> ()
+func.func private @type(tensor<4x!nosuchtypes.thing>)
+func.func private @attribute() attributes {some = [#nosuchattributes.thing]}
+""",
 }
 
 

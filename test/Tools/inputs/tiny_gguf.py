@@ -40,7 +40,10 @@ def array(kind, values):
     return struct.pack("<IQ", kind, len(values)) + b"".join(scalar(kind, v) for v in values)
 
 
-# ---- block formats: float32 rows to bytes, as gguf-py quantises them ----
+# ---- block formats: float32 rows to bytes ----
+#
+# Formats with blocks of 32 as gguf-py quantises them, those with super-blocks of 256 without the
+# search for better scales that llama.cpp has.
 
 
 def _halves(column):
@@ -60,8 +63,12 @@ def _inverse(scale):
 
 
 def _nibbles(quants):
-    quants = quants.reshape(-1, 2, 16).astype(np.uint8)
+    quants = quants.reshape(-1, 2, 16).astype(np.uint8) & 15
     return quants[:, 0] | quants[:, 1] << 4
+
+
+def _fifth_bits(quants):
+    return np.packbits(quants.astype(np.uint8) >> 4 & 1, axis=1, bitorder="little")
 
 
 def q8_0(x):
@@ -87,12 +94,75 @@ def q4_1(x):
     return np.concatenate([_halves(scale), _halves(low), _nibbles(quants)], axis=1)
 
 
+def q5_0(x):
+    blocks = x.reshape(-1, 32)
+    extreme = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=1)[:, None], axis=1)
+    scale = extreme / np.float32(-16)
+    quants = np.trunc(blocks * _inverse(scale) + np.float32(16.5)).clip(0, 31)
+    return np.concatenate([_halves(scale), _fifth_bits(quants), _nibbles(quants)], axis=1)
+
+
+def q5_1(x):
+    blocks = x.reshape(-1, 32)
+    low = blocks.min(axis=1, keepdims=True)
+    scale = (blocks.max(axis=1, keepdims=True) - low) / np.float32(31)
+    quants = np.trunc((blocks - low) * _inverse(scale) + np.float32(0.5)).clip(0, 31)
+    parts = [_halves(scale), _halves(low), _fifth_bits(quants), _nibbles(quants)]
+    return np.concatenate(parts, axis=1)
+
+
+def _scaled_minima(x, most):
+    """Super-blocks of 8 x 32 weights: the bytes of d, dmin and the 6-bit scales, and quants."""
+    blocks = x.reshape(-1, 8, 32)
+    low = np.minimum(blocks.min(axis=2), 0)
+    scale = (blocks.max(axis=2) - low) / np.float32(most)
+    d, dmin = (part.max(axis=1, keepdims=True) / np.float32(63) for part in (scale, -low))
+    scales, minima = np.rint(scale * _inverse(d)), np.rint(-low * _inverse(dmin))
+    shifted = blocks + (dmin * minima)[:, :, None]
+    quants = np.rint(shifted * _inverse(d * scales)[:, :, None]).clip(0, most).astype(np.uint8)
+    scales, minima = scales.astype(np.uint8), minima.astype(np.uint8)
+    packed = [scales[:, :4] | scales[:, 4:] >> 4 << 6, minima[:, :4] | minima[:, 4:] >> 4 << 6,
+              scales[:, 4:] & 15 | (minima[:, 4:] & 15) << 4]  # fmt: skip
+    return [_halves(d), _halves(dmin), *packed], quants
+
+
+def _paired_nibbles(quants):
+    """Of blocks 2 i and 2 i + 1 side by side."""
+    pairs = quants.reshape(-1, 4, 2, 32) & 15
+    return (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(-1, 128)
+
+
+def q4_k(x):
+    head, quants = _scaled_minima(x, 15)
+    return np.concatenate([*head, _paired_nibbles(quants)], axis=1)
+
+
+def q5_k(x):
+    head, quants = _scaled_minima(x, 31)
+    fifth = np.packbits(quants >> 4, axis=1, bitorder="little").reshape(-1, 32)
+    return np.concatenate([*head, fifth, _paired_nibbles(quants)], axis=1)
+
+
+def q6_k(x):
+    blocks = x.reshape(-1, 16, 16)
+    extreme = np.take_along_axis(blocks, np.abs(blocks).argmax(axis=2)[:, :, None], axis=2)
+    scale = extreme[:, :, 0] / np.float32(-32)
+    d = np.abs(scale).max(axis=1, keepdims=True) / np.float32(127)
+    scales = np.rint(scale * _inverse(d)).astype(np.int8)
+    quants = blocks * _inverse(d * scales)[:, :, None]
+    quants = (np.rint(quants).clip(-32, 31) + 32).astype(np.uint8).reshape(-1, 2, 4, 32)
+    low = quants[:, :, :2] & 15 | (quants[:, :, 2:] & 15) << 4
+    high = sum(quants[:, :, i] >> 4 << 2 * i for i in range(4))
+    parts = [low.reshape(-1, 128), high.reshape(-1, 64), scales.view(np.uint8), _halves(d)]
+    return np.concatenate(parts, axis=1)
+
+
 def bf16(x):
     bits = x.astype("<f4").view("<u4").astype(np.uint64)
     return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2")
 
 
-# Name: GGUF type number, general.file_type, encoder.
+# Name: GGUF type number, general.file_type, encoder.  Rows of the K-quants are multiples of 256.
 FORMATS = {
     "f32": (0, 0, lambda x: x.astype("<f4")),
     "f16": (1, 1, lambda x: x.astype("<f2")),
@@ -100,6 +170,11 @@ FORMATS = {
     "q8_0": (8, 7, q8_0),
     "q4_0": (2, 2, q4_0),
     "q4_1": (3, 3, q4_1),
+    "q5_0": (6, 8, q5_0),
+    "q5_1": (7, 9, q5_1),
+    "q4_k": (12, 15, q4_k),
+    "q5_k": (13, 17, q5_k),
+    "q6_k": (14, 18, q6_k),
 }
 
 

@@ -73,9 +73,11 @@ static void destroy(lathe_compile_result *Result) {
 
 static const char *version(void) { return "fake"; }
 
+static const char *statistics(const lathe_compile_result *Result) { return ""; }
+
 EXPORT const lathe_compiler_api *lathe_compiler_api_v1(void) {
-  static const lathe_compiler_api Table = {sizeof(Table), compile, exitCode,
-                                           diagnostics,   output,  lookup,
-                                           writeLibrary,  destroy, version};
+  static const lathe_compiler_api Table = {sizeof(Table), compile,   exitCode,     diagnostics,
+                                           output,        lookup,    writeLibrary, destroy,
+                                           version,       statistics};
   return &Table;
 }

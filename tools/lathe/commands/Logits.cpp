@@ -192,10 +192,10 @@ void LogitsCommand::run(Terminal &Term, Diagnostics &Diags) {
   std::unique_ptr<OutputFile> File = OutputFile::open(*Output, *Arguments.Path, Term, Diags);
   if (!Words || !File)
     return;
-  std::unique_ptr<GGUFFile> Source = Arguments.openFile(Diags);
-  if (!Source)
+  ModelInput Source = Arguments.openFile(Diags);
+  if (!Source.File)
     return;
-  std::optional<std::vector<Sequence>> All = findSequences(*Source, *Words, Diags);
+  std::optional<std::vector<Sequence>> All = findSequences(*Source.File, *Words, Diags);
   if (!All)
     return;
   size_t Longest = 0;

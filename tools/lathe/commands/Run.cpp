@@ -126,14 +126,14 @@ std::unique_ptr<ChatFormat> RunCommand::findChatFormat(const GGUFFile &File,
 
 std::optional<RunCommand::Loaded> RunCommand::load(Terminal &Term, Diagnostics &Diags) const {
   Loaded All;
-  std::unique_ptr<GGUFFile> File = Arguments.openFile(Diags);
-  if (!File)
+  ModelInput Input = Arguments.openFile(Diags);
+  if (!Input.File)
     return std::nullopt;
-  All.Vocabulary = Tokenizer::create(*File, Diags);
-  All.Chat = findChatFormat(*File, Diags);
+  All.Vocabulary = Tokenizer::create(*Input.File, Diags);
+  All.Chat = findChatFormat(*Input.File, Diags);
   if (Diags.hasErrors())
     return std::nullopt;
-  std::optional<LoadedModel> Ready = Arguments.load(std::move(File), 1, 0, Term, Diags);
+  std::optional<LoadedModel> Ready = Arguments.load(std::move(Input), 1, 0, Term, Diags);
   if (!Ready)
     return std::nullopt;
   static_cast<LoadedModel &>(All) = std::move(*Ready);
@@ -166,10 +166,14 @@ std::optional<GenerateResult> RunCommand::answer(Loaded &All, std::span<const in
 static std::string summary(const Model &Source, const Session &Run, const GenerateStats &Stats) {
   const LoadReport &Load = Source.report();
   MemoryReport Memory = Run.memory();
-  std::string Compile = Load.CacheHit
+  std::string Compile = Load.CompiledAhead ? "none, compiled ahead"
+                        : Load.CacheHit
                             ? "none, cache hit (" + formatFixed(Load.CacheMilliseconds, 0) + " ms)"
                             : formatFixed(Load.CompileMilliseconds, 0) + " ms, cache miss";
-  return "compile  " + Compile + "; weights packed in " + formatFixed(Load.PackMilliseconds, 0) +
+  std::string Weights = Load.WeightsEmbedded    ? "checked in "
+                        : Load.WeightsFromCache ? "from the cache in "
+                                                : "packed in ";
+  return "compile  " + Compile + "; weights " + Weights + formatFixed(Load.PackMilliseconds, 0) +
          " ms\nspeed    prefill " + std::to_string(Stats.PromptTokens) + " tokens, " +
          formatFixed(Stats.prefillTokensPerSecond(), 1) + " tokens/s; decode " +
          std::to_string(Stats.DecodeSteps) + " tokens, " +

@@ -12,7 +12,7 @@ namespace {
 class TokenizeCommand final : public Command {
 public:
   void declare(Options &Accepted) override {
-    Accepted.positional(Path, "MODEL", "a GGUF file", true);
+    Accepted.positional(Path, "MODEL", "a GGUF file, or what 'lathe compile' made of one", true);
     Accepted.positional(Text.Argument, "TEXT", "the text", false);
     Accepted.text(Text.Prompt, "-p,--prompt", "TEXT", "the text, as a flag");
     Accepted.text(Text.File, "-f,--file", "FILE", "the text, from a file (- is standard input)");
@@ -35,10 +35,10 @@ void TokenizeCommand::run(Terminal &Term, Diagnostics &Diags) {
   if (Diags.hasErrors())
     return;
   std::optional<std::string> Words = Text.read(Diags);
-  std::unique_ptr<GGUFFile> File = GGUFFile::open(*Path, Diags);
-  if (!Words || !File)
+  ModelInput Input = openModelInput(*Path, "", Diags);
+  if (!Words || !Input.File)
     return;
-  std::unique_ptr<Tokenizer> Vocabulary = Tokenizer::create(*File, Diags);
+  std::unique_ptr<Tokenizer> Vocabulary = Tokenizer::create(*Input.File, Diags);
   if (!Vocabulary)
     return;
   std::string Line;

@@ -12,12 +12,12 @@ namespace {
 class PlainFormat final : public WeightFormat {
 public:
   PlainFormat(int64_t bytes) : bytes(bytes) {}
-  int64_t stepElements() const override { return 1; }
-  int64_t stepBytes() const override { return PanelRows * bytes; }
+  int64_t blockElements() const override { return 1; }
+  int64_t blockBytes() const override { return PanelRows * bytes; }
 
-  void unpack(KernelBuilder &k, Value step, int64_t group,
+  void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
               llvm::function_ref<void(int64_t, Value)> use) const override {
-    use(0, k.extend(k.load(k.vec(element(k)), k.at(step, group * Lanes * bytes))));
+    use(0, k.extend(k.load(k.vec(element(k)), k.at(block.place, group * Lanes * bytes))));
   }
 
   void gather(KernelBuilder &k, Value step, Value lane, Value destination) const override {
@@ -33,17 +33,18 @@ private:
 /// [k / 2][32][2] bf16: a lane of 32 bits holds two consecutive k.
 class PairFormat final : public WeightFormat {
 public:
-  int64_t stepElements() const override { return 2; }
-  int64_t stepBytes() const override { return PanelRows * 4; }
+  int64_t blockElements() const override { return 2; }
+  int64_t blockBytes() const override { return PanelRows * 4; }
 
-  void unpack(KernelBuilder &k, Value step, int64_t group,
+  void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
               llvm::function_ref<void(int64_t, Value)> use) const override {
-    unpackLanes(k, k.at(step, group * Lanes * 4), Lanes, use);
+    unpackLanes(k, k.at(block.place, group * Lanes * 4), Lanes, use);
   }
 
   bool storesPairs() const override { return true; }
-  Value pairs(KernelBuilder &k, Value step, int64_t group) const override {
-    return k.load(k.vec(k.builder().getBF16Type(), 2 * Lanes), k.at(step, group * Lanes * 4));
+  Value pairs(KernelBuilder &k, const PanelBlock &block, int64_t group) const override {
+    return k.load(k.vec(k.builder().getBF16Type(), 2 * Lanes),
+                  k.at(block.place, group * Lanes * 4));
   }
 
   void gather(KernelBuilder &k, Value step, Value lane, Value destination) const override {

@@ -1,6 +1,7 @@
 //===- Q8.cpp - Q8_0 weights -----------------------------------------------===//
 
 #include "compiler/target/cpu/WeightFormat.h"
+#include "compiler/target/cpu/formats/QuantBits.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -12,36 +13,33 @@ namespace {
 /// 4 * row + q is weight k = 4j + q plus 128), then f16 d[32].
 class ByteFormat final : public WeightFormat {
 public:
-  int64_t stepElements() const override { return 32; }
-  int64_t stepBytes() const override { return 1088; }
+  int64_t blockElements() const override { return 32; }
+  int64_t blockBytes() const override { return 1088; }
   std::optional<Int8Weights> int8Weights() const override { return Int8Weights{128, 255}; }
 
-  Value scale(KernelBuilder &k, Value step, int64_t group) const override {
-    return k.extend(k.load(k.vec(k.builder().getF16Type()), k.at(step, 1024 + 32 * group)));
+  Value scale(KernelBuilder &k, const PanelBlock &block, int64_t group) const override {
+    return loadHalves(k, k.at(block.place, 1024 + 32 * group));
   }
 
-  void unpackInt8(KernelBuilder &k, Value step, int64_t group,
+  void unpackInt8(KernelBuilder &k, const PanelBlock &block, int64_t group,
                   llvm::function_ref<void(int64_t, Value)> use) const override {
     for (int64_t j = 0; j < 8; ++j)
-      use(j, k.load(k.vec(k.i8(), 64), k.at(step, 64 * (2 * j + group))));
+      use(j, k.load(k.vec(k.i8(), 64), k.at(block.place, 64 * (2 * j + group))));
   }
 
-  void unpack(KernelBuilder &k, Value step, int64_t group,
+  void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
               llvm::function_ref<void(int64_t, Value)> use) const override {
-    Value d = scale(k, step, group);
+    Value d = scale(k, block, group);
     for (int64_t j = 0; j < 8; ++j) {
-      Value quads = k.load(k.vec(k.i32()), k.at(step, 64 * (2 * j + group)));
+      Value quads = k.load(k.vec(k.i32()), k.at(block.place, 64 * (2 * j + group)));
       for (int64_t q = 0; q < 4; ++q)
-        use(4 * j + q, dequantize(k, field(k, quads, 8 * q), d));
+        use(4 * j + q, dequantize(k, k.toFloat(k.field(quads, 8 * q, 8)), d));
     }
   }
 
   void gather(KernelBuilder &k, Value step, Value lane, Value destination) const override {
-    Value group = k.div(lane, Lanes), row = k.rem(lane, Lanes);
-    Value quads = k.at(k.at(step, k.mul(group, 64)), k.mul(row, 4));
-    Value pointer = k.at(k.at(step, 1024), k.mul(lane, 2));
-    Value half = k.load(k.builder().getF16Type(), pointer);
-    Value d = k.broadcast(arith::ExtFOp::create(k.builder(), k.getLoc(), k.f32(), half), 4);
+    Value quads = k.at(step, k.mul(lane, 4));
+    Value d = k.broadcast(loadHalf(k, k.at(k.at(step, 1024), k.mul(lane, 2))), 4);
     for (int64_t j = 0; j < 8; ++j) {
       Value bytes = k.load(k.vec(k.i8(), 4), k.at(quads, 128 * j));
       Value wide = arith::ExtUIOp::create(k.builder(), k.getLoc(), k.vec(k.i32(), 4), bytes);
@@ -50,13 +48,6 @@ public:
   }
 
 private:
-  static Value field(KernelBuilder &k, Value quads, int64_t shift) {
-    if (shift != 0)
-      quads = arith::ShRUIOp::create(k.builder(), k.getLoc(), quads, k.splatInt(k.i32(), shift));
-    return k.toFloat(
-        arith::AndIOp::create(k.builder(), k.getLoc(), quads, k.splatInt(k.i32(), 255)));
-  }
-
   static Value dequantize(KernelBuilder &k, Value q, Value d) {
     int64_t lanes = cast<VectorType>(q.getType()).getNumElements();
     return k.mulf(k.subf(q, k.splat(128.0f, lanes)), d);

@@ -13,33 +13,21 @@ using namespace lathe::compiler;
 
 namespace {
 
-/// What vpdpbusd computes: u8 times s8, four neighbours to a sum.
-class EmulatedDot final : public Int8Dot {
-public:
-  Parts prepare(KernelBuilder &, const Int8Weights &, Value quad) const override { return {quad}; }
-
-  Parts begin(KernelBuilder &k, const Int8Weights &weights, Value sum) const override {
-    Value zero = k.splatInt(k.i32(), -weights.zeroPoint);
-    return {k.mul(zero, k.broadcast(sum))};
+class EmulatedDot final : public WideDot {
+protected:
+  /// What vpdpbusd computes: u8 times s8, four neighbours to a sum.
+  Value addQuad(KernelBuilder &k, Value sums, Value weights, Value row) const override {
+    Value quads = k.bitcast(weights, k.vec(k.i32())), elements = k.broadcast(row);
+    for (int64_t byte = 0; byte < 4; ++byte)
+      sums = k.add(sums, k.mul(k.field(quads, 8 * byte, 8), k.signedField(elements, 8 * byte, 8)));
+    return sums;
   }
 
-  Parts step(KernelBuilder &k, const Int8Weights &, Parts accumulators, const Parts &prepared,
-             Value x) const override {
-    OpBuilder &b = k.builder();
-    Value weights = k.bitcast(prepared[0], k.vec(k.i32())), row = k.broadcast(k.load(k.i32(), x));
-    Value sum = accumulators[0];
-    for (int64_t byte = 0; byte < 4; ++byte) {
-      Value shifted = arith::ShRUIOp::create(b, k.getLoc(), weights, k.splatInt(k.i32(), 8 * byte));
-      Value weight = arith::AndIOp::create(b, k.getLoc(), shifted, k.splatInt(k.i32(), 255));
-      Value top = arith::ShLIOp::create(b, k.getLoc(), row, k.splatInt(k.i32(), 24 - 8 * byte));
-      Value element = arith::ShRSIOp::create(b, k.getLoc(), top, k.splatInt(k.i32(), 24));
-      sum = k.add(sum, k.mul(weight, element));
-    }
-    return {sum};
-  }
-
-  Value finish(KernelBuilder &, const Int8Weights &, Parts accumulators, Value) const override {
-    return accumulators[0];
+  /// What vpmaddwd computes.
+  Value addPairs(KernelBuilder &k, Value words, int64_t factor) const override {
+    Value pairs = k.bitcast(words, k.vec(k.i32()));
+    Value sum = k.add(k.signedField(pairs, 0, 16), k.signedField(pairs, 16, 16));
+    return k.mul(sum, k.splatInt(k.i32(), factor));
   }
 };
 
@@ -61,11 +49,12 @@ CpuTargetRegistration emulated({
     .name = "x86-64-v4-emulated",
     .cpu = "x86-64-v3",
     .features = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma"},
-    .vectorBits = 128, // Never the host's choice.
+    .vectorBits = 256,
     .rowTile = 6,
     .floatRowTile = 6,
     .int8Dot = std::make_shared<EmulatedDot>(),
     .bf16Dot = emitEmulatedBF16Dot,
+    .emulated = true,
 });
 
 } // namespace

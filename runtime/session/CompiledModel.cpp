@@ -1,0 +1,224 @@
+//===- CompiledModel.cpp - A model that was compiled ahead ----------------===//
+
+#include "runtime/session/CompiledModel.h"
+
+#include "runtime/session/HostCPU.h"
+#include "runtime/support/Text.h"
+
+#include <unistd.h>
+
+namespace lathe {
+
+static std::string_view asText(std::span<const uint8_t> Bytes) {
+  return {reinterpret_cast<const char *>(Bytes.data()), Bytes.size()};
+}
+
+/// The artefact in a file, which may be a part of it or nothing.
+static std::span<const uint8_t> artefactBytes(std::span<const uint8_t> File) {
+  return Artefact::matches(File) ? File : Artefact::insideExecutable(File);
+}
+
+bool CompiledModel::matches(std::span<const uint8_t> Bytes) {
+  return !artefactBytes(Bytes).empty();
+}
+
+//===----------------------------------------------------------------------===//
+// Opening
+//===----------------------------------------------------------------------===//
+
+bool CompiledModel::readTargets(Diagnostics &Diags) {
+  for (uint32_t I = 0;; ++I) {
+    const ArtefactSection *Text = Contents.find(SectionKind::Manifest, I);
+    const ArtefactSection *Code = Contents.find(SectionKind::Code, I);
+    if (!Text && !Code && I != 0)
+      return true;
+    if (!Text || !Code) {
+      Diags.error(645, Name,
+                  "has no " + sectionName(Text ? SectionKind::Code : SectionKind::Manifest, I),
+                  "the file is damaged; compile the model again");
+      return false;
+    }
+    std::optional<Manifest> Parsed;
+    if (Contents.verify(*Text, Diags))
+      Parsed = Manifest::parse(asText(Text->Bytes), Name, Diags);
+    if (!Parsed)
+      return false;
+    Targets.push_back(std::move(*Parsed));
+  }
+}
+
+bool CompiledModel::readSections(Diagnostics &Diags) {
+  const ArtefactSection *About = Contents.find(SectionKind::About);
+  const ArtefactSection *Path = Contents.find(SectionKind::ModelPath);
+  const ArtefactSection *Header = Contents.find(SectionKind::ModelHeader);
+  if (!About || !Path || !Header != !hasWeights()) {
+    SectionKind Missing = !About   ? SectionKind::About
+                          : !Path  ? SectionKind::ModelPath
+                          : Header ? SectionKind::Weights
+                                   : SectionKind::ModelHeader;
+    Diags.error(645, Name, "has no " + sectionName(Missing, 0),
+                "the file is damaged; compile the model again");
+    return false;
+  }
+  if (!Contents.verify(*About, Diags) || !Contents.verify(*Path, Diags) ||
+      (Header && !Contents.verify(*Header, Diags)))
+    return false;
+  Source.Path = asText(Path->Bytes);
+  return readAbout(asText(About->Bytes), Name, Source, Diags) && readTargets(Diags);
+}
+
+bool CompiledModel::read(std::span<const uint8_t> Bytes, Diagnostics &Diags) {
+  std::span<const uint8_t> Inside = artefactBytes(Bytes);
+  std::optional<Artefact> Parsed = Artefact::parse(Inside.empty() ? Bytes : Inside, Name, Diags);
+  if (!Parsed)
+    return false;
+  Contents = std::move(*Parsed);
+  return readSections(Diags);
+}
+
+std::shared_ptr<const CompiledModel> CompiledModel::open(std::unique_ptr<MappedFile> File,
+                                                         Diagnostics &Diags) {
+  std::shared_ptr<CompiledModel> Result(new CompiledModel);
+  Result->Name = File->path();
+  Result->File = std::move(File);
+  return Result->read(Result->File->bytes(), Diags) ? Result : nullptr;
+}
+
+std::shared_ptr<const CompiledModel> CompiledModel::parse(std::span<const uint8_t> Bytes,
+                                                          std::string Name, Diagnostics &Diags) {
+  std::shared_ptr<CompiledModel> Result(new CompiledModel);
+  Result->Name = std::move(Name);
+  return Result->read(Bytes, Diags) ? Result : nullptr;
+}
+
+//===----------------------------------------------------------------------===//
+// Code
+//===----------------------------------------------------------------------===//
+
+uint64_t CompiledModel::codeBytes(size_t Target) const {
+  return Contents.find(SectionKind::Code, static_cast<uint32_t>(Target))->Bytes.size();
+}
+
+static std::string joined(std::span<const std::string> Words) {
+  std::string Text;
+  for (const std::string &Word : Words)
+    Text += (Text.empty() ? "" : ", ") + Word;
+  return Text;
+}
+
+std::optional<size_t> CompiledModel::choose(std::string_view Target, std::string_view Precision,
+                                            Diagnostics &Diags) const {
+  std::optional<size_t> Best;
+  std::vector<std::string> Names;
+  std::string Lacking;
+  for (size_t I = 0; I < Targets.size(); ++I) {
+    const Manifest &Each = Targets[I];
+    Names.push_back(Each.Target);
+    std::vector<std::string> Missing = missingHostFeatures(Each.Features);
+    bool Fits = Target == "host" ? Missing.empty() : Each.Target == Target;
+    if (Fits && (!Best || Each.Features.size() > Targets[*Best].Features.size()))
+      Best = I;
+    Lacking += (I == 0 ? "" : "; ") + Each.Target + " with " + joined(Missing);
+  }
+  if (!Best && Target == "host")
+    Diags.error(604, Name,
+                "compiled for " + Lacking + ", which this machine does not offer (" +
+                    hostDescription() + ")",
+                "compile the model for a target that this machine has");
+  else if (!Best)
+    Diags.error(648, Name, "compiled for " + joined(Names) + ", not for " + quoted(Target),
+                "leave out --target, or compile the model for it");
+  else if (Precision != "auto" && Targets[*Best].Precision != Precision)
+    Diags.error(648, Name,
+                "compiled with precision " + Targets[*Best].Precision + ", not with " +
+                    quoted(Precision),
+                "leave out --precision, or compile the model with it");
+  else
+    return Best;
+  return std::nullopt;
+}
+
+std::shared_ptr<const Program> CompiledModel::loadProgram(size_t Target, Diagnostics &Diags) const {
+  auto Number = static_cast<uint32_t>(Target);
+  const ArtefactSection *Code = Contents.find(SectionKind::Code, Number);
+  if (!Contents.verify(*Code, Diags))
+    return nullptr;
+  std::shared_ptr<const Program> Result = Program::openImage(Code->Bytes, Name, Diags);
+  if (!Result ||
+      Result->manifestText() == asText(Contents.find(SectionKind::Manifest, Number)->Bytes))
+    return Result;
+  Diags.error(645, Name + ": " + sectionName(SectionKind::Code, Number),
+              "carries another manifest than the artefact",
+              "the file is damaged; compile the model again");
+  return nullptr;
+}
+
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+/// The model file's path, or empty when it is nowhere.
+std::string CompiledModel::findModel() const {
+  auto Exists = [](const std::string &Path) { return access(Path.c_str(), F_OK) == 0; };
+  if (Exists(Source.Path))
+    return Source.Path;
+  // The two may have moved together.
+  std::string Folder = Name.substr(0, Name.rfind('/') + 1);
+  if (!Source.Path.starts_with('/') && Exists(Folder + Source.Path))
+    return Folder + Source.Path;
+  std::string Beside = Folder + Source.Path.substr(Source.Path.rfind('/') + 1);
+  return Exists(Beside) ? Beside : std::string();
+}
+
+std::unique_ptr<GGUFFile> CompiledModel::openModel(const std::string &Instead,
+                                                   Diagnostics &Diags) const {
+  if (hasWeights())
+    return GGUFFile::parseHeader(Contents.find(SectionKind::ModelHeader)->Bytes, Source.FileBytes,
+                                 Name, shared_from_this(), Diags);
+  std::string Path = Instead.empty() ? findModel() : Instead;
+  if (Path.empty()) {
+    Diags.error(646, Name,
+                "its weights are in " + quoted(Source.Path) +
+                    ", which is neither there nor beside the artefact",
+                "name the model file with --weights, or compile with --embed-weights");
+    return nullptr;
+  }
+  std::unique_ptr<GGUFFile> Found = GGUFFile::open(Path, Diags);
+  if (!Found || (Found->fileBytes() == Source.FileBytes &&
+                 hexText(hashBlocks(Found->headerBytes())) == Source.HeaderHash))
+    return Found;
+  Diags.error(647, Path, "is not the model file that " + quoted(Name) + " was compiled from",
+              "compile this one again, or name the other with --weights");
+  return nullptr;
+}
+
+std::unique_ptr<WeightStore> CompiledModel::loadWeights(const GGUFFile &Model, const Manifest &Code,
+                                                        WorkerPool &Workers,
+                                                        Diagnostics &Diags) const {
+  const ArtefactSection *Packed = Contents.find(SectionKind::Weights);
+  if (!Contents.verify(*Packed, Diags, &Workers))
+    return nullptr;
+  return WeightStore::fromPacked(Model, Code, Packed->Bytes, shared_from_this(), Diags);
+}
+
+ModelInput openModelInput(const std::string &Path, const std::string &Weights, Diagnostics &Diags) {
+  std::unique_ptr<MappedFile> File = MappedFile::open(Path, Diags);
+  if (!File)
+    return {};
+  bool IsCompiled = CompiledModel::matches(File->bytes()) || Path.ends_with(".lathe");
+  if (!IsCompiled && !Weights.empty()) {
+    Diags.error(111, "--weights", "found it with a model file, which has its weights");
+    return {};
+  }
+  if (!IsCompiled)
+    return {GGUFFile::open(Path, Diags), nullptr};
+  ModelInput Result;
+  Result.Compiled = CompiledModel::open(std::move(File), Diags);
+  if (Result.Compiled && Result.Compiled->hasWeights() && !Weights.empty())
+    Diags.error(111, "--weights", "found it with an artefact that carries its weights");
+  else if (Result.Compiled)
+    Result.File = Result.Compiled->openModel(Weights, Diags);
+  return Result;
+}
+
+} // namespace lathe

@@ -1,0 +1,114 @@
+//===- CompiledModel.h - A model that was compiled ahead --------*- C++ -*-===//
+//
+// What `lathe compile` put into an artefact (docs/artefact.md): one program for
+// each target, and the model file, by its name or as its header and packed
+// weights.  Nothing here needs the compiler.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_SESSION_COMPILEDMODEL_H
+#define LATHE_RUNTIME_SESSION_COMPILEDMODEL_H
+
+#include "runtime/formats/Artefact.h"
+#include "runtime/formats/GGUF.h"
+#include "runtime/session/Program.h"
+#include "runtime/support/Diagnostics.h"
+#include "runtime/support/MappedFile.h"
+#include "runtime/weights/WeightStore.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lathe {
+
+/// The file that a program was compiled from.
+struct CompiledSource {
+  std::string Path; ///< As it was given to the compiler.
+  uint64_t FileBytes = 0;
+  std::string HeaderHash; ///< hexText(hashBlocks(GGUFFile::headerBytes())).
+};
+
+/// The section `about`, written and read.
+std::string aboutText(const CompiledSource &Source, std::span<const std::string> Targets,
+                      std::string_view Compiler, std::string_view Precision);
+/// E0645, and false, when it is not as `aboutText` makes it.
+bool readAbout(std::string_view Text, const std::string &Where, CompiledSource &Source,
+               Diagnostics &Diags);
+
+class CompiledModel : public std::enable_shared_from_this<CompiledModel> {
+public:
+  /// Whether the file is an artefact, or an executable that carries one.
+  static bool matches(std::span<const uint8_t> Bytes);
+
+  /// Checks the artefact in `File` and all of its sections but code and weights,
+  /// which are checked when they are asked for.  Null on error: E0640 to E0645,
+  /// and those of Manifest::parse.
+  static std::shared_ptr<const CompiledModel> open(std::unique_ptr<MappedFile> File,
+                                                   Diagnostics &Diags);
+
+  /// The same for bytes in memory (fuzzing, tests).
+  static std::shared_ptr<const CompiledModel> parse(std::span<const uint8_t> Bytes,
+                                                    std::string Name, Diagnostics &Diags);
+
+  const std::string &path() const { return Name; }
+  const CompiledSource &source() const { return Source; }
+  /// One for each target, in the order of the file; never empty.
+  std::span<const Manifest> targets() const { return Targets; }
+  uint64_t codeBytes(size_t Target) const;
+  bool hasWeights() const { return Contents.find(SectionKind::Weights) != nullptr; }
+
+  /// Which of `targets` to run: "host" is the one that uses most of what this
+  /// machine offers, and the first of several alike.  Nullopt on error: E0604
+  /// this machine can run none, E0648 it was not compiled for `Target` or with
+  /// `Precision` ("auto": whatever it was compiled with).
+  std::optional<size_t> choose(std::string_view Target, std::string_view Precision,
+                               Diagnostics &Diags) const;
+
+  /// The program of one of `targets`.  Null on error: E0644, E0645, and those of
+  /// Program::openImage.
+  std::shared_ptr<const Program> loadProgram(size_t Target, Diagnostics &Diags) const;
+
+  /// The model file: its header inside the artefact when that has weights, else
+  /// the file `Instead`, else the one that was named when it was compiled, also
+  /// looked for beside the artefact.  Null on error: E0646 there is none, E0647
+  /// it is another, and those of GGUFFile::open.
+  std::unique_ptr<GGUFFile> openModel(const std::string &Instead, Diagnostics &Diags) const;
+
+  /// Maps the weights, when there are, after all workers checked them; nothing is
+  /// copied.  Null on error: E0644, and those of WeightStore::fromPacked.
+  std::unique_ptr<WeightStore> loadWeights(const GGUFFile &File, const Manifest &Code,
+                                           WorkerPool &Workers, Diagnostics &Diags) const;
+
+private:
+  CompiledModel() = default;
+  bool read(std::span<const uint8_t> Bytes, Diagnostics &Diags);
+  bool readSections(Diagnostics &Diags);
+  bool readTargets(Diagnostics &Diags);
+  std::string findModel() const;
+
+  std::string Name;
+  std::unique_ptr<MappedFile> File; ///< Null for bytes in memory.
+  Artefact Contents;
+  CompiledSource Source;
+  std::vector<Manifest> Targets;
+};
+
+/// What a path that is given as a model names.
+struct ModelInput {
+  std::unique_ptr<GGUFFile> File; ///< Null on error.
+  /// Null for a model file; it goes into ModelOptions::Compiled.
+  std::shared_ptr<const CompiledModel> Compiled;
+};
+
+/// Opens a model file, an artefact or an executable.  `Weights`, when it is not
+/// empty, names the model file of an artefact; E0111 with anything else.
+ModelInput openModelInput(const std::string &Path, const std::string &Weights, Diagnostics &Diags);
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_SESSION_COMPILEDMODEL_H

@@ -1,0 +1,107 @@
+//===- Packaging.cpp - From a model file to an artefact -------------------===//
+
+#include "runtime/session/Packaging.h"
+
+#include "runtime/session/CompiledModel.h"
+#include "runtime/support/AtomicFile.h"
+#include "runtime/support/MappedFile.h"
+
+#include <algorithm>
+
+namespace lathe {
+
+static std::span<const uint8_t> asBytes(std::string_view Text) {
+  return {reinterpret_cast<const uint8_t *>(Text.data()), Text.size()};
+}
+
+/// The linked program.  The linker wants a name to write to, which is gone again
+/// when this returns.
+static std::vector<uint8_t> linkProgram(CompileResult &Result, const std::string &Beside,
+                                        Diagnostics &Diags) {
+  std::string Path = Beside + ".code";
+  std::unique_ptr<AtomicFile> Scratch = AtomicFile::create(Path, Diags, 0600);
+  if (!Scratch)
+    return {};
+  if (!Result.writeLibrary(Scratch->temporaryPath())) {
+    Diags.error(212, Path, "the compiler could not write the linked program",
+                "it needs ld.lld-22 or ld.lld");
+    return {};
+  }
+  std::unique_ptr<MappedFile> Code = MappedFile::open(Scratch->temporaryPath(), Diags);
+  if (!Code)
+    return {};
+  return {Code->bytes().begin(), Code->bytes().end()};
+}
+
+bool Package::addTarget(const PackageOptions &Options, const std::string &Target,
+                        Diagnostics &Diags) {
+  const CompilerLibrary *Compiler = CompilerLibrary::open(Diags);
+  if (!Compiler)
+    return false;
+  CompileRequest Request = Options.Compile;
+  Request.Target = Target;
+  std::shared_ptr<CompileResult> Result = Compiler->compile(Request, Diags);
+  if (Result && Options.OnCompiled)
+    Options.OnCompiled(*Result);
+  Copy New;
+  if (Result)
+    New.Code = linkProgram(*Result, Options.ScratchPath, Diags);
+  if (!New.Code.empty())
+    New.Loaded = Program::openImage(New.Code, Path, Diags);
+  if (!New.Loaded)
+    return false;
+  // "host" may be a target that was named as well.
+  bool Known = std::any_of(Copies.begin(), Copies.end(), [&](const Copy &Each) {
+    return Each.Loaded->manifest().Target == New.Loaded->manifest().Target;
+  });
+  if (!Known)
+    Copies.push_back(std::move(New));
+  return true;
+}
+
+bool Package::packWeights(Diagnostics &Diags) {
+  // Every target takes the same layout, so one packed copy serves all of them.
+  Weights = WeightStore::create(*File, Copies.front().Loaded->manifest(), *Workers,
+                                SourcePages::Release, NonFiniteWeights::Error, Diags);
+  return Weights != nullptr;
+}
+
+std::optional<Package> Package::create(const PackageOptions &Options, Diagnostics &Diags) {
+  Package Result;
+  Result.Path = Options.Compile.Input;
+  Result.File = GGUFFile::open(Result.Path, Diags);
+  Result.Workers = Result.File ? WorkerPool::create(0, Diags) : nullptr;
+  if (!Result.Workers)
+    return std::nullopt;
+  for (const std::string &Target : Options.Targets)
+    if (!Result.addTarget(Options, Target, Diags))
+      return std::nullopt;
+  if (Options.EmbedWeights && !Result.packWeights(Diags))
+    return std::nullopt;
+  CompiledSource Source;
+  Source.FileBytes = Result.File->fileBytes();
+  Source.HeaderHash = hexText(hashBlocks(Result.File->headerBytes(), Result.Workers.get()));
+  std::vector<std::string> Targets;
+  for (const Copy &Each : Result.Copies)
+    Targets.push_back(Each.Loaded->manifest().Target);
+  const Manifest &First = Result.Copies.front().Loaded->manifest();
+  Result.About = aboutText(Source, Targets, First.Compiler, First.Precision);
+  return Result;
+}
+
+std::vector<NewSection> Package::sections() const {
+  std::vector<NewSection> Sections;
+  Sections.push_back({SectionKind::About, 0, asBytes(About)});
+  Sections.push_back({SectionKind::ModelPath, 0, asBytes(Path)});
+  for (uint32_t I = 0; I < Copies.size(); ++I) {
+    Sections.push_back({SectionKind::Manifest, I, asBytes(Copies[I].Loaded->manifestText())});
+    Sections.push_back({SectionKind::Code, I, Copies[I].Code});
+  }
+  if (Weights) {
+    Sections.push_back({SectionKind::ModelHeader, 0, File->headerBytes()});
+    Sections.push_back({SectionKind::Weights, 0, Weights->packed()});
+  }
+  return Sections;
+}
+
+} // namespace lathe

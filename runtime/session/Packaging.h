@@ -1,0 +1,68 @@
+//===- Packaging.h - From a model file to an artefact -----------*- C++ -*-===//
+//
+// Asks the compiler for a shared object for every target and puts them together
+// with the model's name, or its header and packed weights.  The same file name,
+// file, targets, precision and compiler give the same sections, byte by byte.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_SESSION_PACKAGING_H
+#define LATHE_RUNTIME_SESSION_PACKAGING_H
+
+#include "runtime/formats/Artefact.h"
+#include "runtime/session/CompilerLibrary.h"
+#include "runtime/session/Program.h"
+#include "runtime/weights/WeightStore.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+struct PackageOptions {
+  CompileRequest Compile;           ///< Its target is not read.
+  std::vector<std::string> Targets; ///< At least one; "host" is resolved.
+  bool EmbedWeights = false;
+  /// Called with what every compile gave, when set.
+  std::function<void(const CompileResult &)> OnCompiled = nullptr;
+  /// Beside it linked code is written for a moment.
+  std::string ScratchPath;
+};
+
+/// The contents of an artefact.
+class Package {
+public:
+  /// Nullopt on error: those of the compiler, of GGUFFile::open and of
+  /// WeightStore::create (E0325 too: an artefact carries no weights that are not
+  /// finite), E0212 code that cannot be written.
+  static std::optional<Package> create(const PackageOptions &Options, Diagnostics &Diags);
+
+  /// Views of what the package owns.
+  std::vector<NewSection> sections() const;
+
+  /// For hashing; lives as long as the package.
+  WorkerPool &workers() const { return *Workers; }
+
+private:
+  struct Copy {
+    std::vector<uint8_t> Code;
+    std::shared_ptr<const Program> Loaded; ///< Of that code, for its manifest.
+  };
+
+  Package() = default;
+  bool addTarget(const PackageOptions &Options, const std::string &Target, Diagnostics &Diags);
+  bool packWeights(Diagnostics &Diags);
+
+  std::unique_ptr<GGUFFile> File;
+  std::unique_ptr<WorkerPool> Workers;
+  std::vector<Copy> Copies;
+  std::unique_ptr<WeightStore> Weights; ///< Null when they stay in the model file.
+  std::string About, Path;
+};
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_SESSION_PACKAGING_H

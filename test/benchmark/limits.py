@@ -1,0 +1,51 @@
+"""What the processor could do at most with a model, from loops that are measured in the same run."""
+
+import json
+import pathlib
+import subprocess
+from statistics import median
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOFLINE = ROOT / "build" / "bin" / "roofline"
+
+
+def measure(footprint, threads):
+    """Medians of the loops, by threads and name: "read" in bytes, the others in operations a second."""
+    command = [str(ROOFLINE), f"--footprint={footprint}", f"--workers={threads}"]
+    command += ["--benchmark_format=json", "--benchmark_min_time=0.05", "--benchmark_repetitions=5"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    samples = {1: {}, threads: {}}
+    for row in json.loads(result.stdout)["benchmarks"]:
+        if row["run_type"] == "iteration":
+            speed = row.get("bytes_per_second") or row["items_per_second"]
+            samples[row["threads"]].setdefault(row["name"].split("/")[0], []).append(speed)
+    return {
+        count: {name: median(speeds) for name, speeds in by_name.items()}
+        for count, by_name in samples.items()
+    }
+
+
+class Limits:
+    """The bytes and operations that a model needs for a token, and what they cost at best."""
+
+    def __init__(self, lathe, model, threads):
+        command = [lathe, "inspect", str(model), "--json"]
+        facts = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        shape = facts["hyper_parameters"]
+        self.vocabulary = shape["vocab_size"]
+        self.bytes = sum(kind["bytes"] for kind in facts["types"].values())
+        # The output layer is for one token of a prompt, the input layer computes nothing.
+        inner = facts["parameters"] - self.vocabulary * shape["embedding_length"]
+        self.operations = 2 * inner
+        self.attention = 2 * shape["embedding_length"] * shape["block_count"]
+        self.all_loops = measure(self.bytes, threads)
+        self.loops = self.all_loops[threads]
+        quantised = any("q" in name for name in facts["types"])
+        self.peak = "int8" if quantised else "bf16" if "bf16" in self.loops else "f32"
+
+    def of(self, test):
+        """Tokens per second; the KV cache is left out."""
+        if not test.prompt:
+            return self.loops["read"] / self.bytes
+        # A token sees half of the prompt on average, in two products.
+        return self.loops[self.peak] / (self.operations + self.attention * test.prompt)

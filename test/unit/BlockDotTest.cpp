@@ -1,0 +1,300 @@
+//===- BlockDotTest.cpp - Kernels against the float steps that docs promise ===//
+//
+// For every format and target, a program of an embedding and one contraction is
+// compiled and run.  What it gives must be, bit by bit, what docs/layouts.md says
+// that it computes, however many rows are computed together.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/driver/KernelRunner.h"
+#include "compiler/driver/Pipeline.h"
+#include "runtime/session/HostCPU.h"
+#include "runtime/support/Half.h"
+#include "runtime/support/Unaligned.h"
+#include "runtime/weights/Packer.h"
+
+#include "mlir/Parser/Parser.h"
+#include "llvm/Support/Alignment.h"
+
+#include "gtest/gtest.h"
+
+#include <cmath>
+#include <random>
+
+using namespace lathe;
+using namespace lathe::compiler;
+using namespace mlir;
+
+namespace {
+
+constexpr int64_t Outputs = 40, Width = 512, Rows = 7;
+
+/// One token for each row.  The arena is more than enough.
+std::string programText(const BlockFormat &Format, int64_t MaxRows, bool Int8) {
+  auto Sizes = [&](const char *Text) {
+    std::string Result(Text);
+    std::pair<std::string, std::string> Words[] = {
+        {"$R", std::to_string(MaxRows)},
+        {"$W", (Format.Quantized ? "!lathe." : "") + std::string(Format.Name)}};
+    for (auto &[Name, Value] : Words)
+      for (size_t At = 0; (At = Result.find(Name, At)) != std::string::npos;)
+        Result.replace(At, Name.size(), Value);
+    return Result;
+  };
+  std::string Text = R"(
+module attributes {lathe.stage = "planned"} {
+  lathe.weights @t : tensor<7x512xf32> from "t"
+  lathe.weights @w : tensor<40x512x$W> from "w"
+  step.program @decode max_rows = $R arena = 16384 (%rows: !lathe.rows,
+      %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<$Rx40xf32>) {
+    %x = step.alloc at 0 : !step.buffer<$Rx512xf32>
+    step.phase "embed" over rows {
+      %table = lathe.weight @t : tensor<7x512xf32>
+      %0 = lathe.embed %rows, %table : tensor<7x512xf32> -> tensor<?x512xf32>
+      step.store %0, %x : tensor<?x512xf32>, !step.buffer<$Rx512xf32>
+    }
+    step.barrier
+    step.phase "dot" over columns {
+      %0 = step.load %x : !step.buffer<$Rx512xf32> -> tensor<?x512xf32>
+      %w = lathe.weight @w : tensor<40x512x$W>
+)";
+  Text += Int8 ? R"(
+      %q = lathe.quantize %0 : tensor<?x512xf32> -> tensor<?x512x!lathe.q8_act>
+      %1 = lathe.linear %q, %w : tensor<?x512x!lathe.q8_act>, tensor<40x512x$W> -> tensor<?x40xf32>
+)"
+               : R"(
+      %1 = lathe.linear %0, %w : tensor<?x512xf32>, tensor<40x512x$W> -> tensor<?x40xf32>
+)";
+  Text += R"(
+      step.store %1, %logits : tensor<?x40xf32>, !step.buffer<$Rx40xf32>
+    }
+  }
+}
+)";
+  return Sizes(Text.c_str());
+}
+
+//===----------------------------------------------------------------------===//
+// What a block is, and what the kernels promise
+//===----------------------------------------------------------------------===//
+
+float halfAt(const uint8_t *Place) { return halfToFloat(load<uint16_t>(Place)); }
+
+/// The weights of a block of the file when its halves are `Scales`.
+std::vector<int64_t> levels(const BlockFormat &Format, const uint8_t *Block,
+                            std::vector<uint16_t> Scales) {
+  std::vector<uint8_t> Copy(Block, Block + Format.BlockBytes);
+  for (int64_t I = 0; I < Format.ScaleHalves; ++I)
+    store<uint16_t>(Copy.data() + Format.ScaleOffset + 2 * I, Scales[I]);
+  std::vector<float> Weights(Format.BlockElements);
+  Format.Dequantize(Copy.data(), 1, Weights.data());
+  return {Weights.begin(), Weights.end()};
+}
+
+/// 32 k of one row: integers, their scale, and the minimum where there is one.
+struct Terms {
+  std::vector<int64_t> Integers;
+  float Scale;
+  std::optional<float> Minimum;
+};
+
+/// The 6-bit scale of block `I` of a super-block.
+int sixBits(const uint8_t *Super, int64_t I) {
+  const uint8_t *P = Super + 4;
+  return I < 4 ? P[I] & 63 : (P[I + 4] & 15) + (P[I - 4] / 64) * 16;
+}
+
+std::vector<Terms> readTerms(const BlockFormat &Format, const uint8_t *Block) {
+  constexpr uint16_t Zero = 0, One = 0x3c00;
+  const uint8_t *Scales = Block + Format.ScaleOffset;
+  bool HasMinimum = Format.ScaleHalves == 2, IsSuper = Format.BlockElements > 32;
+  std::vector<int64_t> All = levels(Format, Block, {One, Zero});
+  std::vector<int64_t> Minima = levels(Format, Block, {Zero, One});
+  std::vector<Terms> Result;
+  for (int64_t I = 0; I < Format.BlockElements / 32; ++I) {
+    Terms Each = {{All.begin() + 32 * I, All.begin() + 32 * (I + 1)}, halfAt(Scales), {}};
+    if (HasMinimum)
+      Each.Minimum = halfAt(Scales + 2) * static_cast<float>(Minima[32 * I]);
+    if (HasMinimum && IsSuper) {
+      int Integer = sixBits(Block, I);
+      Each.Scale *= static_cast<float>(Integer);
+      for (int64_t &Level : Each.Integers)
+        Level = Integer ? Level / Integer : 0;
+    }
+    Result.push_back(Each);
+  }
+  return Result;
+}
+
+struct QuantizedBlock {
+  float Scale;
+  std::vector<int64_t> Elements;
+};
+
+QuantizedBlock quantize(const float *X) {
+  float Greatest = 0;
+  for (int64_t K = 0; K < 32; ++K)
+    Greatest = std::max(Greatest, std::abs(X[K]));
+  QuantizedBlock Result = {Greatest / 127.0f, {}};
+  float Inverse = Greatest == 0 ? 0 : 127.0f / Greatest;
+  for (int64_t K = 0; K < 32; ++K)
+    Result.Elements.push_back(std::lrintf(X[K] * Inverse));
+  return Result;
+}
+
+float int8Dot(const BlockFormat &Format, const uint8_t *Row, const float *X) {
+  float Sum = 0;
+  for (int64_t First = 0; First < Width; First += Format.BlockElements, Row += Format.BlockBytes)
+    for (auto [I, Each] : llvm::enumerate(readTerms(Format, Row))) {
+      auto [Scale, Elements] = quantize(X + First + 32 * I);
+      int64_t Integer = 0, Total = 0;
+      for (int64_t K = 0; K < 32; ++K) {
+        Integer += Each.Integers[K] * Elements[K];
+        Total += Elements[K];
+      }
+      float Factor = Each.Scale * Scale, ScaledTotal = Scale * static_cast<float>(Total);
+      Sum = std::fmaf(Factor, static_cast<float>(Integer), Sum);
+      if (Each.Minimum)
+        Sum = std::fmaf(*Each.Minimum, ScaledTotal, Sum);
+    }
+  return Sum;
+}
+
+float floatDot(const BlockFormat &Format, const uint8_t *Row, const float *X) {
+  std::vector<float> Weights(Width);
+  Format.Dequantize(Row, Width / Format.BlockElements, Weights.data());
+  float Sum = 0;
+  for (int64_t K = 0; K < Width; ++K)
+    Sum = std::fmaf(Weights[K], X[K], Sum);
+  return Sum;
+}
+
+//===----------------------------------------------------------------------===//
+// Tests
+//===----------------------------------------------------------------------===//
+
+/// A packed matrix, at a multiple of 64.
+struct Packed {
+  Packed(const BlockFormat &Format, const uint8_t *Source, int64_t N)
+      : Bytes(packedMatrixBytes(Format, N, Width) + 64),
+        Start(reinterpret_cast<uint8_t *>(llvm::alignAddr(Bytes.data(), llvm::Align(64)))) {
+    packMatrix(Format, Source, N, Width, 0, panelCount(N), Start);
+  }
+  std::vector<uint8_t> Bytes;
+  uint8_t *Start;
+};
+
+class BlockDot : public testing::TestWithParam<std::tuple<const BlockFormat *, const char *>> {
+protected:
+  BlockDot() : Format(*std::get<0>(GetParam())), X(Rows * Width) {
+    DialectRegistry Registry;
+    registerLatheDialects(Registry);
+    Context.appendDialectRegistry(Registry);
+    Context.loadAllAvailableDialects();
+    std::mt19937 Random(7);
+    // Some rows of one size, some blocks of zeros, and the extremes.
+    for (int64_t I = 0; I < Rows * Width; ++I)
+      X[I] = std::ldexp(static_cast<float>(Random()), -32) * 4 - 2;
+    std::fill(X.begin() + 64, X.begin() + 96, 0.0f);
+    std::fill(X.begin() + Width, X.begin() + 2 * Width, 1.0f);
+    std::fill(X.begin() + 2 * Width, X.begin() + 3 * Width, -1.0f);
+    fillBlocks(Random);
+  }
+
+  /// Random bytes under scales near 1; row 0 has all bits set and row 1 none.
+  void fillBlocks(std::mt19937 &Random) {
+    RowBytes = Width / Format.BlockElements * Format.BlockBytes;
+    for (int64_t I = 0; I < Outputs * RowBytes; ++I)
+      Blocks.push_back(I < RowBytes ? 0xff : I < 2 * RowBytes ? 0 : Random());
+    for (int64_t At = 0; At < Outputs * RowBytes; At += Format.BlockBytes)
+      for (int64_t Half = 0; Half < Format.ScaleHalves; ++Half)
+        store<uint16_t>(Blocks.data() + At + Format.ScaleOffset + 2 * Half,
+                        0x3400 + (Random() & 0x8bff));
+  }
+
+  /// The products [Rows][Outputs], computed `Together` rows at a time.
+  std::vector<float> run(int64_t Together, bool Int8) {
+    std::string Text = programText(Format, Together, Int8);
+    OwningOpRef<ModuleOp> Module = parseSourceString<ModuleOp>(Text, &Context);
+    EXPECT_TRUE(Module);
+    KernelFacts Facts(*Module);
+    PassManager Passes(&Context);
+    PipelineOptions Options;
+    Options.target = std::get<1>(GetParam());
+    addStage(Passes, findStage("kernels"), Options);
+    EXPECT_TRUE(succeeded(Passes.run(*Module)));
+    auto Runner = KernelRunner::create(*Module, Facts);
+    EXPECT_TRUE(Runner);
+    Packed Table(*findBlockFormat("f32"), reinterpret_cast<const uint8_t *>(X.data()), Rows);
+    Packed Weights(Format, Blocks.data(), Outputs);
+    const uint8_t *Pointers[] = {Table.Start, Weights.Start};
+    std::vector<KernelStep> Steps;
+    for (int32_t Row = 0; Row < Rows; ++Row) {
+      if (Row % Together == 0)
+        Steps.push_back({"decode", {}, {}, {}, {}});
+      KernelStep &Step = Steps.back();
+      Step.logitsRows.push_back(Step.tokens.size());
+      Step.tokens.push_back(Row);
+      Step.positions.push_back(Row);
+      Step.sequences.push_back(0);
+    }
+    auto Results = Runner->run(UnknownLoc::get(&Context), Steps, Pointers, 2);
+    EXPECT_TRUE(succeeded(Results));
+    std::vector<float> All;
+    for (ReferenceArray &Each : *Results)
+      llvm::append_range(All, std::get<std::vector<float>>(Each.elements));
+    return All;
+  }
+
+  void check(bool Int8) {
+    auto *Dot = Int8 ? int8Dot : floatDot;
+    for (int64_t Together : {1, 7}) {
+      std::vector<float> Found = run(Together, Int8);
+      ASSERT_EQ(Found.size(), static_cast<size_t>(Rows * Outputs));
+      for (int64_t Row = 0; Row < Rows; ++Row)
+        for (int64_t N = 0; N < Outputs; ++N)
+          ASSERT_EQ(Found[Row * Outputs + N],
+                    Dot(Format, Blocks.data() + N * RowBytes, X.data() + Row * Width))
+              << "row " << Row << ", output " << N << ", " << Together << " rows together";
+    }
+  }
+
+  const BlockFormat &Format;
+  MLIRContext Context;
+  std::vector<float> X;
+  std::vector<uint8_t> Blocks;
+  int64_t RowBytes = 0;
+};
+
+bool hostRunsKernels() { return hostHasFeature("avx2") && hostHasFeature("fma"); }
+
+TEST_P(BlockDot, Int8HasThePromisedBits) {
+  if (!hostRunsKernels())
+    GTEST_SKIP() << "needs a CPU with AVX2";
+  check(true);
+}
+
+TEST_P(BlockDot, F32MultipliesTheDequantizedWeights) {
+  if (!hostRunsKernels())
+    GTEST_SKIP() << "needs a CPU with AVX2";
+  check(false);
+}
+
+std::vector<const BlockFormat *> quantizedFormats() {
+  std::vector<const BlockFormat *> Formats = allBlockFormats();
+  llvm::erase_if(Formats, [](const BlockFormat *Format) { return !Format->Quantized; });
+  return Formats;
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, BlockDot,
+                         testing::Combine(testing::ValuesIn(quantizedFormats()),
+                                          testing::Values("x86-64-v3", "x86-64-v4-emulated",
+                                                          "host")),
+                         [](const auto &Info) {
+                           std::string Name(std::get<0>(Info.param)->Name);
+                           Name += std::string("_") + std::get<1>(Info.param);
+                           std::replace(Name.begin(), Name.end(), '-', '_');
+                           return Name;
+                         });
+
+} // namespace
