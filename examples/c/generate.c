@@ -1,10 +1,10 @@
 /* Continues a text, choosing every token itself.
  *
  *   cc -std=c99 generate.c -llathe -o generate
- *   ./generate MODEL.gguf "The capital of France is" [TOKENS [LOGITS_FILE]]
+ *   ./generate MODEL "The capital of France is" [TOKENS [LOGITS_FILE]]
  *
- * With LOGITS_FILE, the logits of all positions of the prompt are written to it
- * as raw floats.  Ctrl-C ends the text early.
+ * MODEL is a GGUF file or what `lathe compile` made of one.  With LOGITS_FILE, the logits of all
+ * positions of the prompt are written to it as raw floats.  Ctrl-C ends the text early.
  */
 
 #include "lathe/lathe.h"
@@ -122,13 +122,13 @@ static int run(const lathe_model *model, lathe_session *session, const char *pro
 int main(int argc, char **argv) {
   lathe_callbacks callbacks = {sizeof callbacks, NULL, print_warning, NULL, is_stop_asked};
   lathe_model_options options;
-  lathe_session_options session_options = {sizeof session_options, 0, 0, 0, &callbacks};
+  lathe_session_options session_options = {sizeof session_options, 0, 0, 0, &callbacks, NULL};
   lathe_model *model = NULL;
   lathe_session *session = NULL;
   long most = argc > 3 ? atol(argv[3]) : 16;
   int code;
   if (argc < 3 || argc > 5 || most < 0 || most > 1000000) {
-    fprintf(stderr, "usage: %s MODEL.gguf PROMPT [TOKENS [LOGITS_FILE]]\n", argv[0]);
+    fprintf(stderr, "usage: %s MODEL PROMPT [TOKENS [LOGITS_FILE]]\n", argv[0]);
     return 2;
   }
   api = lathe_get_api(LATHE_API_VERSION);

@@ -143,6 +143,7 @@ lathe_error *guarded(Callable Body, const Callbacks *Told = nullptr) noexcept {
 /// Fills the part of the table that a file implements.
 void addErrors(lathe_api &Table);
 void addModels(lathe_api &Table);
+void addCompiling(lathe_api &Table);
 void addSessions(lathe_api &Table);
 void addGenerating(lathe_api &Table);
 

@@ -18,7 +18,8 @@ const Tokenizer *SharedModel::vocabulary(Diagnostics &Diags) {
   return Made.get();
 }
 
-static std::optional<ModelOptions> readOptions(const lathe_model_options *Given, Callbacks &Told,
+static std::optional<ModelOptions> readOptions(const lathe_model_options *Given,
+                                               std::string &Weights, Callbacks &Told,
                                                Diagnostics &Diags) {
   constexpr const char *Name = "lathe_model_options";
   std::optional<lathe_model_options> Raw = readStruct(Given, Name, sizeof(*Given), Diags);
@@ -28,6 +29,7 @@ static std::optional<ModelOptions> readOptions(const lathe_model_options *Given,
     Told = *Read;
   else
     return std::nullopt;
+  Weights = Raw->weights ? Raw->weights : "";
   ModelOptions Options;
   if (Raw->target)
     Options.Target = Raw->target;
@@ -55,12 +57,15 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
       [&](Diagnostics &Diags) {
         if (!checkGiven(Path, "path", Diags) || !checkGiven(Out, "model", Diags))
           return false;
-        std::optional<ModelOptions> Options = readOptions(Given, Told, Diags);
+        std::string Weights;
+        std::optional<ModelOptions> Options = readOptions(Given, Weights, Told, Diags);
         if (!Options)
           return false;
         auto Shared = std::make_shared<SharedModel>();
         Shared->Told = Told;
-        Shared->Source = Model::load(GGUFFile::open(Path, Diags), *Options, Diags);
+        ModelInput Input = openModelInput(Path, Weights, Diags);
+        Options->Compiled = std::move(Input.Compiled);
+        Shared->Source = Model::load(std::move(Input.File), *Options, Diags);
         if (!Shared->Source)
           return false;
         *Out = new lathe_model{std::move(Shared)};
@@ -86,6 +91,7 @@ static lathe_error *modelInfo(const lathe_model *Of, lathe_model_info *Out) {
     Info.threads = Source.workers().workers();
     Info.weight_bytes = static_cast<int64_t>(Source.weights().view().Bytes);
     Info.cache_hit = Source.report().CacheHit;
+    Info.compiled_ahead = Source.report().CompiledAhead;
     Info.compile_seconds = Source.report().CompileMilliseconds / 1000;
     Info.pack_seconds = Source.report().PackMilliseconds / 1000;
     return fillStruct(Out, Info, "lathe_model_info", sizeof(Info), Diags);

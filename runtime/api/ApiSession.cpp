@@ -11,6 +11,18 @@ struct lathe_sampler {
   Sampler Choose;
 };
 
+/// Where the caller wants the memory to come from; false when that cannot be read.
+static bool readAllocator(const lathe_allocator *Given, MemorySource &Source, Diagnostics &Diags) {
+  std::optional<lathe_allocator> Raw =
+      readStruct(Given, "lathe_allocator", sizeof(lathe_allocator), Diags);
+  if (!Raw ||
+      (Given && (!checkGiven(reinterpret_cast<void *>(Raw->allocate), "allocate", Diags) ||
+                 !checkGiven(reinterpret_cast<void *>(Raw->deallocate), "deallocate", Diags))))
+    return false;
+  Source = {Raw->allocate, Raw->deallocate, Raw->user};
+  return true;
+}
+
 static lathe_error *createSession(lathe_model *Of, const lathe_session_options *Given,
                                   lathe_session **Out) {
   return guarded([&](Diagnostics &Diags) {
@@ -23,6 +35,8 @@ static lathe_error *createSession(lathe_model *Of, const lathe_session_options *
     Options.Capacity = Raw->capacity;
     Options.Sequences = Raw->sequences ? Raw->sequences : 1;
     Options.PrefillChunk = Raw->prefill_chunk;
+    if (!readAllocator(Raw->allocator, Options.Memory, Diags))
+      return false;
     Options.OnChunk = [Told = *Told](int64_t Done, int64_t Rows) {
       return Told.goOn(LATHE_PROGRESS_STEP, Done, Rows);
     };

@@ -13,6 +13,7 @@ extern "C" const lathe_api *lathe_get_api(uint32_t Version) {
     Filled.version = [] { return LATHE_VERSION; };
     addErrors(Filled);
     addModels(Filled);
+    addCompiling(Filled);
     addSessions(Filled);
     addGenerating(Filled);
     return Filled;

@@ -47,10 +47,11 @@ std::unique_ptr<Session> Session::create(const Program &Code, WeightView Weights
 }
 
 /// `Count` times `Each`, as zeroed memory in `Memory`.
-static bool allocateMemory(const char *What, uint64_t Each, uint64_t Count, MappedMemory &Memory,
-                           Diagnostics &Diags) {
+static bool allocateMemory(const char *What, uint64_t Each, uint64_t Count,
+                           const MemorySource &Source, MappedMemory &Memory, Diagnostics &Diags) {
   std::optional<uint64_t> Bytes = checkedMul(Each, Count);
-  std::optional<MappedMemory> Mapped = Bytes ? MappedMemory::allocate(*Bytes) : std::nullopt;
+  std::optional<MappedMemory> Mapped =
+      Bytes ? MappedMemory::allocateFrom(Source, *Bytes) : std::nullopt;
   if (!Mapped) {
     Diags.error(810, What,
                 "no memory for " + std::to_string(Count) + " times " + std::to_string(Each) +
@@ -80,9 +81,12 @@ bool Session::allocate(Diagnostics &Diags) {
   SlabBytes = static_cast<int64_t>(Slab.value_or(std::numeric_limits<uint64_t>::max()));
   ScratchStride = static_cast<int64_t>(Stride);
   Lengths.assign(Options.Sequences, 0);
-  return allocateMemory("arena", ArenaBytes, 1, Arena, Diags) &&
-         allocateMemory("scratch memory", Stride, Workers.workers(), Scratch, Diags) &&
-         allocateMemory("KV cache", static_cast<uint64_t>(SlabBytes), Options.Sequences, KV, Diags);
+  auto Get = [&](const char *What, uint64_t Each, uint64_t Count, MappedMemory &Memory) {
+    return allocateMemory(What, Each, Count, Options.Memory, Memory, Diags);
+  };
+  return Get("arena", ArenaBytes, 1, Arena) &&
+         Get("scratch memory", Stride, Workers.workers(), Scratch) &&
+         Get("KV cache", static_cast<uint64_t>(SlabBytes), Options.Sequences, KV);
 }
 
 bool Session::check(std::span<const Row> Rows, const float *Logits, Diagnostics &Diags) const {

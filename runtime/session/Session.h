@@ -45,6 +45,7 @@ struct SessionOptions {
   /// Called before each entry call with the rows of the step that are done and
   /// all of them; false ends the step as `Cancel` does.
   std::function<bool(int64_t Done, int64_t Rows)> OnChunk = {};
+  MemorySource Memory = {}; ///< For KV caches, activations and workers; else the kernel's.
 };
 
 /// Bytes of address space; the KV cache is resident only as far as it is used.

@@ -25,11 +25,19 @@
 |* read during the call alone.  Handles may be destroyed in any order, as each
 |* keeps what it needs; destroying NULL does nothing.
 |*
-|* Threads.  Any thread may use any handle, a handle one thread at a time; two
-|* threads in one session, or a callback that calls its own session, get E0815.
-|* A model may be used by any number of threads at once; its sessions take turns
-|* with its workers, one call of compiled code at a time.  Callbacks come on the
-|* thread that made the call and must neither throw nor longjmp.
+|* Threads.  No handle belongs to a thread.  Each function below says which calls
+|* may come at the same time:
+|*
+|*   [any]    any, from any number of threads, with the same handles
+|*   [turn]   one call per session; another that comes meanwhile, also from one of
+|*            the session's own callbacks, fails with E0815 and harms nothing
+|*   [owner]  one call per handle, which the caller sees to
+|*   [last]   no other call with this handle, now or later; those that were made
+|*            from it (a model's sessions, a session's generations) do not count
+|*
+|* Sessions of one model take turns with its workers, one call of compiled code at
+|* a time.  Callbacks come on the thread that made the call and must neither throw
+|* nor longjmp.
 |*
 |* Process.  The first open of a file installs a handler of SIGBUS that tells a
 |* truncated model file (E0206) and ends the process; any other SIGBUS goes to
@@ -73,8 +81,9 @@ typedef struct lathe_diagnostic {
   const char *text;    /* All of it, as the `lathe` command prints it. */
 } lathe_diagnostic;
 
-/* What a progress callback counts: stages of opening, or rows of a step. */
-enum { LATHE_PROGRESS_OPEN = 0, LATHE_PROGRESS_STEP = 1 };
+/* What a progress callback counts: stages of opening, rows of a step, or stages of
+ * compiling to a file. */
+enum { LATHE_PROGRESS_OPEN = 0, LATHE_PROGRESS_STEP = 1, LATHE_PROGRESS_COMPILE = 2 };
 
 /* Each may be NULL.  The struct is copied; `user` must live as long as the
  * handle that was made with it. */
@@ -89,6 +98,21 @@ typedef struct lathe_callbacks {
    * Rows that are done stay in the session. */
   int32_t (*cancel)(void *user);
 } lathe_callbacks;
+
+/* Where the memory of a session comes from, which is nearly all that a session
+ * has: KV caches, activations and what each worker needs.  All else (handles,
+ * texts, weights) comes from malloc and from the kernel. */
+typedef struct lathe_allocator {
+  size_t struct_size;
+  void *user;
+  /* `bytes` at a multiple of `alignment`, a power of two; NULL becomes E0810.
+   * Called by session_create, from its thread.  The library zeroes what it gets,
+   * so that all of it is in use from the start. */
+  void *(*allocate)(void *user, size_t bytes, size_t alignment);
+  /* Takes it back: when session_create fails, and when the session and all its
+   * generations are destroyed, from the thread that destroys the last of them. */
+  void (*deallocate)(void *user, void *memory, size_t bytes);
+} lathe_allocator;
 
 enum {
   LATHE_MODEL_NO_CACHE = 1, /* Compile anew and store nothing. */
@@ -107,7 +131,21 @@ typedef struct lathe_model_options {
   int64_t capacity;
   int64_t sequences;
   const lathe_callbacks *callbacks; /* NULL: none */
+  /* The model file of an artefact that does not carry its weights; NULL: the one
+   * whose name stands in it, which is also looked for beside it. */
+  const char *weights;
 } lathe_model_options;
+
+enum { LATHE_COMPILE_EMBED_WEIGHTS = 1 /* Else they are found by the name of the model file. */ };
+
+typedef struct lathe_compile_options {
+  size_t struct_size;
+  const char *targets;   /* NULL: "host"; "x86-64-v3,x86-64-v4": the best is chosen when it runs */
+  const char *precision; /* NULL: "auto"; "f32", "bf16", "int8" */
+  uint32_t flags;        /* LATHE_COMPILE_... */
+  uint32_t reserved;
+  const lathe_callbacks *callbacks; /* NULL: none */
+} lathe_compile_options;
 
 /* Filled by model_info; the caller sets struct_size.  Texts live as long as the
  * model. */
@@ -119,11 +157,11 @@ typedef struct lathe_model_info {
   int64_t vocabulary;       /* Logits per row; tokens are below it. */
   int64_t embedding;
   int64_t layers;
-  int64_t context;      /* Positions the model was trained for. */
-  int64_t threads;      /* Workers, the caller of a step among them. */
-  int64_t weight_bytes; /* Packed. */
-  int32_t cache_hit;    /* 1: nothing was compiled. */
-  int32_t reserved;
+  int64_t context;        /* Positions the model was trained for. */
+  int64_t threads;        /* Workers, the caller of a step among them. */
+  int64_t weight_bytes;   /* Packed. */
+  int32_t cache_hit;      /* 1: the program was in the cache. */
+  int32_t compiled_ahead; /* 1: it came in an artefact. */
   double compile_seconds;
   double pack_seconds;
 } lathe_model_info;
@@ -144,6 +182,7 @@ typedef struct lathe_session_options {
   int64_t sequences;     /* 0: 1; at most 4096 */
   int64_t prefill_chunk; /* Most rows in one call of compiled code; 0: as many as it takes. */
   const lathe_callbacks *callbacks; /* NULL: none */
+  const lathe_allocator *allocator; /* NULL: the kernel's memory, resident as far as it is used */
 } lathe_session_options;
 
 /* Filled by session_info; the caller sets struct_size. */
@@ -152,7 +191,7 @@ typedef struct lathe_session_info {
   int64_t capacity; /* Positions per sequence. */
   int64_t sequences;
   int64_t vocabulary; /* Logits per row. */
-  int64_t kv_bytes;   /* Address space; resident as far as it is used. */
+  int64_t kv_bytes;   /* Address space, unless an allocator gave it. */
   int64_t work_bytes; /* Activations and workers' memory. */
 } lathe_session_info;
 
@@ -226,58 +265,73 @@ typedef struct lathe_api {
   uint16_t major, minor;
   uint32_t reserved;
 
-  /* The library's own version: "0.1.0".  Lives for ever. */
+  /* [any] The library's own version: "0.1.0".  Lives for ever. */
   const char *(*version)(void);
 
   /*--- errors: never fail; what they return lives as long as the error -----*/
 
-  /* What the `lathe` command would exit with: 2 usage, 3 unsupported, 4 malformed
+  /* [any] What the `lathe` command would exit with: 2 usage, 3 unsupported, 4 malformed
    * input, 5 out of resources, 6 versions do not match, 130 interrupted, 70 a
    * fault of Lathe's own, 1 any other. */
   int32_t (*error_exit_code)(const lathe_error *error);
-  /* Diagnostics, warnings among them; in the order in which they were found. */
+  /* [any] Diagnostics, warnings among them; in the order in which they were found. */
   size_t (*error_count)(const lathe_error *error);
-  /* NULL when `index` is not below the count. */
+  /* [any] NULL when `index` is not below the count. */
   const lathe_diagnostic *(*error_diagnostic)(const lathe_error *error, size_t index);
-  /* All of them as text, a line or more each. */
+  /* [any] All of them as text, a line or more each. */
   const char *(*error_text)(const lathe_error *error);
+  /* [last] */
   void (*error_destroy)(lathe_error *error);
 
   /*--- models ---------------------------------------------------------------*/
 
-  /* Opens a GGUF file: finds its program in the cache or compiles it, and packs
-   * the weights, exactly as `lathe run` does.  `options` may be NULL.  Besides
-   * E0807 all errors of files (E02xx, E03xx), import (E04xx), the compiler
-   * (E05xx), programs (E06xx) and memory (E0810). */
+  /* [any] Opens a GGUF file: finds its program in the cache or compiles it, and
+   * packs the weights, exactly as `lathe run` does.  Or an artefact that `lathe
+   * compile` or model_compile made (E064x), or an executable: neither the cache
+   * nor the compiler is asked, and `target` and `precision` choose among what is
+   * in it.  `options` may be NULL.  Besides E0807 all errors of files (E02xx,
+   * E03xx), import (E04xx), the compiler (E05xx), programs (E06xx) and memory
+   * (E0810). */
   lathe_error *(*model_open)(const char *path, const lathe_model_options *options,
                              lathe_model **model);
+  /* [last] */
   void (*model_destroy)(lathe_model *model);
+  /* [any] */
   lathe_error *(*model_info)(const lathe_model *model, lathe_model_info *info);
 
-  /* The token ids of `size` bytes of text, which may be any.  Writes the first
+  /* [any] Compiles the GGUF file `path` to the artefact `output`, as `lathe compile
+   * -o output.lathe` does and byte by byte the same.  The file appears as a whole
+   * or not at all.  `options` may be NULL.  Errors as of model_open, and E021x an
+   * output that cannot be written. */
+  lathe_error *(*model_compile)(const char *path, const lathe_compile_options *options,
+                                const char *output);
+
+  /* [any] The token ids of `size` bytes of text, which may be any.  Writes the first
    * `capacity` ids and tells in `count` how many there are: when that is more,
    * call again with more room.  `flags`: LATHE_TOKENIZE_...  E07xx when the file
    * has no usable tokenizer. */
   lathe_error *(*model_tokenize)(const lathe_model *model, const char *text, size_t size,
                                  uint32_t flags, int32_t *tokens, size_t capacity, size_t *count);
-  /* The text of `count` tokens, as UTF-8 (U+FFFD for bytes that are not) and
+  /* [any] The text of `count` tokens, as UTF-8 (U+FFFD for bytes that are not) and
    * without a zero at the end; `text`, `capacity` and `size` as above, in bytes.
    * `flags`: LATHE_DETOKENIZE_...  E0801 a token that is not in the vocabulary. */
   lathe_error *(*model_detokenize)(const lathe_model *model, const int32_t *tokens, size_t count,
                                    uint32_t flags, char *text, size_t capacity, size_t *size);
-  /* The file's start and end tokens, -1 where it names none; either pointer may
+  /* [any] The file's start and end tokens, -1 where it names none; either pointer may
    * be NULL. */
   lathe_error *(*model_special_tokens)(const lathe_model *model, int32_t *start, int32_t *end);
 
   /*--- sessions -------------------------------------------------------------*/
 
-  /* E0805 an option out of range, E0810.  `options` may be NULL. */
+  /* [any] E0805 an option out of range, E0810.  `options` may be NULL. */
   lathe_error *(*session_create)(lathe_model *model, const lathe_session_options *options,
                                  lathe_session **session);
+  /* [last] */
   void (*session_destroy)(lathe_session *session);
+  /* [any] */
   lathe_error *(*session_info)(const lathe_session *session, lathe_session_info *info);
 
-  /* Runs `count` rows in order, of one or several sequences.  `logits` receives
+  /* [turn] Runs `count` rows in order, of one or several sequences.  `logits` receives
    * [rows that want them][vocabulary] floats in the order of the rows, and has
    * room for `capacity` floats; NULL and 0 when no row wants any.  The logits of
    * a row are the same bits however rows are grouped.  All rows are checked
@@ -285,28 +339,29 @@ typedef struct lathe_api {
    * logits.  After E0806 and E0807 the sequences keep what was done. */
   lathe_error *(*session_step)(lathe_session *session, const lathe_row *rows, size_t count,
                                float *logits, size_t capacity);
-  /* The same for tokens that continue `sequence`.  `which`: LATHE_LOGITS_... */
+  /* [turn] The same for tokens that continue `sequence`.  `which`: LATHE_LOGITS_... */
   lathe_error *(*session_append)(lathe_session *session, int32_t sequence, const int32_t *tokens,
                                  size_t count, int32_t which, float *logits, size_t capacity);
-  /* Positions that `sequence` holds.  E0803. */
+  /* [turn] Positions that `sequence` holds.  E0803. */
   lathe_error *(*session_length)(const lathe_session *session, int32_t sequence, int64_t *length);
-  /* Forgets all positions from `length` on; more than there are changes nothing,
+  /* [turn] Forgets all positions from `length` on; more than there are changes nothing,
    * and 0 gives the memory back.  E0803. */
   lathe_error *(*session_truncate)(lathe_session *session, int32_t sequence, int64_t length);
 
   /*--- choosing tokens -----------------------------------------------------*/
 
-  /* E0808 an option out of range.  `options` may be NULL. */
+  /* [any] E0808 an option out of range.  `options` may be NULL. */
   lathe_error *(*sampler_create)(const lathe_sampler_options *options, lathe_sampler **sampler);
+  /* [last] */
   void (*sampler_destroy)(lathe_sampler *sampler);
-  /* One token for `count` logits.  Equal logits, options, seed and calls before
+  /* [owner] One token for `count` logits.  Equal logits, options, seed and calls before
    * give equal tokens.  E0809 logits that are not numbers. */
   lathe_error *(*sampler_sample)(lathe_sampler *sampler, const float *logits, size_t count,
                                  int32_t *token);
 
   /*--- generating: prefill, then token by token -----------------------------*/
 
-  /* Runs the prompt and gives each token to `on_token` (may be NULL) until there
+  /* [turn] Runs the prompt and gives each token to `on_token` (may be NULL) until there
    * is a reason to stop.  The sequence then holds the prompt and the tokens but
    * for the last.  `options` and `result` may be NULL.  E0808, E0813 an empty
    * prompt, E0814 one longer than the free context, and those of session_step;
@@ -315,15 +370,16 @@ typedef struct lathe_api {
   lathe_error *(*generate)(lathe_session *session, const int32_t *prompt, size_t count,
                            const lathe_generate_options *options, lathe_on_token on_token,
                            void *user, lathe_generate_result *result);
-  /* The same for a caller who asks for the tokens: this runs the prompt ... */
+  /* [turn] The same for a caller who asks for the tokens: this runs the prompt ... */
   lathe_error *(*generation_start)(lathe_session *session, const int32_t *prompt, size_t count,
                                    const lathe_generate_options *options,
                                    lathe_generation **generation);
-  /* ... and this gives the next token.  After E0807 it may be called again. */
+  /* [turn] ... and this gives the next token.  After E0807 it may be called again. */
   lathe_error *(*generation_next)(lathe_generation *generation, lathe_piece *piece);
-  /* What came so far. */
+  /* [owner] What came so far. */
   lathe_error *(*generation_result)(const lathe_generation *generation,
                                     lathe_generate_result *result);
+  /* [last] */
   void (*generation_destroy)(lathe_generation *generation);
 } lathe_api;
 

@@ -5,70 +5,10 @@
  * Prints a line for every broken promise; the exit code tells whether there was
  * one.  The tiny model has 300 tokens and a byte-level vocabulary. */
 
-#define _POSIX_C_SOURCE 200809L
-
-#include "lathe/lathe.h"
+#include "checks.h"
 
 #include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-
-static const lathe_api *api;
-static const char *path;
-static int broken;
-
-#define EXPECT(condition)                                                                          \
-  do {                                                                                             \
-    if (!(condition)) {                                                                            \
-      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);                              \
-      broken = 1;                                                                                  \
-    }                                                                                              \
-  } while (0)
-
-enum { Vocabulary = 300 };
-
-/* The number of the first error, 0 for none; destroys it. */
-static int number_of(lathe_error *error) {
-  int number = 0;
-  for (size_t i = 0; i < api->error_count(error) && number == 0; ++i) {
-    const lathe_diagnostic *each = api->error_diagnostic(error, i);
-    EXPECT(each->struct_size >= sizeof *each && each->message[0] && each->text[0]);
-    if (each->severity == LATHE_SEVERITY_ERROR)
-      number = each->number;
-  }
-  EXPECT((error == NULL) == (number == 0));
-  EXPECT(api->error_diagnostic(error, api->error_count(error)) == NULL);
-  api->error_destroy(error);
-  return number;
-}
-
-static lathe_model_options model_options(void) {
-  lathe_model_options options;
-  memset(&options, 0, sizeof options);
-  options.struct_size = sizeof options;
-  options.target = getenv("LATHE_TARGET");
-  options.threads = 2;
-  return options;
-}
-
-static lathe_model *open_model(void) {
-  lathe_model_options options = model_options();
-  lathe_model *model = NULL;
-  EXPECT(number_of(api->model_open(path, &options, &model)) == 0);
-  return model;
-}
-
-static lathe_session *open_session(lathe_model *model, const lathe_callbacks *callbacks,
-                                   int64_t chunk) {
-  lathe_session_options options = {sizeof options, 256, 3, 0, NULL};
-  lathe_session *session = NULL;
-  options.callbacks = callbacks;
-  options.prefill_chunk = chunk;
-  EXPECT(number_of(api->session_create(model, &options, &session)) == 0);
-  return session;
-}
 
 static void check_versions(void) {
   EXPECT(lathe_get_api(0) == NULL);
@@ -170,7 +110,9 @@ static void check_steps(lathe_session *session) {
   EXPECT(number_of(api->session_step(session, rows, 4, mixed, 2 * Vocabulary)) == 0);
   EXPECT(memcmp(all + 2 * Vocabulary, mixed + Vocabulary, Vocabulary * sizeof *all) == 0);
   EXPECT(memcmp(all, mixed, Vocabulary * sizeof *all) != 0);
-  EXPECT(number_of(api->session_truncate(session, 0, 2)) == 0);
+  EXPECT(number_of(api->session_truncate(session, 0, 1)) == 0);
+  /* One row that wants no logits, with no memory for any. */
+  EXPECT(number_of(api->session_append(session, 0, tokens + 1, 1, 0, NULL, 0)) == 0);
   EXPECT(number_of(api->session_length(session, 0, &length)) == 0 && length == 2);
   EXPECT(number_of(api->session_append(session, 0, tokens + 2, 1, LATHE_LOGITS_LAST, last,
                                        Vocabulary)) == 0);
@@ -199,7 +141,7 @@ static void check_step_errors(lathe_session *session) {
 static void check_create_errors(lathe_model *model) {
   lathe_session *session = NULL;
   lathe_sampler *sampler = NULL;
-  lathe_session_options options = {sizeof options, -1, 1, 0, NULL};
+  lathe_session_options options = {sizeof options, -1, 1, 0, NULL, NULL};
   lathe_sampler_options sampling = {sizeof sampling, -1, 0, 0, 0, 0};
   lathe_callbacks callbacks = {0, NULL, NULL, NULL, NULL};
   EXPECT(number_of(api->session_create(model, &options, &session)) == 805);
@@ -233,22 +175,67 @@ static void check_sampler(void) {
   api->sampler_destroy(second);
 }
 
-typedef struct told {
-  int64_t progress, most, calls;
-  int64_t cancel_after; /* Calls of cancel that say no; negative: all. */
-} told;
+/* Memory that is counted, and given at addresses that show a wrong alignment. */
+typedef struct counted {
+  size_t bytes, blocks, peak, limit;
+} counted;
 
-static void on_progress(void *user, int32_t what, int64_t done, int64_t total) {
-  told *all = user;
-  EXPECT(what == LATHE_PROGRESS_OPEN || what == LATHE_PROGRESS_STEP);
-  EXPECT(done >= 0 && done <= total);
-  ++all->progress;
-  all->most = total;
+static void *count_allocate(void *user, size_t bytes, size_t alignment) {
+  counted *all = user;
+  void *memory = NULL;
+  EXPECT(alignment >= 64 && (alignment & (alignment - 1)) == 0);
+  if (all->bytes + bytes > all->limit || posix_memalign(&memory, alignment, bytes) != 0)
+    return NULL;
+  /* The library must not count on zeros. */
+  memset(memory, 0x7f, bytes);
+  all->bytes += bytes;
+  all->peak = all->bytes > all->peak ? all->bytes : all->peak;
+  ++all->blocks;
+  return memory;
 }
 
-static int32_t on_cancel(void *user) {
-  told *all = user;
-  return all->cancel_after >= 0 && all->calls++ >= all->cancel_after;
+static void count_deallocate(void *user, void *memory, size_t bytes) {
+  counted *all = user;
+  free(memory);
+  all->bytes -= bytes;
+  --all->blocks;
+}
+
+/* All of a session's memory comes from the caller, goes back to him, and the logits are the same.
+ */
+static void check_allocator(lathe_model *model) {
+  counted all = {0, 0, 0, (size_t)-1};
+  lathe_allocator allocator = {sizeof allocator, NULL, count_allocate, count_deallocate};
+  lathe_session_options options = {sizeof options, 256, 2, 0, NULL, NULL};
+  lathe_session_info info = {sizeof info, 0, 0, 0, 0, 0};
+  lathe_session *plain = open_session(model, NULL, 0), *session = NULL;
+  const int32_t tokens[3] = {5, 6, 7};
+  float expected[Vocabulary], found[Vocabulary];
+  lathe_error *error;
+  allocator.user = &all;
+  options.allocator = &allocator;
+  EXPECT(number_of(api->session_append(plain, 0, tokens, 3, 1, expected, Vocabulary)) == 0);
+  EXPECT(number_of(api->session_create(model, &options, &session)) == 0);
+  EXPECT(number_of(api->session_info(session, &info)) == 0);
+  EXPECT(all.blocks > 0 && all.bytes == (size_t)(info.kv_bytes + info.work_bytes));
+  for (int i = 0; i < 2; ++i) {
+    EXPECT(number_of(api->session_append(session, 1, tokens, 3, 1, found, Vocabulary)) == 0);
+    EXPECT(memcmp(expected, found, sizeof found) == 0);
+    EXPECT(number_of(api->session_truncate(session, 1, 0)) == 0);
+  }
+  api->session_destroy(session);
+  EXPECT(all.bytes == 0 && all.blocks == 0);
+  /* No more than all but one byte of it. */
+  all.limit = all.peak - 1;
+  session = NULL;
+  error = api->session_create(model, &options, &session);
+  EXPECT(api->error_exit_code(error) == 5);
+  EXPECT(number_of(error) == 810 && session == NULL && all.bytes == 0 && all.blocks == 0);
+  allocator.deallocate = NULL;
+  EXPECT(number_of(api->session_create(model, &options, &session)) == 822);
+  allocator.struct_size = 3;
+  EXPECT(number_of(api->session_create(model, &options, &session)) == 820);
+  api->session_destroy(plain);
 }
 
 /* A step of ten chunks is stopped after four, and goes on from there. */
@@ -457,6 +444,7 @@ static void check_all(void) {
   check_step_errors(session);
   api->session_destroy(session);
   check_create_errors(model);
+  check_allocator(model);
   check_sampler();
   check_cancel(model);
   check_cancel_open();
