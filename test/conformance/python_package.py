@@ -7,6 +7,7 @@ import gc
 import importlib
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import warnings
 
 import numpy
 
-from support import ROOT, Report, default_model, joined, lathe, run_logits
+from support import ROOT, Report, attempt_models, joined, lathe, run_logits
 
 os.environ["LATHE_LIBRARY"] = str(pathlib.Path(lathe()).resolve().parents[1] / "lib/liblathe.so")
 sys.path.insert(0, str(ROOT / "tools" / "python"))
@@ -76,6 +77,38 @@ def check_arrays(report, path):
     session = model.session(sequences=2)
     both = session.step([(1, 0, 0, 1), (1, 0, 1, 0), (2, 1, 1, 1), (2, 1, 0, 1), (3, 2, 1, 1)])
     report.case("rows of two sequences", both[[0, 1, 3]].tobytes() == expected.tobytes())
+
+
+def check_compile(report, path, folder):
+    """The artefact is the command's, byte by byte, and needs no compiler."""
+    ours, theirs = folder / "ours.lathe", folder / "theirs.lathe"
+    stages = []
+    told = package.compile(path, ours, progress=lambda done, total: stages.append((done, total)))
+    command("compile", path, "-o", theirs)
+    report.case("compile, as the command does", ours.read_bytes() == theirs.read_bytes(), told)
+    report.case("compile tells its stages", stages == [(0, 2), (1, 2), (2, 2)], str(stages))
+    model = package.load(told)
+    same = model.logits([1, 2, 3]).tobytes() == package.load(path).logits([1, 2, 3]).tobytes()
+    report.case("an artefact's logits", same and model.info.compiled_ahead, str(model.info))
+    # Where the model file has gone elsewhere it is named.
+    moved, alone = folder / "moved.gguf", folder / "alone"
+    alone.mkdir()
+    artefact = package.compile(shutil.copy(path, folder / "gone.gguf"), alone / "m.lathe")
+    (folder / "gone.gguf").rename(moved)
+    found = raised(package.load, artefact)
+    report.case("weights that are gone", getattr(found, "code", "") == "E0646", repr(found))
+    again = package.load(artefact, weights=moved).logits([1, 2, 3])
+    report.case("weights by name", again.tobytes() == model.logits([1, 2, 3]).tobytes())
+    whole = package.compile(moved, folder / "whole.lathe", targets=["host"], embed_weights=True)
+    moved.unlink()
+    report.case("weights inside", package.load(whole).logits([1, 2, 3]).tobytes() == again.tobytes())
+    for code, arguments, options in (
+        ("E0201", ["missing.gguf", folder / "x.lathe"], {}),
+        ("E0109", [path, path], {}),
+        ("E0211", [path, folder / "none" / "x.lathe"], {}),
+    ):
+        error = raised(package.compile, *arguments, **options)
+        report.case(f"compile: {code}", getattr(error, "code", "") == code, repr(error))
 
 
 class OnlyDLPack:
@@ -218,6 +251,13 @@ def check_documentation(report, path, folder):
     os.chdir(here)
 
 
+def check_real(report, model, path, folder):
+    tokens = package.load(path).tokenize(TEXT)
+    for precision in ("auto", "f32"):
+        check_logits(report, model.name, path, tokens, folder, precision)
+    check_text(report, model.name, path)
+
+
 def main():
     report = Report("python")
     with tempfile.TemporaryDirectory() as name:
@@ -231,6 +271,7 @@ def main():
         path = str(folder / "q4_1.gguf")
         check_text(report, "tiny", path)
         check_arrays(report, path)
+        check_compile(report, path, folder)
         check_errors(report, path)
         check_warnings(report, path, folder)
         check_interrupts(report, path)
@@ -238,15 +279,7 @@ def main():
         check_lock(report, path)
         check_order(report, path)
         check_documentation(report, path, folder)
-        if model := default_model():
-            tokens = package.load(model).tokenize(TEXT)
-            for precision in ("auto", "f32"):
-                report.attempt(
-                    precision, check_logits, report, "default model", model, tokens, folder, precision
-                )
-            check_text(report, "default model", model)
-        else:
-            report.skip("default model", "it is not in the cache ('./dev model' fetches it)")
+        attempt_models(report, check_real, folder)
     report.exit()
 
 

@@ -11,7 +11,7 @@ The package is a layer over liblathe.so (`lathe.h`), which is looked for when it
 
 from ._errors import Diagnostic, Error, LatheWarning
 from ._library import library_path, version
-from ._model import Model, ModelInfo, load
+from ._model import Model, ModelInfo, compile, load
 from ._session import Generation, GenerationResult, Piece, Session
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "ModelInfo",
     "Piece",
     "Session",
+    "compile",
     "library_path",
     "load",
     "version",

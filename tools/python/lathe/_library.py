@@ -32,6 +32,7 @@ NAME = "liblathe.so"
 SONAME = "liblathe.so.0"
 
 MODEL_NO_CACHE, MODEL_STRICT = 1, 2
+COMPILE_EMBED_WEIGHTS = 1
 ADD_SPECIAL, PARSE_SPECIAL = 1, 2
 SHOW_CONTROL, CONTINUES = 1, 2
 LOGITS = {None: 0, "last": 1, "all": 2}
@@ -66,6 +67,12 @@ class ModelOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("target", c_char_p), ("precision", c_char_p)]
     _fields_ += [("threads", c_int32), ("flags", c_uint32)]
     _fields_ += [(name, c_int64) for name in ("max_prefill_rows", "capacity", "sequences")]
+    _fields_ += [("callbacks", POINTER(CallbackStruct)), ("weights", c_char_p)]
+
+
+class CompileOptions(Sized):
+    _fields_ = [("struct_size", c_size_t), ("targets", c_char_p), ("precision", c_char_p)]
+    _fields_ += [("flags", c_uint32), ("reserved", c_uint32)]
     _fields_ += [("callbacks", POINTER(CallbackStruct))]
 
 
@@ -74,14 +81,15 @@ class ModelInfoStruct(Sized):
     _fields_ += [(name, c_char_p) for name in ("architecture", "target", "precision")]
     _fields_ += [(name, c_int64) for name in ("vocabulary", "embedding", "layers", "context")]
     _fields_ += [("threads", c_int64), ("weight_bytes", c_int64)]
-    _fields_ += [("cache_hit", c_int32), ("reserved", c_int32)]
+    _fields_ += [("cache_hit", c_int32), ("compiled_ahead", c_int32)]
     _fields_ += [("compile_seconds", c_double), ("pack_seconds", c_double)]
 
 
 class SessionOptions(Sized):
     _fields_ = [("struct_size", c_size_t)]
     _fields_ += [(name, c_int64) for name in ("capacity", "sequences", "prefill_chunk")]
-    _fields_ += [("callbacks", POINTER(CallbackStruct))]
+    # The last is a lathe_allocator, which Python has no use for.
+    _fields_ += [("callbacks", POINTER(CallbackStruct)), ("allocator", c_void_p)]
 
 
 class SessionInfoStruct(Sized):
@@ -140,6 +148,7 @@ class Table(Structure):
         ("model_open", _failing(c_char_p, POINTER(ModelOptions), POINTER(c_void_p))),
         ("model_destroy", _DESTROY),
         ("model_info", _failing(c_void_p, POINTER(ModelInfoStruct))),
+        ("model_compile", _failing(c_char_p, POINTER(CompileOptions), c_char_p)),
         (
             "model_tokenize",
             _failing(c_void_p, c_char_p, c_size_t, c_uint32, _TOKENS, c_size_t, POINTER(c_size_t)),

@@ -3,7 +3,7 @@
 import ctypes
 import os
 import weakref
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional, Sequence, Union
 
 import numpy
 
@@ -26,6 +26,7 @@ class ModelInfo(NamedTuple):
     threads: int
     weight_bytes: int
     cache_hit: bool
+    compiled_ahead: bool
     compile_seconds: float
     pack_seconds: float
 
@@ -41,7 +42,9 @@ class Model:
         values = (getattr(raw, name) for name in ModelInfo._fields)
         shown = (library.text_of(v) if isinstance(v, bytes) else v for v in values)
         found = ModelInfo(*shown)
-        self.info = found._replace(cache_hit=bool(found.cache_hit))
+        self.info = found._replace(
+            cache_hit=bool(found.cache_hit), compiled_ahead=bool(found.compiled_ahead)
+        )
 
     def tokenize(
         self, text: Union[str, bytes], *, add_special: bool = True, parse_special: bool = False
@@ -147,17 +150,24 @@ class Model:
         return self.tokenize(given) if isinstance(given, (str, bytes)) else as_tokens(given)
 
 
+#: A file's name.
+Path = Union[str, "os.PathLike[str]"]
+
+
 def load(
-    path: "Union[str, os.PathLike[str]]",
+    path: Path,
     *,
     threads: int = 0,
     target: str = "host",
     precision: str = "auto",
     cache: bool = True,
     strict: bool = False,
+    weights: Optional[Path] = None,
     progress: Optional[Progress] = None,
 ) -> Model:
-    """Opens a GGUF file, finds its program in the cache or compiles it, and packs its weights.
+    """Opens a GGUF file, finds its program in the cache or compiles it, and packs its weights; or
+    what `compile` or `lathe compile` made, which needs no compiler. `weights` is the model file of an
+    artefact that does not carry its weights, where it is not found by its name.
 
     `threads` 0 is one per core; `precision` is "auto", "f32", "bf16" or "int8"; `strict` refuses
     weights that are not finite. `progress(done, total)` is told the stages.
@@ -173,6 +183,7 @@ def load(
         threads=threads,
         flags=flags,
         callbacks=callbacks.pointer(),
+        weights=None if weights is None else os.fsencode(weights),
     )
     handle = ctypes.c_void_p()
     error = library.api().model_open(
@@ -184,3 +195,36 @@ def load(
     model = Model(handle.value, callbacks)
     callbacks.check(None)
     return model
+
+
+def compile(
+    path: Path,
+    output: Path,
+    *,
+    targets: Union[str, Sequence[str]] = "host",
+    precision: str = "auto",
+    embed_weights: bool = False,
+    progress: Optional[Progress] = None,
+) -> str:
+    """Compiles a GGUF file to an artefact, as `lathe compile -o output` does, and returns its name.
+
+    `targets` names one or several CPUs ("x86-64-v3"), of which the best is chosen when the artefact is
+    loaded; `embed_weights` makes it stand alone. Ctrl-C is seen when the compiler is done.
+
+    >>> artefact = lathe.compile(path, "model.lathe", embed_weights=True)
+    >>> lathe.load(artefact).info.compiled_ahead
+    True
+    """
+    callbacks = Callbacks(progress)
+    names = targets if isinstance(targets, str) else ",".join(targets)
+    options = library.CompileOptions(
+        targets=names.encode(),
+        precision=precision.encode(),
+        flags=library.COMPILE_EMBED_WEIGHTS * embed_weights,
+        callbacks=callbacks.pointer(),
+    )
+    raw = os.fsencode(output)
+    callbacks.check(
+        library.api().model_compile(os.fsencode(path), ctypes.byref(options), raw)
+    )
+    return os.fsdecode(raw)
