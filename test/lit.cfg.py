@@ -2,9 +2,10 @@
 
 The unit tests are a suite of their own, in unit/, so that lit counts each GoogleTest case.
 
-Substitutions: %lathe, %python, %tiny (the maker of tiny model files), %model (the default model)
-and %reference; for programs that use liblathe.so %cc, %cxx, %include, %lib, %examples and %valgrind.
-Features: compiler, default-model, avx2, avx512, valgrind.
+Substitutions: %lathe, %python, %tiny (the maker of tiny model files), %model (the default model),
+%reference and %qemu (QEMU's user mode, from the path or $LATHE_QEMU); for programs that use
+liblathe.so %cc, %cxx, %include, %lib, %examples and %valgrind.  Features: compiler, default-model,
+avx2, avx512, qemu, valgrind.
 """
 
 import os
@@ -51,12 +52,14 @@ config.environment["LATHE_CACHE"] = os.path.join(config.test_exec_root, "cache")
 
 model = cached("LATHE_TEST_MODEL", "models", "smollm2-135m-instruct-q4_1.gguf")
 python = cached("LATHE_PYTHON", "venv", "bin", "python") or sys.executable
+qemu = os.environ.get("LATHE_QEMU") or shutil.which("qemu-x86_64")
 tools_inputs = os.path.join(config.test_source_root, "Tools", "inputs")
 config.substitutions += [
     ("%lathe", os.path.join(config.lathe_tools_dir, "lathe")),
     ("%python", python),
     ("%tiny", os.path.join(tools_inputs, "tiny_gguf.py")),
     ("%model", model or "the-default-model-is-missing"),
+    ("%qemu", qemu or "qemu-is-missing"),
     ("%reference", os.path.join(config.test_source_root, "reference")),
     ("%cc", os.path.join(config.llvm_tools_dir, "clang")),
     ("%cxx", os.path.join(config.llvm_tools_dir, "clang++")),
@@ -79,6 +82,8 @@ if shutil.which("valgrind"):
     config.available_features.add("valgrind")
 if model:
     config.available_features.add("default-model")
+if qemu:
+    config.available_features.add("qemu")
 if processor_has("avx2", "fma", "f16c"):
     config.available_features.add("avx2")
 if processor_has("avx512_vnni", "avx512_bf16"):

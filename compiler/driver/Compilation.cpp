@@ -7,6 +7,7 @@
 #include "compiler/driver/VerifyPipeline.h"
 #include "compiler/target/cpu/ScheduleReport.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -139,6 +140,9 @@ bool Compilation::generate(ModuleOp module) {
   }
   if (!kept)
     kept = module.clone();
+  if (auto manifest = module.lookupSymbol<LLVM::GlobalOp>("lathe_manifest");
+      manifest && options.onManifest && options.emit.empty())
+    options.onManifest(cast<StringAttr>(manifest.getValueAttr()).getValue());
   llvm::Expected<std::unique_ptr<Codegen>> codegen = Codegen::create(*target, options.timing);
   if (!codegen)
     return reportFault(902, llvm::toString(codegen.takeError()));
@@ -220,7 +224,8 @@ bool Compilation::run() {
   const CpuTarget *target = findCpuTarget(options.pipeline.target);
   if (!target) {
     diags.error(504, "", "unknown target '" + options.pipeline.target + "'",
-                "targets: host, " + llvm::join(allCpuTargets(), ", "));
+                "targets: host, " + llvm::join(allCpuTargets(), ", ") +
+                    "; sizes may follow, as in 'host:row-tile=3' (docs/cost-model.md)");
     return false;
   }
   askedTarget = options.pipeline.target;

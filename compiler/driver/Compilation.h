@@ -11,6 +11,7 @@
 
 #include "mlir/IR/OwningOpRef.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -26,6 +27,7 @@ struct CompilationOptions {
   std::string reproducerFolder; ///< Reproducer::folder.
   std::string machine;          ///< For the schedule: measured numbers as JSON, or empty.
   int64_t depth = 0;            ///< For the schedule: positions ahead of a step.
+  std::function<void(llvm::StringRef)> onManifest; ///< lathe_compile_request::on_manifest.
 };
 
 /// Compiles once; keeps what was made.  A fault of the compiler, a crash

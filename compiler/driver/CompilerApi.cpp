@@ -41,6 +41,10 @@ static lathe_compile_result *compile(const lathe_compile_request *request) {
     options.machine = textOr(request->machine, "");
     options.depth = std::max<int64_t>(0, request->depth);
   }
+  if (request->struct_size >= sizeof(lathe_compile_request) && request->on_manifest)
+    options.onManifest = [request](llvm::StringRef text) {
+      request->on_manifest(request->manifest_context, text.data(), text.size());
+    };
   if (request->max_prefill_rows > 0)
     options.pipeline.prefillRows = request->max_prefill_rows;
   auto *result = new lathe_compile_result(std::move(options));

@@ -153,7 +153,7 @@ static bool canRun(ModuleOp module) {
   const CpuTarget *target = name ? findCpuTarget(name.getValue()) : nullptr;
   std::vector<std::string> missing;
   if (target)
-    missing = missingHostFeatures(target->features);
+    missing = missingFeatures(target->features);
   if (!missing.empty())
     module.emitWarning() << "the kernels are not verified, because this machine lacks "
                          << llvm::join(missing, ", ");

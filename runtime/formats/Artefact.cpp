@@ -185,9 +185,13 @@ const ArtefactSection *Artefact::find(SectionKind Kind, uint32_t Target) const {
   return nullptr;
 }
 
-bool Artefact::verify(const ArtefactSection &Section, Diagnostics &Diags,
-                      WorkerPool *Workers) const {
-  if (hashBlocks(Section.Bytes, Workers) == Section.Hash)
+bool Artefact::verify(const ArtefactSection &Section, Diagnostics &Diags) const {
+  return check(Section, hashBlocks(Section.Bytes), Diags);
+}
+
+bool Artefact::check(const ArtefactSection &Section, const BlockHash &Found,
+                     Diagnostics &Diags) const {
+  if (Found == Section.Hash)
     return true;
   Diags.error(644, Name + ": " + sectionName(Section.Kind, Section.Target),
               "its hash differs from the one that was stored with it",

@@ -64,9 +64,11 @@ public:
   /// Null when there is no such section.
   const ArtefactSection *find(SectionKind Kind, uint32_t Target = 0) const;
 
+  /// Whether `Found` is the section's hash; E0644 when it is not.
+  bool check(const ArtefactSection &Section, const BlockHash &Found, Diagnostics &Diags) const;
+
   /// Reads all of the section; E0644, and false, when its hash is another.
-  bool verify(const ArtefactSection &Section, Diagnostics &Diags,
-              WorkerPool *Workers = nullptr) const;
+  bool verify(const ArtefactSection &Section, Diagnostics &Diags) const;
 
 private:
   std::string Name;

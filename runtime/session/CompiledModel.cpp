@@ -2,7 +2,6 @@
 
 #include "runtime/session/CompiledModel.h"
 
-#include "runtime/session/HostCPU.h"
 #include "runtime/support/Text.h"
 
 #include <unistd.h>
@@ -107,14 +106,14 @@ static std::string joined(std::span<const std::string> Words) {
 }
 
 std::optional<size_t> CompiledModel::choose(std::string_view Target, std::string_view Precision,
-                                            Diagnostics &Diags) const {
+                                            Diagnostics &Diags, HasFeature Has) const {
   std::optional<size_t> Best;
   std::vector<std::string> Names;
   std::string Lacking;
   for (size_t I = 0; I < Targets.size(); ++I) {
     const Manifest &Each = Targets[I];
     Names.push_back(Each.Target);
-    std::vector<std::string> Missing = missingHostFeatures(Each.Features);
+    std::vector<std::string> Missing = missingFeatures(Each.Features, Has);
     bool Fits = Target == "host" ? Missing.empty() : Each.Target == Target;
     if (Fits && (!Best || Each.Features.size() > Targets[*Best].Features.size()))
       Best = I;
@@ -192,11 +191,18 @@ std::unique_ptr<GGUFFile> CompiledModel::openModel(const std::string &Instead,
   return nullptr;
 }
 
+void CompiledModel::checkWeightsAhead() const {
+  if (const ArtefactSection *Packed = Contents.find(SectionKind::Weights))
+    Ahead = std::make_unique<HashAhead>(Packed->Bytes);
+}
+
 std::unique_ptr<WeightStore> CompiledModel::loadWeights(const GGUFFile &Model, const Manifest &Code,
                                                         WorkerPool &Workers,
                                                         Diagnostics &Diags) const {
   const ArtefactSection *Packed = Contents.find(SectionKind::Weights);
-  if (!Contents.verify(*Packed, Diags, &Workers))
+  BlockHash Found = Ahead ? Ahead->finish(Workers) : hashBlocks(Packed->Bytes, &Workers);
+  Ahead.reset();
+  if (!Contents.check(*Packed, Found, Diags))
     return nullptr;
   return WeightStore::fromPacked(Model, Code, Packed->Bytes, shared_from_this(), Diags);
 }

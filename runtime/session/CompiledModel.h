@@ -11,6 +11,7 @@
 
 #include "runtime/formats/Artefact.h"
 #include "runtime/formats/GGUF.h"
+#include "runtime/session/HostCPU.h"
 #include "runtime/session/Program.h"
 #include "runtime/support/Diagnostics.h"
 #include "runtime/support/MappedFile.h"
@@ -62,12 +63,12 @@ public:
   uint64_t codeBytes(size_t Target) const;
   bool hasWeights() const { return Contents.find(SectionKind::Weights) != nullptr; }
 
-  /// Which of `targets` to run: "host" is the one that uses most of what this
-  /// machine offers, and the first of several alike.  Nullopt on error: E0604
-  /// this machine can run none, E0648 it was not compiled for `Target` or with
-  /// `Precision` ("auto": whatever it was compiled with).
+  /// Which of `targets` to run: "host" is the one that uses most of what the CPU,
+  /// by default this one, offers, and the first of several alike.  Nullopt on
+  /// error: E0604 the CPU can run none, E0648 it was not compiled for `Target` or
+  /// with `Precision` ("auto": whatever it was compiled with).
   std::optional<size_t> choose(std::string_view Target, std::string_view Precision,
-                               Diagnostics &Diags) const;
+                               Diagnostics &Diags, HasFeature Has = hostHasFeature) const;
 
   /// The program of one of `targets`.  Null on error: E0644, E0645, and those of
   /// Program::openImage.
@@ -78,6 +79,10 @@ public:
   /// looked for beside the artefact.  Null on error: E0646 there is none, E0647
   /// it is another, and those of GGUFFile::open.
   std::unique_ptr<GGUFFile> openModel(const std::string &Instead, Diagnostics &Diags) const;
+
+  /// Begins to check the weights, when there are, for a `loadWeights` that will come.
+  /// Not thread-safe, as that is.
+  void checkWeightsAhead() const;
 
   /// Maps the weights, when there are, after all workers checked them; nothing is
   /// copied.  Null on error: E0644, and those of WeightStore::fromPacked.
@@ -96,6 +101,7 @@ private:
   Artefact Contents;
   CompiledSource Source;
   std::vector<Manifest> Targets;
+  mutable std::unique_ptr<HashAhead> Ahead; ///< Goes before the file.
 };
 
 /// What a path that is given as a model names.

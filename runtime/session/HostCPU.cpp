@@ -106,10 +106,10 @@ bool hostHasFeature(std::string_view Name) {
   return false;
 }
 
-std::vector<std::string> missingHostFeatures(std::span<const std::string> Names) {
+std::vector<std::string> missingFeatures(std::span<const std::string> Names, HasFeature Has) {
   std::vector<std::string> Missing;
   for (const std::string &Name : Names)
-    if (!hostHasFeature(Name))
+    if (!Has(Name))
       Missing.push_back(Name);
   return Missing;
 }

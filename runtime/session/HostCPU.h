@@ -20,8 +20,12 @@ namespace lathe {
 /// False for names that are not known here.
 bool hostHasFeature(std::string_view Name);
 
-/// Those of `Names` that this CPU lacks, in order.
-std::vector<std::string> missingHostFeatures(std::span<const std::string> Names);
+/// Tells of a feature's LLVM name whether some CPU has it.
+using HasFeature = bool (*)(std::string_view Name);
+
+/// Those of `Names` that the CPU lacks, in order.
+std::vector<std::string> missingFeatures(std::span<const std::string> Names,
+                                         HasFeature Has = hostHasFeature);
 
 /// Model name and all known features that are present: "AMD EPYC ...: avx avx2
 /// f16c fma".  Part of cache keys and of messages.

@@ -33,7 +33,7 @@ static std::optional<std::string_view> findManifest(const Program::Lookup &Find,
 }
 
 bool Program::checkHost(Diagnostics &Diags) const {
-  std::vector<std::string> Missing = missingHostFeatures(Description.Features);
+  std::vector<std::string> Missing = missingFeatures(Description.Features);
   if (Missing.empty())
     return true;
   std::string Names;

@@ -8,11 +8,15 @@
 #ifndef LATHE_RUNTIME_WORKERS_BLOCKHASH_H
 #define LATHE_RUNTIME_WORKERS_BLOCKHASH_H
 
+#include "runtime/support/BackgroundTask.h"
+
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace lathe {
 
@@ -24,6 +28,27 @@ inline constexpr size_t HashBlockBytes = size_t(1) << 20;
 
 /// With `Workers`, all of them share the blocks; null hashes on this thread.
 BlockHash hashBlocks(std::span<const uint8_t> Bytes, WorkerPool *Workers = nullptr);
+
+/// The same for a read-only file mapping, begun before the workers are at hand.  Not
+/// thread-safe.
+class HashAhead {
+public:
+  /// A thread of its own takes one block after the other.
+  explicit HashAhead(std::span<const uint8_t> Mapping);
+  /// Gives up what is not hashed yet.
+  ~HashAhead();
+
+  /// All workers help with what is left.
+  BlockHash finish(WorkerPool &Workers);
+
+private:
+  void takeBlocks();
+
+  std::span<const uint8_t> Mapping;
+  std::vector<BlockHash> Hashes; ///< One for each block.
+  std::atomic<size_t> Next = 0;  ///< The first block that nobody has taken.
+  BackgroundTask Thread;
+};
 
 /// 32 hexadecimal digits.
 std::string hexText(const BlockHash &Hash);

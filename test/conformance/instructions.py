@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Counts the instructions of every kernel, and compares them with what was recorded.
 
-    instructions.py [--table] [--record]
+    instructions.py [--table] [--record] [--target NAME]
 
 The clock of a shared machine cannot tell a kernel that became 5 % slower; the number of its
 instructions can.  Small models, one for each way of storing weights, run under valgrind's callgrind
@@ -10,7 +10,8 @@ with one thread and for one target, so that the counts are the same on every mac
 
 A kernel fails when it takes more instructions than instructions.json says by more than the margin
 there, or is not in it.  After a change that is meant to be so, --record writes the file anew; its
-difference belongs in the commit.  --table prints every kernel.
+difference belongs in the commit.  --table prints every kernel.  --target counts for another target,
+"x86-64-v3:row-tile=6", prints what the phases without attention take together, and compares nothing.
 """
 
 import argparse
@@ -72,10 +73,10 @@ def kernel_calls(text):
     return {name: each for name, each in found.items() if "." in name}
 
 
-def count_run(model, tokens, chunk, folder):
+def count_run(model, tokens, chunk, folder, target):
     """By kernel: instructions of one call."""
     flags = ["--tokens", joined(range(1, tokens + 1)), "--chunk", str(chunk), "-t", "1",
-             "--target", TARGET]  # fmt: skip
+             "--target", target]  # fmt: skip
     # Compiles, which is not what is counted.
     run_logits(model, flags, folder / "out.npy")
     out = folder / "callgrind.out"
@@ -88,7 +89,7 @@ def count_run(model, tokens, chunk, folder):
     return {name: round(cost / calls) for name, (calls, cost) in sorted(found.items())}
 
 
-def count_model(shape):
+def count_model(shape, target=TARGET):
     """By kernel, of all runs."""
     counts = {}
     with tempfile.TemporaryDirectory() as name:
@@ -97,8 +98,16 @@ def count_model(shape):
         model = folder / "model.gguf"
         model.write_bytes(tiny_model(shape).write())
         for tokens, chunk in RUNS:
-            counts |= count_run(model, tokens, chunk, folder)
+            counts |= count_run(model, tokens, chunk, folder, target)
     return counts
+
+
+def print_totals(name, target, counts):
+    """Of a step of each entry; attention, which has no tiles of weights, is left out."""
+    for entry in ("decode", "verify", "prefill"):
+        parts = (count for each, count in counts.items() if each.startswith(entry + ".")
+                 and not each.endswith(".attention"))  # fmt: skip
+        print(f"{name} {target} {entry}: {sum(parts)}", flush=True)
 
 
 def judge(counts, recorded, margin):
@@ -150,6 +159,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", action="store_true", help="print every kernel")
     parser.add_argument("--record", action="store_true", help="write what is counted now")
+    parser.add_argument("--target", help="count for this target, compare nothing")
     options = parser.parse_args()
     report = Report("instructions")
     if not processor_has({"avx2", "fma", "f16c"}) or shutil.which("valgrind") is None:
@@ -157,9 +167,13 @@ def main():
         report.exit()
     counts = {}
     for name, shape in MODELS.items():
-        counts[name] = count_model(shape)
+        counts[name] = count_model(shape, options.target or TARGET)
+        if options.target:
+            print_totals(name, options.target, counts[name])
         for kernel, count in counts[name].items() if options.table else ():
             print(f"  {name:5} {kernel:40} {count:12}", flush=True)
+    if options.target:
+        return None
     if options.record:
         return write_record(counts)
     record = json.loads(RECORD.read_text())

@@ -200,6 +200,8 @@ TEST(BlockHash, IsTheHashOfTheHashes) {
     std::span<const uint8_t> Part = std::span(Data).first(Length);
     EXPECT_EQ(std::memcmp(hashBlocks(Part).data(), Expected.digest, 16), 0);
     EXPECT_EQ(hashBlocks(Part), hashBlocks(Part, Workers.get()));
+    EXPECT_EQ(hashBlocks(Part), HashAhead(Part).finish(*Workers));
+    HashAhead GivenUp(Part);
   }
 }
 

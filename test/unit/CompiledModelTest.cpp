@@ -189,6 +189,54 @@ TEST_F(CompiledModelTest, OtherTargetOrPrecisionIsTold) {
   EXPECT_EQ(Diags.all()[1].Number, 648u);
 }
 
+/// A manifest of a program for `Target` that needs `Features`, in JSON.
+std::string manifestText(std::string Target, std::string Features) {
+  return R"({"abi": )" + std::to_string(LATHE_ABI_VERSION) + R"(, "compiler": "x", "target": ")" +
+         Target + R"(", "features": [)" + Features + R"(], "precision": "auto",
+    "model": {"architecture": "x", "vocabulary": 16, "embedding": 4, "layers": 1, "context": 300},
+    "entries": [{"name": "decode", "max_rows": 1, "arena_bytes": 64, "scratch_bytes": 64}],
+    "weights": [], "kv": {"bytes_per_position": 8}})";
+}
+
+/// CPUs of several ages; what the operating system does not save is not there.
+TEST(CompiledTargets, TheBestThatTheCPUHasIsChosen) {
+  std::string Oldest = manifestText("old", R"("avx", "avx2")");
+  std::string Newest = manifestText("new", R"("avx", "avx2", "avx512f", "avx512vnni")");
+  std::string Middle = manifestText("middle", R"("avx", "avx2", "avx512f")");
+  std::string About = R"({"model": {"bytes": 64, "header_hash": ""}})";
+  auto Bytes = [](std::string_view Text) {
+    return std::span(reinterpret_cast<const uint8_t *>(Text.data()), Text.size());
+  };
+  std::vector<NewSection> Sections = {
+      {SectionKind::About, 0, Bytes(About)},     {SectionKind::ModelPath, 0, Bytes("model.gguf")},
+      {SectionKind::Manifest, 0, Bytes(Oldest)}, {SectionKind::Code, 0, Bytes("0")},
+      {SectionKind::Manifest, 1, Bytes(Newest)}, {SectionKind::Code, 1, Bytes("1")},
+      {SectionKind::Manifest, 2, Bytes(Middle)}, {SectionKind::Code, 2, Bytes("2")}};
+  std::vector<uint8_t> File;
+  writeArtefact(Sections, [&](std::span<const uint8_t> Piece) {
+    File.insert(File.end(), Piece.begin(), Piece.end());
+    return true;
+  });
+  Diagnostics Diags;
+  std::shared_ptr<const CompiledModel> Made = CompiledModel::parse(File, "x.lathe", Diags);
+  ASSERT_TRUE(Made) << Diags.str();
+  auto On = [&](HasFeature Has) { return Made->choose("host", "auto", Diags, Has); };
+  EXPECT_EQ(On([](std::string_view) { return true; }), 1u);
+  EXPECT_EQ(On([](std::string_view Name) { return Name != "avx512vnni"; }), 2u);
+  EXPECT_EQ(On([](std::string_view Name) { return !Name.starts_with("avx512"); }), 0u);
+  // Vectors that are not saved take what stands on them along.
+  EXPECT_EQ(On([](std::string_view Name) { return Name != "avx512f"; }), 0u);
+  EXPECT_TRUE(Diags.all().empty()) << Diags.str();
+  EXPECT_FALSE(On([](std::string_view Name) { return Name == "avx"; }));
+  ASSERT_EQ(Diags.errorCount(), 1u);
+  EXPECT_EQ(Diags.all()[0].Number, 604u);
+  EXPECT_EQ(Diags.exitCode(), ExitCode::Unsupported);
+  EXPECT_NE(Diags.all()[0].Message.find("old with avx2; new with avx2, avx512f, avx512vnni; "
+                                        "middle with avx2, avx512f"),
+            std::string::npos)
+      << Diags.str();
+}
+
 TEST_F(CompiledModelTest, MissingWeightsAreTold) {
   package(false);
   std::filesystem::rename(Folder.path("model.gguf"), Folder.path("other.gguf"));

@@ -80,7 +80,7 @@ void GraphPlot::drawFrames() {
       double Top = Tops[First] - 16;
       Picture.rect(Margin - 16, Top, Width - 2 * Margin + 32, Tops[Last] + Heights[Last] + 8 - Top,
                    "frame", {}, 10);
-      Picture.text(Margin - 8, Top - 3,
+      Picture.text(Margin - 8, Top + 11,
                    std::to_string(Layers.size()) + (Layers.size() == 1 ? " layer" : " layers"),
                    "soft");
     }

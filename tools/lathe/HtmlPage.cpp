@@ -77,8 +77,9 @@ static std::string kernelSection(const ScheduleEntry &Entry, size_t Index) {
   double Most = 1e-9;
   for (const SchedulePhase &Phase : Entry.Phases) {
     const ScheduleCase &Case = Phase.Cases[Index];
-    Most =
-        std::max({Most, Case.LimitUs, Case.PredictedUs, Case.Measured ? Case.Measured->Median : 0});
+    double Longest =
+        std::max({Case.LimitUs, Case.PredictedUs, Case.Measured ? Case.Measured->Median : 0});
+    Most = std::max(Most, Longest * static_cast<double>(Phase.Times));
   }
   std::string Title = "Kernels of " + Entry.Name + ", " + std::to_string(Step.Rows) +
                       (Step.Rows == 1 ? " row" : " rows") + ": predicted " +
@@ -89,7 +90,7 @@ static std::string kernelSection(const ScheduleEntry &Entry, size_t Index) {
                     "<table><tr><th>phase</th><th>times</th><th>KB</th><th>M multiply-adds</th>"
                     "<th>bound</th><th>limit us</th><th>predicted us</th>" +
                     (Measured ? "<th>measured us</th><th>of limit</th>" : "") +
-                    "<th class=\"bars\">one run</th></tr>\n";
+                    "<th class=\"bars\">all runs of a step</th></tr>\n";
   auto Cell = [](std::string_view Text) { return "<td>" + escapeMarkup(Text) + "</td>"; };
   for (const SchedulePhase &Phase : Entry.Phases) {
     const ScheduleCase &Case = Phase.Cases[Index];
@@ -100,9 +101,10 @@ static std::string kernelSection(const ScheduleEntry &Entry, size_t Index) {
     if (Measured)
       Out += Cell(formatFixed(Case.Measured->Median, 2)) +
              Cell(formatFixed(100 * Case.LimitUs / Case.Measured->Median, 0) + " %");
-    Out += "<td class=\"bars\">" + bar("limit", Case.LimitUs, Most) +
-           bar("predicted", Case.PredictedUs, Most) +
-           (Measured ? bar("measured", Case.Measured->Median, Most) : "") + "</td></tr>\n";
+    double One = Most / static_cast<double>(Phase.Times);
+    Out += "<td class=\"bars\">" + bar("limit", Case.LimitUs, One) +
+           bar("predicted", Case.PredictedUs, One) +
+           (Measured ? bar("measured", Case.Measured->Median, One) : "") + "</td></tr>\n";
   }
   return Out + "</table>\n";
 }

@@ -19,9 +19,9 @@
 using namespace lathe;
 using namespace lathe::cli;
 
-/// Repetitions: enough for this long, within these bounds.
-static constexpr double EnoughUs = 0.15e6;
-static constexpr int LeastSamples = 5, MostSamples = 15;
+/// Repetitions: as many as whole steps take this long at best, within these bounds.
+static constexpr double EnoughUs = 50e3;
+static constexpr int LeastSamples = 5, MostSamples = 11;
 
 static bool isInterrupted() { return interruptFlag()->load(std::memory_order_relaxed); }
 
@@ -39,10 +39,9 @@ public:
 };
 } // namespace
 
-/// Repeats `Time`, which gives the seconds of `Times` runs, about `ExpectedUs` in all.
+/// Repeats `Time`, which gives the seconds of `Times` runs in a step of at least `StepUs`.
 template <typename Callable>
-static MeasuredTime sample(const std::string &Name, double ExpectedUs, int64_t Times,
-                           Callable Time) {
+static MeasuredTime sample(const std::string &Name, double StepUs, int64_t Times, Callable Time) {
   // Once for what is only done once: pages, branches.
   Time();
   auto Body = [&](benchmark::State &State) {
@@ -50,7 +49,7 @@ static MeasuredTime sample(const std::string &Name, double ExpectedUs, int64_t T
       State.SetIterationTime(isInterrupted() ? 1 : Time());
   };
   int Samples = static_cast<int>(
-      std::clamp<double>(EnoughUs / std::max(1.0, ExpectedUs), LeastSamples, MostSamples));
+      std::clamp<double>(EnoughUs / std::max(1.0, StepUs), LeastSamples, MostSamples));
   benchmark::RegisterBenchmark(Name.c_str(), Body)
       ->UseManualTime()
       ->Unit(benchmark::kMicrosecond)
@@ -79,8 +78,8 @@ static bool measureEntry(KernelRig &Rig, ScheduleEntry &Entry, size_t Index, Ter
     Term.progress(Name + ": " + Phase.Name);
     auto Times = static_cast<int64_t>(Kernels[I].Layers.size());
     ScheduleCase &Case = Phase.Cases[Index];
-    Case.Measured = sample(Phase.Symbol, Case.LimitUs * static_cast<double>(Times), Times,
-                           [&] { return Rig.timeKernel(Kernels, I); });
+    Case.Measured =
+        sample(Phase.Symbol, Step.LimitUs, Times, [&] { return Rig.timeKernel(Kernels, I); });
   }
   if (!isInterrupted())
     Step.Measured = sample(Entry.Name, Step.LimitUs, 1, [&] { return Rig.timeStep(); });

@@ -117,6 +117,15 @@ void Reader::read(Reader From, ScheduleEntry &Entry) {
   From.get("buffers", Entry.Buffers).get("phases", Entry.Phases).get("steps", Entry.Steps);
 }
 
+static void readSizes(dom::element Root, std::vector<std::pair<std::string, int64_t>> &Into) {
+  dom::object Sizes;
+  if (Root["sizes"].get(Sizes))
+    return;
+  for (dom::key_value_pair Each : Sizes)
+    if (int64_t Value = 0; !Each.value.get(Value))
+      Into.emplace_back(Each.key, Value);
+}
+
 std::optional<Schedule> Schedule::parse(std::string Text, Diagnostics &Diags) {
   dom::parser Parser;
   dom::element Root;
@@ -127,6 +136,7 @@ std::optional<Schedule> Schedule::parse(std::string Text, Diagnostics &Diags) {
     From.get("schedule", Version).get("compiler", Result.Compiler).get("target", Result.Target);
     From.get("precision", Result.Precision).get("depth", Result.Depth);
     From.get("entries", Result.Entries);
+    readSizes(Root, Result.Sizes);
   }
   // Every phase and the whole step are told for the same numbers of rows.
   bool Sound = Version == 1 && !Result.Entries.empty();

@@ -87,6 +87,7 @@ struct ScheduleEntry {
 struct Schedule {
   std::string Compiler, Target, Precision;
   int64_t Depth = 0;
+  std::vector<std::pair<std::string, int64_t>> Sizes; ///< Of the target, by name.
   std::vector<ScheduleEntry> Entries;
   std::string Text; ///< As the compiler wrote it.
 

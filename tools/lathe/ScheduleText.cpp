@@ -88,7 +88,10 @@ static std::string caseText(const ScheduleEntry &Entry, size_t Index) {
 std::string cli::scheduleText(const Schedule &Plan, const MachineNumbers &Machine) {
   std::string Out = "target " + escapeControls(Plan.Target) + ", precision " +
                     escapeControls(Plan.Precision) + ", steps after " + std::to_string(Plan.Depth) +
-                    " positions\n" + machineText(Machine);
+                    " positions\nsizes";
+  for (const auto &[Name, Value] : Plan.Sizes)
+    Out += "  " + Name + "=" + std::to_string(Value);
+  Out += "\n" + machineText(Machine);
   for (const ScheduleEntry &Entry : Plan.Entries) {
     double Bound = static_cast<double>(std::max<int64_t>(1, Entry.ArenaBound));
     Out += "\nentry " + escapeControls(Entry.Name) + ", at most " + std::to_string(Entry.MaxRows) +

@@ -385,7 +385,8 @@ static std::pair<ir::AttentionOp, Value> findAttention(step::PhaseOp phase) {
 }
 
 /// A single row is also divided by splits of positions.
-static PhaseTiles divideHeads(step::PhaseOp phase, int64_t rows, int64_t depth, int64_t workers) {
+static PhaseTiles divideHeads(step::PhaseOp phase, const CpuTarget &, int64_t rows, int64_t depth,
+                              int64_t workers) {
   ir::AttentionOp attention = findAttention(phase).first;
   ir::KVType cache = attention.getCache().getType();
   int64_t most = phase->getParentOfType<step::ProgramOp>().getMaxRows();

@@ -15,10 +15,6 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
 
-/// Rows that pass a tile before the next tile: their sums, and what they read
-/// of one block, fit into the nearest cache.
-static constexpr int64_t RowChunk = 64;
-
 namespace {
 
 class ColumnPhase {
@@ -101,7 +97,7 @@ LogicalResult ColumnPhase::emit() {
 }
 
 void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
-  int64_t chunk = std::min(c.maxRows(), RowChunk);
+  int64_t chunk = std::min(c.maxRows(), c.target.rowChunk);
   tileMemory.clear();
   for (size_t i = 0; i < segment.linears.size(); ++i)
     tileMemory.push_back(c.allocateScratch(chunk * segment.tileColumns * 4));
@@ -175,19 +171,21 @@ static double findBusiestShare(ArrayRef<Segment> segments, int64_t workers) {
   return total ? static_cast<double>(most) / total : 1;
 }
 
-static PhaseTiles divideColumns(step::PhaseOp phase, int64_t rows, int64_t, int64_t workers) {
+static PhaseTiles divideColumns(step::PhaseOp phase, const CpuTarget &target, int64_t rows, int64_t,
+                                int64_t workers) {
   FailureOr<SmallVector<Segment>> segments = findSegments(phase);
   if (failed(segments))
     return {};
   PhaseTiles tiles;
   for (const Segment &segment : *segments)
     tiles.groups.push_back(
-        {segment.linears, segment.tileColumns, std::min(rows, RowChunk), segment.tiles()});
+        {segment.linears, segment.tileColumns, std::min(rows, target.rowChunk), segment.tiles()});
   tiles.busiestShare = findBusiestShare(*segments, workers);
   return tiles;
 }
 
-static PhaseTiles divideRows(step::PhaseOp, int64_t rows, int64_t, int64_t workers) {
+static PhaseTiles divideRows(step::PhaseOp, const CpuTarget &, int64_t rows, int64_t,
+                             int64_t workers) {
   int64_t most = (rows + workers - 1) / workers;
   return {{{{}, 0, 1, rows}}, static_cast<double>(most) / rows};
 }

@@ -8,6 +8,7 @@
 #include "llvm/TargetParser/Host.h"
 
 #include <map>
+#include <mutex>
 
 using namespace lathe::compiler;
 
@@ -38,11 +39,49 @@ static const CpuTarget *findHostTarget() {
   return best;
 }
 
+llvm::ArrayRef<TargetSize> lathe::compiler::allTargetSizes() {
+  static constexpr TargetSize sizes[] = {
+      {"row-tile", &CpuTarget::rowTile, 1, 16},
+      {"float-row-tile", &CpuTarget::floatRowTile, 1, 16},
+      {"row-chunk", &CpuTarget::rowChunk, 1, 4096},
+      {"prefetch-bytes", &CpuTarget::prefetchBytes, 0, 1 << 20},
+  };
+  return sizes;
+}
+
+/// "row-tile=3".
+static bool setSize(CpuTarget &target, llvm::StringRef text) {
+  auto [name, number] = text.split('=');
+  int64_t value = 0;
+  for (const TargetSize &size : allTargetSizes())
+    if (size.name == name && !number.getAsInteger(10, value) && value >= size.least &&
+        value <= size.most) {
+      target.*size.field = value;
+      return true;
+    }
+  return false;
+}
+
+/// Kept for good, as those that are registered.
+static const CpuTarget *findSizedTarget(const CpuTarget &base, llvm::StringRef sizes) {
+  static std::mutex guard;
+  static std::map<std::string, CpuTarget> targets;
+  CpuTarget target = base;
+  target.name += (":" + sizes).str();
+  for (llvm::StringRef size : llvm::split(sizes, ','))
+    if (!setSize(target, size))
+      return nullptr;
+  std::lock_guard<std::mutex> lock(guard);
+  return &targets.emplace(target.name, std::move(target)).first->second;
+}
+
 const CpuTarget *lathe::compiler::findCpuTarget(llvm::StringRef name) {
-  if (name == "host")
-    return findHostTarget();
-  auto it = registry().find(name.str());
-  return it == registry().end() ? nullptr : &it->second;
+  auto [plain, sizes] = name.split(':');
+  auto it = registry().find(plain.str());
+  const CpuTarget *base = plain == "host"          ? findHostTarget()
+                          : it == registry().end() ? nullptr
+                                                   : &it->second;
+  return base && name.contains(':') ? findSizedTarget(*base, sizes) : base;
 }
 
 std::vector<std::string> lathe::compiler::allCpuTargets() {

@@ -100,7 +100,8 @@ static HeadFactors emitHeadFactors(PhaseContext &c, const Segment &segment,
                             return {k.fma(x, x, carried[0])};
                           });
     factors[norm] =
-        emitInverseRMS(k, squares[0], segment.headColumns, norm.getEps().convertToFloat());
+        emitInverseRMS(k, squares[0], k.floatConstant(static_cast<float>(segment.headColumns)),
+                       k.floatConstant(norm.getEps().convertToFloat()));
   }
   return factors;
 }

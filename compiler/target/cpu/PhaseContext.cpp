@@ -4,6 +4,8 @@
 
 #include "lathe/abi.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
 #include "llvm/Support/MathExtras.h"
 
 #include <cstddef>
@@ -143,6 +145,24 @@ Value PhaseContext::weightPointer(Value weight) {
   OpBuilder::InsertionGuard guard(k.builder());
   setStart(k.builder());
   return pointer = k.load(k.ptr(), k.at(args.weights, k.mul(index, 8)));
+}
+
+void PhaseContext::callShared(StringRef name, ValueRange arguments,
+                              llvm::function_ref<void(KernelBuilder &, ValueRange)> body) {
+  auto module = phase->getParentOfType<ModuleOp>();
+  auto function = module.lookupSymbol<func::FuncOp>(name);
+  if (!function) {
+    OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
+    Location loc = module.getLoc();
+    function =
+        func::FuncOp::create(builder, loc, name, builder.getFunctionType(arguments.getTypes(), {}));
+    function.setPrivate();
+    builder.setInsertionPointToEnd(function.addEntryBlock());
+    KernelBuilder inside(builder, loc);
+    body(inside, function.getArguments());
+    func::ReturnOp::create(builder, loc);
+  }
+  func::CallOp::create(k.builder(), k.getLoc(), function, arguments);
 }
 
 Value PhaseContext::allocateScratch(int64_t bytes) {

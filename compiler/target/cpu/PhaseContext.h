@@ -75,6 +75,11 @@ public:
   /// All of them, in the order of the kernel's last arguments.
   llvm::ArrayRef<KernelArgument> arguments() const { return extraArguments; }
 
+  /// Calls the module's function of that name, which `body` writes at its first
+  /// use: kernels share what does not depend on their phase.
+  void callShared(llvm::StringRef name, mlir::ValueRange arguments,
+                  llvm::function_ref<void(KernelBuilder &, mlir::ValueRange)> body);
+
   /// Private memory of the worker, 64-byte aligned.
   mlir::Value allocateScratch(int64_t bytes);
   int64_t scratchBytes() const { return scratchUsed; }

@@ -35,7 +35,8 @@ struct PhaseEmitter {
   llvm::LogicalResult (*emit)(PhaseContext &context);
   /// The tiles of a step of `rows` rows after `depth` positions, for reports and
   /// predictions.
-  PhaseTiles (*divide)(step::PhaseOp phase, int64_t rows, int64_t depth, int64_t workers);
+  PhaseTiles (*divide)(step::PhaseOp phase, const CpuTarget &target, int64_t rows, int64_t depth,
+                       int64_t workers);
 };
 
 struct PhaseEmitterRegistration {

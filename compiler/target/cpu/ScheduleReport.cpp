@@ -118,7 +118,7 @@ Footprint EntryWriter::footprintOf(int64_t rows) {
 PhaseTiles EntryWriter::divide(step::PhaseOp phase, int64_t rows) {
   const PhaseEmitter *emitter = findPhaseEmitter(phase);
   int64_t own = phase.getLogitsRows() ? logitsRowsOf(rows) : rows;
-  return emitter ? emitter->divide(phase, own, depth, machine ? machine->workers : 1)
+  return emitter ? emitter->divide(phase, target, own, depth, machine ? machine->workers : 1)
                  : PhaseTiles();
 }
 
@@ -369,6 +369,10 @@ std::string lathe::compiler::writeSchedule(ModuleOp module, const CpuTarget &tar
     auto precision = module->getAttrOfType<StringAttr>("lathe.precision");
     json.attribute("precision", precision ? precision.getValue() : "auto");
     json.attribute("depth", depth);
+    json.attributeObject("sizes", [&] {
+      for (const TargetSize &size : allTargetSizes())
+        json.attribute(size.name, target.*size.field);
+    });
     json.attributeArray("entries", [&] {
       // The runtime takes the entry with the fewest rows that suffices.
       KernelNames names;

@@ -47,6 +47,11 @@ typedef struct lathe_compile_request {
    * positions that every sequence holds already. */
   const char *machine;
   int64_t depth;
+  /* Called once with the program's manifest (docs/manifest.md), on the thread that
+   * compiles and ahead of most of its work, so that weights can be packed
+   * meanwhile; the text is gone afterwards.  NULL: nobody is told. */
+  void (*on_manifest)(void *context, const char *text, size_t size);
+  void *manifest_context;
 } lathe_compile_request;
 
 typedef struct lathe_compile_result lathe_compile_result;

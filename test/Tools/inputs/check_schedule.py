@@ -120,7 +120,7 @@ def check_limits(lathe, model, folder):
 
 def check_schema(lathe, model):
     """Every member is named in the document, and every kind of object occurs."""
-    words = set(re.findall(r"`(\w+)`", DOCUMENT.read_text()))
+    words = set(re.findall(r"`([\w-]+)`", DOCUMENT.read_text()))
     told = set()
 
     def walk(value):

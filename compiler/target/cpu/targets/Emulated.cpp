@@ -48,7 +48,8 @@ Value emitEmulatedBF16Dot(KernelBuilder &k, Value sums, Value weights, Value row
 CpuTargetRegistration emulated({
     .name = "x86-64-v4-emulated",
     .cpu = "x86-64-v3",
-    .features = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma"},
+    .features = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "popcnt", "sse3",
+                 "sse4.1", "sse4.2", "ssse3"},
     .vectorBits = 256,
     .rowTile = 6,
     .floatRowTile = 6,

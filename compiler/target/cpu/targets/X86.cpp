@@ -12,10 +12,14 @@ static Value emitBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows
 
 // 16 registers of 256 bits: two a row for the int sums of 16 outputs, four for
 // the f32 sums of 32.
+// Features are all that LLVM may use for the cpu, beyond what every x86-64 has, but
+// for those of no use to computing: one that is masked is told, not guessed.
+
 static CpuTargetRegistration avx2({
     .name = "x86-64-v3",
     .cpu = "x86-64-v3",
-    .features = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma"},
+    .features = {"avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "popcnt", "sse3",
+                 "sse4.1", "sse4.2", "ssse3"},
     .vectorBits = 256,
     .rowTile = 4,
     .floatRowTile = 3,
@@ -25,8 +29,10 @@ static CpuTargetRegistration avx2({
 static CpuTargetRegistration avx512({
     .name = "x86-64-v4",
     .cpu = "x86-64-v4",
-    .features = {"avx", "avx2", "avx512bf16", "avx512bw", "avx512dq", "avx512f", "avx512vl",
-                 "avx512vnni", "bmi", "bmi2", "f16c", "fma"},
+    .features = {"avx",      "avx2",    "avx512bf16", "avx512bw",   "avx512cd",
+                 "avx512dq", "avx512f", "avx512vl",   "avx512vnni", "bmi",
+                 "bmi2",     "f16c",    "fma",        "lzcnt",      "movbe",
+                 "popcnt",   "sse3",    "sse4.1",     "sse4.2",     "ssse3"},
     .vectorBits = 512,
     .rowTile = 6,
     .floatRowTile = 6,
