@@ -3,8 +3,9 @@
 The unit tests are a suite of their own, in unit/, so that lit counts each GoogleTest case.
 
 Substitutions: %lathe, %python, %tiny (the maker of tiny model files), %model (the default model),
-%reference and %qemu (QEMU's user mode, from the path or $LATHE_QEMU).  Features: compiler,
-default-model, avx2, avx512, qemu.
+%reference and %qemu (QEMU's user mode, from the path or $LATHE_QEMU); for programs that use
+liblathe.so %cc, %cxx, %include, %lib, %examples and %valgrind.  Features: compiler, default-model,
+avx2, avx512, qemu, valgrind.
 """
 
 import os
@@ -60,12 +61,25 @@ config.substitutions += [
     ("%model", model or "the-default-model-is-missing"),
     ("%qemu", qemu or "qemu-is-missing"),
     ("%reference", os.path.join(config.test_source_root, "reference")),
+    ("%cc", os.path.join(config.llvm_tools_dir, "clang")),
+    ("%cxx", os.path.join(config.llvm_tools_dir, "clang++")),
+    ("%include", os.path.join(config.test_source_root, "..", "runtime", "include")),
+    ("%lib", os.path.join(config.lathe_build_dir, "lib")),
+    ("%examples", os.path.join(config.test_source_root, "..", "examples")),
+    # Every loss of memory counts but what is reachable to the end, such as the compiler's.
+    (
+        "%valgrind",
+        "valgrind -q --fair-sched=yes --error-exitcode=9 --leak-check=full"
+        " --errors-for-leak-kinds=definite,indirect,possible",
+    ),
 ]
 
 if config.lathe_runtime_only:
     config.excludes += ["Dialect", "Passes", "Target", "Import"]
 else:
     config.available_features.add("compiler")
+if shutil.which("valgrind"):
+    config.available_features.add("valgrind")
 if model:
     config.available_features.add("default-model")
 if qemu:

@@ -32,6 +32,8 @@ CONFORMANCE = [
     ("tiny_llama.py", False),
     ("tiny_hf.py", False),
     ("hf_f32.py", False),
+    ("python_package.py", False),
+    ("install.py", True),
     ("tokenizer_goldens.py", True),
     ("kv_cache.py", True),
     ("targets.py", False),

@@ -2,9 +2,8 @@
 
 #include "runtime/session/Generator.h"
 
-#include "runtime/tokenizer/Tokenizer.h"
-
 #include <chrono>
+#include <utility>
 
 namespace lathe {
 
@@ -36,56 +35,31 @@ private:
   Clock::time_point Start;
 };
 
-/// Collects tokens and their text, and passes them on.
-class TokenStream {
-public:
-  TokenStream(const Tokenizer *Vocabulary, const TokenCallback &OnToken, GenerateResult &Result)
-      : OnToken(OnToken), Result(Result) {
-    if (Vocabulary)
-      Decoder.emplace(*Vocabulary);
-  }
-
-  /// False when the callback asks to stop.
-  bool push(int32_t Token) {
-    Result.Tokens.push_back(Token);
-    std::string Text;
-    if (Decoder)
-      Decoder->push(Token, Text);
-    return pass(Token, Text);
-  }
-
-  /// Passes on what was held back.
-  void finish() {
-    std::string Text;
-    if (Decoder)
-      Decoder->flush(Text);
-    if (!Text.empty())
-      pass(-1, Text);
-  }
-
-private:
-  bool pass(int32_t Token, const std::string &Text) {
-    Result.Text += Text;
-    return !OnToken || OnToken(Token, Text);
-  }
-
-  std::optional<StreamingDecoder> Decoder;
-  const TokenCallback &OnToken;
-  GenerateResult &Result;
-};
-
 } // namespace
 
-bool Generator::prefill(std::span<const int32_t> Prompt, int32_t Sequence, GenerateStats &Stats,
-                        Diagnostics &Diags) {
-  if (Sequence < 0 || Sequence >= Run.sequences()) {
-    Diags.error(803, "generation",
-                "found sequence " + std::to_string(Sequence) + ", expected 0 to " +
-                    std::to_string(Run.sequences() - 1));
+Generation::Generation(Session &Run, const Tokenizer *Vocabulary, const GenerateOptions &Options,
+                       Sampler Choose)
+    : Run(Run), Vocabulary(Vocabulary), Options(Options), Choose(std::move(Choose)) {
+  if (Vocabulary)
+    Decoder.emplace(*Vocabulary);
+}
+
+std::unique_ptr<Generation> Generation::start(Session &Run, const Tokenizer *Vocabulary,
+                                              std::span<const int32_t> Prompt,
+                                              const GenerateOptions &Options, Diagnostics &Diags) {
+  std::optional<Sampler> Choose = Sampler::create(Options.Sampling, Diags);
+  if (!Choose)
+    return nullptr;
+  std::unique_ptr<Generation> Result(new Generation(Run, Vocabulary, Options, std::move(*Choose)));
+  if (!Result->prefill(Prompt, Diags))
+    return nullptr;
+  return Result;
+}
+
+bool Generation::prefill(std::span<const int32_t> Prompt, Diagnostics &Diags) {
+  if (!Run.checkSequence(Options.Sequence, Diags))
     return false;
-  }
-  int64_t First = Run.length(Sequence);
-  int64_t Free = Run.capacity() - First;
+  int64_t Free = Run.capacity() - Run.length(Options.Sequence);
   if (Prompt.empty()) {
     Diags.error(813, "prompt", "has no tokens, expected at least one");
     return false;
@@ -98,68 +72,82 @@ bool Generator::prefill(std::span<const int32_t> Prompt, int32_t Sequence, Gener
                 "shorten the prompt or ask for a larger context");
     return false;
   }
-  std::vector<Row> Rows;
-  for (int32_t Token : Prompt)
-    Rows.push_back({Token, static_cast<int32_t>(First++), Sequence, false});
-  Rows.back().WantsLogits = true;
   Logits.resize(Run.vocabulary());
-  Stats.PromptTokens = static_cast<int64_t>(Prompt.size());
-  Stopwatch Watch(Stats.PrefillSeconds);
-  return Run.step(Rows, Logits.data(), Diags);
+  Result.Stats.PromptTokens = static_cast<int64_t>(Prompt.size());
+  Stopwatch Watch(Result.Stats.PrefillSeconds);
+  return Run.append(Options.Sequence, Prompt, LogitsOf::Last, Logits.data(), Diags);
 }
 
-bool Generator::decodeOne(int32_t Token, int32_t Sequence, Diagnostics &Diags) {
-  Row Next = {Token, static_cast<int32_t>(Run.length(Sequence)), Sequence, true};
-  return Run.step({&Next, 1}, Logits.data(), Diags);
+bool Generation::stepLast(Diagnostics &Diags) {
+  Stopwatch Watch(Result.Stats.DecodeSeconds);
+  LastIsRun = Run.append(Options.Sequence, std::span(Result.Tokens).last(1), LogitsOf::Last,
+                         Logits.data(), Diags);
+  Result.Stats.DecodeSteps += LastIsRun;
+  return LastIsRun;
 }
 
-std::optional<StopReason> Generator::decode(const GenerateOptions &Options, Sampler &Choose,
-                                            const TokenCallback &OnToken, GenerateResult &Result,
-                                            Diagnostics &Diags) {
-  TokenStream Stream(Vocabulary, OnToken, Result);
-  auto Stop = [&](StopReason Reason) {
-    Stream.finish();
-    return Reason;
-  };
-  while (static_cast<int64_t>(Result.Tokens.size()) != Options.MaxTokens) {
-    std::optional<int32_t> Token;
-    {
-      Stopwatch Watch(Result.Stats.DecodeSeconds);
-      Token = Choose.sample(Logits, Diags);
-    }
-    if (!Token)
-      return std::nullopt;
-    if (Vocabulary && !Options.IgnoreEnd && Vocabulary->isEndOfGeneration(*Token)) {
-      Result.EndToken = *Token;
-      return Stop(StopReason::EndOfGeneration);
-    }
-    if (!Stream.push(*Token))
-      return Stop(StopReason::Callback);
-    if (static_cast<int64_t>(Result.Tokens.size()) == Options.MaxTokens)
-      break;
-    if (Run.length(Options.Sequence) == Run.capacity())
-      return Stop(StopReason::ContextFull);
-    Stopwatch Watch(Result.Stats.DecodeSeconds);
-    if (!decodeOne(*Token, Options.Sequence, Diags))
-      return std::nullopt;
-    ++Result.Stats.DecodeSteps;
+std::optional<int32_t> Generation::choose(Diagnostics &Diags) {
+  Stopwatch Watch(Result.Stats.DecodeSeconds);
+  return Choose.sample(Logits, Diags);
+}
+
+void Generation::end(StopReason Reason) {
+  if (Ended)
+    return;
+  Ended = true;
+  Result.Stop = Reason;
+}
+
+/// What the decoder still holds, once.
+std::optional<GeneratedPiece> Generation::takeHeldBack() {
+  GeneratedPiece Rest = {-1, {}};
+  if (Decoder)
+    Decoder->flush(Rest.Text);
+  if (Rest.Text.empty())
+    return std::nullopt;
+  Result.Text += Rest.Text;
+  return Rest;
+}
+
+std::optional<GeneratedPiece> Generation::next(Diagnostics &Diags) {
+  if (!Ended && static_cast<int64_t>(Result.Tokens.size()) == Options.MaxTokens)
+    end(StopReason::MaxTokens);
+  if (!Ended && !LastIsRun && Run.length(Options.Sequence) == Run.capacity())
+    end(StopReason::ContextFull);
+  if (Ended)
+    return takeHeldBack();
+  if (!LastIsRun && !stepLast(Diags))
+    return std::nullopt;
+  std::optional<int32_t> Token = choose(Diags);
+  if (!Token)
+    return std::nullopt;
+  if (Vocabulary && !Options.IgnoreEnd && Vocabulary->isEndOfGeneration(*Token)) {
+    Result.EndToken = *Token;
+    end(StopReason::EndOfGeneration);
+    return takeHeldBack();
   }
-  return Stop(StopReason::MaxTokens);
+  Result.Tokens.push_back(*Token);
+  LastIsRun = false;
+  GeneratedPiece Piece = {*Token, {}};
+  if (Decoder)
+    Decoder->push(*Token, Piece.Text);
+  Result.Text += Piece.Text;
+  return Piece;
 }
 
 std::optional<GenerateResult> Generator::generate(std::span<const int32_t> Prompt,
                                                   const GenerateOptions &Options,
                                                   const TokenCallback &OnToken,
                                                   Diagnostics &Diags) {
-  std::optional<Sampler> Choose = Sampler::create(Options.Sampling, Diags);
-  GenerateResult Result;
-  if (!Choose || !prefill(Prompt, Options.Sequence, Result.Stats, Diags))
+  std::unique_ptr<Generation> Stream = Generation::start(Run, Vocabulary, Prompt, Options, Diags);
+  if (!Stream)
     return std::nullopt;
-  std::optional<StopReason> Reason = decode(Options, *Choose, OnToken, Result, Diags);
-  if (!Reason)
+  while (std::optional<GeneratedPiece> Piece = Stream->next(Diags))
+    if (OnToken && !OnToken(Piece->Token, Piece->Text))
+      Stream->stop();
+  if (!Stream->ended())
     return std::nullopt;
-  Result.Stop = *Reason;
-  return Result;
+  return Stream->result();
 }
 
 std::optional<GenerateResult> Generator::generate(std::string_view Prompt,

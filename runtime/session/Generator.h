@@ -1,6 +1,8 @@
 //===- Generator.h - From a prompt to a stream of tokens --------*- C++ -*-===//
 //
-// Prefill, then one step per token until there is a reason to stop.
+// Prefill, then one step per token until there is a reason to stop.  A
+// Generation is asked for its tokens one by one; a Generator hands them to a
+// callback.
 //
 //===----------------------------------------------------------------------===//
 
@@ -10,9 +12,11 @@
 #include "runtime/session/Sampler.h"
 #include "runtime/session/Session.h"
 #include "runtime/support/Diagnostics.h"
+#include "runtime/tokenizer/Tokenizer.h"
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -20,8 +24,6 @@
 #include <vector>
 
 namespace lathe {
-
-class Tokenizer;
 
 struct GenerateOptions {
   int64_t MaxTokens = -1; ///< Most tokens to generate; negative: until the context is full.
@@ -63,10 +65,62 @@ struct GenerateResult {
   GenerateStats Stats;
 };
 
-/// Called for every generated token with the text that became complete with it
-/// (whole UTF-8 characters, may be empty).  At the end, held back bytes come
-/// with token -1.  Return false to stop.
+/// A token with the text that became complete with it (whole UTF-8 characters,
+/// may be empty).  At the end, held back bytes come with token -1.
+struct GeneratedPiece {
+  int32_t Token;
+  std::string Text;
+};
+
+/// Called for every piece.  Return false to stop.
 using TokenCallback = std::function<bool(int32_t Token, std::string_view Text)>;
+
+class Generation {
+public:
+  /// Runs the prompt.  `Vocabulary` may be null: then no text comes out and no
+  /// token ends the generation.  Both must outlive it.
+  ///
+  /// Null on error: E0813 an empty prompt, E0814 a prompt longer than the free
+  /// context, and all of Session::step and Sampler::create.
+  static std::unique_ptr<Generation> start(Session &Run, const Tokenizer *Vocabulary,
+                                           std::span<const int32_t> Prompt,
+                                           const GenerateOptions &Options, Diagnostics &Diags);
+
+  /// The next piece; nullopt when it has ended, and on an error of Session::step
+  /// or Sampler::sample.  After an interrupt (E0807) it can be asked again.
+  ///
+  /// The sequence holds the prompt and the tokens given so far but for the last,
+  /// which only the next step stores.
+  std::optional<GeneratedPiece> next(Diagnostics &Diags);
+
+  /// Ends it: what was held back is all that still comes.
+  void stop() { end(StopReason::Callback); }
+
+  /// Whether it has ended, for the reason in result().
+  bool ended() const { return Ended; }
+
+  /// What came so far.
+  const GenerateResult &result() const { return Result; }
+
+private:
+  Generation(Session &Run, const Tokenizer *Vocabulary, const GenerateOptions &Options,
+             Sampler Choose);
+  bool prefill(std::span<const int32_t> Prompt, Diagnostics &Diags);
+  bool stepLast(Diagnostics &Diags);
+  std::optional<int32_t> choose(Diagnostics &Diags);
+  void end(StopReason Reason);
+  std::optional<GeneratedPiece> takeHeldBack();
+
+  Session &Run;
+  const Tokenizer *Vocabulary;
+  GenerateOptions Options;
+  Sampler Choose;
+  std::optional<StreamingDecoder> Decoder;
+  std::vector<float> Logits;
+  bool LastIsRun = true; ///< Whether Logits follow the last of Result.Tokens.
+  bool Ended = false;
+  GenerateResult Result;
+};
 
 class Generator {
 public:
@@ -74,12 +128,8 @@ public:
   /// no token ends a generation.  Both must outlive the generator.
   Generator(Session &Run, const Tokenizer *Vocabulary) : Run(Run), Vocabulary(Vocabulary) {}
 
-  /// Afterwards the sequence holds the prompt and the generated tokens but for
-  /// the last, which only a further step would store.
-  ///
-  /// Nullopt on error: E0813 an empty prompt, E0814 a prompt longer than the
-  /// free context, and all of Session::step and Sampler.  An interrupt (E0807)
-  /// is an error too; what was generated before has gone to the callback.
+  /// A whole Generation.  Nullopt on any of its errors; an interrupt (E0807) is
+  /// one too, and what was generated before has gone to the callback.
   std::optional<GenerateResult> generate(std::span<const int32_t> Prompt,
                                          const GenerateOptions &Options,
                                          const TokenCallback &OnToken, Diagnostics &Diags);
@@ -89,16 +139,8 @@ public:
                                          const TokenCallback &OnToken, Diagnostics &Diags);
 
 private:
-  bool prefill(std::span<const int32_t> Prompt, int32_t Sequence, GenerateStats &Stats,
-               Diagnostics &Diags);
-  bool decodeOne(int32_t Token, int32_t Sequence, Diagnostics &Diags);
-  std::optional<StopReason> decode(const GenerateOptions &Options, Sampler &Choose,
-                                   const TokenCallback &OnToken, GenerateResult &Result,
-                                   Diagnostics &Diags);
-
   Session &Run;
   const Tokenizer *Vocabulary;
-  std::vector<float> Logits;
 };
 
 } // namespace lathe

@@ -122,6 +122,14 @@ std::shared_ptr<const Program> Model::findOrCompile(const GGUFFile &File,
   });
 }
 
+/// Tells the next stage; false with E0807 when the load shall end there.
+static bool enterStage(LoadStage Next, const ModelOptions &Options, Diagnostics &Diags) {
+  if (!Options.OnStage || Options.OnStage(Next))
+    return true;
+  Diags.error(807, {}, "interrupted while the model was loaded");
+  return false;
+}
+
 std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const ModelOptions &Options,
                                                   LoadReport &Report, Diagnostics &Diags) {
   NewProgram New;
@@ -156,10 +164,11 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   Result->File = std::move(File);
   Result->Workers = WorkerPool::create(Options.Threads, Diags);
   NewProgram New;
-  if (!Result->Workers)
+  if (!Result->Workers || !enterStage(LoadStage::Program, Options, Diags))
     return nullptr;
   PendingWeights Pending(*Result->File, *Result->Workers, Options.NonFinite, Options.UseCache);
-  if (!Result->loadCode(Options, New, Pending, Diags))
+  if (!Result->loadCode(Options, New, Pending, Diags) ||
+      !enterStage(LoadStage::Weights, Options, Diags))
     return nullptr;
   // Linking and flushing a program is mostly waiting.
   Diagnostics StoreDiags;
@@ -180,7 +189,7 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
     Result->Report.PackMilliseconds = Pending.milliseconds();
   Storing.wait();
   Diags.append(StoreDiags);
-  if (!Result->Weights)
+  if (!Result->Weights || !enterStage(LoadStage::Done, Options, Diags))
     return nullptr;
   Result->Report.WeightsFromCache = Result->Weights->fromCache();
   return Result;

@@ -17,10 +17,14 @@
 #include "runtime/workers/WorkerPool.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 namespace lathe {
+
+/// What a load is about to do.
+enum class LoadStage { Program, Weights, Done };
 
 struct ModelOptions {
   /// What was compiled ahead: neither the cache nor the compiler is asked, and
@@ -38,6 +42,8 @@ struct ModelOptions {
   /// only a part may ever be used; any other is counted as used.
   int64_t Capacity = 0;
   int64_t Sequences = 1;
+  /// Called before each stage; false ends the load with E0807.
+  std::function<bool(LoadStage Next)> OnStage = {};
 };
 
 /// What loading cost.
@@ -63,8 +69,8 @@ public:
                                                     Diagnostics &Diags);
 
   /// All that a session needs.  Null on error, besides those of its parts: null
-  /// `File` (whose error was told), E0604 a program for another CPU, E0810 more
-  /// memory than there is.
+  /// `File` (whose error was told), E0604 a program for another CPU, E0807
+  /// interrupted, E0810 more memory than there is.
   static std::unique_ptr<Model> load(std::unique_ptr<GGUFFile> File, const ModelOptions &Options,
                                      Diagnostics &Diags);
 

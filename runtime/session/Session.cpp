@@ -47,10 +47,11 @@ std::unique_ptr<Session> Session::create(const Program &Code, WeightView Weights
 }
 
 /// `Count` times `Each`, as zeroed memory in `Memory`.
-static bool allocateMemory(const char *What, uint64_t Each, uint64_t Count, MappedMemory &Memory,
-                           Diagnostics &Diags) {
+static bool allocateMemory(const char *What, uint64_t Each, uint64_t Count,
+                           const MemorySource &Source, MappedMemory &Memory, Diagnostics &Diags) {
   std::optional<uint64_t> Bytes = checkedMul(Each, Count);
-  std::optional<MappedMemory> Mapped = Bytes ? MappedMemory::allocate(*Bytes) : std::nullopt;
+  std::optional<MappedMemory> Mapped =
+      Bytes ? MappedMemory::allocateFrom(Source, *Bytes) : std::nullopt;
   if (!Mapped) {
     Diags.error(810, What,
                 "no memory for " + std::to_string(Count) + " times " + std::to_string(Each) +
@@ -80,9 +81,12 @@ bool Session::allocate(Diagnostics &Diags) {
   SlabBytes = static_cast<int64_t>(Slab.value_or(std::numeric_limits<uint64_t>::max()));
   ScratchStride = static_cast<int64_t>(Stride);
   Lengths.assign(Options.Sequences, 0);
-  return allocateMemory("arena", ArenaBytes, 1, Arena, Diags) &&
-         allocateMemory("scratch memory", Stride, Workers.workers(), Scratch, Diags) &&
-         allocateMemory("KV cache", static_cast<uint64_t>(SlabBytes), Options.Sequences, KV, Diags);
+  auto Get = [&](const char *What, uint64_t Each, uint64_t Count, MappedMemory &Memory) {
+    return allocateMemory(What, Each, Count, Options.Memory, Memory, Diags);
+  };
+  return Get("arena", ArenaBytes, 1, Arena) &&
+         Get("scratch memory", Stride, Workers.workers(), Scratch) &&
+         Get("KV cache", static_cast<uint64_t>(SlabBytes), Options.Sequences, KV);
 }
 
 bool Session::check(std::span<const Row> Rows, const float *Logits, Diagnostics &Diags) const {
@@ -114,11 +118,40 @@ bool Session::check(std::span<const Row> Rows, const float *Logits, Diagnostics 
   return !Faults.any();
 }
 
+bool Session::append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted,
+                     float *Logits, Diagnostics &Diags) {
+  if (!checkSequence(Sequence, Diags))
+    return false;
+  std::vector<Row> Rows;
+  Rows.reserve(Tokens.size());
+  int64_t Position = length(Sequence);
+  for (int32_t Token : Tokens)
+    Rows.push_back({Token, static_cast<int32_t>(Position++), Sequence, Wanted == LogitsOf::All});
+  if (Wanted == LogitsOf::Last && !Rows.empty())
+    Rows.back().WantsLogits = true;
+  return step(Rows, Logits, Diags);
+}
+
+bool Session::checkSequence(int32_t Sequence, Diagnostics &Diags) const {
+  if (Sequence >= 0 && Sequence < sequences())
+    return true;
+  Diags.error(803, "session",
+              "found sequence " + std::to_string(Sequence) + ", expected 0 to " +
+                  std::to_string(sequences() - 1));
+  return false;
+}
+
+bool Session::stopAsked(int64_t Done, int64_t Total) const {
+  return (Options.Cancel && Options.Cancel->load(std::memory_order_relaxed)) ||
+         (Options.OnChunk && !Options.OnChunk(Done, Total));
+}
+
 bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags) {
   if (!check(Rows, Logits, Diags))
     return false;
+  int64_t Total = static_cast<int64_t>(Rows.size());
   while (!Rows.empty()) {
-    if (Options.Cancel && Options.Cancel->load(std::memory_order_relaxed)) {
+    if (stopAsked(Total - static_cast<int64_t>(Rows.size()), Total)) {
       Diags.error(807, {}, "interrupted with " + std::to_string(Rows.size()) + " rows to go");
       return false;
     }

@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -31,6 +32,9 @@ struct Row {
   bool WantsLogits;
 };
 
+/// Which tokens of a call want logits.
+enum class LogitsOf { None, Last, All };
+
 struct SessionOptions {
   int64_t Capacity = 0;     ///< Positions per sequence, rounded up to 256; 0: the model's context.
   int64_t Sequences = 1;    ///< KV caches.
@@ -38,6 +42,10 @@ struct SessionOptions {
   /// Looked at before each entry call; a step ends with E0807 once it is set.
   /// May be null; must outlive the session.
   const std::atomic<bool> *Cancel = nullptr;
+  /// Called before each entry call with the rows of the step that are done and
+  /// all of them; false ends the step as `Cancel` does.
+  std::function<bool(int64_t Done, int64_t Rows)> OnChunk = {};
+  MemorySource Memory = {}; ///< For KV caches, activations and workers; else the kernel's.
 };
 
 /// Bytes of address space; the KV cache is resident only as far as it is used.
@@ -47,7 +55,7 @@ struct MemoryReport {
 };
 
 /// Not thread-safe.  The program, the weights and the workers must outlive it;
-/// sessions may share them but must not step at the same time.
+/// sessions may share them, and those that share workers take turns call by call.
 class Session {
 public:
   /// E0805 options out of range, E0810 out of memory; null on error.
@@ -64,6 +72,14 @@ public:
   /// sequence, E0804 missing logits).  When a call fails (E0806) or is
   /// cancelled (E0807), the sequences keep the chunks that were done.
   bool step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags);
+
+  /// Steps with `Tokens` as the next positions of `Sequence`.  `Logits` receives
+  /// [none, 1 or tokens][vocabulary].  Errors are those of `step`.
+  bool append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted, float *Logits,
+              Diagnostics &Diags);
+
+  /// E0803, and false, when there is no such sequence.
+  bool checkSequence(int32_t Sequence, Diagnostics &Diags) const;
 
   /// Positions that `Sequence` holds.
   int64_t length(int32_t Sequence) const { return Lengths[Sequence]; }
@@ -82,6 +98,7 @@ private:
           const SessionOptions &Options);
   bool allocate(Diagnostics &Diags);
   bool check(std::span<const Row> Rows, const float *Logits, Diagnostics &Diags) const;
+  bool stopAsked(int64_t Done, int64_t Total) const;
   bool runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, Diagnostics &Diags);
   int32_t callEntry(lathe_entry Entry, lathe_step_args &Args);
 

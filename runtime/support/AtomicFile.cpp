@@ -45,6 +45,16 @@ int createUnique(const std::string &Folder, unsigned Mode, std::string &Name) {
 
 } // namespace
 
+bool checkNotInput(const std::string &Output, const std::string &Input, Diagnostics &Diags) {
+  struct stat First, Second;
+  if (stat(Output.c_str(), &First) != 0 || stat(Input.c_str(), &Second) != 0 ||
+      First.st_dev != Second.st_dev || First.st_ino != Second.st_ino)
+    return true;
+  Diags.error(109, Output, "found the input under the name of the output",
+              "choose another name for the output");
+  return false;
+}
+
 std::unique_ptr<AtomicFile> AtomicFile::create(const std::string &Path, Diagnostics &Diags,
                                                unsigned Mode) {
   struct stat Status;

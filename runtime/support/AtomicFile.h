@@ -13,6 +13,9 @@
 
 namespace lathe {
 
+/// False, with E0109, when a file written to `Output` would replace `Input`.
+bool checkNotInput(const std::string &Output, const std::string &Input, Diagnostics &Diags);
+
 /// Writes a file aside, in the folder of the result, and renames it at the
 /// end, so that readers see the old file or the whole new one.  Without a
 /// successful `commit` the temporary file is removed by the destructor.

@@ -2,6 +2,7 @@
 
 #include "runtime/support/MappedMemory.h"
 
+#include <cstring>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,7 +18,9 @@ static void advise(uintptr_t Start, size_t Bytes, int Advice) {
 }
 
 MappedMemory::~MappedMemory() {
-  if (Start)
+  if (Start && Source.Allocate)
+    Source.Deallocate(Source.User, Start, Length);
+  else if (Start)
     munmap(Start, Length);
 }
 
@@ -29,6 +32,20 @@ std::optional<MappedMemory> MappedMemory::allocate(size_t Bytes) {
   if (Mapped == MAP_FAILED)
     return std::nullopt;
   return MappedMemory(static_cast<uint8_t *>(Mapped), Bytes);
+}
+
+std::optional<MappedMemory> MappedMemory::allocateFrom(const MemorySource &Source, size_t Bytes) {
+  if (!Source.Allocate)
+    return allocate(Bytes);
+  if (Bytes == 0)
+    return MappedMemory();
+  void *Given = Source.Allocate(Source.User, Bytes, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+  if (!Given)
+    return std::nullopt;
+  std::memset(Given, 0, Bytes);
+  MappedMemory Result(static_cast<uint8_t *>(Given), Bytes);
+  Result.Source = Source;
+  return Result;
 }
 
 std::optional<MappedMemory> MappedMemory::mapShared(int File, size_t Bytes) {
@@ -54,7 +71,11 @@ void MappedMemory::populate(size_t Offset, size_t Bytes) {
 bool MappedMemory::protectReadOnly() { return !Start || mprotect(Start, Length, PROT_READ) == 0; }
 
 void MappedMemory::release(size_t Offset, size_t Bytes) {
-  advise(reinterpret_cast<uintptr_t>(Start) + Offset, Bytes, MADV_DONTNEED);
+  // What madvise does depends on the kind of mapping, which only its owner knows.
+  if (Source.Allocate)
+    std::memset(Start + Offset, 0, Bytes);
+  else
+    advise(reinterpret_cast<uintptr_t>(Start) + Offset, Bytes, MADV_DONTNEED);
 }
 
 void populateFilePages(const uint8_t *Start, size_t Bytes) {

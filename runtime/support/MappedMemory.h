@@ -1,7 +1,8 @@
 //===- MappedMemory.h - Large zeroed memory from the kernel -----*- C++ -*-===//
 //
 // Private anonymous mappings, and shared ones of a fresh file: page aligned, zero
-// when fresh, and given physical pages only where they are touched.
+// when fresh, and given physical pages only where they are touched.  A program
+// that has its own memory may give that instead.
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,15 +16,25 @@
 
 namespace lathe {
 
+/// Memory that comes from the program around us; none when `Allocate` is null.
+struct MemorySource {
+  /// `Bytes` at a multiple of `Alignment`, a power of two; null when there are none.
+  void *(*Allocate)(void *User, size_t Bytes, size_t Alignment) = nullptr;
+  void (*Deallocate)(void *User, void *Memory, size_t Bytes) = nullptr;
+  void *User = nullptr;
+};
+
 /// Owns one mapping, or none.
 class MappedMemory {
 public:
   MappedMemory() = default;
   MappedMemory(MappedMemory &&Other) noexcept
-      : Start(std::exchange(Other.Start, nullptr)), Length(std::exchange(Other.Length, 0)) {}
+      : Start(std::exchange(Other.Start, nullptr)), Length(std::exchange(Other.Length, 0)),
+        Source(Other.Source) {}
   MappedMemory &operator=(MappedMemory &&Other) noexcept {
     std::swap(Start, Other.Start);
     std::swap(Length, Other.Length);
+    std::swap(Source, Other.Source);
     return *this;
   }
   ~MappedMemory();
@@ -31,6 +42,10 @@ public:
   /// `Bytes` of zeros; nullopt when the system refuses.  0 bytes is the empty
   /// mapping, whose data() is null.
   static std::optional<MappedMemory> allocate(size_t Bytes);
+
+  /// The same of `Source`, to which it goes back, and which must outlive it.  All
+  /// of it is touched; the kernel is asked for nothing.
+  static std::optional<MappedMemory> allocateFrom(const MemorySource &Source, size_t Bytes);
 
   /// The first `Bytes` of `File`, which may be closed: what is written here goes
   /// there.  The file must have these bytes, and room for them on its disk.
@@ -59,6 +74,7 @@ private:
 
   uint8_t *Start = nullptr;
   size_t Length = 0;
+  MemorySource Source;
 };
 
 /// Maps the pages of a read-only *file* mapping now, large ones where the system

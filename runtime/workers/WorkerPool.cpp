@@ -78,6 +78,7 @@ WorkerPool::~WorkerPool() {
 }
 
 void WorkerPool::runErased(ErasedBody Body, void *Context) {
+  std::lock_guard<std::mutex> Guard(Turn);
   if (NumWorkers == 1)
     return Body(Context, 0, 1);
   CurrentBody = Body;

@@ -20,6 +20,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <type_traits>
 #include <vector>
 
@@ -46,7 +47,7 @@ public:
   int64_t workers() const { return NumWorkers; }
 
   /// Calls `Body(worker, workers)` on every worker and returns when all are
-  /// done.  One call at a time, and never from inside a body.
+  /// done.  Calls from several threads take turns; never call it from a body.
   template <typename Callable> void run(Callable &&Body) {
     using Type = std::remove_reference_t<Callable>;
     runErased([](void *Context, int64_t Worker,
@@ -86,6 +87,7 @@ private:
   std::unique_ptr<Lane[]> Lanes;
   std::vector<pthread_t> Threads;
 
+  std::mutex Turn;      ///< Held by the caller of `run`.
   WaitWord Start;       ///< Publishes Started; all other workers wait on it.
   uint32_t Started = 0; ///< Bodies started so far.
   ErasedBody CurrentBody = nullptr;

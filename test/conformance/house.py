@@ -8,7 +8,7 @@ import subprocess
 from support import ROOT, Report
 
 MOST_LINES = 600
-CODE = {".c", ".cpp", ".h", ".td", ".py", ".cmake", ".def"}
+CODE = {".c", ".cpp", ".h", ".hpp", ".td", ".py", ".cmake", ".def"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
 
 # What a folder may include of ours; the first folder that matches counts.  Anything of LLVM or

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <string>
+#include <thread>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -238,6 +240,75 @@ TEST_F(SessionTest, ProgramForAnotherCPUIsRefused) {
 //===----------------------------------------------------------------------===//
 // Generating, with prompts of tokens
 //===----------------------------------------------------------------------===//
+
+TEST_F(SessionTest, AppendContinuesASequence) {
+  start({.Sequences = 2});
+  std::vector<float> Logits(3 * FakeVocabulary, -1);
+  ASSERT_TRUE(Run->append(1, Ints{1, 2}, LogitsOf::None, nullptr, Diags)) << Diags.str();
+  ASSERT_TRUE(Run->append(1, Ints{3, 4, 5}, LogitsOf::All, Logits.data(), Diags)) << Diags.str();
+  EXPECT_EQ(Run->length(1), 5);
+  EXPECT_EQ(Run->length(0), 0);
+  // The sums 6, 10 and 15 stand out in their rows.
+  EXPECT_GT(Logits[6], 50);
+  EXPECT_GT(Logits[FakeVocabulary + 10], 50);
+  EXPECT_GT(Logits[2 * FakeVocabulary + 15], 50);
+  ASSERT_TRUE(Run->append(1, Ints{1, 2}, LogitsOf::Last, Logits.data(), Diags)) << Diags.str();
+  EXPECT_GT(Logits[18 % FakeVocabulary], 50);
+  EXPECT_FALSE(Run->append(2, Ints{1}, LogitsOf::None, nullptr, Diags));
+  expectError(803, "found sequence 2");
+}
+
+TEST_F(SessionTest, ChunksAreToldAndMayStop) {
+  std::vector<std::pair<int64_t, int64_t>> Told;
+  start({.PrefillChunk = 2, .OnChunk = [&](int64_t Done, int64_t Rows) {
+           Told.emplace_back(Done, Rows);
+           return Done < 4;
+         }});
+  EXPECT_FALSE(Run->append(0, Ints(7, 1), LogitsOf::None, nullptr, Diags));
+  expectError(807, "interrupted with 3 rows to go");
+  EXPECT_EQ(Told, (std::vector<std::pair<int64_t, int64_t>>{{0, 7}, {2, 7}, {4, 7}}));
+  EXPECT_EQ(Run->length(0), 4);
+}
+
+TEST_F(SessionTest, SessionsInTwoThreadsTakeTurns) {
+  start({});
+  Diagnostics Other;
+  std::unique_ptr<Session> Second =
+      Session::create(*Code, {Table, sizeof(Weight)}, *Workers, {.Capacity = 256}, Other);
+  ASSERT_TRUE(Second) << Other.str();
+  std::vector<float> Logits(2 * FakeVocabulary);
+  auto Fill = [](Session &Own, int32_t Token, float *Out, Diagnostics &Told) {
+    for (int I = 0; I < 200; ++I)
+      ASSERT_TRUE(Own.append(0, std::vector<int32_t>{Token}, LogitsOf::Last, Out, Told));
+  };
+  std::thread Beside([&] { Fill(*Second, 3, Logits.data() + FakeVocabulary, Other); });
+  Fill(*Run, 1, Logits.data(), Diags);
+  Beside.join();
+  EXPECT_GT(Logits[200 % FakeVocabulary], 50);
+  EXPECT_GT(Logits[FakeVocabulary + 600 % FakeVocabulary], 50);
+}
+
+TEST_F(SessionTest, GenerationIsAskedForTokens) {
+  std::atomic<bool> Cancel = false;
+  start({.Cancel = &Cancel});
+  auto Stream = Generation::start(*Run, nullptr, Ints{1, 2}, {.MaxTokens = 3}, Diags);
+  ASSERT_TRUE(Stream) << Diags.str();
+  EXPECT_EQ(Stream->next(Diags)->Token, 3);
+  // An interrupt loses nothing.
+  Cancel = true;
+  EXPECT_FALSE(Stream->next(Diags));
+  expectError(807, "interrupted");
+  EXPECT_FALSE(Stream->ended());
+  Cancel = false;
+  EXPECT_EQ(Stream->next(Diags)->Token, 6);
+  EXPECT_EQ(Stream->next(Diags)->Token, 12);
+  EXPECT_FALSE(Stream->ended());
+  EXPECT_FALSE(Stream->next(Diags));
+  EXPECT_TRUE(Stream->ended());
+  EXPECT_EQ(Stream->result().Stop, StopReason::MaxTokens);
+  Stream->stop();
+  EXPECT_EQ(Stream->result().Stop, StopReason::MaxTokens);
+}
 
 TEST_F(SessionTest, GeneratorStreamsTokens) {
   start({});

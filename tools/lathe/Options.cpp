@@ -114,7 +114,7 @@ void Options::number(std::optional<double> &Into, std::string Names, std::string
 void Options::choice(std::string &Into, std::string Names, std::vector<std::string> Words,
                      std::string Help) {
   Help += ": " + joined(Words, ", ");
-  auto Store = [&Into, Names, Words = std::move(Words)](const std::string &Word) {
+  auto Store = [&Into, Names, Words](const std::string &Word) {
     std::optional<Diagnostic> Fault;
     if (std::find(Words.begin(), Words.end(), Word) != Words.end()) {
       Into = Word;
@@ -126,7 +126,8 @@ void Options::choice(std::string &Into, std::string Names, std::vector<std::stri
                   Near ? "did you mean '" + *Near + "'?" : "");
     return Fault;
   };
-  add({std::move(Names), "WORD", std::move(Help), false, false, std::move(Store)});
+  add({std::move(Names), "WORD", std::move(Help), false, false, std::move(Store),
+       std::move(Words)});
 }
 
 void Options::checked(std::optional<std::string> &Into, std::string Names, std::string Meta,
@@ -189,12 +190,14 @@ static Tokens tokenize(const std::vector<std::string> &Names, const std::vector<
   return Result;
 }
 
+std::vector<std::string> Options::Option::names() const { return CLI::detail::split(Names, ','); }
+
 void Options::reportUnknown(const std::vector<std::string> &Extras, const std::string &CommandName,
                             Diagnostics &Diags) const {
   std::vector<std::string> Known{"--help"};
   for (const Option &Each : List)
     if (!Each.Positional)
-      for (std::string &Name : CLI::detail::split(Each.Names, ','))
+      for (std::string &Name : Each.names())
         Known.push_back(std::move(Name));
   std::string See = "'" + CommandName + " --help' lists the flags";
   bool UnknownFlag = false;

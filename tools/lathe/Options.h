@@ -29,6 +29,20 @@ template <typename T> struct Range {
 
 class Options {
 public:
+  struct Option {
+    std::string Names;
+    std::string Meta; ///< Empty for a flag.
+    std::string Help;
+    bool Positional = false;
+    bool Required = false;
+    /// Takes the word that was given; answers with the fault, or nothing.
+    std::function<std::optional<Diagnostic>(const std::string &)> Store;
+    std::vector<std::string> Words = {}; ///< All that it takes, where these are few.
+
+    /// "-o" and "--output".
+    std::vector<std::string> names() const;
+  };
+
   /// A positional argument; they are filled in the order of declaration.  `Into`
   /// stays empty when an optional one is not given.
   void positional(std::optional<std::string> &Into, std::string Name, std::string Help,
@@ -68,17 +82,10 @@ public:
   std::string usage() const;
   /// Two columns, one line per argument and flag where it fits into 80 columns.
   std::string helpTable() const;
+  /// What that table shows.
+  const std::vector<Option> &all() const { return List; }
 
 private:
-  struct Option {
-    std::string Names;
-    std::string Meta; ///< Empty for a flag.
-    std::string Help;
-    bool Positional = false;
-    bool Required = false;
-    /// Takes the word that was given; answers with the fault, or nothing.
-    std::function<std::optional<Diagnostic>(const std::string &)> Store;
-  };
   void add(Option New) { List.push_back(std::move(New)); }
   void reportUnknown(const std::vector<std::string> &Extras, const std::string &CommandName,
                      Diagnostics &Diags) const;

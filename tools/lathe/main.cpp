@@ -2,6 +2,7 @@
 
 #include "tools/lathe/Command.h"
 #include "tools/lathe/CommandLine.h"
+#include "tools/lathe/ProgramHelp.h"
 
 #include "runtime/support/Text.h"
 
@@ -9,29 +10,6 @@ using namespace lathe;
 using namespace lathe::cli;
 
 using Commands = Registry<CommandKind>;
-
-static std::string programHelp() {
-  std::string Text = "lathe turns a pretrained transformer into a program and runs it.\n\n"
-                     "usage: lathe COMMAND [arguments]\n\ncommands:\n";
-  for (const CommandKind &Each : Commands::all()) {
-    std::string Name = "  " + std::string(Each.Name);
-    Name.resize(13, ' ');
-    Text += Name + std::string(Each.Summary) + "\n";
-  }
-  return Text + "\n"
-                "examples:\n"
-                "  lathe run model.gguf \"The capital of France is\" --raw -n 16\n"
-                "  lathe run model.gguf            talk to a chat model\n"
-                "  lathe inspect model.gguf        what is in a file and what it will need\n"
-                "  lathe bench model.gguf          prefill and decode speed\n"
-                "  lathe explain E0304             what an error means\n\n"
-                "'lathe COMMAND --help' shows a command's flags; 'lathe --version' the version.\n"
-                "Data goes to standard output, all else to standard error.\n\n"
-                "exit codes: 0 ok, 1 failed, 2 usage, 3 unsupported, 4 malformed input,\n"
-                "  5 resources, 6 version mismatch, 70 internal, 130 interrupted, 143 terminated\n"
-                "environment: LATHE_CACHE (folder of compiled programs), LATHE_CACHE_SIZE (most\n"
-                "  bytes of them, like 500M), LATHE_COMPILER (the compiler library), NO_COLOR\n";
-}
 
 static void reportUnknownCommand(const std::string &Name, Diagnostics &Diags) {
   std::vector<std::string> Known{"--help", "--version"};

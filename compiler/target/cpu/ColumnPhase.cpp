@@ -101,6 +101,9 @@ void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
   tileMemory.clear();
   for (size_t i = 0; i < segment.linears.size(); ++i)
     tileMemory.push_back(c.allocateScratch(chunk * segment.tileColumns * 4));
+  // The only row need not want logits.
+  if (chunk == 1 && c.phase.getLogitsRows())
+    to = k.min(to, k.mul(c.rowCount(), k.constant(segment.tiles())));
   k.forLoop(from, to, 1, [&](Value tile) {
     if (chunk == 1)
       return emitTileRows(segment, tile, k.constant(0), k.constant(1));

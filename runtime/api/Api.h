@@ -1,0 +1,160 @@
+//===- Api.h - What stands behind the handles of lathe.h --------*- C++ -*-===//
+//
+// The C interface adds nothing to the runtime but a check of what a C caller can
+// get wrong, and counts of references, so that handles may go in any order.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_API_API_H
+#define LATHE_RUNTIME_API_API_H
+
+#include "lathe/lathe.h"
+#include "runtime/session/Generator.h"
+#include "runtime/session/Model.h"
+#include "runtime/support/Diagnostics.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace lathe::api {
+
+/// The caller's callbacks; those that he did not give do nothing.
+class Callbacks {
+public:
+  /// Nullopt when the struct cannot be read.
+  static std::optional<Callbacks> read(const lathe_callbacks *Given, Diagnostics &Diags);
+
+  void log(const Diagnostics &Warnings) const;
+  /// Tells the progress; false when the caller asks to stop.
+  bool goOn(int32_t What, int64_t Done, int64_t Total) const;
+
+private:
+  lathe_callbacks Raw = {};
+};
+
+/// What sessions share of a model.
+struct SharedModel {
+  std::unique_ptr<Model> Source;
+  Callbacks Told;
+
+  /// The tokenizer, made on first use; null with its errors when the file has no
+  /// usable one.  Any thread.
+  const Tokenizer *vocabulary(Diagnostics &Diags);
+
+private:
+  std::once_flag Once;
+  std::unique_ptr<Tokenizer> Made;
+  Diagnostics Faults;
+};
+
+/// What generations share of a session.
+struct SharedSession {
+  std::shared_ptr<SharedModel> Of; ///< Goes after the session.
+  std::unique_ptr<Session> Run;
+  Callbacks Told;
+  mutable std::atomic<bool> Busy = false;
+};
+
+/// Takes a session for one call.
+class SessionTurn {
+public:
+  SessionTurn(const SharedSession &Of, Diagnostics &Diags);
+  ~SessionTurn();
+  SessionTurn(const SessionTurn &) = delete;
+  /// False, with E0815, when the session is in another call.
+  explicit operator bool() const { return Taken; }
+
+private:
+  const SharedSession &Of;
+  bool Taken;
+};
+
+/// False, with E0822, when `Pointer` is null.
+bool checkGiven(const void *Pointer, const char *Name, Diagnostics &Diags);
+
+/// False, with E0820 or E0821, when a struct of the caller's, of which we know
+/// `Known` bytes and the first version had `Least`, cannot be read.
+bool checkStruct(const void *Given, const char *Name, size_t Least, size_t Known,
+                 Diagnostics &Diags);
+
+/// False, with E0821, when `Found` has bits that are not in `Known`.
+bool checkFlags(const char *Name, uint32_t Found, uint32_t Known, Diagnostics &Diags);
+
+/// Nullopt when the struct cannot be read.
+std::optional<SamplerOptions> readSampling(const lathe_sampler_options *Given, Diagnostics &Diags);
+
+/// A copy of the caller's struct, with zeros for what an older one lacks; all
+/// zeros for null.  `Least` is its size in version 1.0.
+template <typename Struct>
+std::optional<Struct> readStruct(const Struct *Given, const char *Name, size_t Least,
+                                 Diagnostics &Diags) {
+  Struct Copy = {};
+  if (!Given)
+    return Copy;
+  if (!checkStruct(Given, Name, Least, sizeof(Struct), Diags))
+    return std::nullopt;
+  std::memcpy(&Copy, Given, std::min(Given->struct_size, sizeof(Struct)));
+  return Copy;
+}
+
+/// Writes as much of `Filled` as the caller's struct holds; false on an error.
+template <typename Struct>
+bool fillStruct(Struct *Out, Struct Filled, const char *Name, size_t Least, Diagnostics &Diags) {
+  if (!checkGiven(Out, Name, Diags))
+    return false;
+  size_t Size = Out->struct_size;
+  if (Size < Least)
+    return checkStruct(Out, Name, Least, sizeof(Struct), Diags);
+  Filled.struct_size = Size;
+  std::memcpy(Out, &Filled, std::min(Size, sizeof(Struct)));
+  return true;
+}
+
+/// An error for the caller; null without any error.
+lathe_error *makeError(const Diagnostics &Diags);
+
+/// The one error that needs no memory.
+lathe_error *outOfMemory();
+
+/// Runs `Body`, which gives false after an error.  Warnings of a call that went
+/// well go to `Told`, if there is one.
+template <typename Callable>
+lathe_error *guarded(Callable Body, const Callbacks *Told = nullptr) noexcept {
+  try {
+    Diagnostics Diags;
+    if (!Body(Diags))
+      return makeError(Diags);
+    if (Told && !Diags.all().empty())
+      Told->log(Diags);
+    return nullptr;
+  } catch (...) {
+    // The standard library throws for want of memory and for nothing else.
+    return outOfMemory();
+  }
+}
+
+/// Fills the part of the table that a file implements.
+void addErrors(lathe_api &Table);
+void addModels(lathe_api &Table);
+void addCompiling(lathe_api &Table);
+void addSessions(lathe_api &Table);
+void addGenerating(lathe_api &Table);
+
+} // namespace lathe::api
+
+struct lathe_model {
+  std::shared_ptr<lathe::api::SharedModel> Shared;
+};
+
+struct lathe_session {
+  std::shared_ptr<lathe::api::SharedSession> Shared;
+};
+
+#endif // LATHE_RUNTIME_API_API_H

@@ -1,0 +1,230 @@
+"""Models."""
+
+import ctypes
+import os
+import weakref
+from typing import Any, NamedTuple, Optional, Sequence, Union
+
+import numpy
+
+from . import _library as library
+from ._callbacks import Callbacks, Progress
+from ._session import Generation, Session, Tokens, as_pointer, as_tokens
+from ._session import _destroy, _TOKENS
+
+
+class ModelInfo(NamedTuple):
+    """What a model is and what loading it cost."""
+
+    architecture: str
+    target: str
+    precision: str
+    vocabulary: int
+    embedding: int
+    layers: int
+    context: int
+    threads: int
+    weight_bytes: int
+    cache_hit: bool
+    compiled_ahead: bool
+    compile_seconds: float
+    pack_seconds: float
+
+
+class Model:
+    """A compiled model with its weights. Made by `load`; any number of threads may use it."""
+
+    def __init__(self, handle: int, callbacks: Callbacks) -> None:
+        self._handle = handle
+        weakref.finalize(self, _destroy, "model_destroy", handle, callbacks)
+        raw = library.ModelInfoStruct()
+        library.check(library.api().model_info(handle, ctypes.byref(raw)))
+        values = (getattr(raw, name) for name in ModelInfo._fields)
+        shown = (library.text_of(v) if isinstance(v, bytes) else v for v in values)
+        found = ModelInfo(*shown)
+        self.info = found._replace(
+            cache_hit=bool(found.cache_hit), compiled_ahead=bool(found.compiled_ahead)
+        )
+
+    def tokenize(
+        self, text: Union[str, bytes], *, add_special: bool = True, parse_special: bool = False
+    ) -> "numpy.ndarray":
+        """The token ids of a text, as int32. `add_special` puts the start and end tokens around them
+        that the file asks for; `parse_special` reads "<|im_end|>" as that token, which is not for
+        text from outside.
+
+        >>> model.tokenize("Hello").dtype
+        dtype('int32')
+        """
+        raw = text.encode("utf-8") if isinstance(text, str) else text
+        flags = library.ADD_SPECIAL * add_special | library.PARSE_SPECIAL * parse_special
+        # No text has more tokens than bytes, but for a start and an end token and a space.
+        ids = numpy.empty(len(raw) + 3, numpy.int32)
+        count = ctypes.c_size_t()
+        library.check(
+            library.api().model_tokenize(
+                self._handle,
+                raw,
+                len(raw),
+                flags,
+                as_pointer(ids, _TOKENS),
+                len(ids),
+                ctypes.byref(count),
+            )
+        )
+        assert count.value <= len(ids)
+        return ids[: count.value].copy()
+
+    def detokenize(
+        self, tokens: Tokens, *, show_control: bool = False, continues: bool = False
+    ) -> str:
+        """The text of tokens; bytes that are no UTF-8 become U+FFFD. `continues`: the tokens go on
+        after others and do not begin a text.
+
+        >>> model.detokenize(model.tokenize("Hello, world"))
+        'Hello, world'
+        """
+        ids = as_tokens(tokens)
+        flags = library.SHOW_CONTROL * show_control | library.CONTINUES * continues
+        size = ctypes.c_size_t(8 * len(ids) + 16)
+        room = 0
+        buffer = ctypes.create_string_buffer(0)
+        while room < size.value:
+            room = size.value
+            buffer = ctypes.create_string_buffer(room)
+            library.check(
+                library.api().model_detokenize(
+                    self._handle,
+                    as_pointer(ids, _TOKENS),
+                    len(ids),
+                    flags,
+                    buffer,
+                    room,
+                    ctypes.byref(size),
+                )
+            )
+        return buffer.raw[: size.value].decode("utf-8")
+
+    def session(
+        self,
+        *,
+        capacity: int = 0,
+        sequences: int = 1,
+        prefill_chunk: int = 0,
+        progress: Optional[Progress] = None,
+    ) -> Session:
+        """KV caches for `sequences` sequences of `capacity` positions (0: the model's context)."""
+        return Session(
+            self._handle,
+            capacity=capacity,
+            sequences=sequences,
+            prefill_chunk=prefill_chunk,
+            progress=progress,
+        )
+
+    def logits(
+        self, tokens: Union[str, Tokens], *, progress: Optional[Progress] = None
+    ) -> "numpy.ndarray":
+        """The logits of every position, float32 [tokens, vocabulary], as `lathe logits` writes them.
+        The array speaks DLPack: `torch.from_dlpack(model.logits(...))` copies nothing.
+
+        >>> numpy.from_dlpack(model.logits([1, 2])).shape
+        (2, 300)
+        """
+        ids = self._prompt(tokens)
+        session = self.session(capacity=max(len(ids), 1), progress=progress)
+        values = session.append(ids, logits="all")
+        assert values is not None
+        return values
+
+    def generate(self, prompt: Union[str, Tokens], **options: Any) -> Generation:
+        """Continues a text or tokens in a session of its own; the options are those of
+        `Session.generate`. Iterating gives the pieces.
+
+        >>> for piece in model.generate("Hello", max_tokens=3, ignore_end=True):
+        ...     assert piece.token < 300
+        """
+        return self.session().generate(self._prompt(prompt), **options)
+
+    def _prompt(self, given: Union[str, Tokens]) -> "numpy.ndarray":
+        return self.tokenize(given) if isinstance(given, (str, bytes)) else as_tokens(given)
+
+
+#: A file's name.
+Path = Union[str, "os.PathLike[str]"]
+
+
+def load(
+    path: Path,
+    *,
+    threads: int = 0,
+    target: str = "host",
+    precision: str = "auto",
+    cache: bool = True,
+    strict: bool = False,
+    weights: Optional[Path] = None,
+    progress: Optional[Progress] = None,
+) -> Model:
+    """Opens a GGUF file, finds its program in the cache or compiles it, and packs its weights; or
+    what `compile` or `lathe compile` made, which needs no compiler. `weights` is the model file of an
+    artefact that does not carry its weights, where it is not found by its name.
+
+    `threads` 0 is one per core; `precision` is "auto", "f32", "bf16" or "int8"; `strict` refuses
+    weights that are not finite. `progress(done, total)` is told the stages.
+
+    >>> lathe.load(path, threads=1, precision="f32").info.precision
+    'f32'
+    """
+    callbacks = Callbacks(progress)
+    flags = library.MODEL_NO_CACHE * (not cache) | library.MODEL_STRICT * strict
+    options = library.ModelOptions(
+        target=target.encode(),
+        precision=precision.encode(),
+        threads=threads,
+        flags=flags,
+        callbacks=callbacks.pointer(),
+        weights=None if weights is None else os.fsencode(weights),
+    )
+    handle = ctypes.c_void_p()
+    error = library.api().model_open(
+        os.fsencode(path), ctypes.byref(options), ctypes.byref(handle)
+    )
+    if handle.value is None:
+        callbacks.check(error)
+    assert handle.value is not None
+    model = Model(handle.value, callbacks)
+    callbacks.check(None)
+    return model
+
+
+def compile(
+    path: Path,
+    output: Path,
+    *,
+    targets: Union[str, Sequence[str]] = "host",
+    precision: str = "auto",
+    embed_weights: bool = False,
+    progress: Optional[Progress] = None,
+) -> str:
+    """Compiles a GGUF file to an artefact, as `lathe compile -o output` does, and returns its name.
+
+    `targets` names one or several CPUs ("x86-64-v3"), of which the best is chosen when the artefact is
+    loaded; `embed_weights` makes it stand alone. Ctrl-C is seen when the compiler is done.
+
+    >>> artefact = lathe.compile(path, "model.lathe", embed_weights=True)
+    >>> lathe.load(artefact).info.compiled_ahead
+    True
+    """
+    callbacks = Callbacks(progress)
+    names = targets if isinstance(targets, str) else ",".join(targets)
+    options = library.CompileOptions(
+        targets=names.encode(),
+        precision=precision.encode(),
+        flags=library.COMPILE_EMBED_WEIGHTS * embed_weights,
+        callbacks=callbacks.pointer(),
+    )
+    raw = os.fsencode(output)
+    callbacks.check(
+        library.api().model_compile(os.fsencode(path), ctypes.byref(options), raw)
+    )
+    return os.fsdecode(raw)

@@ -1,0 +1,227 @@
+"""Sessions and generations."""
+
+import ctypes
+import weakref
+from typing import Any, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
+
+import numpy
+
+from . import _library as library
+from ._callbacks import Callbacks, Progress
+
+#: Token ids: a list, an array of integers, or anything that speaks DLPack.
+Tokens = Union[Sequence[int], "numpy.ndarray", Any]
+
+_TOKENS = ctypes.POINTER(ctypes.c_int32)
+_FLOATS = ctypes.POINTER(ctypes.c_float)
+
+
+def as_tokens(tokens: Tokens) -> "numpy.ndarray":
+    """As a contiguous int32 vector; raises what is no such thing."""
+    if not isinstance(tokens, numpy.ndarray) and hasattr(tokens, "__dlpack__"):
+        tokens = numpy.from_dlpack(tokens)
+    found = numpy.asarray(tokens)
+    if found.size == 0:
+        found = found.astype(numpy.int32)
+    if found.ndim != 1 or found.dtype.kind not in "iu":
+        raise TypeError(f"found {found.dtype} {found.shape}, expected a vector of token ids")
+    ids = found.astype(numpy.int32)
+    if not (ids == found).all():
+        raise ValueError("found a token id beyond 32 bits")
+    return numpy.ascontiguousarray(ids)
+
+
+def as_pointer(values: "numpy.ndarray", kind: Any) -> Any:
+    return values.ctypes.data_as(kind)
+
+
+class Piece(NamedTuple):
+    """A token with the text that became complete with it; text that was held back until the end has
+    the token -1."""
+
+    token: int
+    text: str
+
+
+class GenerationResult(NamedTuple):
+    """`stop` is None while it goes on, else "end", "max_tokens", "context" or "callback"."""
+
+    stop: Optional[str]
+    end_token: int
+    prompt_tokens: int
+    tokens: int
+    prefill_seconds: float
+    decode_seconds: float
+
+
+class Generation(Iterator[Piece]):
+    """Pieces, one by one. Made by `Model.generate` and `Session.generate`, which run the prompt.
+
+    >>> generation = lathe.load(path).generate([1, 2, 3], max_tokens=4, ignore_end=True)
+    >>> len([piece.token for piece in generation])
+    4
+    >>> generation.result.stop
+    'max_tokens'
+    """
+
+    def __init__(self, handle: int, callbacks: Callbacks) -> None:
+        self._handle, self._callbacks = handle, callbacks
+        weakref.finalize(self, _destroy, "generation_destroy", handle, callbacks)
+
+    def __next__(self) -> Piece:
+        piece = library.PieceStruct()
+        self._callbacks.check(library.api().generation_next(self._handle, ctypes.byref(piece)))
+        if piece.ended:
+            raise StopIteration
+        return Piece(piece.token, ctypes.string_at(piece.text, piece.text_size).decode("utf-8"))
+
+    @property
+    def result(self) -> GenerationResult:
+        """What came so far."""
+        raw = library.GenerateResultStruct()
+        library.check(library.api().generation_result(self._handle, ctypes.byref(raw)))
+        numbers = (raw.end_token, raw.prompt_tokens, raw.tokens)
+        return GenerationResult(
+            library.STOPS[raw.stop], *numbers, raw.prefill_seconds, raw.decode_seconds
+        )
+
+
+def _destroy(function: str, handle: int, kept: object) -> None:
+    """Frees a handle; `kept` lives until then."""
+    getattr(library.api(), function)(handle)
+
+
+class Session:
+    """The KV caches of some sequences. Made by `Model.session`; one thread at a time.
+
+    >>> session = lathe.load(path).session(capacity=256, sequences=2)
+    >>> session.append([1, 2, 3])
+    >>> session.append([4], logits="last").shape
+    (1, 300)
+    >>> session.length()
+    4
+    """
+
+    def __init__(
+        self,
+        model: int,
+        *,
+        capacity: int = 0,
+        sequences: int = 1,
+        prefill_chunk: int = 0,
+        progress: Optional[Progress] = None,
+    ) -> None:
+        self._callbacks = Callbacks(progress)
+        options = library.SessionOptions(
+            capacity=capacity,
+            sequences=sequences,
+            prefill_chunk=prefill_chunk,
+            callbacks=self._callbacks.pointer(),
+        )
+        handle = ctypes.c_void_p()
+        error = library.api().session_create(model, ctypes.byref(options), ctypes.byref(handle))
+        self._callbacks.check(error)
+        assert handle.value is not None
+        self._handle = handle.value
+        weakref.finalize(self, _destroy, "session_destroy", self._handle, self._callbacks)
+        info = library.SessionInfoStruct()
+        library.check(library.api().session_info(self._handle, ctypes.byref(info)))
+        #: Positions per sequence.
+        self.capacity: int = info.capacity
+        self.sequences: int = info.sequences
+        self.vocabulary: int = info.vocabulary
+
+    def append(
+        self, tokens: Tokens, *, sequence: int = 0, logits: Optional[str] = None
+    ) -> Optional["numpy.ndarray"]:
+        """Runs tokens as the next of a sequence. `logits`: None, "last" or "all"; then float32
+        [1 or tokens, vocabulary] is returned."""
+        ids = as_tokens(tokens)
+        if logits not in library.LOGITS:
+            raise ValueError(f"found logits={logits!r}, expected None, 'last' or 'all'")
+        rows = 0 if logits is None else min(len(ids), 1) if logits == "last" else len(ids)
+        values = numpy.empty((rows, self.vocabulary), numpy.float32)
+        self._callbacks.check(
+            library.api().session_append(
+                self._handle,
+                sequence,
+                as_pointer(ids, _TOKENS),
+                len(ids),
+                library.LOGITS[logits],
+                as_pointer(values, _FLOATS),
+                values.size,
+            )
+        )
+        return None if logits is None else values
+
+    def step(self, rows: Sequence[Tuple[int, int, int, bool]]) -> "numpy.ndarray":
+        """Runs rows (token, position, sequence, wants logits) of any sequences in one batch; float32
+        [rows that want logits, vocabulary].
+
+        >>> session = lathe.load(path).session(sequences=2)
+        >>> session.step([(1, 0, 0, False), (7, 0, 1, True), (2, 1, 0, True)]).shape
+        (2, 300)
+        """
+        raw = (library.Row * len(rows))(*(tuple(int(each) for each in row) for row in rows))
+        wanted = sum(1 for row in raw if row.wants_logits)
+        values = numpy.empty((wanted, self.vocabulary), numpy.float32)
+        self._callbacks.check(
+            library.api().session_step(
+                self._handle, raw, len(raw), as_pointer(values, _FLOATS), values.size
+            )
+        )
+        return values
+
+    def length(self, sequence: int = 0) -> int:
+        """Positions that a sequence holds."""
+        length = ctypes.c_int64()
+        library.check(
+            library.api().session_length(self._handle, sequence, ctypes.byref(length))
+        )
+        return length.value
+
+    def truncate(self, length: int, *, sequence: int = 0) -> None:
+        """Forgets all positions of a sequence from `length` on."""
+        library.check(library.api().session_truncate(self._handle, sequence, length))
+
+    def generate(
+        self,
+        prompt: Tokens,
+        *,
+        max_tokens: Optional[int] = None,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        seed: int = 0,
+        sequence: int = 0,
+        ignore_end: bool = False,
+    ) -> Generation:
+        """Continues what a sequence holds with the prompt and what the model says to it. At
+        temperature 0 that is always the likeliest token."""
+        if max_tokens is not None and max_tokens < 1:
+            raise ValueError(f"found max_tokens={max_tokens}, expected at least 1")
+        ids = as_tokens(prompt)
+        # Zero is the C struct's default; here it is a fault, and shall be told as one.
+        top_p = top_p or -1.0
+        sampling = library.SamplerOptions(
+            temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, seed=seed
+        )
+        options = library.GenerateOptions(
+            sampling=ctypes.pointer(sampling),
+            max_tokens=max_tokens or 0,
+            sequence=sequence,
+            flags=library.GENERATE_IGNORE_END if ignore_end else 0,
+        )
+        handle = ctypes.c_void_p()
+        self._callbacks.check(
+            library.api().generation_start(
+                self._handle,
+                as_pointer(ids, _TOKENS),
+                len(ids),
+                ctypes.byref(options),
+                ctypes.byref(handle),
+            )
+        )
+        assert handle.value is not None
+        return Generation(handle.value, self._callbacks)
