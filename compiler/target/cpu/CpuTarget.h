@@ -43,8 +43,14 @@ struct CpuTargetRegistration {
 };
 
 /// The registered target of that name; "host" is the one with the widest vectors
-/// that this CPU and its system can run, emulation aside.  Null when there is none.
+/// that this CPU and its system can run, a triple of x86-64 Linux
+/// ("x86_64-linux-gnu") the one that asks for the fewest features, emulation aside.
+/// Null when there is none.
 const CpuTarget *findCpuTarget(llvm::StringRef name);
+
+/// Why there is no target of that name: LLVM knows the machine and we do not, or it
+/// is unknown altogether.
+std::string explainMissingTarget(llvm::StringRef name);
 
 /// All registered names, sorted.
 std::vector<std::string> allCpuTargets();
