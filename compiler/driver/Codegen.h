@@ -24,7 +24,7 @@ public:
   static llvm::Expected<std::unique_ptr<Codegen>> create(const CpuTarget &target,
                                                          bool timing = false);
 
-  /// Lowers the module (stage kernels; it is consumed) to optimised LLVM IR.
+  /// Lowers the module (stage kernels; it is consumed) to LLVM IR.
   llvm::Error lower(mlir::ModuleOp module);
 
   std::string printIR() const;
@@ -32,7 +32,6 @@ public:
 
 private:
   Codegen(const CpuTarget &target, bool timing) : target(target), timing(timing) {}
-  void optimize();
 
   const CpuTarget &target;
   bool timing;

@@ -5,7 +5,9 @@
 #include "compiler/driver/CrashGuard.h"
 #include "compiler/driver/Reproducer.h"
 #include "compiler/driver/VerifyPipeline.h"
+#include "compiler/target/cpu/ScheduleReport.h"
 
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -138,6 +140,9 @@ bool Compilation::generate(ModuleOp module) {
   }
   if (!kept)
     kept = module.clone();
+  if (auto manifest = module.lookupSymbol<LLVM::GlobalOp>("lathe_manifest");
+      manifest && options.onManifest && options.emit.empty())
+    options.onManifest(cast<StringAttr>(manifest.getValueAttr()).getValue());
   llvm::Expected<std::unique_ptr<Codegen>> codegen = Codegen::create(*target, options.timing);
   if (!codegen)
     return reportFault(902, llvm::toString(codegen.takeError()));
@@ -160,7 +165,9 @@ bool Compilation::generate(ModuleOp module) {
 bool Compilation::checkStage(ModuleOp module) {
   StringRef emit = options.emit;
   inputStage = getStage(module);
-  lastStage = emit.consume_front("mlir:") ? findStage(emit) : int(allStages().size()) - 1;
+  lastStage = emit.consume_front("mlir:") ? findStage(emit)
+              : emit == "schedule"        ? findStage("planned")
+                                          : int(allStages().size()) - 1;
   if (lastStage >= inputStage)
     return true;
   diags.error(503, options.input,
@@ -168,6 +175,19 @@ bool Compilation::checkStage(ModuleOp module) {
                   allStages()[inputStage].str() + "'",
               "stages: " + llvm::join(allStages(), ", "));
   return false;
+}
+
+void Compilation::report(ModuleOp module) {
+  std::optional<Machine> machine;
+  if (!options.machine.empty()) {
+    llvm::Expected<Machine> parsed = Machine::parse(options.machine);
+    if (!parsed) {
+      diags.error(112, options.input, llvm::toString(parsed.takeError()));
+      return;
+    }
+    machine = std::move(*parsed);
+  }
+  output = writeSchedule(module, *findCpuTarget(options.pipeline.target), machine, options.depth);
 }
 
 void Compilation::compile() {
@@ -187,6 +207,10 @@ void Compilation::compile() {
   warnOfLateOptions(*module);
   if (!runStages(*module))
     return;
+  if (options.emit == "schedule") {
+    report(*module);
+    return;
+  }
   if (!StringRef(options.emit).starts_with("mlir:")) {
     generate(*module);
     return;
@@ -200,7 +224,8 @@ bool Compilation::run() {
   const CpuTarget *target = findCpuTarget(options.pipeline.target);
   if (!target) {
     diags.error(504, "", explainMissingTarget(options.pipeline.target),
-                "targets: host, " + llvm::join(allCpuTargets(), ", "));
+                "targets: host, " + llvm::join(allCpuTargets(), ", ") +
+                    "; sizes may follow, as in 'host:row-tile=3' (docs/cost-model.md)");
     return false;
   }
   askedTarget = options.pipeline.target;

@@ -11,6 +11,7 @@
 
 #include "mlir/IR/OwningOpRef.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,9 +22,12 @@ struct CompilationOptions {
   PipelineOptions pipeline;
   bool verifyEachPass = false;  ///< Run the reference before and after every pass.
   bool timing = false;          ///< Print how long each pass took.
-  std::string emit;             ///< Empty, "mlir:STAGE", "llvm", "asm" or "obj".
+  std::string emit;             ///< Empty, "mlir:STAGE", "llvm", "asm", "obj" or "schedule".
   std::string passes;           ///< Passes to run ahead of the stages, as text.
   std::string reproducerFolder; ///< Reproducer::folder.
+  std::string machine;          ///< For the schedule: measured numbers as JSON, or empty.
+  int64_t depth = 0;            ///< For the schedule: positions ahead of a step.
+  std::function<void(llvm::StringRef)> onManifest; ///< lathe_compile_request::on_manifest.
 };
 
 /// Compiles once; keeps what was made.  A fault of the compiler, a crash
@@ -61,6 +65,7 @@ private:
   bool addPasses(mlir::PassManager &passes, int firstStage, bool isFirst);
   bool runStages(mlir::ModuleOp module);
   bool generate(mlir::ModuleOp module);
+  void report(mlir::ModuleOp module);
   void collect(mlir::Diagnostic &diag);
   std::string describeReproducer(const std::string &reason);
   bool reportFault(unsigned number, const std::string &reason);

@@ -5,6 +5,8 @@
 
 #include "lathe/compiler.h"
 
+#include <cstddef>
+
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -34,6 +36,15 @@ static lathe_compile_result *compile(const lathe_compile_request *request) {
   options.passes = textOr(request->passes, "");
   options.reproducerFolder = textOr(request->reproducer_dir, "");
   options.timing = request->timing != 0;
+  // A caller that was built before these fields does not have them.
+  if (request->struct_size >= offsetof(lathe_compile_request, depth) + sizeof(request->depth)) {
+    options.machine = textOr(request->machine, "");
+    options.depth = std::max<int64_t>(0, request->depth);
+  }
+  if (request->struct_size >= sizeof(lathe_compile_request) && request->on_manifest)
+    options.onManifest = [request](llvm::StringRef text) {
+      request->on_manifest(request->manifest_context, text.data(), text.size());
+    };
   if (request->max_prefill_rows > 0)
     options.pipeline.prefillRows = request->max_prefill_rows;
   auto *result = new lathe_compile_result(std::move(options));

@@ -10,7 +10,8 @@ def PlanMemoryPass : Pass<"lathe-plan-memory", "::lathe::step::ProgramOp"> {
   let description = [{
     Computes the lifetime of every buffer over the phases and gives each its
     offset: by decreasing size, best fit into the gaps that the buffers alive at
-    the same time leave. A buffer that lives around the back edge of the layer
+    the same time leave. While the arena is larger than the bound, a fixed number
+    of other orders is tried and the best plan kept. A buffer that lives around the back edge of the layer
     stack lives through all of it. Writes the arena's bytes and, as `bound`, the
     greatest sum of live buffers, which no plan can beat. Declared effect: exact.
 

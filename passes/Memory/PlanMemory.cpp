@@ -1,7 +1,10 @@
 //===- PlanMemory.cpp - Packs all buffers into one arena -------------------===//
 //
-// Decreasing size, best fit: the heuristic that XLA's heap simulator uses for
-// the same problem (dynamic storage allocation is NP-hard).
+// Best fit by decreasing size, the heuristic that XLA's heap simulator uses for
+// the same problem (dynamic storage allocation is NP-hard).  Where that misses the
+// lower bound, other orders are tried, and whatever made the arena as high as it
+// is comes earlier: a search as TFLite's and Vela's planners do it, but without
+// chance, so that plans are reproducible.
 //
 //===----------------------------------------------------------------------===//
 
@@ -11,6 +14,8 @@
 #include "passes/PassStatistics.h"
 
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace lathe {
@@ -66,6 +71,74 @@ int64_t computeBound(ArrayRef<Placement> items) {
   return bound;
 }
 
+/// The order in which buffers are placed.
+using Order = SmallVector<Placement *>;
+
+/// Places all buffers in that order.  Gives the size of the arena and the place in
+/// the order of the buffer that ends highest.
+std::pair<int64_t, size_t> place(const Order &order) {
+  SmallVector<Placement *> placed;
+  int64_t arena = 0;
+  size_t highest = 0;
+  for (auto [index, item] : llvm::enumerate(order)) {
+    item->offset = findBestFit(*item, placed);
+    placed.push_back(item);
+    if (item->offset + item->bytes > arena) {
+      arena = item->offset + item->bytes;
+      highest = index;
+    }
+  }
+  return {arena, highest};
+}
+
+/// Puts those with the least key first; equal ones keep their order.
+void sortBy(Order &order, llvm::function_ref<int64_t(const Placement *)> key) {
+  SmallVector<std::tuple<int64_t, size_t, Placement *>> keyed;
+  for (auto [index, item] : llvm::enumerate(order))
+    keyed.push_back({key(item), index, item});
+  llvm::sort(keyed);
+  for (auto [index, item] : llvm::enumerate(keyed))
+    order[index] = std::get<2>(item);
+}
+
+/// Orders to begin with.  Equal buffers keep program order.
+SmallVector<Order> makeOrders(MutableArrayRef<Placement> items) {
+  auto length = [](const Placement *item) { return item->life.last - item->life.first + 1; };
+  Order bySize;
+  for (Placement &item : items)
+    bySize.push_back(&item);
+  sortBy(bySize, [](const Placement *item) { return -item->bytes; });
+  Order byArea = bySize, byLength = bySize, byStart = bySize;
+  sortBy(byArea, [&](const Placement *item) { return -item->bytes * length(item); });
+  sortBy(byLength, [&](const Placement *item) { return -length(item); });
+  sortBy(byStart, [](const Placement *item) { return item->life.first; });
+  return {bySize, byArea, byLength, byStart};
+}
+
+/// Tries orders until the arena is as small as `bound`, and keeps the best plan.
+int64_t placeWell(MutableArrayRef<Placement> items, int64_t bound) {
+  constexpr int rounds = 64;
+  int64_t best = INT64_MAX;
+  SmallVector<int64_t> offsets;
+  for (Order &order : makeOrders(items)) {
+    for (int round = 0; round < rounds && best > bound; ++round) {
+      auto [arena, highest] = place(order);
+      if (arena < best) {
+        best = arena;
+        offsets = llvm::map_to_vector(items, [](Placement &item) { return item.offset; });
+      }
+      if (highest == 0)
+        break;
+      // Half way to the front: what lies there is larger and may block it.
+      std::rotate(order.begin() + highest / 2, order.begin() + highest,
+                  order.begin() + highest + 1);
+    }
+  }
+  for (auto [item, offset] : llvm::zip(items, offsets))
+    item.offset = offset;
+  return items.empty() ? 0 : best;
+}
+
 struct PlanMemoryPass : lathe::impl::PlanMemoryPassBase<PlanMemoryPass> {
   using PlanMemoryPassBase::PlanMemoryPassBase;
 
@@ -79,8 +152,8 @@ struct PlanMemoryPass : lathe::impl::PlanMemoryPassBase<PlanMemoryPass> {
     for (Lifetime life : computeLifetimes(getOperation()))
       items.push_back(
           {life, static_cast<int64_t>(llvm::alignTo(life.buffer.getType().getBytes(), alignment))});
-    int64_t arena = place(items);
     int64_t bound = computeBound(items);
+    int64_t arena = placeWell(items, bound);
     Builder builder(&getContext());
     for (Placement &item : items) {
       item.life.buffer.setOffset(item.offset);
@@ -93,23 +166,6 @@ struct PlanMemoryPass : lathe::impl::PlanMemoryPassBase<PlanMemoryPass> {
     getOperation().setArenaBound(bound);
     arenaBytes += arena;
     boundBytes += bound;
-  }
-
-  int64_t place(MutableArrayRef<Placement> items) {
-    SmallVector<Placement *> order, placed;
-    for (Placement &item : items)
-      order.push_back(&item);
-    // Equal sizes keep program order, so that plans are reproducible.
-    std::sort(order.begin(), order.end(), [](Placement *a, Placement *b) {
-      return a->bytes != b->bytes ? a->bytes > b->bytes : a < b;
-    });
-    int64_t arena = 0;
-    for (Placement *item : order) {
-      item->offset = findBestFit(*item, placed);
-      placed.push_back(item);
-      arena = std::max(arena, item->offset + item->bytes);
-    }
-    return arena;
   }
 
   lathe::PassCounter arenaBytes{"arena-bytes", "bytes of the arenas"};

@@ -92,6 +92,14 @@ std::shared_ptr<CompileResult> CompilerLibrary::compile(const CompileRequest &Re
   Raw.reproducer_dir =
       Request.ReproducerFolder.empty() ? nullptr : Request.ReproducerFolder.c_str();
   Raw.timing = Request.Timing;
+  Raw.machine = Request.Machine.empty() ? nullptr : Request.Machine.c_str();
+  Raw.depth = Request.Depth;
+  if (Request.OnManifest) {
+    Raw.on_manifest = [](void *Context, const char *Text, size_t Size) {
+      static_cast<const CompileRequest *>(Context)->OnManifest({Text, Size});
+    };
+    Raw.manifest_context = const_cast<CompileRequest *>(&Request);
+  }
   auto Result = std::make_shared<CompileResult>(*API, API->compile(&Raw));
 
   unsigned ErrorsBefore = Diags.errorCount();

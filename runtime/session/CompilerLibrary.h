@@ -12,6 +12,7 @@
 #include "runtime/support/Diagnostics.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -30,6 +31,10 @@ struct CompileRequest {
   std::string Passes = {};           ///< lathe_compile_request::passes.
   std::string ReproducerFolder = {}; ///< lathe_compile_request::reproducer_dir.
   bool Timing = false;               ///< Tables of passes and their times, on standard error.
+  std::string Machine = {};          ///< Empty: none.
+  int64_t Depth = 0;
+  /// lathe_compile_request::on_manifest; empty: nobody is told.
+  std::function<void(std::string_view Text)> OnManifest = {};
 };
 
 /// Owns what one compile gave.  Keeps the compiler library open.

@@ -5,9 +5,9 @@
 #include "runtime/session/CompilerLibrary.h"
 #include "runtime/session/HostCPU.h"
 #include "runtime/session/MemoryNeed.h"
+#include "runtime/session/PendingWeights.h"
 #include "runtime/session/ProgramCache.h"
 #include "runtime/support/BackgroundTask.h"
-#include "runtime/weights/WeightCache.h"
 
 #include <chrono>
 #include <optional>
@@ -48,8 +48,9 @@ static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options,
   return ProgramCache::key(Parts);
 }
 
-static std::shared_ptr<CompileResult>
-compileModel(const GGUFFile &File, const ModelOptions &Options, Diagnostics &Diags) {
+static std::shared_ptr<CompileResult> compileModel(const GGUFFile &File,
+                                                   const ModelOptions &Options,
+                                                   PendingWeights *Pending, Diagnostics &Diags) {
   if (!checkCompilerMemory(File.bytes().size(), MemoryLimits::current(), Diags))
     return nullptr;
   const CompilerLibrary *Compiler = CompilerLibrary::open(Diags);
@@ -60,6 +61,8 @@ compileModel(const GGUFFile &File, const ModelOptions &Options, Diagnostics &Dia
   Request.Target = Options.Target;
   Request.Precision = Options.Precision;
   Request.MaxPrefillRows = Options.MaxPrefillRows;
+  if (Pending)
+    Request.OnManifest = [Pending](std::string_view Text) { Pending->start(Text); };
   return Compiler->compile(Request, Diags);
 }
 
@@ -79,7 +82,8 @@ struct Model::NewProgram {
 
 std::shared_ptr<const Program> Model::findOrCompile(const GGUFFile &File,
                                                     const ModelOptions &Options, LoadReport &Report,
-                                                    NewProgram &New, Diagnostics &Diags) {
+                                                    NewProgram &New, PendingWeights *Pending,
+                                                    Diagnostics &Diags) {
   if (Options.Compiled) {
     Report.CompiledAhead = true;
     std::optional<size_t> Chosen =
@@ -101,7 +105,7 @@ std::shared_ptr<const Program> Model::findOrCompile(const GGUFFile &File,
       return Found;
   }
   return timed(Report.CompileMilliseconds, [&]() -> std::shared_ptr<const Program> {
-    std::shared_ptr<CompileResult> Made = compileModel(File, Options, Diags);
+    std::shared_ptr<CompileResult> Made = compileModel(File, Options, Pending, Diags);
     if (!Made)
       return nullptr;
     std::shared_ptr<const Program> Compiled = Program::create(
@@ -115,7 +119,7 @@ std::shared_ptr<const Program> Model::findOrCompile(const GGUFFile &File,
 std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const ModelOptions &Options,
                                                   LoadReport &Report, Diagnostics &Diags) {
   NewProgram New;
-  std::shared_ptr<const Program> Code = findOrCompile(File, Options, Report, New, Diags);
+  std::shared_ptr<const Program> Code = findOrCompile(File, Options, Report, New, nullptr, Diags);
   timed(Report.CacheMilliseconds, [&] {
     New.store(Diags);
     return true;
@@ -123,7 +127,8 @@ std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const Mo
   return Code;
 }
 
-bool Model::loadCode(const ModelOptions &Options, NewProgram &New, Diagnostics &Diags) {
+bool Model::loadCode(const ModelOptions &Options, NewProgram &New, PendingWeights &Pending,
+                     Diagnostics &Diags) {
   uint64_t Threads = static_cast<uint64_t>(Workers->workers());
   auto Fits = [&](const MemoryNeed &Need) {
     return checkMemory(Need, Threads, Options.Capacity != 0, MemoryLimits::current(), Diags);
@@ -132,7 +137,8 @@ bool Model::loadCode(const ModelOptions &Options, NewProgram &New, Diagnostics &
   uint64_t Sequences = static_cast<uint64_t>(Options.Sequences);
   if (!Fits(estimateMemoryNeed(*File, Positions, Sequences)))
     return false;
-  Code = findOrCompile(*File, Options, Report, New, Diags);
+  // One thread is for compiling first and for packing then.
+  Code = findOrCompile(*File, Options, Report, New, Threads > 1 ? &Pending : nullptr, Diags);
   return Code && Code->checkHost(Diags) && Fits(memoryNeed(manifest(), Positions, Sequences));
 }
 
@@ -144,7 +150,10 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   Result->File = std::move(File);
   Result->Workers = WorkerPool::create(Options.Threads, Diags);
   NewProgram New;
-  if (!Result->Workers || !Result->loadCode(Options, New, Diags))
+  if (!Result->Workers)
+    return nullptr;
+  PendingWeights Pending(*Result->File, *Result->Workers, Options.NonFinite, Options.UseCache);
+  if (!Result->loadCode(Options, New, Pending, Diags))
     return nullptr;
   // Linking and flushing a program is mostly waiting.
   Diagnostics StoreDiags;
@@ -156,13 +165,13 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
     if (Result->Report.WeightsEmbedded)
       return Options.Compiled->loadWeights(*Result->File, Result->manifest(), *Result->Workers,
                                            Diags);
-    std::optional<WeightCache> Cache;
-    if (Options.UseCache)
-      Cache = WeightCache::openDefault(Diags);
-    return WeightStore::create(*Result->File, Result->manifest(), *Result->Workers,
-                               SourcePages::Release, Options.NonFinite, Diags,
-                               Cache ? &*Cache : nullptr);
+    if (Pending.isStarted())
+      return Pending.take(Diags);
+    return packWeights(*Result->File, Result->manifest(), *Result->Workers, Options.NonFinite,
+                       Options.UseCache, Diags);
   });
+  if (Pending.isStarted())
+    Result->Report.PackMilliseconds = Pending.milliseconds();
   Storing.wait();
   Diags.append(StoreDiags);
   if (!Result->Weights)

@@ -47,8 +47,10 @@ struct LoadReport {
   double CacheMilliseconds = 0;   ///< Looking up; storing too, where nothing else goes on.
   bool WeightsFromCache = false;
   bool WeightsEmbedded = false; ///< In the artefact.
-  double PackMilliseconds = 0;  ///< Packing, or mapping what is packed.
+  double PackMilliseconds = 0;  ///< Packing, perhaps while compiling; or mapping what is packed.
 };
+
+class PendingWeights;
 
 class Model {
 public:
@@ -82,8 +84,9 @@ private:
   static std::shared_ptr<const Program> findOrCompile(const GGUFFile &File,
                                                       const ModelOptions &Options,
                                                       LoadReport &Report, NewProgram &New,
-                                                      Diagnostics &Diags);
-  bool loadCode(const ModelOptions &Options, NewProgram &New, Diagnostics &Diags);
+                                                      PendingWeights *Pending, Diagnostics &Diags);
+  bool loadCode(const ModelOptions &Options, NewProgram &New, PendingWeights &Pending,
+                Diagnostics &Diags);
 
   std::unique_ptr<GGUFFile> File;
   std::unique_ptr<WorkerPool> Workers;

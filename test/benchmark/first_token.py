@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT / "test"))
 sys.path.insert(0, str(ROOT / "test" / "benchmark"))
 from llamacpp import environment  # noqa: E402
 from baseline import write_aside  # noqa: E402
-from peers import processor  # noqa: E402
+from peers import busy_share, processor  # noqa: E402
 
 LATHE = os.environ.get("LATHE") or str(ROOT / "build" / "bin" / "lathe")
 PROMPT = "The sky is blue because of"
@@ -153,8 +153,9 @@ def main():
     if min(options.threads, options.rounds) < 1:
         parser.error("threads and rounds start at 1")
 
-    load = os.getloadavg()[0]
-    warn_if_busy(load)
+    busy = busy_share()
+    if busy > 0.1:
+        print(f"warning: others use {100 * busy:.0f} % of the processors", file=sys.stderr)
     environment.ensure()
     # Where the caches of a user lie, and not on a disk in memory.
     with tempfile.TemporaryDirectory(dir=environment.cache(), prefix="first-token-") as folder:
@@ -164,7 +165,7 @@ def main():
         "threads": options.threads,
         "model": pathlib.Path(options.model).name,
         "rounds": options.rounds,
-        "load before": round(load, 2),
+        "busy before": f"{100 * busy:.0f} %",
         "llama.cpp": f"llama-cpp-python {environment.VERSION}, {environment.CMAKE_ARGS}",
     }
     print(tables(seconds, peaks))

@@ -20,7 +20,7 @@ static constexpr size_t MaxTextBytes = size_t(64) << 20;
 void TargetArguments::declare(Options &Accepted) {
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
   // The compiler knows its targets; a program from the cache runs without it.
-  Accepted.text(Target, "--target", "NAME", "CPU (host; the error for a wrong name lists them)");
+  Accepted.text(Target, "--target", "NAME", "CPU, and sizes (host; an error lists them)");
 }
 
 void ModelArguments::declareModel(Options &Accepted) {

@@ -31,13 +31,22 @@ constexpr float Unseen = -1.0e30f;
 /// Byte offsets in the state and in a partial result of a query.
 enum Field : int64_t { Maximum = 0, Sum = 4, Mix = 64 };
 
+/// Query heads that share a key/value head.
+int64_t groupOf(ir::AttentionOp attention) {
+  return cast<RankedTensorType>(attention.getQuery().getType()).getDimSize(1) /
+         attention.getCache().getType().getHeads();
+}
+
+/// Rows of a tile in an entry of `maxRows` rows: their queries fit into registers.
+int64_t rowsPerTile(int64_t maxRows, int64_t group) {
+  return std::max<int64_t>(1, std::min(maxRows, 6 / group));
+}
+
 class AttentionPhase {
 public:
   AttentionPhase(PhaseContext &context, ir::AttentionOp attention, Value result)
       : c(context), k(context.k), op(attention), result(result),
-        type(attention.getCache().getType()), dim(type.getHeadDim()),
-        group(cast<RankedTensorType>(attention.getQuery().getType()).getDimSize(1) /
-              type.getHeads()),
+        type(attention.getCache().getType()), dim(type.getHeadDim()), group(groupOf(attention)),
         bytes(type.getElementType().getIntOrFloatBitWidth() / 8), lanes(commonLanes({dim})),
         partialBytes(attentionPartialBytes(attention)) {}
 
@@ -60,7 +69,6 @@ private:
   void emitResult(Value head, Value firstRow);
   Value seen(Value firstPosition, int64_t query);
 
-  int64_t rowsPerTile() const { return std::max<int64_t>(1, std::min(c.maxRows(), 6 / group)); }
   /// Vectors of keys or values that are taken at a time: few queries leave
   /// registers, and many sums hide the latency of an fma.
   int64_t passWidth() const { return c.target.vectorBits == 512 && queries.size() <= 3 ? 2 : 1; }
@@ -87,7 +95,7 @@ private:
 } // namespace
 
 void AttentionPhase::emit() {
-  int64_t most = rowsPerTile() * group;
+  int64_t most = rowsPerTile(c.maxRows(), group) * group;
   scores = c.allocateScratch(most * Split * 4);
   state = c.allocateScratch(most * partialBytes);
   if (c.maxRows() == 1)
@@ -97,7 +105,7 @@ void AttentionPhase::emit() {
 }
 
 void AttentionPhase::emitManyRows() {
-  Value blocks = k.ceilDiv(c.rowCount(), k.constant(rowsPerTile()));
+  Value blocks = k.ceilDiv(c.rowCount(), k.constant(rowsPerTile(c.maxRows(), group)));
   // Later rows see more positions, so the workers take turns.
   Value tiles = k.mul(blocks, type.getHeads());
   k.forLoop(c.worker, tiles, c.workers, [&](Value tile) { emitTile(tile); });
@@ -129,7 +137,7 @@ void AttentionPhase::emitOneRow() {
 }
 
 void AttentionPhase::emitTile(Value tile) {
-  int64_t rows = rowsPerTile();
+  int64_t rows = rowsPerTile(c.maxRows(), group);
   Value head = k.rem(tile, type.getHeads());
   Value firstRow = k.mul(k.div(tile, type.getHeads()), rows);
   if (rows == 1)
@@ -376,6 +384,22 @@ static std::pair<ir::AttentionOp, Value> findAttention(step::PhaseOp phase) {
   return {attention, stored};
 }
 
+/// A single row is also divided by splits of positions.
+static PhaseTiles divideHeads(step::PhaseOp phase, const CpuTarget &, int64_t rows, int64_t depth,
+                              int64_t workers) {
+  ir::AttentionOp attention = findAttention(phase).first;
+  ir::KVType cache = attention.getCache().getType();
+  int64_t most = phase->getParentOfType<step::ProgramOp>().getMaxRows();
+  int64_t each = rowsPerTile(most, groupOf(attention)), blocks = (rows + each - 1) / each;
+  if (most == 1) {
+    int64_t window = static_cast<int64_t>(attention.getWindow().value_or(depth + 1));
+    blocks = depth / Split - std::max<int64_t>(0, depth + 1 - window) / Split + 1;
+  }
+  int64_t count = blocks * cache.getHeads(), share = (count + workers - 1) / workers;
+  return {{{{}, cache.getHeadDim() * groupOf(attention), each, count}},
+          static_cast<double>(share) / count};
+}
+
 static PhaseEmitterRegistration attention({
     [](step::PhaseOp phase) {
       return phase.getAxis() == step::Axis::Heads && findAttention(phase).first;
@@ -385,4 +409,5 @@ static PhaseEmitterRegistration attention({
       AttentionPhase(context, op, stored).emit();
       return success();
     },
+    divideHeads,
 });

@@ -15,10 +15,6 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
 
-/// Rows that pass a tile before the next tile: their sums, and what they read
-/// of one block, fit into the nearest cache.
-static constexpr int64_t RowChunk = 64;
-
 namespace {
 
 class ColumnPhase {
@@ -101,7 +97,7 @@ LogicalResult ColumnPhase::emit() {
 }
 
 void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
-  int64_t chunk = std::min(c.maxRows(), RowChunk);
+  int64_t chunk = std::min(c.maxRows(), c.target.rowChunk);
   tileMemory.clear();
   for (size_t i = 0; i < segment.linears.size(); ++i)
     tileMemory.push_back(c.allocateScratch(chunk * segment.tileColumns * 4));
@@ -138,24 +134,16 @@ void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile,
 }
 
 void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRow, Value rows) {
-  Value firstColumn = k.mul(tile, segment.tileColumns);
-  bool ragged = segment.outputs % segment.tileColumns != 0;
+  Value firstColumn = k.mul(tile, segment.tileColumns), columns = k.constant(segment.tileColumns);
+  // Columns past the last output are not there.
+  if (segment.outputs % segment.tileColumns != 0)
+    columns = k.min(columns, k.sub(k.constant(segment.outputs), firstColumn));
   k.forLoop(k.constant(0), rows, 1, [&](Value row) {
-    SmallVector<Value> tiles;
+    EpiloguePlace place{k.add(firstRow, row), firstColumn, {}, c.maxRows()};
     for (Value memory : tileMemory)
-      tiles.push_back(k.at(memory, k.mul(row, segment.tileColumns * 4)));
-    auto emitChunks = [&](int64_t from, int64_t to) {
-      EpilogueRow epilogue(c, segment, k.add(firstRow, row), firstColumn, tiles, c.maxRows());
-      for (int64_t chunk = from; chunk < to; ++chunk)
-        epilogue.emitStores(chunk);
-    };
-    int64_t chunks = segment.tileColumns / segment.lanes;
-    if (!ragged)
-      return emitChunks(0, chunks);
-    // Columns past the last output are not there.
-    for (int64_t chunk = 0; chunk < chunks; ++chunk)
-      k.ifThen(k.less(k.add(firstColumn, chunk * segment.lanes), k.constant(segment.outputs)),
-               [&] { emitChunks(chunk, chunk + 1); });
+      place.tiles.push_back(k.at(memory, k.mul(row, segment.tileColumns * 4)));
+    emitChunks(c, segment, place, columns,
+               [](EpilogueRow &part, int64_t chunk) { part.emitStores(chunk); });
   });
 }
 
@@ -165,11 +153,47 @@ void ColumnPhase::emitTileRows(const Segment &segment, Value tile, Value firstRo
   emitEpilogue(segment, tile, firstRow, rows);
 }
 
+/// A tile belongs to the worker in whose even share of the cost it starts.
+static double findBusiestShare(ArrayRef<Segment> segments, int64_t workers) {
+  int64_t total = 0, unit = 0, most = 0;
+  for (const Segment &segment : segments)
+    total += segment.tiles() * segment.tileCost();
+  SmallVector<int64_t> load(workers);
+  for (const Segment &segment : segments)
+    for (int64_t tile = 0; tile < segment.tiles(); ++tile, unit += segment.tileCost()) {
+      // Worker w has the units from total * w / workers on.
+      int64_t owner = ((unit + 1) * workers - 1) / total;
+      most = std::max(most, load[owner] += segment.tileCost());
+    }
+  return total ? static_cast<double>(most) / total : 1;
+}
+
+static PhaseTiles divideColumns(step::PhaseOp phase, const CpuTarget &target, int64_t rows, int64_t,
+                                int64_t workers) {
+  FailureOr<SmallVector<Segment>> segments = findSegments(phase);
+  if (failed(segments))
+    return {};
+  PhaseTiles tiles;
+  for (const Segment &segment : *segments)
+    tiles.groups.push_back(
+        {segment.linears, segment.tileColumns, std::min(rows, target.rowChunk), segment.tiles()});
+  tiles.busiestShare = findBusiestShare(*segments, workers);
+  return tiles;
+}
+
+static PhaseTiles divideRows(step::PhaseOp, const CpuTarget &, int64_t rows, int64_t,
+                             int64_t workers) {
+  int64_t most = (rows + workers - 1) / workers;
+  return {{{{}, 0, 1, rows}}, static_cast<double>(most) / rows};
+}
+
 static PhaseEmitterRegistration columns({
     [](step::PhaseOp phase) { return phase.getAxis() == step::Axis::Columns; },
     [](PhaseContext &context) { return ColumnPhase(context).emit(); },
+    divideColumns,
 });
 static PhaseEmitterRegistration rows({
     [](step::PhaseOp phase) { return phase.getAxis() == step::Axis::Rows; },
     emitRowPhase,
+    divideRows,
 });

@@ -9,6 +9,7 @@
 #include "llvm/TargetParser/Triple.h"
 
 #include <map>
+#include <mutex>
 
 using namespace lathe::compiler;
 
@@ -53,7 +54,7 @@ static llvm::Triple parseTriple(llvm::StringRef name) {
   return llvm::Triple(llvm::Triple::normalize(name));
 }
 
-const CpuTarget *lathe::compiler::findCpuTarget(llvm::StringRef name) {
+static const CpuTarget *findPlainTarget(llvm::StringRef name) {
   if (name == "host")
     return findHostTarget();
   if (auto it = registry().find(name.str()); it != registry().end())
@@ -63,11 +64,55 @@ const CpuTarget *lathe::compiler::findCpuTarget(llvm::StringRef name) {
   return ours ? findLeastTarget() : nullptr;
 }
 
+llvm::ArrayRef<TargetSize> lathe::compiler::allTargetSizes() {
+  static constexpr TargetSize sizes[] = {
+      {"row-tile", &CpuTarget::rowTile, 1, 16},
+      {"float-row-tile", &CpuTarget::floatRowTile, 1, 16},
+      {"row-chunk", &CpuTarget::rowChunk, 1, 4096},
+      {"prefetch-bytes", &CpuTarget::prefetchBytes, 0, 1 << 20},
+  };
+  return sizes;
+}
+
+/// "row-tile=3".
+static bool setSize(CpuTarget &target, llvm::StringRef text) {
+  auto [name, number] = text.split('=');
+  int64_t value = 0;
+  for (const TargetSize &size : allTargetSizes())
+    if (size.name == name && !number.getAsInteger(10, value) && value >= size.least &&
+        value <= size.most) {
+      target.*size.field = value;
+      return true;
+    }
+  return false;
+}
+
+/// Kept for good, as those that are registered.
+static const CpuTarget *findSizedTarget(const CpuTarget &base, llvm::StringRef sizes) {
+  static std::mutex guard;
+  static std::map<std::string, CpuTarget> targets;
+  CpuTarget target = base;
+  target.name += (":" + sizes).str();
+  for (llvm::StringRef size : llvm::split(sizes, ','))
+    if (!setSize(target, size))
+      return nullptr;
+  std::lock_guard<std::mutex> lock(guard);
+  return &targets.emplace(target.name, std::move(target)).first->second;
+}
+
+const CpuTarget *lathe::compiler::findCpuTarget(llvm::StringRef name) {
+  auto [plain, sizes] = name.split(':');
+  const CpuTarget *base = findPlainTarget(plain);
+  return base && name.contains(':') ? findSizedTarget(*base, sizes) : base;
+}
+
 std::string lathe::compiler::explainMissingTarget(llvm::StringRef name) {
-  llvm::Triple triple = parseTriple(name);
-  if (triple.getArch() == llvm::Triple::UnknownArch)
+  llvm::StringRef plain = name.split(':').first;
+  llvm::Triple triple = parseTriple(plain);
+  // Sizes may be what is wrong.
+  if (triple.getArch() == llvm::Triple::UnknownArch || findPlainTarget(plain))
     return ("unknown target '" + name + "'").str();
-  return ("target '" + name + "' is known to LLVM (" + triple.str() +
+  return ("target '" + plain + "' is known to LLVM (" + triple.str() +
           "), but there are no kernels for it, only for x86-64 Linux")
       .str();
 }

@@ -23,8 +23,12 @@ struct CpuTarget {
   std::string cpu;                   ///< LLVM's target-cpu.
   std::vector<std::string> features; ///< Needed beyond baseline x86-64, as CPUID names them.
   int64_t vectorBits;
-  int64_t rowTile;      ///< Rows of int8 activations in a register tile.
-  int64_t floatRowTile; ///< Rows of f32 and bf16 activations.
+  /// Sizes that were chosen by measurement (docs/cost-model.md) and can be
+  /// overridden; none changes a bit of any result.
+  int64_t rowTile;              ///< Rows of int8 activations in a register tile.
+  int64_t floatRowTile;         ///< Rows of f32 and bf16 activations.
+  int64_t rowChunk = 64;        ///< Rows that pass a tile: their sums fit into the nearest cache.
+  int64_t prefetchBytes = 2048; ///< Weights are asked for so far ahead; 0: never.
   std::shared_ptr<const Int8Dot> int8Dot;
   /// Adds the products of pairs of bf16 to 16 f32 sums; null where the machine
   /// has no such instruction.
@@ -45,12 +49,21 @@ struct CpuTargetRegistration {
 /// The registered target of that name; "host" is the one with the widest vectors
 /// that this CPU and its system can run, a triple of x86-64 Linux
 /// ("x86_64-linux-gnu") the one that asks for the fewest features, emulation aside.
-/// Null when there is none.
+/// Sizes may follow the name, "x86-64-v3:row-tile=3,row-chunk=32", and are a part of
+/// the target's name then.  Null when there is no such target or size.
 const CpuTarget *findCpuTarget(llvm::StringRef name);
 
 /// Why there is no target of that name: LLVM knows the machine and we do not, or it
 /// is unknown altogether.
 std::string explainMissingTarget(llvm::StringRef name);
+
+/// A size of a target that can be overridden.
+struct TargetSize {
+  llvm::StringLiteral name;
+  int64_t CpuTarget::*field;
+  int64_t least, most;
+};
+llvm::ArrayRef<TargetSize> allTargetSizes();
 
 /// All registered names, sorted.
 std::vector<std::string> allCpuTargets();

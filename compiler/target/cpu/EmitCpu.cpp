@@ -1,5 +1,7 @@
 //===- EmitCpu.cpp - Turns step programs into kernels for a CPU ------------===//
 
+#include "compiler/target/cpu/KernelNames.h"
+#include "compiler/target/cpu/KernelSharing.h"
 #include "compiler/target/cpu/Manifest.h"
 #include "compiler/target/cpu/Passes.h"
 #include "compiler/target/cpu/PhaseEmitter.h"
@@ -8,7 +10,6 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace lathe::compiler {
 #define GEN_PASS_DEF_EMITCPUPASS
@@ -25,61 +26,87 @@ namespace {
 class ProgramEmitter {
 public:
   ProgramEmitter(step::ProgramOp program, const CpuTarget &target, const WeightTable &weights,
-                 llvm::StringSet<> &names)
-      : program(program), target(target), weights(weights), names(names), builder(program) {}
+                 KernelNames &names, KernelSharing &sharing)
+      : program(program), target(target), weights(weights), names(names), sharing(sharing),
+        builder(program) {}
 
   LogicalResult emit();
   int64_t scratchBytes = 0;
-  unsigned numKernels = 0;
+  unsigned numKernels = 0, numShared = 0;
 
 private:
   LogicalResult emitBlock(Block &block, Value layer);
   LogicalResult emitLayers(step::LayersOp layers);
   Value emitBodyIndex(step::LayersOp layers, Value layer);
-  FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase);
-  std::string uniqueName(StringRef phase);
+  LogicalResult emitPhase(step::PhaseOp phase, Value layer);
+  FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase, StringRef name,
+                                     SmallVector<KernelArgument> &extra);
+  func::FuncOp createFunction(Location loc, StringRef name);
 
   step::ProgramOp program;
   const CpuTarget &target;
   const WeightTable &weights;
-  llvm::StringSet<> &names;
+  KernelNames &names;
+  KernelSharing &sharing;
   OpBuilder builder;
   func::FuncOp entry;
 };
 
 } // namespace
 
-std::string ProgramEmitter::uniqueName(StringRef phase) {
-  std::string base = (program.getSymName() + "." + phase).str();
-  for (char &letter : base)
-    if (!llvm::isAlnum(letter) && letter != '.')
-      letter = '_';
-  std::string name = base;
-  for (unsigned i = 1; !names.insert(name).second; ++i)
-    name = base + "." + std::to_string(i);
-  return name;
-}
-
-FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase) {
-  const PhaseEmitter *emitter = findPhaseEmitter(phase);
-  if (!emitter)
-    return phase.emitError() << "no emitter of the CPU target matches this phase";
-  OpBuilder::InsertionGuard guard(builder);
+/// A function of the arguments, the layer, the worker and the number of workers,
+/// ahead of the entry; the builder is left at its start.
+func::FuncOp ProgramEmitter::createFunction(Location loc, StringRef name) {
   builder.setInsertionPoint(entry);
   Type i64 = builder.getI64Type(), ptr = LLVM::LLVMPointerType::get(builder.getContext());
   auto type = builder.getFunctionType({ptr, i64, i64, i64}, {});
-  auto kernel =
-      func::FuncOp::create(builder, phase.getLoc(), uniqueName(phase.getPhaseName()), type);
-  kernel.setPrivate();
-  builder.setInsertionPointToEnd(kernel.addEntryBlock());
+  auto function = func::FuncOp::create(builder, loc, name, type);
+  // Private to MLIR; the object has the symbol, by which a phase is timed and counted alone.
+  function.setPrivate();
+  builder.setInsertionPointToEnd(function.addEntryBlock());
+  return function;
+}
+
+/// `extra` makes the kernel's arguments behind the first four.
+FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase, StringRef name,
+                                                   SmallVector<KernelArgument> &extra) {
+  const PhaseEmitter *emitter = findPhaseEmitter(phase);
+  if (!emitter)
+    return phase.emitError() << "no emitter of the CPU target matches this phase";
+  func::FuncOp kernel = createFunction(phase.getLoc(), name);
+  Block *body = &kernel.getBody().front();
   PhaseContext context(builder, phase, target, weights, kernel.getArguments());
   if (failed(emitter->emit(context)))
     return failure();
-  builder.setInsertionPointToEnd(&kernel.getBody().front());
+  builder.setInsertionPointToEnd(body);
   func::ReturnOp::create(builder, phase.getLoc());
+  kernel.setType(builder.getFunctionType(body->getArgumentTypes(), {}));
   scratchBytes = std::max(scratchBytes, context.scratchBytes());
-  ++numKernels;
-  return kernel;
+  extra = llvm::to_vector(context.arguments());
+  return sharing.unify(kernel);
+}
+
+/// A phase is a function that hands its own numbers to the kernel, and a call.
+LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
+  OpBuilder::InsertPoint call = builder.saveInsertionPoint();
+  std::string name = names.next(program, phase);
+  SmallVector<KernelArgument> extra;
+  FailureOr<func::FuncOp> kernel = emitKernel(phase, name + ".code", extra);
+  if (failed(kernel))
+    return failure();
+  ++(kernel->getName().drop_back(StringRef(".code").size()) == name ? numKernels : numShared);
+  func::FuncOp function = createFunction(phase.getLoc(), name);
+  KernelBuilder k(builder, phase.getLoc());
+  SmallVector<Value> arguments(function.getArguments());
+  for (const KernelArgument &make : extra)
+    arguments.push_back(make(k, function.getArgument(1)));
+  func::CallOp::create(builder, phase.getLoc(), *kernel, arguments);
+  func::ReturnOp::create(builder, phase.getLoc());
+  builder.restoreInsertionPoint(call);
+  func::CallOp::create(
+      builder, phase.getLoc(), function,
+      ValueRange{entry.getArgument(0), layer, entry.getArgument(1), entry.getArgument(2)});
+  return success();
 }
 
 Value ProgramEmitter::emitBodyIndex(step::LayersOp layers, Value layer) {
@@ -113,12 +140,8 @@ LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
 LogicalResult ProgramEmitter::emitBlock(Block &block, Value layer) {
   for (Operation &op : block) {
     if (auto phase = dyn_cast<step::PhaseOp>(op)) {
-      FailureOr<func::FuncOp> kernel = emitKernel(phase);
-      if (failed(kernel))
+      if (failed(emitPhase(phase, layer)))
         return failure();
-      ValueRange arguments = entry.getArguments();
-      func::CallOp::create(builder, op.getLoc(), *kernel,
-                           ValueRange{arguments[0], layer, arguments[1], arguments[2]});
     } else if (auto layers = dyn_cast<step::LayersOp>(op)) {
       if (failed(emitLayers(layers)))
         return failure();
@@ -158,15 +181,17 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
       return signalPassFailure();
     }
     WeightTable weights = assignWeights(module);
-    llvm::StringSet<> names;
+    KernelNames names;
+    KernelSharing sharing;
     int64_t scratch = 0;
     auto programs = llvm::to_vector(module.getOps<step::ProgramOp>());
     for (step::ProgramOp program : programs) {
-      ProgramEmitter emitter(program, *target, weights, names);
+      ProgramEmitter emitter(program, *target, weights, names, sharing);
       if (failed(emitter.emit()))
         return signalPassFailure();
       scratch = std::max(scratch, emitter.scratchBytes);
       numKernels += emitter.numKernels;
+      numShared += emitter.numShared;
     }
     emitManifest(writeManifest(module, *target, weights, scratch));
     module->setAttr("lathe.target", StringAttr::get(&getContext(), target->name));
@@ -188,10 +213,12 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
   }
 
   PassCounter numKernels{"kernels", "functions made for phases"};
+  PassCounter numShared{"phases-shared", "phases that call the function of another one"};
 };
 
 } // namespace
 
-static const lathe::PassCounters<EmitCpuPass> counters{&EmitCpuPass::numKernels};
+static const lathe::PassCounters<EmitCpuPass> counters{&EmitCpuPass::numKernels,
+                                                       &EmitCpuPass::numShared};
 static const lathe::PassEffectRegistration effect("lathe-emit-cpu",
                                                   {lathe::NumericEffect::Reassociates});

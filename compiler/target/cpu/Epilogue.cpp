@@ -4,6 +4,8 @@
 #include "compiler/target/cpu/KVLayout.h"
 #include "compiler/target/cpu/VectorMath.h"
 
+#include "mlir/IR/Matchers.h"
+
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
@@ -26,21 +28,25 @@ ElementwiseEmitter lathe::compiler::findElementwiseEmitter(llvm::StringRef opNam
 // EpilogueRow
 //===----------------------------------------------------------------------===//
 
+EpilogueRow::EpilogueRow(PhaseContext &context, const Segment &segment, const EpiloguePlace &head,
+                         Value shift, const HeadFactors &factors)
+    : c(context), segment(segment), row(head.row), firstColumn(c.k.add(head.column, shift)),
+      shift(shift), factors(factors), rows(head.rows) {
+  for (Value tile : head.tiles)
+    tiles.push_back(c.k.at(tile, c.k.mul(shift, 4)));
+}
+
 Value EpilogueRow::columnOffset(int64_t chunk) {
   return c.k.mul(c.k.add(firstColumn, chunk * segment.lanes), 4);
 }
 
-Value EpilogueRow::remember(const void *key, int64_t chunk, llvm::function_ref<Value()> make) {
-  auto place = std::make_pair(key, chunk);
+Value EpilogueRow::get(Value value, int64_t chunk) {
+  auto place = std::make_pair(value.getAsOpaquePointer(), chunk);
   auto it = known.find(place);
   if (it != known.end())
     return it->second;
-  Value result = make();
+  Value result = compute(value, chunk);
   return known[place] = result;
-}
-
-Value EpilogueRow::get(Value value, int64_t chunk) {
-  return remember(value.getAsOpaquePointer(), chunk, [&] { return compute(value, chunk); });
 }
 
 Value EpilogueRow::compute(Value value, int64_t chunk) {
@@ -69,20 +75,69 @@ void EpilogueRow::emitStores(int64_t chunk) {
   }
 }
 
+/// Runs `body` with every shift of chunk 0 in a period, and what it carries.
+static SmallVector<Value>
+forPeriod(KernelBuilder &k, const Segment &segment, ArrayRef<Value> carried,
+          llvm::function_ref<SmallVector<Value>(Value shift, ValueRange carried)> body) {
+  if (segment.period == 1)
+    return body(k.constant(0), carried);
+  return k.forLoop(k.constant(0), k.constant(segment.period * segment.lanes), segment.lanes,
+                   carried, body);
+}
+
+/// Factors of the head's norms, each of which may need those before it.
+static HeadFactors emitHeadFactors(PhaseContext &c, const Segment &segment,
+                                   const EpiloguePlace &head) {
+  KernelBuilder &k = c.k;
+  HeadFactors factors;
+  for (ir::RMSNormOp norm : segment.headNorms) {
+    SmallVector<Value> squares{k.splat(0.0f, segment.lanes)};
+    for (int64_t chunk = 0; chunk * segment.lanes < segment.headColumns; chunk += segment.period)
+      squares = forPeriod(k, segment, squares,
+                          [&](Value shift, ValueRange carried) -> SmallVector<Value> {
+                            EpilogueRow part(c, segment, head, shift, factors);
+                            Value x = part.get(norm.getInput(), chunk);
+                            return {k.fma(x, x, carried[0])};
+                          });
+    factors[norm] =
+        emitInverseRMS(k, squares[0], k.floatConstant(static_cast<float>(segment.headColumns)),
+                       k.floatConstant(norm.getEps().convertToFloat()));
+  }
+  return factors;
+}
+
+void lathe::compiler::emitChunks(PhaseContext &c, const Segment &segment,
+                                 const EpiloguePlace &place, Value columns,
+                                 llvm::function_ref<void(EpilogueRow &, int64_t)> body) {
+  KernelBuilder &k = c.k;
+  auto emitHead = [&](Value column) {
+    EpiloguePlace head{place.row, k.add(place.column, column), {}, place.rows};
+    for (Value tile : place.tiles)
+      head.tiles.push_back(k.at(tile, k.mul(column, 4)));
+    HeadFactors factors = emitHeadFactors(c, segment, head);
+    forPeriod(k, segment, {}, [&](Value shift, ValueRange) -> SmallVector<Value> {
+      EpilogueRow part(c, segment, head, shift, factors);
+      for (int64_t chunk = 0; chunk * segment.lanes < segment.headColumns; chunk += segment.period)
+        body(part, chunk);
+      return {};
+    });
+  };
+  llvm::APInt known;
+  if (matchPattern(columns, m_ConstantInt(&known)) && known == segment.headColumns)
+    return emitHead(k.constant(0));
+  k.forLoop(k.constant(0), columns, segment.headColumns, emitHead);
+}
+
 void lathe::compiler::emitElementwiseRow(PhaseContext &c, Operation *op, Value row, int64_t rows) {
   KernelBuilder &k = c.k;
   Segment segment = makeElementwiseSegment(op);
   auto append = dyn_cast<ir::KVAppendOp>(op);
-  k.forLoop(k.constant(0), k.constant(segment.outputs), segment.tileColumns, [&](Value column) {
-    EpilogueRow part(c, segment, row, column, {}, rows);
-    for (int64_t chunk = 0; chunk < segment.tileColumns / segment.lanes; ++chunk) {
-      if (append) {
-        emitCacheWrite(part, append, chunk);
-        continue;
-      }
-      Value value = findElementwiseEmitter(op->getName().getStringRef())(part, op, chunk);
-      k.store(value, k.at(c.rowPointer(op->getResult(0), row, rows), part.columnOffset(chunk)));
-    }
+  EpiloguePlace place{row, k.constant(0), {}, rows};
+  emitChunks(c, segment, place, k.constant(segment.outputs), [&](EpilogueRow &part, int64_t chunk) {
+    if (append)
+      return emitCacheWrite(part, append, chunk);
+    Value value = findElementwiseEmitter(op->getName().getStringRef())(part, op, chunk);
+    k.store(value, k.at(c.rowPointer(op->getResult(0), row, rows), part.columnOffset(chunk)));
   });
 }
 
@@ -144,23 +199,14 @@ static Value emitBias(EpilogueRow &r, Operation *op, int64_t chunk) {
   return k.addf(r.get(op->getOperand(0), chunk), k.load(k.vec(k.f32(), r.segment.lanes), pointer));
 }
 
-/// The norm of the head that the chunk is of.  A tile starts with a whole head.
+/// The norm of the head that the chunk is of.
 static Value emitHeadNorm(EpilogueRow &r, Operation *op, int64_t chunk) {
   KernelBuilder &k = r.c.k;
   auto norm = cast<ir::RMSNormOp>(op);
-  int64_t dim = cast<RankedTensorType>(norm.getWeight().getType()).getDimSize(0);
-  int64_t lanes = r.segment.lanes, chunks = dim / lanes, first = chunk / chunks * chunks;
-  Value factor = r.remember(op, first, [&] {
-    Value squares = k.splat(0.0f, lanes);
-    for (int64_t part = first; part < first + chunks; ++part) {
-      Value x = r.get(norm.getInput(), part);
-      squares = k.fma(x, x, squares);
-    }
-    return emitInverseRMS(k, squares, dim, norm.getEps().convertToFloat());
-  });
-  Value weight = k.at(r.c.weightPointer(norm.getWeight()), (chunk - first) * lanes * 4);
-  Value scaled = k.mulf(r.get(norm.getInput(), chunk), factor);
-  return k.mulf(scaled, k.load(k.vec(k.f32(), lanes), weight));
+  Value inHead = k.mul(k.add(r.shift, chunk * r.segment.lanes), 4);
+  Value weight = k.at(r.c.weightPointer(norm.getWeight()), inHead);
+  Value scaled = k.mulf(r.get(norm.getInput(), chunk), r.factors.lookup(op));
+  return k.mulf(scaled, k.load(k.vec(k.f32(), r.segment.lanes), weight));
 }
 
 /// Heads are contiguous columns, so another shape is the same chunk.
@@ -168,13 +214,14 @@ static Value emitView(EpilogueRow &r, Operation *op, int64_t chunk) {
   return r.get(op->getOperand(0), chunk);
 }
 
-/// Cosines and sines of the pairs from `pair` on, for one chunk: `lanes` of
-/// them (half) or `lanes / 2`, each twice (interleaved).
-static std::pair<Value, Value> loadAngles(EpilogueRow &r, ir::RopeOp rope, int64_t pair,
+/// Cosines and sines for one chunk at `element` of the head: of `lanes` pairs
+/// (half) or `lanes / 2`, each twice (interleaved).
+static std::pair<Value, Value> loadAngles(EpilogueRow &r, ir::RopeOp rope, int64_t element,
                                           bool interleaved) {
   KernelBuilder &k = r.c.k;
   int64_t lanes = r.segment.lanes, entries = interleaved ? lanes / 2 : lanes;
-  Value pointer = k.at(r.c.rowPointer(rope.getTable(), r.row, r.rows), pair * 8);
+  Value pair = k.mul(k.add(r.shift, element), interleaved ? 4 : 8);
+  Value pointer = k.at(r.c.rowPointer(rope.getTable(), r.row, r.rows), pair);
   Value both = k.load(k.vec(k.f32(), 2 * entries), pointer);
   SmallVector<int64_t> cosines, sines;
   for (int64_t lane = 0; lane < lanes; ++lane) {
@@ -188,7 +235,7 @@ static std::pair<Value, Value> loadAngles(EpilogueRow &r, ir::RopeOp rope, int64
 /// (x, y) -> (x cos - y sin, x sin + y cos), pairs in neighbouring lanes.
 static Value emitInterleavedRope(EpilogueRow &r, ir::RopeOp rope, int64_t chunk, int64_t element) {
   KernelBuilder &k = r.c.k;
-  auto [cosine, sine] = loadAngles(r, rope, element / 2, /*interleaved=*/true);
+  auto [cosine, sine] = loadAngles(r, rope, element, /*interleaved=*/true);
   Value x = r.get(rope.getInput(), chunk);
   SmallVector<int64_t> swap;
   SmallVector<float> signs;
@@ -218,10 +265,8 @@ static Value emitHalfRope(EpilogueRow &r, ir::RopeOp rope, int64_t chunk, int64_
 
 static Value emitRope(EpilogueRow &r, Operation *op, int64_t chunk) {
   auto rope = cast<ir::RopeOp>(op);
-  int64_t dim = cast<RankedTensorType>(rope.getInput().getType()).getDimSize(2);
   int64_t pairs = cast<RankedTensorType>(rope.getTable().getType()).getDimSize(1);
-  // A tile starts with a whole head.
-  int64_t element = chunk * r.segment.lanes % dim;
+  int64_t element = chunk * r.segment.lanes;
   if (element >= 2 * pairs)
     return r.get(rope.getInput(), chunk);
   if (rope.getLayout() == ir::RopeLayout::Interleaved)

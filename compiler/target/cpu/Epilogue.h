@@ -10,27 +10,36 @@
 
 namespace lathe::compiler {
 
-/// One row of one tile.  Values are asked for in chunks of `lanes` columns;
-/// chunk 0 starts at the tile's first column.  Behind a contraction, its results
-/// come from the tile and other ops are computed; elsewhere (`tiles` is empty)
-/// every operand is a finished row in memory.
+/// 1 / rms of a head, by the norm that takes it.
+using HeadFactors = llvm::SmallDenseMap<mlir::Operation *, mlir::Value, 2>;
+
+/// Where a row of a tile, or a head of it, starts.
+struct EpiloguePlace {
+  mlir::Value row;                      ///< Index of the row, i64.
+  mlir::Value column;                   ///< First column in the result, i64.
+  llvm::SmallVector<mlir::Value> tiles; ///< That column in the tile of each contraction.
+  int64_t rows = 0;                     ///< Rows that private memory is kept for.
+};
+
+/// One vector in each period of one head.  Values are asked for in chunks of
+/// `lanes` columns; chunk 0 is at `shift` columns from the start of the head.
+/// Behind a contraction, its results come from the tile and other ops are
+/// computed; elsewhere (no tiles) every operand is a finished row in memory.
 class EpilogueRow {
 public:
-  EpilogueRow(PhaseContext &context, const Segment &segment, mlir::Value row,
-              mlir::Value firstColumn, llvm::ArrayRef<mlir::Value> tiles, int64_t rows)
-      : c(context), segment(segment), row(row), firstColumn(firstColumn), rows(rows), tiles(tiles) {
-  }
+  EpilogueRow(PhaseContext &context, const Segment &segment, const EpiloguePlace &head,
+              mlir::Value shift, const HeadFactors &factors);
 
   PhaseContext &c;
   const Segment &segment;
-  mlir::Value row;         ///< Index of the row, i64.
-  mlir::Value firstColumn; ///< Of the tile, i64.
-  int64_t rows;            ///< Rows that private memory is kept for.
+  mlir::Value row;            ///< Index of the row, i64.
+  mlir::Value firstColumn;    ///< Of chunk 0, i64.
+  mlir::Value shift;          ///< Columns ahead of chunk 0 in its head, less than a period; i64.
+  const HeadFactors &factors; ///< Of this head.
+  int64_t rows;               ///< Rows that private memory is kept for.
 
   /// The chunk of a value, computed once.
   mlir::Value get(mlir::Value value, int64_t chunk);
-  /// What `make` gives, made once for each key (a value or an op) and chunk.
-  mlir::Value remember(const void *key, int64_t chunk, llvm::function_ref<mlir::Value()> make);
   /// Byte offset of a chunk in a row of f32.
   mlir::Value columnOffset(int64_t chunk);
   /// Stores what the segment ends in, for one chunk.
@@ -39,9 +48,13 @@ public:
 private:
   mlir::Value compute(mlir::Value value, int64_t chunk);
 
-  llvm::ArrayRef<mlir::Value> tiles; ///< This row of each contraction's tile.
+  llvm::SmallVector<mlir::Value> tiles; ///< Chunk 0 in the tile of each contraction.
   std::map<std::pair<const void *, int64_t>, mlir::Value> known;
 };
+
+/// Asks `body` for every chunk of the `columns` columns from `place` on.
+void emitChunks(PhaseContext &context, const Segment &segment, const EpiloguePlace &place,
+                mlir::Value columns, llvm::function_ref<void(EpilogueRow &, int64_t chunk)> body);
 
 /// Gives one chunk of the result of `op`.
 using ElementwiseEmitter = mlir::Value (*)(EpilogueRow &row, mlir::Operation *op, int64_t chunk);

@@ -89,7 +89,7 @@ void FloatTile::emit(Value firstRow) {
     rowData.push_back(k.at(arguments.data, k.mul(k.add(firstRow, row), arguments.rowStride)));
   TileSums sums(rowTile * PanelGroups, k.splat(0.0f));
   Value whole = arguments.wholeSteps;
-  sums = forPanelSteps(k, format, arguments.panel, whole, sums,
+  sums = forPanelSteps(k, target, format, arguments.panel, whole, sums,
                        [&](const PanelPlace &block, Value index, ValueRange carried) -> TileSums {
                          return bf16 && target.bf16Dot && format.storesPairs()
                                     ? emitPairBlock(block, index, carried)

@@ -135,7 +135,7 @@ SmallVector<Value> Int8Tile::emitOneRowBlock(const PanelPlace &block, Value inde
 
 void Int8Tile::emitOneRow() {
   SmallVector<Value> sums(PanelGroups, k.splat(0.0f));
-  sums = forPanelSteps(k, format, arguments.panel, arguments.wholeSteps, sums,
+  sums = forPanelSteps(k, target, format, arguments.panel, arguments.wholeSteps, sums,
                        [&](const PanelPlace &block, Value index, ValueRange carried) {
                          return emitOneRowBlock(block, index, carried);
                        });
@@ -268,7 +268,7 @@ void Int8Tile::emitManyRows() {
   });
   int64_t rowTile = target.rowTile;
   Value whole = k.mul(k.div(arguments.rows, rowTile), rowTile);
-  forPanelSteps(k, format, arguments.panel, arguments.wholeSteps, ValueRange(),
+  forPanelSteps(k, target, format, arguments.panel, arguments.wholeSteps, ValueRange(),
                 [&](const PanelPlace &block, Value index, ValueRange) -> SmallVector<Value> {
                   unpackBlock(block);
                   k.forLoop(k.constant(0), whole, rowTile,

@@ -19,7 +19,7 @@ def EmitCpuPass : Pass<"lathe-emit-cpu", "::mlir::ModuleOp"> {
     Counts `kernels`.
   }];
   let options = [
-    Option<"targetName", "target", "std::string", "\"host\"", "CPU target: host, x86-64-v3 or x86-64-v4">,
+    Option<"targetName", "target", "std::string", "\"host\"", "CPU target: host, x86-64-v3 or x86-64-v4; sizes may follow, as in host:row-tile=3">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
                            "::mlir::LLVM::LLVMDialect", "::mlir::scf::SCFDialect",

@@ -4,6 +4,8 @@
 
 #include "lathe/abi.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
 #include "llvm/Support/MathExtras.h"
 
 #include <cstddef>
@@ -60,9 +62,15 @@ Rows PhaseContext::layout(Value base, int64_t rows, int64_t elements, Type eleme
 
 Rows PhaseContext::rowsOfBuffer(Value buffer) {
   auto type = cast<step::BufferType>(buffer.getType());
-  auto alloc = buffer.getDefiningOp<step::AllocOp>();
   // The one buffer that is not in the arena is the caller's, for the logits.
-  Value base = alloc ? k.at(args.arena, k.constant(*alloc.getOffset())) : args.logits;
+  Value base = args.logits;
+  if (auto alloc = buffer.getDefiningOp<step::AllocOp>()) {
+    Value &offset = bufferOffsets[buffer];
+    if (!offset)
+      offset = argument([bytes = static_cast<int64_t>(*alloc.getOffset())](
+                            KernelBuilder &caller, Value) { return caller.constant(bytes); });
+    base = k.at(args.arena, offset);
+  }
   return layout(base, type.getMaxRows(), type.getRowElements(), type.getElementType());
 }
 
@@ -77,10 +85,8 @@ const Rows &PhaseContext::rowsOf(Value value, int64_t rows) {
   auto it = storage.find(value);
   if (it != storage.end())
     return it->second;
-  // Bases are made at the start of the kernel, ahead of all loops.
   OpBuilder::InsertionGuard guard(k.builder());
-  Operation *anchor = args.logits.getDefiningOp();
-  k.builder().setInsertionPointAfter(anchor);
+  setStart(k.builder());
   if (auto load = value.getDefiningOp<step::LoadOp>())
     return storage[value] = rowsOfBuffer(load.getBuffer());
   for (Operation *user : value.getUsers())
@@ -100,11 +106,20 @@ Value PhaseContext::rowPointer(Value value, Value row, int64_t rows) {
   return k.at(found.data, k.mul(row, found.rowBytes));
 }
 
-/// The place of the current layer among those that have the weight: how many of
-/// them come before it.
-Value PhaseContext::ordinal(ir::WeightOp op) {
-  auto weights = SymbolTable::lookupNearestSymbolFrom<ir::WeightsOp>(op, op.getWeightsAttr());
-  ArrayRef<int64_t> layers = *weights.getLayers();
+/// Bases are made at the start of the kernel, ahead of all loops.
+void PhaseContext::setStart(OpBuilder &builder) {
+  builder.setInsertionPointAfter(args.logits.getDefiningOp());
+}
+
+Value PhaseContext::argument(KernelArgument argument) {
+  extraArguments.push_back(std::move(argument));
+  Block *start = argsPointer.getParentBlock();
+  return start->addArgument(k.i64(), k.getLoc());
+}
+
+/// The place of a layer among those that have the weight: how many of them come
+/// before it.
+static Value emitOrdinal(KernelBuilder &k, ArrayRef<int64_t> layers, Value layer) {
   if (layers.back() == static_cast<int64_t>(layers.size()) - 1)
     return layer;
   Value count = k.constant(0);
@@ -114,12 +129,40 @@ Value PhaseContext::ordinal(ir::WeightOp op) {
 }
 
 Value PhaseContext::weightPointer(Value weight) {
+  Value &pointer = weightPointers[weight];
+  if (pointer)
+    return pointer;
   auto op = weight.getDefiningOp<ir::WeightOp>();
   assert(op && "a weight is always named by a lathe.weight");
-  Value index = k.constant(weightTable.lookup(op.getWeights()));
-  if (op.getLayer())
-    index = k.add(index, ordinal(op));
-  return k.load(k.ptr(), k.at(args.weights, k.mul(index, 8)));
+  auto weights = SymbolTable::lookupNearestSymbolFrom<ir::WeightsOp>(op, op.getWeightsAttr());
+  int64_t place = weightTable.lookup(op.getWeights());
+  Value index = argument([op, weights, place](KernelBuilder &caller, Value layer) mutable {
+    Value index = caller.constant(place);
+    if (!op.getLayer())
+      return index;
+    return caller.add(index, emitOrdinal(caller, *weights.getLayers(), layer));
+  });
+  OpBuilder::InsertionGuard guard(k.builder());
+  setStart(k.builder());
+  return pointer = k.load(k.ptr(), k.at(args.weights, k.mul(index, 8)));
+}
+
+void PhaseContext::callShared(StringRef name, ValueRange arguments,
+                              llvm::function_ref<void(KernelBuilder &, ValueRange)> body) {
+  auto module = phase->getParentOfType<ModuleOp>();
+  auto function = module.lookupSymbol<func::FuncOp>(name);
+  if (!function) {
+    OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
+    Location loc = module.getLoc();
+    function =
+        func::FuncOp::create(builder, loc, name, builder.getFunctionType(arguments.getTypes(), {}));
+    function.setPrivate();
+    builder.setInsertionPointToEnd(function.addEntryBlock());
+    KernelBuilder inside(builder, loc);
+    body(inside, function.getArguments());
+    func::ReturnOp::create(builder, loc);
+  }
+  func::CallOp::create(k.builder(), k.getLoc(), function, arguments);
 }
 
 Value PhaseContext::allocateScratch(int64_t bytes) {

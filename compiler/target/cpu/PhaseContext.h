@@ -10,6 +10,8 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
 
+#include <functional>
+
 namespace lathe::compiler {
 
 /// Where the rows of a value are in memory.
@@ -36,6 +38,9 @@ struct StepArgs {
   mlir::Value arena, scratch, weights, kv, kvSlabBytes, kvCapacity;
   mlir::Value rows, token, position, sequence, logitsRows, logitsRow, logits;
 };
+
+/// Gives an argument of a kernel where it is called; `layer` is the one it is for.
+using KernelArgument = std::function<mlir::Value(KernelBuilder &caller, mlir::Value layer)>;
 
 /// State of one kernel while it is built.
 class PhaseContext {
@@ -64,6 +69,17 @@ public:
   /// Rows behind a buffer, whatever its value.
   Rows rowsOfBuffer(mlir::Value buffer);
 
+  /// A number (i64) that the kernel's code does not hold, so that kernels which
+  /// differ in nothing else share their code.
+  mlir::Value argument(KernelArgument argument);
+  /// All of them, in the order of the kernel's last arguments.
+  llvm::ArrayRef<KernelArgument> arguments() const { return extraArguments; }
+
+  /// Calls the module's function of that name, which `body` writes at its first
+  /// use: kernels share what does not depend on their phase.
+  void callShared(llvm::StringRef name, mlir::ValueRange arguments,
+                  llvm::function_ref<void(KernelBuilder &, mlir::ValueRange)> body);
+
   /// Private memory of the worker, 64-byte aligned.
   mlir::Value allocateScratch(int64_t bytes);
   int64_t scratchBytes() const { return scratchUsed; }
@@ -78,12 +94,14 @@ public:
   std::pair<mlir::Value, mlir::Value> workerRange(mlir::Value count);
 
 private:
-  mlir::Value ordinal(ir::WeightOp op);
+  void setStart(mlir::OpBuilder &builder);
   Rows layout(mlir::Value base, int64_t rows, int64_t elements, mlir::Type element);
 
   const WeightTable &weightTable;
   int64_t scratchUsed = 0;
   llvm::DenseMap<mlir::Value, Rows> storage;
+  llvm::DenseMap<mlir::Value, mlir::Value> weightPointers, bufferOffsets;
+  llvm::SmallVector<KernelArgument> extraArguments;
 };
 
 /// Calls the step's barrier; `args` points at the lathe_step_args.

@@ -12,11 +12,31 @@
 
 namespace lathe::compiler {
 
+/// Tiles of one shape.
+struct TileGroup {
+  llvm::SmallVector<ir::LinearOp> linears; ///< Computed together, tile by tile.
+  int64_t columns = 0;                     ///< Of the result, in a tile.
+  int64_t rows = 0;                        ///< That pass a tile at a time, at most.
+  int64_t count = 0;
+};
+
+/// How the work of a phase is divided.
+struct PhaseTiles {
+  llvm::SmallVector<TileGroup> groups;
+  /// The part of the work that the busiest worker does; an even share is one
+  /// over the number of workers.
+  double busiestShare = 1;
+};
+
 struct PhaseEmitter {
   /// Whether the emitter has code for the phase.
   bool (*match)(step::PhaseOp phase);
   /// Emits the body of the kernel.
   llvm::LogicalResult (*emit)(PhaseContext &context);
+  /// The tiles of a step of `rows` rows after `depth` positions, for reports and
+  /// predictions.
+  PhaseTiles (*divide)(step::PhaseOp phase, const CpuTarget &target, int64_t rows, int64_t depth,
+                       int64_t workers);
 };
 
 struct PhaseEmitterRegistration {

@@ -18,16 +18,20 @@ static void forVectors(KernelBuilder &k, int64_t elements, int64_t lanes,
 // rms_norm
 //===----------------------------------------------------------------------===//
 
-/// 1 / sqrt(mean of squares + eps) of `elements` elements, in all lanes.
-static Value emitInverseRMSOf(KernelBuilder &k, Value input, int64_t elements, int64_t lanes,
-                              float eps) {
+/// A row, or a head, of `bytes` bytes from `from` to `to`, `lanes` elements at a time.
+static void emitNormOf(KernelBuilder &k, int64_t lanes, ValueRange arguments) {
+  Value from = arguments[0], to = arguments[1], weight = arguments[2], bytes = arguments[3];
   VectorType type = k.vec(k.f32(), lanes);
-  Value sum = k.forLoop(k.constant(0), k.constant(elements * 4), lanes * 4, {k.splat(0.0f, lanes)},
+  Value sum = k.forLoop(k.constant(0), bytes, lanes * 4, {k.splat(0.0f, lanes)},
                         [&](Value offset, ValueRange carried) -> SmallVector<Value> {
-                          Value x = k.load(type, k.at(input, offset));
+                          Value x = k.load(type, k.at(from, offset));
                           return {k.fma(x, x, carried[0])};
                         })[0];
-  return emitInverseRMS(k, sum, elements, eps);
+  Value factor = emitInverseRMS(k, sum, arguments[4], arguments[5]);
+  k.forLoop(k.constant(0), bytes, lanes * 4, [&](Value offset) {
+    Value scaled = k.mulf(k.load(type, k.at(from, offset)), factor);
+    k.store(k.mulf(scaled, k.load(type, k.at(weight, offset))), k.at(to, offset));
+  });
 }
 
 static void emitRMSNorm(PhaseContext &c, Operation *op, Value row, int64_t rows) {
@@ -35,19 +39,21 @@ static void emitRMSNorm(PhaseContext &c, Operation *op, Value row, int64_t rows)
   auto norm = cast<ir::RMSNormOp>(op);
   int64_t elements = cast<RankedTensorType>(norm.getWeight().getType()).getDimSize(0);
   int64_t lanes = commonLanes({elements});
-  VectorType type = k.vec(k.f32(), lanes);
   Value weight = c.weightPointer(norm.getWeight());
   Value input = c.rowPointer(norm.getInput(), row, rows),
         output = c.rowPointer(norm.getResult(), row, rows);
   int64_t rowBytes = c.rowsOf(norm.getResult(), rows).elements * 4;
+  std::string name = "row.rms_norm." + std::to_string(lanes);
   // Once per row, or once per head of the row.
   k.forLoop(k.constant(0), k.constant(rowBytes), elements * 4, [&](Value head) {
-    Value from = k.at(input, head), to = k.at(output, head);
-    Value factor = emitInverseRMSOf(k, from, elements, lanes, norm.getEps().convertToFloat());
-    forVectors(k, elements, lanes, [&](Value offset) {
-      Value scaled = k.mulf(k.load(type, k.at(from, offset)), factor);
-      k.store(k.mulf(scaled, k.load(type, k.at(weight, offset))), k.at(to, offset));
-    });
+    Value arguments[] = {k.at(input, head),
+                         k.at(output, head),
+                         weight,
+                         k.constant(elements * 4),
+                         k.floatConstant(static_cast<float>(elements)),
+                         k.floatConstant(norm.getEps().convertToFloat())};
+    c.callShared(name, arguments,
+                 [&](KernelBuilder &inside, ValueRange own) { emitNormOf(inside, lanes, own); });
   });
 }
 
@@ -110,6 +116,18 @@ static Value emitRoundBF16(KernelBuilder &k, Value x) {
   return k.bitcast(words, k.vec(b.getBF16Type(), lanes));
 }
 
+/// Blocks of a row to int8.
+static void emitQuantizeBlocks(KernelBuilder &k, ValueRange a) {
+  Value from = a[0], to = a[1], scales = a[2], scaledSums = a[3], sums = a[4];
+  Value blocks = a[5], blockBytes = a[6], scaleBlockBytes = a[7];
+  k.forLoop(k.constant(0), blocks, 1, [&](Value block) {
+    Value offset = k.mul(block, scaleBlockBytes);
+    emitQuantizeBlock(k, k.at(from, k.mul(block, 128)), k.at(to, k.mul(block, blockBytes)),
+                      k.at(scales, offset), k.at(scaledSums, offset),
+                      k.at(sums, k.mul(offset, BlockSums::Bytes / 4)));
+  });
+}
+
 static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows) {
   KernelBuilder &k = c.k;
   auto quantize = cast<ir::QuantizeOp>(op);
@@ -124,18 +142,17 @@ static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows
     });
     return;
   }
-  int64_t blocks = result.elements / 32;
   // A row without memory of its own is row 0.
   Value own = result.rowBytes ? row : k.constant(0);
-  Value scales = k.at(result.scales, k.mul(own, 4));
-  Value scaledSums = k.at(result.scaledSums, k.mul(own, 4));
-  Value sums = k.at(result.sums, k.mul(own, BlockSums::Bytes));
-  k.forLoop(k.constant(0), k.constant(blocks), 1, [&](Value block) {
-    Value offset = k.mul(block, result.scaleBlockBytes);
-    emitQuantizeBlock(k, k.at(from, k.mul(block, 128)), k.at(to, k.mul(block, result.blockBytes)),
-                      k.at(scales, offset), k.at(scaledSums, offset),
-                      k.at(sums, k.mul(offset, BlockSums::Bytes / 4)));
-  });
+  Value arguments[] = {from,
+                       to,
+                       k.at(result.scales, k.mul(own, 4)),
+                       k.at(result.scaledSums, k.mul(own, 4)),
+                       k.at(result.sums, k.mul(own, BlockSums::Bytes)),
+                       k.constant(result.elements / 32),
+                       k.constant(result.blockBytes),
+                       k.constant(result.scaleBlockBytes)};
+  c.callShared("row.quantize", arguments, emitQuantizeBlocks);
 }
 
 //===----------------------------------------------------------------------===//

@@ -31,10 +31,23 @@ llvm::EquivalenceClasses<Operation *> connect(step::PhaseOp phase) {
   return classes;
 }
 
+/// Columns after which rope does something else.
+int64_t ropePeriod(ir::RopeOp rope) {
+  int64_t pairs = cast<RankedTensorType>(rope.getTable().getType()).getDimSize(1);
+  return rope.getLayout() == ir::RopeLayout::Half ? pairs : 2 * pairs;
+}
+
+/// The period of a head with these ropes; one chunk when they agree on no other.
+int64_t choosePeriod(const Segment &segment, ArrayRef<int64_t> ropes) {
+  int64_t columns = ropes.empty() ? segment.headColumns : ropes.front();
+  bool shared = llvm::all_equal(ropes) && segment.headColumns % columns == 0;
+  return shared ? columns / segment.lanes : 1;
+}
+
 /// Chooses vectors that hold whole parts of a head and whole pairs of rope;
 /// gives the head dimension, or 0 where there are no heads.
 int64_t chooseLanes(Segment &segment, ArrayRef<Operation *> ops) {
-  SmallVector<int64_t> sizes{segment.outputs};
+  SmallVector<int64_t> sizes{segment.outputs}, ropes;
   int64_t headDim = 0;
   for (Operation *op : ops) {
     for (Type type : op->getResultTypes())
@@ -42,15 +55,17 @@ int64_t chooseLanes(Segment &segment, ArrayRef<Operation *> ops) {
         headDim = tensor.getDimSize(2);
     if (auto append = dyn_cast<ir::KVAppendOp>(op))
       headDim = append.getCache().getType().getHeadDim();
-    auto rope = dyn_cast<ir::RopeOp>(op);
-    if (!rope)
-      continue;
-    int64_t pairs = cast<RankedTensorType>(rope.getTable().getType()).getDimSize(1);
-    sizes.push_back(rope.getLayout() == ir::RopeLayout::Half ? pairs : 2 * pairs);
+    if (auto norm = dyn_cast<ir::RMSNormOp>(op))
+      segment.headNorms.push_back(norm);
+    if (auto rope = dyn_cast<ir::RopeOp>(op))
+      ropes.push_back(ropePeriod(rope));
   }
+  llvm::append_range(sizes, ropes);
   if (headDim)
     sizes.push_back(headDim);
   segment.lanes = commonLanes(sizes);
+  segment.headColumns = headDim ? headDim : segment.lanes;
+  segment.period = choosePeriod(segment, ropes);
   return headDim;
 }
 
@@ -73,8 +88,8 @@ Segment lathe::compiler::makeElementwiseSegment(Operation *op) {
   segment.outputs = 1;
   for (int64_t size : cast<RankedTensorType>(shape.getType()).getShape().drop_front())
     segment.outputs *= size;
-  int64_t headDim = chooseLanes(segment, op);
-  segment.tileColumns = headDim ? headDim : segment.lanes;
+  chooseLanes(segment, op);
+  segment.tileColumns = segment.headColumns;
   return segment;
 }
 

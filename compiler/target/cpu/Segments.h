@@ -15,11 +15,16 @@
 namespace lathe::compiler {
 
 struct Segment {
-  llvm::SmallVector<ir::LinearOp> linears; ///< All with the same number of outputs.
-  llvm::SmallVector<step::StoreOp> stores; ///< What the epilogue ends in.
+  llvm::SmallVector<ir::LinearOp> linears;    ///< All with the same number of outputs.
+  llvm::SmallVector<step::StoreOp> stores;    ///< What the epilogue ends in.
+  llvm::SmallVector<ir::RMSNormOp> headNorms; ///< Of the epilogue, in program order.
   int64_t outputs = 0;
   int64_t tileColumns = 0; ///< A multiple of 32 that holds whole heads.
-  int64_t lanes = 0;       ///< Width of the epilogue's vectors.
+  int64_t lanes = 0;       ///< Width of the epilogue's vectors, one chunk.
+  int64_t headColumns = 0; ///< Of a head; one chunk where there are no heads.
+  /// Chunks of a head after which the epilogue may do something else: at the
+  /// second half of rope's pairs, and behind its last pair.
+  int64_t period = 1;
 
   int64_t tiles() const { return (outputs + tileColumns - 1) / tileColumns; }
   /// What a tile costs beside the others of the phase.

@@ -49,12 +49,13 @@ SmallVector<Value> TileArguments::list() const {
           scales, sums,       scaledSums, scaleStride, destination, stride};
 }
 
-SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const WeightFormat &format,
-                                                  Value panel, Value steps, ValueRange inits,
-                                                  PanelBody body) {
+SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTarget &target,
+                                                  const WeightFormat &format, Value panel,
+                                                  Value steps, ValueRange inits, PanelBody body) {
   auto block = [&](Value place, Value index, ArrayRef<SmallVector<Value>> headers,
                    ValueRange carried) {
-    k.prefetch(k.at(place, PrefetchBytes), format.blockBytes());
+    if (target.prefetchBytes > 0)
+      k.prefetch(k.at(place, target.prefetchBytes), format.blockBytes());
     return body(PanelPlace{place, headers}, index, carried);
   };
   return k.forLoop(k.constant(0), steps, 1, inits, [&](Value index, ValueRange carried) {
@@ -71,26 +72,6 @@ SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const Weight
                                     k.add(first, number), headers, inner);
                      });
   });
-}
-
-/// The function of that kind in the module of the phase.
-static func::FuncOp getTileFunction(PhaseContext &c, const TileKind &kind,
-                                    const TileArguments &arguments) {
-  auto module = c.phase->getParentOfType<ModuleOp>();
-  std::string name = kind.name();
-  if (auto known = module.lookupSymbol<func::FuncOp>(name))
-    return known;
-  OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
-  SmallVector<Value> list = arguments.list();
-  auto type = builder.getFunctionType(llvm::to_vector(ValueRange(list).getTypes()), {});
-  auto function = func::FuncOp::create(builder, module.getLoc(), name, type);
-  function.setPrivate();
-  builder.setInsertionPointToEnd(function.addEntryBlock());
-  KernelBuilder k(builder, module.getLoc());
-  auto emit = kind.isInt8() ? emitInt8Tile : emitFloatTile;
-  emit(k, kind, c.target, TileArguments::get(function.getArguments()));
-  func::ReturnOp::create(builder, module.getLoc());
-  return function;
 }
 
 void lathe::compiler::emitTileCall(PhaseContext &c, ir::LinearOp linear,
@@ -114,6 +95,8 @@ void lathe::compiler::emitTileCall(PhaseContext &c, ir::LinearOp linear,
       .destination = operands.destination,
       .stride = k.constant(operands.destinationRowBytes),
   };
-  func::FuncOp function = getTileFunction(c, kind, arguments);
-  func::CallOp::create(k.builder(), k.getLoc(), function, arguments.list());
+  c.callShared(kind.name(), arguments.list(), [&](KernelBuilder &inside, ValueRange values) {
+    auto emit = kind.isInt8() ? emitInt8Tile : emitFloatTile;
+    emit(inside, kind, c.target, TileArguments::get(values));
+  });
 }

@@ -22,10 +22,6 @@ namespace lathe::compiler {
 /// Groups of 16 outputs in a panel.
 inline constexpr int64_t PanelGroups = PanelRows / Lanes;
 
-/// Weights are asked for this far ahead: panels follow each other in memory, and
-/// the hardware's own prefetching ends with every page.
-inline constexpr int64_t PrefetchBytes = 2048;
-
 /// What the code of a tile depends on.
 struct TileKind {
   const WeightFormat *format;
@@ -65,12 +61,15 @@ struct PanelPlace {
 };
 
 /// Loops over the blocks of the first `steps` steps of a panel, asking for weights
-/// ahead.  `body` gets a block, its number in the panel and the carried values.
+/// `target.prefetchBytes` ahead: panels follow each other in memory, and the hardware's
+/// own prefetching ends with every page.  `body` gets a block, its number in the panel and the
+/// carried values.
 using PanelBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(const PanelPlace &, mlir::Value,
                                                                     mlir::ValueRange)>;
-llvm::SmallVector<mlir::Value> forPanelSteps(KernelBuilder &k, const WeightFormat &format,
-                                             mlir::Value panel, mlir::Value steps,
-                                             mlir::ValueRange inits, PanelBody body);
+llvm::SmallVector<mlir::Value> forPanelSteps(KernelBuilder &k, const CpuTarget &target,
+                                             const WeightFormat &format, mlir::Value panel,
+                                             mlir::Value steps, mlir::ValueRange inits,
+                                             PanelBody body);
 
 /// Builds the body of a tile function of that kind: one row, with all of its
 /// sums in registers, or any number of rows.

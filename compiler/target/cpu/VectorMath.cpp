@@ -63,11 +63,9 @@ Value lathe::compiler::emitGeluTanh(KernelBuilder &k, Value x) {
   return k.divf(x, k.addf(k.splat(1.0f, lanes), e));
 }
 
-Value lathe::compiler::emitInverseRMS(KernelBuilder &k, Value squares, int64_t elements,
-                                      float eps) {
-  Value mean = k.divf(k.reduceAdd(squares), k.floatConstant(static_cast<float>(elements)));
-  Value root =
-      LLVM::SqrtOp::create(k.builder(), k.getLoc(), k.f32(), k.addf(mean, k.floatConstant(eps)));
+Value lathe::compiler::emitInverseRMS(KernelBuilder &k, Value squares, Value elements, Value eps) {
+  Value mean = k.divf(k.reduceAdd(squares), elements);
+  Value root = LLVM::SqrtOp::create(k.builder(), k.getLoc(), k.f32(), k.addf(mean, eps));
   return k.broadcast(k.divf(k.floatConstant(1.0f), root), lanesOf(squares));
 }
 

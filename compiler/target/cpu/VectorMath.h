@@ -19,8 +19,9 @@ mlir::Value emitSilu(KernelBuilder &k, mlir::Value x);
 mlir::Value emitGeluTanh(KernelBuilder &k, mlir::Value x);
 
 /// 1 / sqrt(mean + eps) in all lanes, for the mean of `elements` squares whose
-/// partial sums are the lanes of `squares`.
-mlir::Value emitInverseRMS(KernelBuilder &k, mlir::Value squares, int64_t elements, float eps);
+/// partial sums are the lanes of `squares`; `elements` and `eps` are f32 scalars.
+mlir::Value emitInverseRMS(KernelBuilder &k, mlir::Value squares, mlir::Value elements,
+                           mlir::Value eps);
 
 /// sin(x) and cos(x) for 0 <= x < 2^18, to about 1e-7.
 std::pair<mlir::Value, mlir::Value> emitSinCos(KernelBuilder &k, mlir::Value x);

@@ -30,7 +30,8 @@ typedef struct lathe_compile_request {
   /* Rows of the prefill entry; 0: the default. */
   int64_t max_prefill_rows;
   /* NULL: a program for `lookup` and `write_library`.  Otherwise what
-   * `output` shall hold: "mlir:STAGE", "llvm", "asm" or "obj". */
+   * `output` shall hold: "mlir:STAGE", "llvm", "asm", "obj", or "schedule", the
+   * schedule as JSON (docs/cost-model.md). */
   const char *emit;
   /* Run the program before and after every pass and compare (docs/verify.md). */
   int32_t verify_each_pass;
@@ -42,6 +43,15 @@ typedef struct lathe_compile_request {
   const char *reproducer_dir;
   /* Print on standard error how long the passes of MLIR and LLVM took. */
   int32_t timing;
+  /* For "schedule": measured numbers of a machine as JSON, or NULL, and the
+   * positions that every sequence holds already. */
+  const char *machine;
+  int64_t depth;
+  /* Called once with the program's manifest (docs/manifest.md), on the thread that
+   * compiles and ahead of most of its work, so that weights can be packed
+   * meanwhile; the text is gone afterwards.  NULL: nobody is told. */
+  void (*on_manifest)(void *context, const char *text, size_t size);
+  void *manifest_context;
 } lathe_compile_request;
 
 typedef struct lathe_compile_result lathe_compile_result;

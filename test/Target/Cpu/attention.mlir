@@ -4,7 +4,7 @@
 // One row: a tile is a head and a split of positions.  Tiles are handed out in turn; when a head has
 // more than one split, all workers meet before the splits are put together.
 // CHECK-LABEL: func.func private @decode.attention
-// CHECK-SAME:    %{{.*}}: !llvm.ptr, %{{.*}}: i64, %[[WORKER:.*]]: i64, %[[WORKERS:.*]]: i64
+// CHECK-SAME:    %arg0: !llvm.ptr, %arg1: i64, %[[WORKER:arg2]]: i64, %[[WORKERS:arg3]]: i64
 // CHECK:       scf.for %{{.*}} = %[[WORKER]] to %{{.*}} step %[[WORKERS]]
 // CHECK:         llvm.intr.prefetch
 // CHECK:       scf.if

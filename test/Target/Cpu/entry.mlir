@@ -1,5 +1,5 @@
-// A program becomes one entry, which calls a kernel for each phase, in order, with the layer, the
-// worker and the number of workers.
+// A program becomes one entry, which calls a function for each phase, in order, with the layer, the
+// worker and the number of workers; it hands these and the places of buffers and weights to a kernel.
 // RUN: lathe-opt %s --lathe-emit-cpu=target=x86-64-v3 | FileCheck %s
 
 lathe.weights @blk.w : 3 x tensor<32x32xf32> from "blk.{}.w"
@@ -9,6 +9,7 @@ lathe.weights @blk.w : 3 x tensor<32x32xf32> from "blk.{}.w"
 // Kernels have the names of their phases: what is no letter or digit becomes a line, and what would
 // stand twice gets a number.
 // CHECK-DAG: func.func private @decode.a_b(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64)
+// CHECK-DAG: func.func private @decode.a_b.code(%{{.*}}: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64, %{{.*}}: i64)
 // CHECK-DAG: func.func private @decode.same(
 // CHECK-DAG: func.func private @decode.same.1(
 
@@ -48,7 +49,8 @@ step.program @decode max_rows = 1 arena = 256 (%rows: !lathe.rows, %kv: !lathe.k
   }, {
     step.phase "same" over rows {
       %0 = step.load %x : !step.buffer<1x32xf32> -> tensor<?x32xf32>
-      step.store %0, %logits : tensor<?x32xf32>, !step.buffer<1x32xf32>
+      %1 = lathe.silu %0 : tensor<?x32xf32>
+      step.store %1, %logits : tensor<?x32xf32>, !step.buffer<1x32xf32>
     }
   }
 }

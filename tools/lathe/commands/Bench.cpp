@@ -9,6 +9,8 @@
 #include "tools/lathe/Command.h"
 #include "tools/lathe/ModelArguments.h"
 #include "tools/lathe/ModelSummary.h"
+#include "tools/lathe/OutputFile.h"
+#include "tools/lathe/Pictures.h"
 
 #include "runtime/session/HostCPU.h"
 
@@ -29,8 +31,11 @@ public:
 private:
   std::vector<BenchTest> plannedTests() const;
   BenchSubject describe(const Model &Source) const;
+  void runKernels(Terminal &Term, Diagnostics &Diags) const;
 
   ModelArguments Arguments;
+  std::optional<std::string> Plot;
+  bool Kernels = false;
   std::optional<int64_t> Prompt, Generate, Depth, Repetitions;
   std::string Format = "md";
 };
@@ -102,6 +107,8 @@ void BenchCommand::declare(Options &Accepted) {
   Accepted.integer(Generate, "-n,--n-gen", "tokens of the decode test (128; 0: none)", {0, Most});
   Accepted.integer(Depth, "-d,--n-depth", "positions filled before each test (0)", {0, Most});
   Accepted.integer(Repetitions, "-r,--repetitions", "repetitions (5)", {1, 10000});
+  Accepted.flag(Kernels, "--kernels", "time every kernel alone beside the machine's limit");
+  Accepted.text(Plot, "--plot", "FILE", "with --kernels: draw their roofline as SVG");
   Accepted.choice(Format, "-o,--output", {"md", "json", "csv"}, "format");
   Arguments.declareFlags(Accepted);
 }
@@ -153,7 +160,45 @@ static bool runTest(Bencher &Bench, BenchTest &Test, int64_t Repetitions, Termin
   return true;
 }
 
+void BenchCommand::runKernels(Terminal &Term, Diagnostics &Diags) const {
+  if (Prompt || Generate || Repetitions || Arguments.Chunk || Format == "csv")
+    Diags.error(111, "lathe bench",
+                "found --kernels with -p, -n, -r, --chunk or -o csv, expected it without them");
+  if (Plot && *Plot != "-" && !Plot->ends_with(".svg"))
+    Diags.error(103, "--plot", "found '" + *Plot + "', expected a name that ends in .svg");
+  if (Diags.hasErrors())
+    return;
+  ModelInput Input = Arguments.openFile(Diags);
+  const std::unique_ptr<GGUFFile> &File = Input.File;
+  if (File && Input.Compiled) {
+    Diags.error(111, *Arguments.Path,
+                "found --kernels with a compiled model, expected its GGUF file");
+    return;
+  }
+  std::unique_ptr<OutputFile> Picture;
+  if (File && Plot)
+    Picture = OutputFile::open(*Plot, *Arguments.Path, Term, Diags);
+  if (!File || (Plot && !Picture))
+    return;
+  std::optional<KernelTimes> Times = timeKernels(*File, Arguments, Depth.value_or(0), Term, Diags);
+  if (!Times)
+    return;
+  if (Picture) {
+    std::string Text = drawRoofline(*Times).take(pictureStyle());
+    if (!Picture->write({reinterpret_cast<const uint8_t *>(Text.data()), Text.size()}, Diags) ||
+        !Picture->finish(Diags))
+      return;
+  }
+  Term.out(Format == "json" ? scheduleJson(Times->Plan, Times->Machine) : kernelTable(*Times));
+}
+
 void BenchCommand::run(Terminal &Term, Diagnostics &Diags) {
+  if (Kernels)
+    return runKernels(Term, Diags);
+  if (Plot)
+    Diags.error(111, "lathe bench", "found --plot without --kernels, expected both");
+  if (Diags.hasErrors())
+    return;
   std::vector<BenchTest> Tests = plannedTests();
   if (Tests.empty()) {
     Diags.error(111, "lathe bench", "found -p 0 and -n 0, expected at least one test");
@@ -181,6 +226,7 @@ static CommandRegistration Registered({
     "measure prefill and decode speed",
     "  lathe bench model.gguf -t 2                  pp512 and tg128, as a table\n"
     "  lathe bench model.gguf -p 0 -n 64 -d 1024    decode after 1024 positions\n"
-    "  lathe bench model.gguf -r 10 -o json         llama-bench's field names\n",
+    "  lathe bench model.gguf -r 10 -o json         llama-bench's field names\n"
+    "  lathe bench model.gguf --kernels --plot roofline.svg\n",
     createCommand<BenchCommand>,
 });

@@ -35,7 +35,7 @@ void CompileCommand::declare(Options &Accepted) {
                   "what to make, where FILE's suffix (.lathe, none, .so, .o) does not say it");
   Accepted.choice(Emit, "--emit",
                   {"mlir:import", "mlir:fused", "mlir:precision", "mlir:scheduled", "mlir:planned",
-                   "mlir:kernels", "llvm", "asm", "obj"},
+                   "mlir:kernels", "llvm", "asm", "obj", "schedule"},
                   "stop at a stage and print it");
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
   Accepted.text(Targets, "--target", "LIST",
@@ -55,7 +55,12 @@ std::vector<std::string> CompileCommand::targets() const {
   std::string_view Rest = Targets ? std::string_view(*Targets) : "host";
   while (true) {
     size_t End = std::min(Rest.find(','), Rest.size());
-    List.emplace_back(Rest.substr(0, End));
+    std::string_view Piece = Rest.substr(0, End);
+    // One of the sizes behind a name, "x86-64-v3:row-tile=3,row-chunk=32".
+    if (!List.empty() && Piece.find('=') < Piece.find(':'))
+      List.back().append(",").append(Piece);
+    else
+      List.emplace_back(Piece);
     if (End == Rest.size())
       return List;
     Rest.remove_prefix(End + 1);

@@ -3,6 +3,8 @@
 #include "tools/lathe/Command.h"
 #include "tools/lathe/Inspection.h"
 #include "tools/lathe/ModelArguments.h"
+#include "tools/lathe/OutputFile.h"
+#include "tools/lathe/Pictures.h"
 
 #include "runtime/session/CompilerLibrary.h"
 #include "runtime/tokenizer/ChatFormat.h"
@@ -14,41 +16,60 @@ using namespace lathe::cli;
 namespace {
 class InspectCommand final : public Command {
 public:
-  void declare(Options &Accepted) override {
-    Accepted.positional(Path, "FILE", "a GGUF file, or what 'lathe compile' made of one", true);
-    Accepted.flag(Json, "--json", "print JSON");
-    Accepted.integer(Context, "--ctx", "positions to count memory for (the model's context)",
-                     {1, int64_t(1) << 30});
-    Target.declare(Accepted);
-    Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
-  }
+  void declare(Options &Accepted) override;
   void run(Terminal &Term, Diagnostics &Diags) override;
 
 private:
+  bool checkFlags(Diagnostics &Diags) const;
+  /// A page shows what kernels take, unless it is told of another machine.
+  bool measures() const { return Measure || (Html && !Machine && !NoMeasure); }
+  Inspection inspectModel(const ModelInput &Input, Diagnostics &Diags) const;
   void addProgram(const GGUFFile &File, Inspection &Facts, Diagnostics &Diags) const;
   void addCompiled(const CompiledModel &Compiled, Inspection &Facts) const;
+  std::optional<KernelTimes> findSchedule(const GGUFFile &File, Terminal &Term,
+                                          Diagnostics &Diags) const;
 
-  std::optional<std::string> Path;
-  std::optional<int64_t> Context;
-  TargetArguments Target;
-  bool Json = false, NoCache = false;
+  ModelArguments Arguments;
+  std::optional<int64_t> Depth;
+  std::optional<std::string> Machine, Html;
+  bool Json = false, ShowSchedule = false, Measure = false, NoMeasure = false;
 };
 } // namespace
+
+void InspectCommand::declare(Options &Accepted) {
+  Accepted.positional(Arguments.Path, "FILE", "a GGUF file, or what 'lathe compile' made of one",
+                      true);
+  Accepted.flag(Json, "--json", "print JSON");
+  Accepted.flag(ShowSchedule, "--schedule", "what the compiler decided, and what it should cost");
+  Accepted.text(Html, "--html", "OUT", "write a page: graph, memory plan, measured kernels");
+  Accepted.flag(Measure, "--measure", "with --schedule: time every kernel, too");
+  Accepted.flag(NoMeasure, "--no-measure", "with --html: predict alone");
+  Accepted.text(Machine, "--machine", "JSON", "predict for these numbers of a machine");
+  Accepted.integer(Depth, "-d,--n-depth", "positions ahead of the steps that are told (0)",
+                   {0, int64_t(1) << 20});
+  Accepted.integer(Arguments.Threads, "-t,--threads", "worker threads (all cores)",
+                   {1, WorkerPool::MaxWorkers});
+  Accepted.integer(Arguments.Context, "--ctx",
+                   "positions to count memory for (the model's context)", {1, int64_t(1) << 30});
+  Arguments.Compile.declare(Accepted);
+  Accepted.flag(Arguments.NoCache, "--no-cache", "compile anew, store nothing");
+}
 
 /// The program comes from the cache where it can; it may be one for a CPU that is
 /// not ours.  No weight is read.
 void InspectCommand::addProgram(const GGUFFile &File, Inspection &Facts, Diagnostics &Diags) const {
   ModelOptions Options;
-  Options.Target = Target.Target;
-  Options.Precision = Target.Precision;
-  Options.UseCache = !NoCache;
+  Options.Target = Arguments.Compile.Target;
+  Options.Precision = Arguments.Compile.Precision;
+  Options.UseCache = !Arguments.NoCache;
   LoadReport Report;
   std::shared_ptr<const Program> Code = Model::loadProgram(File, Options, Report, Diags);
   if (!Code)
     return;
   Facts.Target = Code->manifest().Target;
   Facts.Precision = Code->manifest().Precision;
-  Facts.Memory = memoryNeed(Code->manifest(), static_cast<uint64_t>(Context.value_or(0)), 1);
+  Facts.Memory =
+      memoryNeed(Code->manifest(), static_cast<uint64_t>(Arguments.Context.value_or(0)), 1);
 }
 
 /// What an artefact says of itself: it may be one for other CPUs than ours.
@@ -63,26 +84,106 @@ void InspectCommand::addCompiled(const CompiledModel &Compiled, Inspection &Fact
     Facts.Copies.push_back({Name, Compiled.codeBytes(I)});
     Facts.Target += (I == 0 ? "" : ", ") + Name;
   }
-  Facts.Memory = memoryNeed(First, static_cast<uint64_t>(Context.value_or(0)), 1);
+  Facts.Memory = memoryNeed(First, static_cast<uint64_t>(Arguments.Context.value_or(0)), 1);
 }
 
-void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
-  ModelInput Input = openModelInput(*Path, "", Diags);
-  const std::unique_ptr<GGUFFile> &File = Input.File;
-  if (!File)
-    return;
-  Inspection Facts = inspectFile(*File);
+bool InspectCommand::checkFlags(Diagnostics &Diags) const {
+  bool Planned = ShowSchedule || Html;
+  if (!Planned && (Measure || Machine || Depth))
+    Diags.error(111, "lathe inspect",
+                "found --measure, --machine or --n-depth without --schedule or --html, expected "
+                "one of both");
+  if (NoMeasure && (Measure || !Html))
+    Diags.error(
+        111, "lathe inspect",
+        "found --no-measure with --measure or without --html, expected it with --html alone");
+  if (Measure && Machine)
+    Diags.error(111, "lathe inspect", "found --measure and --machine, expected one of both",
+                "what is measured is held against the machine that it was measured on");
+  return !Diags.hasErrors();
+}
+
+Inspection InspectCommand::inspectModel(const ModelInput &Input, Diagnostics &Diags) const {
+  const GGUFFile &File = *Input.File;
+  Inspection Facts = inspectFile(File);
   if (!Facts.TokenizerModel.empty())
-    Tokenizer::create(*File, Diags);
-  if (File->findValue("tokenizer.chat_template"))
-    if (std::unique_ptr<ChatFormat> Chat = ChatFormat::create(*File, Diags))
+    Tokenizer::create(File, Diags);
+  if (File.findValue("tokenizer.chat_template"))
+    if (std::unique_ptr<ChatFormat> Chat = ChatFormat::create(File, Diags))
       Facts.ChatFormat = Chat->name();
   // A build of the runtime alone still tells what is in a file.
   if (Input.Compiled)
     addCompiled(*Input.Compiled, Facts);
   else if (!CompilerLibrary::locate().empty())
-    addProgram(*File, Facts, Diags);
-  Term.out(Json ? Facts.json() : Facts.text());
+    addProgram(File, Facts, Diags);
+  return Facts;
+}
+
+/// The schedule on a machine: that of --machine, else this one, and with --measure
+/// what it really took.
+std::optional<KernelTimes> InspectCommand::findSchedule(const GGUFFile &File, Terminal &Term,
+                                                        Diagnostics &Diags) const {
+  if (measures())
+    return timeKernels(File, Arguments, Depth.value_or(0), Term, Diags);
+  std::optional<std::string> Given;
+  if (Machine) {
+    // What is wrong with it is told before anything is measured.
+    Given = readTextFile(*Machine, Diags);
+    MachineNumbers Ignored;
+    if (!Given || !Ignored.override(*Given, *Machine, Diags))
+      return std::nullopt;
+  }
+  std::unique_ptr<WorkerPool> Workers =
+      WorkerPool::create(static_cast<unsigned>(Arguments.Threads.value_or(0)), Diags);
+  std::optional<MachineNumbers> Numbers;
+  if (Workers)
+    Numbers =
+        Arguments.NoCache ? measureMachine(*Workers, Diags) : knownMachine(*Workers, Term, Diags);
+  if (!Numbers || (Given && !Numbers->override(*Given, *Machine, Diags)))
+    return std::nullopt;
+  std::optional<Schedule> Plan =
+      askSchedule(File.path(), Arguments.Compile, *Numbers, Depth.value_or(0), Diags);
+  if (!Plan)
+    return std::nullopt;
+  return KernelTimes{std::move(*Numbers), std::move(*Plan)};
+}
+
+void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
+  if (!checkFlags(Diags))
+    return;
+  ModelInput Input = openModelInput(*Arguments.Path, "", Diags);
+  const std::unique_ptr<GGUFFile> &File = Input.File;
+  bool Planned = ShowSchedule || Html;
+  if (File && Planned && Input.Compiled) {
+    Diags.error(111, *Arguments.Path,
+                "found --schedule or --html with a compiled model, expected its GGUF file");
+    return;
+  }
+  std::unique_ptr<OutputFile> Page;
+  if (File && Html)
+    Page = OutputFile::open(*Html, *Arguments.Path, Term, Diags);
+  if (!File || (Html && !Page))
+    return;
+  std::optional<KernelTimes> Times;
+  if (Planned) {
+    Times = findSchedule(*File, Term, Diags);
+    if (!Times)
+      return;
+  }
+  if (Html) {
+    Inspection Facts = inspectModel(Input, Diags);
+    std::string Text = htmlPage(Facts, *Times);
+    if (Page->write({reinterpret_cast<const uint8_t *>(Text.data()), Text.size()}, Diags))
+      Page->finish(Diags);
+  }
+  if (ShowSchedule) {
+    Term.out(Json ? scheduleJson(Times->Plan, Times->Machine)
+                  : scheduleText(Times->Plan, Times->Machine) +
+                        (measures() ? "\n" + kernelTable(*Times) : ""));
+  } else if (!Html) {
+    Inspection Facts = inspectModel(Input, Diags);
+    Term.out(Json ? Facts.json() : Facts.text());
+  }
 }
 
 static CommandRegistration Registered({
@@ -91,6 +192,8 @@ static CommandRegistration Registered({
     "  lathe inspect model.gguf\n"
     "  lathe inspect model.gguf --ctx 4096     memory for 4096 positions\n"
     "  lathe inspect model.gguf --json\n"
-    "  lathe inspect model.lathe               and what it was compiled for\n",
+    "  lathe inspect model.lathe               and what it was compiled for\n"
+    "  lathe inspect model.gguf --schedule     tiles, precision, predicted time\n"
+    "  lathe inspect model.gguf --html out.html  a page, with measured times\n",
     createCommand<InspectCommand>,
 });

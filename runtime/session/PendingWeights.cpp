@@ -1,0 +1,43 @@
+//===- PendingWeights.cpp - Packing while the compiler works ---------------===//
+
+#include "runtime/session/PendingWeights.h"
+
+#include "runtime/weights/WeightCache.h"
+
+#include <chrono>
+
+using namespace lathe;
+
+std::unique_ptr<WeightStore> lathe::packWeights(const GGUFFile &File, const Manifest &Program,
+                                                WorkerPool &Workers, NonFiniteWeights NonFinite,
+                                                bool UseCache, Diagnostics &Diags) {
+  std::optional<WeightCache> Cache;
+  if (UseCache)
+    Cache = WeightCache::openDefault(Diags);
+  return WeightStore::create(File, Program, Workers, SourcePages::Release, NonFinite, Diags,
+                             Cache ? &*Cache : nullptr);
+}
+
+PendingWeights::PendingWeights(const GGUFFile &File, WorkerPool &Workers,
+                               NonFiniteWeights NonFinite, bool UseCache)
+    : File(File), Workers(Workers), NonFinite(NonFinite), UseCache(UseCache), Task([this] {
+        auto Start = std::chrono::steady_clock::now();
+        Store = packWeights(this->File, *Program, this->Workers, this->NonFinite, this->UseCache,
+                            Found);
+        Milliseconds =
+            std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - Start)
+                .count();
+      }) {}
+
+void PendingWeights::start(std::string_view ManifestText) {
+  Diagnostics Ignored;
+  Program = Manifest::parse(ManifestText, File.path(), Ignored);
+  if (Program)
+    Task.start();
+}
+
+std::unique_ptr<WeightStore> PendingWeights::take(Diagnostics &Diags) {
+  Task.wait();
+  Diags.append(Found);
+  return std::move(Store);
+}

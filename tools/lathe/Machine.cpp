@@ -1,0 +1,139 @@
+//===- Machine.cpp - Measured numbers of this machine -----------------------===//
+
+#include "tools/lathe/Machine.h"
+#include "tools/lathe/Json.h"
+#include "tools/lathe/ModelArguments.h"
+
+#include "runtime/session/HostCPU.h"
+#include "runtime/session/ProgramCache.h"
+#include "runtime/support/AtomicFile.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <simdjson.h>
+#include <unistd.h>
+
+using namespace lathe;
+using namespace lathe::cli;
+namespace dom = simdjson::dom;
+
+std::string MachineNumbers::json() const {
+  JsonWriter Json;
+  Json.beginObject().field("cpu", CPU).field("workers", Workers);
+  Json.key("read").beginArray();
+  for (const ReadSpeed &Each : Read)
+    Json.beginObject()
+        .field("bytes", Each.Bytes)
+        .field("bytes_per_second", Each.BytesPerSecond)
+        .endObject();
+  Json.endArray()
+      .field("int8_operations_per_second", Int8)
+      .field("bf16_operations_per_second", BF16)
+      .field("f32_operations_per_second", F32)
+      .field("barrier_seconds", BarrierSeconds);
+  return Json.endObject().take();
+}
+
+/// A positive number, or what is wrong with it.
+static std::optional<std::string> readNumber(dom::element Value, double &Into) {
+  double Number = 0;
+  if (Value.get(Number) || !std::isfinite(Number) || Number <= 0)
+    return "expected a positive number";
+  Into = Number;
+  return std::nullopt;
+}
+
+static std::optional<std::string> readSpeeds(dom::element Value,
+                                             std::vector<MachineNumbers::ReadSpeed> &Into) {
+  constexpr const char *Expected =
+      "expected a list of {\"bytes\", \"bytes_per_second\"}, positive and ascending by bytes";
+  dom::array List;
+  if (Value.get(List))
+    return Expected;
+  std::vector<MachineNumbers::ReadSpeed> Speeds;
+  for (dom::element Each : List) {
+    MachineNumbers::ReadSpeed Speed{};
+    if (Each["bytes"].get(Speed.Bytes) || Each["bytes_per_second"].get(Speed.BytesPerSecond) ||
+        Speed.BytesPerSecond <= 0 || Speed.Bytes <= (Speeds.empty() ? 0 : Speeds.back().Bytes))
+      return Expected;
+    Speeds.push_back(Speed);
+  }
+  if (Speeds.empty())
+    return Expected;
+  Into = std::move(Speeds);
+  return std::nullopt;
+}
+
+bool MachineNumbers::override(std::string_view Text, const std::string &Where, Diagnostics &Diags) {
+  dom::parser Parser;
+  dom::object Root;
+  if (Parser.parse(Text.data(), Text.size()).get(Root)) {
+    Diags.error(112, Where, "found no JSON object", "docs/cost-model.md shows one");
+    return false;
+  }
+  auto Member = [&](std::string_view Key, dom::element Value) -> std::optional<std::string> {
+    std::pair<std::string_view, double *> Numbers[] = {{"int8_operations_per_second", &Int8},
+                                                       {"bf16_operations_per_second", &BF16},
+                                                       {"f32_operations_per_second", &F32},
+                                                       {"barrier_seconds", &BarrierSeconds}};
+    for (auto [Name, Into] : Numbers)
+      if (Key == Name)
+        return readNumber(Value, *Into);
+    if (Key == "read")
+      return readSpeeds(Value, Read);
+    std::string_view Name;
+    if (Key == "cpu")
+      return Value.get(Name) ? std::optional<std::string>("expected a text")
+                             : (CPU = Name, std::nullopt);
+    if (Key != "workers")
+      return "is no member of a machine";
+    int64_t Count = 0;
+    if (Value.get(Count) || Count < 1 || Count > WorkerPool::MaxWorkers)
+      return "expected a whole number from 1 to 256";
+    Workers = Count;
+    return std::nullopt;
+  };
+  bool Sound = true;
+  for (dom::key_value_pair Each : Root)
+    if (std::optional<std::string> Fault = Member(Each.key, Each.value)) {
+      Diags.error(112, Where, "'" + std::string(Each.key) + "': " + *Fault);
+      Sound = false;
+    }
+  return Sound;
+}
+
+void MachineNumbers::keepBest(const MachineNumbers &Other) {
+  Int8 = std::max(Int8, Other.Int8);
+  BF16 = std::max(BF16, Other.BF16);
+  F32 = std::max(F32, Other.F32);
+  BarrierSeconds = std::min(BarrierSeconds, Other.BarrierSeconds);
+  for (ReadSpeed &Each : Read)
+    for (const ReadSpeed &Again : Other.Read)
+      if (Again.Bytes == Each.Bytes)
+        Each.BytesPerSecond = std::max(Each.BytesPerSecond, Again.BytesPerSecond);
+}
+
+std::optional<MachineNumbers> cli::knownMachine(WorkerPool &Workers, Terminal &Term,
+                                                Diagnostics &Diags) {
+  std::optional<ProgramCache> Cache = ProgramCache::open(ProgramCache::defaultFolder(), Diags);
+  std::string Path =
+      Cache ? Cache->folder() + "/machine-" + std::to_string(Workers.workers()) + ".json" : "";
+  // What cannot be read is measured again.
+  Diagnostics Ignored;
+  MachineNumbers Known;
+  if (Cache && access(Path.c_str(), R_OK) == 0)
+    if (std::optional<std::string> Text = readTextFile(Path, Ignored);
+        Text && Known.override(*Text, Path, Ignored) && Known.CPU == hostDescription() &&
+        Known.Workers == Workers.workers() && !Known.Read.empty() && Known.Int8 > 0 &&
+        Known.BF16 > 0 && Known.F32 > 0 && Known.BarrierSeconds > 0)
+      return Known;
+  Term.progress("measuring this machine ...");
+  std::optional<MachineNumbers> Measured = measureMachine(Workers, Diags);
+  if (!Measured || !Cache)
+    return Measured;
+  if (std::unique_ptr<AtomicFile> File = AtomicFile::create(Path, Ignored, 0600))
+    if (File->write(Measured->json(), Ignored))
+      File->commit(Ignored);
+  return Measured;
+}
