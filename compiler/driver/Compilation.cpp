@@ -224,7 +224,7 @@ void Compilation::compile() {
 bool Compilation::run() {
   const CpuTarget *target = findCpuTarget(options.pipeline.target);
   if (!target) {
-    diags.error(504, "", "unknown target '" + options.pipeline.target + "'",
+    diags.error(504, "", explainMissingTarget(options.pipeline.target),
                 "targets: host, " + llvm::join(allCpuTargets(), ", ") +
                     "; sizes may follow, as in 'host:row-tile=3' (docs/cost-model.md)");
     return false;

@@ -1,59 +1,100 @@
 #!/usr/bin/env python3
-"""Time to the first token: compiled in a run before (cache), artefacts and executables, turn by turn.
+"""What starting costs, side by side: the JIT, an artefact and an executable of one model.
 
     start.py LATHE MODEL [--rounds 15]
 
-Every sample is a whole process, `-n 1` from start to exit; prints median, least and most in
-milliseconds, and the ratio of the medians to the one from the cache.
+Prints a table (Markdown): the size of the file, how long it took to make, milliseconds from the start
+of the process to the first byte of the first token (median, least and most), the ratio of the median
+to that of the JIT with everything in its cache, and the peak of resident memory. The processes take
+turns, and the first turn does not count. The cache is a fresh one.
 """
 
 import argparse
+import os
 import pathlib
 import statistics
 import subprocess
 import tempfile
 import time
 
+PROMPT = ["The capital of France is", "--raw", "-n", "1"]
+# What, file and flags of 'lathe compile'.
+MADE = [
+    ("`.lathe`", "a.lathe", []),
+    ("`.lathe`, weights inside", "b.lathe", ["--embed-weights"]),
+    ("executable", "c", []),
+    ("executable, weights inside", "d", ["--embed-weights"]),
+]
 
-def milliseconds(command):
+
+def first_token(command):
+    """Milliseconds to the first byte of the answer, and peak MiB of the process."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return (time.perf_counter() - start) * 1e3
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    byte = process.stdout.read(1)
+    taken = (time.perf_counter() - start) * 1e3
+    process.stdout.read()
+    process.stdout.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert byte and process.returncode == 0, command
+    return taken, usage.ru_maxrss / 1024
+
+
+class Subject:
+    def __init__(self, name, command, size="", seconds=""):
+        self.name, self.command, self.size, self.seconds = name, command, size, seconds
+        self.forget()
+
+    def sample(self):
+        taken, peak = first_token(self.command + PROMPT)
+        self.samples.append(taken)
+        self.peak = max(self.peak, peak)
+
+    def forget(self):
+        self.samples, self.peak = [], 0
+
+    def row(self, base):
+        middle = statistics.median(self.samples)
+        spread = f"{middle:.1f} ({min(self.samples):.1f} to {max(self.samples):.1f})"
+        return f"| {self.name} | {self.size} | {self.seconds} | {spread} | {middle / base:.2f} | {self.peak:.0f} |"
+
+
+def make(lathe, model, folder):
+    for name, file, flags in MADE:
+        path = folder / file
+        start = time.perf_counter()
+        subprocess.run([lathe, "compile", model, "-o", path, *flags], check=True)
+        seconds = f"{time.perf_counter() - start:.2f}"
+        runs_itself = "executable" in name
+        command = [str(path)] if runs_itself else [lathe, "run", str(path)]
+        yield Subject(name, command, f"{path.stat().st_size / 1e6:.2f}", seconds)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lathe")
     parser.add_argument("model")
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
-    lathe, model = options.lathe, options.model
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        made = {
-            "artefact": ("a.lathe", []),
-            "artefact, weights inside": ("b.lathe", ["--embed-weights"]),
-            "executable": ("c", []),
-            "executable, weights inside": ("d", ["--embed-weights"]),
-        }
-        commands = {"cache": [lathe, "run", model]}
-        for what, (file, flags) in made.items():
-            path = folder / file
-            subprocess.run([lathe, "compile", model, "-o", path, *flags], check=True)
-            print(f"{what}: {path.stat().st_size} bytes")
-            commands[what] = [path] if "exec" in what else [lathe, "run", path]
-        text = ["The capital of France is", "--raw", "-n", "1"]
-        samples = {what: [] for what in commands}
-        for round in range(options.rounds + 1):
-            for what, command in commands.items():
-                taken = milliseconds(command + text)
-                if round:  # The first one warms up.
-                    samples[what].append(taken)
-    base = statistics.median(samples["cache"])
-    for what, taken in samples.items():
-        middle = statistics.median(taken)
-        print(f"{what:28} median {middle:7.1f} ms ({min(taken):.1f} to {max(taken):.1f}), "
-              f"{middle / base:.2f} of the cache")
+    jit = [options.lathe, "run", options.model]
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["LATHE_CACHE"] = f"{folder}/cache"
+        cold = Subject("JIT, nothing in the cache", [*jit, "--no-cache"])
+        warm = Subject("JIT, all in the cache", jit)
+        subjects = [warm, *make(options.lathe, options.model, pathlib.Path(folder))]
+        for turn in range(options.rounds + 1):
+            for each in subjects:
+                each.sample()
+                if turn == 0:
+                    each.forget()
+            if turn < 3:  # Slow, and not what is compared.
+                cold.sample()
+    base = statistics.median(warm.samples)
+    print("| | file, MB | made in s | first token, ms | ratio | peak, MiB |")
+    print("|---|---|---|---|---|---|")
+    for each in [cold, *subjects]:
+        print(each.row(base))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
 
 #include <map>
 #include <mutex>
@@ -37,6 +38,30 @@ static const CpuTarget *findHostTarget() {
       best = &target;
   }
   return best;
+}
+
+/// What every machine of a triple can be asked for at least.
+static const CpuTarget *findLeastTarget() {
+  const CpuTarget *least = nullptr;
+  for (auto &[name, target] : registry())
+    if (!target.emulated && (!least || target.features.size() < least->features.size()))
+      least = &target;
+  return least;
+}
+
+/// An unknown architecture where `name` is no triple.
+static llvm::Triple parseTriple(llvm::StringRef name) {
+  return llvm::Triple(llvm::Triple::normalize(name));
+}
+
+static const CpuTarget *findPlainTarget(llvm::StringRef name) {
+  if (name == "host")
+    return findHostTarget();
+  if (auto it = registry().find(name.str()); it != registry().end())
+    return &it->second;
+  llvm::Triple triple = parseTriple(name);
+  bool ours = triple.getArch() == llvm::Triple::x86_64 && triple.isOSLinux() && !triple.isX32();
+  return ours ? findLeastTarget() : nullptr;
 }
 
 llvm::ArrayRef<TargetSize> lathe::compiler::allTargetSizes() {
@@ -77,11 +102,19 @@ static const CpuTarget *findSizedTarget(const CpuTarget &base, llvm::StringRef s
 
 const CpuTarget *lathe::compiler::findCpuTarget(llvm::StringRef name) {
   auto [plain, sizes] = name.split(':');
-  auto it = registry().find(plain.str());
-  const CpuTarget *base = plain == "host"          ? findHostTarget()
-                          : it == registry().end() ? nullptr
-                                                   : &it->second;
+  const CpuTarget *base = findPlainTarget(plain);
   return base && name.contains(':') ? findSizedTarget(*base, sizes) : base;
+}
+
+std::string lathe::compiler::explainMissingTarget(llvm::StringRef name) {
+  llvm::StringRef plain = name.split(':').first;
+  llvm::Triple triple = parseTriple(plain);
+  // Sizes may be what is wrong.
+  if (triple.getArch() == llvm::Triple::UnknownArch || findPlainTarget(plain))
+    return ("unknown target '" + name + "'").str();
+  return ("target '" + plain + "' is known to LLVM (" + triple.str() +
+          "), but there are no kernels for it, only for x86-64 Linux")
+      .str();
 }
 
 std::vector<std::string> lathe::compiler::allCpuTargets() {

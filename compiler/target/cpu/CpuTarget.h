@@ -50,10 +50,15 @@ struct CpuTargetRegistration {
 };
 
 /// The registered target of that name; "host" is the one with the widest vectors
-/// that this CPU and its system can run, emulation aside.  Sizes may follow the name,
-/// "x86-64-v3:row-tile=3,row-chunk=32", and are a part of the target's name then.
-/// Null when there is no such target or size.
+/// that this CPU and its system can run, a triple of x86-64 Linux
+/// ("x86_64-linux-gnu") the one that asks for the fewest features, emulation aside.
+/// Sizes may follow the name, "x86-64-v3:row-tile=3,row-chunk=32", and are a part of
+/// the target's name then.  Null when there is no such target or size.
 const CpuTarget *findCpuTarget(llvm::StringRef name);
+
+/// Why there is no target of that name: LLVM knows the machine and we do not, or it
+/// is unknown altogether.
+std::string explainMissingTarget(llvm::StringRef name);
 
 /// A size of a target that can be overridden.
 struct TargetSize {

@@ -56,7 +56,12 @@ std::vector<std::string> CompileCommand::targets() const {
   std::string_view Rest = Targets ? std::string_view(*Targets) : "host";
   while (true) {
     size_t End = std::min(Rest.find(','), Rest.size());
-    List.emplace_back(Rest.substr(0, End));
+    std::string_view Piece = Rest.substr(0, End);
+    // One of the sizes behind a name, "x86-64-v3:row-tile=3,row-chunk=32".
+    if (!List.empty() && Piece.find('=') < Piece.find(':'))
+      List.back().append(",").append(Piece);
+    else
+      List.emplace_back(Piece);
     if (End == Rest.size())
       return List;
     Rest.remove_prefix(End + 1);
