@@ -60,7 +60,8 @@ TEST(MemoryNeed, EstimateCountsWhatTheFileTells) {
   EXPECT_EQ(Need.KV, 0u);
   Builder.tensor({"blk.0.attn_k.weight", {2, 10}, 0, 80});
   Builder.tensor({"blk.0.attn_v.weight", {2, 6}, 0, 48});
-  EXPECT_EQ(estimate(Builder).KV, 1024u * 2 * (10 + 6) * 2);
+  // At the least, in an int8 cache.
+  EXPECT_EQ(estimate(Builder).KV, 1024u * 2 * (10 + 6));
 }
 
 TEST(MemoryNeed, LimitsAreTold) {
