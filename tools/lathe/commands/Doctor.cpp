@@ -43,7 +43,7 @@ static std::string lookAtSystem(Diagnostics &) {
 
 static std::string lookAtProcessor(Diagnostics &Diags) {
   const std::string Needed[] = {"avx2", "fma", "f16c"};
-  std::vector<std::string> Missing = missingHostFeatures(Needed);
+  std::vector<std::string> Missing = missingFeatures(Needed);
   if (!Missing.empty()) {
     std::string List = Missing.front();
     for (size_t I = 1; I < Missing.size(); ++I)
