@@ -16,7 +16,8 @@ BUILD = pathlib.Path(lathe()).resolve().parents[1]
 TINY = ROOT / "test" / "Tools" / "inputs" / "tiny_gguf.py"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXPECTED = ("bin/lathe", "lib/liblathe.so", "lib/liblathe-compiler.so", "include/lathe/lathe.h",
-            "include/lathe/lathe.hpp", "lib/cmake/Lathe/LatheConfig.cmake")  # fmt: skip
+            "include/lathe/lathe.hpp", "lib/cmake/Lathe/LatheConfig.cmake", "share/man/man1/lathe.1",
+            "share/bash-completion/completions/lathe")  # fmt: skip
 
 
 def run(report, name, command, folder, variables, **options):
@@ -48,6 +49,12 @@ def check_answers(report, folder, variables):
     first = run(report, "the example project runs", ours, folder, variables)
     second = run(report, "the installed command runs", theirs, folder, variables)
     report.case("both say the same", bool(second) and first == second + "\n", repr((first, second)))
+    for stage in ("mlir:import", "mlir:planned"):
+        ours = [str(folder / "example" / "stages"), model, stage]
+        theirs = [str(prefix / "bin" / "lathe"), "compile", model, "--emit", stage, "-o", "-"]
+        first = run(report, f"Lathe::compiler prints {stage}", ours, folder, variables)
+        second = run(report, f"the command prints {stage}", theirs, folder, variables)
+        report.case(f"both print the same {stage}", bool(first) and first == second)
 
 
 def check_python(report, folder, variables):
