@@ -5,7 +5,8 @@ path with every other type of the KV cache.
 Both are compared with float32 arithmetic on the same weights, over the same ~3,000 positions of
 English and code (test/reference/text/): the mean Kullback-Leibler divergence per position and how
 often the best token is the same one.  A path passes when its divergence is at most 1.1 times
-llama.cpp's and its agreement at most one point below.
+llama.cpp's and its agreement at most one point below; with an int8 cache, which nobody gets who
+does not ask for it, the divergence is at most 1.5 times that of llama.cpp with its f16 cache.
 
 llama.cpp's figures are stored in test/reference/llamacpp-kl*.npz, a file for each model, so that
 the ordinary run does without it.  `kl.py --record MODEL` wrote that file: llama.cpp on the model
@@ -37,6 +38,7 @@ PATHS = {
     "int8 cache": ("--kv-type=int8",),
 }
 KL_FACTOR = 1.1
+INT8_CACHE_KL_FACTOR = 1.5
 AGREEMENT_LOSS = 0.01
 # Two float32 computations in different orders: far above what rounding does, far below int8.
 F32_TOLERANCE = 1e-3
@@ -155,7 +157,8 @@ def compare(report, model, path, stored, peer):
         theirs.kl, theirs.same = [stored["kl"]], [stored["same"]]
     for own, figures in ours.items():
         told = f"{start} positions, ours: {figures}; llama.cpp: {theirs}"
-        near = figures.mean_kl <= KL_FACTOR * theirs.mean_kl
+        factor = INT8_CACHE_KL_FACTOR if own == "int8 cache" else KL_FACTOR
+        near = figures.mean_kl <= factor * theirs.mean_kl
         report.case(f"{model} {own} divergence", near, told)
         agrees = figures.agreement >= theirs.agreement - AGREEMENT_LOSS
         report.case(f"{model} {own} best token", agrees, told)
