@@ -46,7 +46,7 @@ void read(std::span<const uint8_t> Bytes) {
          ModelDiags.exitCode() == ExitCode::VersionMismatch);
   if (!Model)
     return;
-  Model->choose("host", "auto", ModelDiags);
+  Model->choose("host", "auto", "auto", ModelDiags);
   for (size_t I = 0; I < Model->targets().size(); ++I)
     demand(Model->codeBytes(I) <= Bytes.size());
   if (!Model->hasWeights())
