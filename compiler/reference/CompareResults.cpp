@@ -17,25 +17,27 @@ static constexpr double plainBound = 1e-4;
 /// With a KV cache of f16, and of bf16: when a value is rounded the other way.
 static constexpr double halfCacheBound = 1e-3;
 static constexpr double brainCacheBound = 8e-3;
-/// With quantised activations, and with a quantised KV cache, of which a key and a
-/// value of one position may both be rounded the other way.
-static constexpr double quantizedBound = 2e-2, quantizedCacheBound = 4e-2;
+/// With quantised activations, or a quantised KV cache.
+static constexpr double quantizedBound = 2e-2;
 
+/// Activations and the cache are rounded apart from each other, so that what both
+/// move adds up.
 double lathe::compiler::getReassociationBound(Operation *program) {
-  double bound = plainBound;
+  double activations = 0, cache = 0;
   program->walk([&](Operation *op) {
     if (isa<ir::QuantizeOp>(op))
-      bound = std::max(bound, quantizedBound);
+      activations = quantizedBound;
     auto append = dyn_cast<ir::KVAppendOp>(op);
     if (!append)
       return;
     Type stored = append.getCache().getType().getElementType();
     if (stored.isInteger())
-      bound = std::max(bound, quantizedCacheBound);
+      cache = std::max(cache, quantizedBound);
     else if (!stored.isF32())
-      bound = std::max(bound, stored.isBF16() ? brainCacheBound : halfCacheBound);
+      cache = std::max(cache, stored.isBF16() ? brainCacheBound : halfCacheBound);
   });
-  return bound;
+  bool bothQuantized = activations == quantizedBound && cache == quantizedBound;
+  return bothQuantized ? activations + cache : std::max({plainBound, activations, cache});
 }
 
 namespace {
