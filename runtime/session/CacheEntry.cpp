@@ -25,12 +25,7 @@ static std::string hashOf(std::initializer_list<std::string_view> Parts) {
     XXH3_128bits_update(&State, Part.data(), Part.size());
   XXH128_canonical_t Canonical;
   XXH128_canonicalFromHash(&Canonical, XXH3_128bits_digest(&State));
-  std::string Text;
-  for (unsigned char Byte : Canonical.digest) {
-    Text += "0123456789abcdef"[Byte >> 4];
-    Text += "0123456789abcdef"[Byte & 15];
-  }
-  return Text;
+  return hexText(Canonical.digest);
 }
 
 std::string hexHash(std::string_view Bytes) { return hashOf({Bytes}); }

@@ -5,6 +5,7 @@
 #include "runtime/session/CompiledModel.h"
 #include "runtime/support/AtomicFile.h"
 #include "runtime/support/MappedFile.h"
+#include "runtime/support/Text.h"
 
 #include <algorithm>
 

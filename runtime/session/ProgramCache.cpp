@@ -4,6 +4,7 @@
 
 #include "lathe/abi.h"
 #include "runtime/support/AtomicFile.h"
+#include "runtime/support/CacheFolder.h"
 #include "runtime/support/CheckedMath.h"
 #include "runtime/support/MappedFile.h"
 #include "runtime/support/Text.h"
@@ -102,40 +103,10 @@ int64_t ProgramCache::defaultMaxBytes(Diagnostics &Diags) {
   return DefaultMaxBytes;
 }
 
-/// Makes `Folder` and its parents; the folders that are made are private.
-static void makeFolders(const std::string &Folder) {
-  for (size_t End = Folder.find('/', 1); End != std::string::npos; End = Folder.find('/', End + 1))
-    mkdir(Folder.substr(0, End).c_str(), 0700);
-  mkdir(Folder.c_str(), 0700);
-}
-
-/// Why entries in `Folder` cannot be trusted or used; empty when they can.
-static std::string folderFault(const std::string &Folder) {
-  struct stat Status;
-  if (stat(Folder.c_str(), &Status) != 0)
-    return "cannot be made or read: " + describeErrno(errno);
-  if (!S_ISDIR(Status.st_mode))
-    return "is not a folder";
-  if (Status.st_uid != geteuid())
-    return "belongs to user " + std::to_string(Status.st_uid) + ", expected user " +
-           std::to_string(geteuid());
-  if (Status.st_mode & (S_IWGRP | S_IWOTH))
-    return "other users may write it, expected permissions 0700";
-  return {};
-}
-
 std::optional<ProgramCache> ProgramCache::open(const std::string &Folder, Diagnostics &Diags,
                                                int64_t MaxBytes) {
-  if (Folder.empty()) {
-    Diags.warning(620, "cache", "neither LATHE_CACHE, XDG_CACHE_HOME nor HOME names a folder",
-                  "set LATHE_CACHE to a folder of your own");
+  if (!CacheFolder::open(Folder, ".so", Diags))
     return std::nullopt;
-  }
-  makeFolders(Folder);
-  if (std::string Fault = folderFault(Folder); !Fault.empty()) {
-    Diags.warning(620, "cache " + Folder, Fault, "set LATHE_CACHE to a folder of your own");
-    return std::nullopt;
-  }
   return ProgramCache(Folder, MaxBytes);
 }
 

@@ -61,6 +61,15 @@ std::string formatFixed(double Value, int Digits) {
   return std::string(Buffer, static_cast<size_t>(Length));
 }
 
+std::string hexText(std::span<const unsigned char> Bytes) {
+  std::string Text;
+  for (unsigned char Byte : Bytes) {
+    Text += HexDigits[Byte >> 4];
+    Text += HexDigits[Byte & 15];
+  }
+  return Text;
+}
+
 std::string formatBytes(uint64_t Bytes) {
   constexpr const char *Units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   if (Bytes < 1024)

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,6 +24,9 @@ std::string quoted(std::string_view Text, size_t MaxBytes = 80);
 
 /// `Value` with `Digits` digits after the point.
 std::string formatFixed(double Value, int Digits);
+
+/// Two lower-case hexadecimal digits for every byte.
+std::string hexText(std::span<const unsigned char> Bytes);
 
 /// "1.9 GiB", "512.0 MiB", "17 bytes".
 std::string formatBytes(uint64_t Bytes);

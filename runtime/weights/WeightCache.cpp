@@ -270,12 +270,7 @@ std::string WeightCache::key(const FileIdentity &Model, std::span<const uint8_t>
   }
   XXH128_canonical_t Canonical;
   XXH128_canonicalFromHash(&Canonical, XXH3_128bits_digest(&State));
-  std::string Text;
-  for (unsigned char Byte : Canonical.digest) {
-    Text += "0123456789abcdef"[Byte >> 4];
-    Text += "0123456789abcdef"[Byte & 15];
-  }
-  return Text;
+  return hexText(Canonical.digest);
 }
 
 void WeightCache::discard(const std::string &Key, const std::string &Reason,

@@ -69,13 +69,4 @@ BlockHash HashAhead::finish(WorkerPool &Workers) {
   return hashOfAll(Hashes);
 }
 
-std::string hexText(const BlockHash &Hash) {
-  std::string Text;
-  for (uint8_t Byte : Hash) {
-    Text += "0123456789abcdef"[Byte >> 4];
-    Text += "0123456789abcdef"[Byte & 15];
-  }
-  return Text;
-}
-
 } // namespace lathe

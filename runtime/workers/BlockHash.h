@@ -15,7 +15,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace lathe {
@@ -49,9 +48,6 @@ private:
   std::atomic<size_t> Next = 0;  ///< The first block that nobody has taken.
   BackgroundTask Thread;
 };
-
-/// 32 hexadecimal digits.
-std::string hexText(const BlockHash &Hash);
 
 } // namespace lathe
 
