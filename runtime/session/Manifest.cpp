@@ -184,6 +184,8 @@ ManifestWeight ManifestReader::weight(dom::object Object, const std::string &Pat
   Weight.Shape = integers(Object, Path, "shape", 1, MaxDimension);
   Weight.First = integer(Object, Path, "first", 0, MaxTableSize);
   Weight.Tensors = text(Object, Path, "tensors");
+  if (Object["file"].error() == simdjson::SUCCESS)
+    Weight.File = text(Object, Path, "file");
   Weight.Layered = Object["layers"].error() == simdjson::SUCCESS;
   if (Weight.Layered)
     Weight.Layers = integers(Object, Path, "layers", 0, MaxLayers);

@@ -53,6 +53,7 @@ struct ManifestWeight {
   bool Layered = false;        ///< Whether the manifest lists layers.
   std::vector<int64_t> Layers; ///< Ascending; pointer First + i belongs to Layers[i].
   std::string Tensors;         ///< Tensor name; "{}" stands for the layer number.
+  std::string File;            ///< Of the tensors, as the program names it; empty: any.
 
   int64_t tensorCount() const { return Layered ? static_cast<int64_t>(Layers.size()) : 1; }
   /// The name in the model file of tensor `Ordinal` < tensorCount().

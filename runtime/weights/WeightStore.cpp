@@ -29,21 +29,22 @@ namespace {
 /// One tensor to pack, and where to.
 struct PackJob {
   const ManifestWeight *Weight;
-  const GGUFTensor *Tensor;
+  const TensorFile *File;
+  const FileTensor *Tensor;
   uint64_t Offset;
 };
 
 /// Packs tensors one after the other, each with all workers.
 class PackRun {
 public:
-  PackRun(const GGUFFile &File, WorkerPool &Workers, SourcePages Pages, uint8_t *Destination)
-      : File(File), Workers(Workers), Pages(Pages), Destination(Destination) {}
+  PackRun(WorkerPool &Workers, SourcePages Pages, uint8_t *Destination)
+      : Workers(Workers), Pages(Pages), Destination(Destination) {}
 
   void pack(const PackJob &Job);
 
   /// The jobs so far whose weights are not all finite, and the first block of
   /// each that is not.
-  const std::vector<std::pair<const GGUFTensor *, int64_t>> &nonFinite() const { return NonFinite; }
+  const std::vector<std::pair<PackJob, int64_t>> &nonFinite() const { return NonFinite; }
 
 private:
   void packPanels(const PackJob &Job, std::span<const uint8_t> Source);
@@ -53,11 +54,10 @@ private:
       releaseFilePages(Source.data(), Source.size());
   }
 
-  const GGUFFile &File;
   WorkerPool &Workers;
   SourcePages Pages;
   uint8_t *Destination;
-  std::vector<std::pair<const GGUFTensor *, int64_t>> NonFinite;
+  std::vector<std::pair<PackJob, int64_t>> NonFinite;
 };
 
 constexpr int64_t AllFinite = std::numeric_limits<int64_t>::max();
@@ -71,12 +71,13 @@ static std::string shapeText(const std::vector<int64_t> &Shape) {
   return Text;
 }
 
-/// The tensor of `Weight` for layer `Ordinal`, or null with an error.
-static const GGUFTensor *findTensor(const GGUFFile &File, const ManifestWeight &Weight,
-                                    int64_t Ordinal, FaultList &Faults) {
+/// The tensor of `Weight` for layer `Ordinal`, or null with an error at `Place` in
+/// the list's input.
+static const FileTensor *findTensor(const TensorFile &File, const ManifestWeight &Weight,
+                                    int64_t Ordinal, const std::string &Place, FaultList &Faults) {
   std::string Name = Weight.tensorName(Ordinal);
-  std::string Where = "tensor " + quoted(Name);
-  const GGUFTensor *Tensor = File.findTensor(Name);
+  std::string Where = Place + "tensor " + quoted(Name);
+  const FileTensor *Tensor = File.findTensor(Name);
   if (!Tensor) {
     Faults.error(630, Where,
                  "missing, expected " + std::string(Weight.Format->Name) + " of " +
@@ -85,11 +86,10 @@ static const GGUFTensor *findTensor(const GGUFFile &File, const ManifestWeight &
   }
   if (Tensor->Format == Weight.Format && Tensor->Shape == Weight.Shape)
     return Tensor;
-  std::string Found = Tensor->Format ? std::string(Tensor->Format->Name)
-                                     : "type " + std::to_string(Tensor->TypeNumber);
   Faults.error(631, Where,
-               "found " + Found + " of " + shapeText(Tensor->Shape) + ", expected " +
-                   std::string(Weight.Format->Name) + " of " + shapeText(Weight.Shape));
+               "found " + File.typeName(*Tensor) + " of " + shapeText(Tensor->Shape) +
+                   ", expected " + std::string(Weight.Format->Name) + " of " +
+                   shapeText(Weight.Shape));
   return nullptr;
 }
 
@@ -104,13 +104,24 @@ static uint64_t packedBytes(const ManifestWeight &Weight) {
 
 /// One job per pointer of the weight table, in its order; sets `Bytes` to the
 /// size of all.  Tells every tensor that does not fit.
-static std::vector<PackJob> planJobs(const GGUFFile &File, const Manifest &Program,
+static std::vector<PackJob> planJobs(const WeightFiles &Files, const Manifest &Program,
                                      std::optional<uint64_t> &Bytes, Diagnostics &Diags) {
-  FaultList Faults(Diags, File.path());
+  const TensorFile *Only = Files.only();
+  FaultList Faults(Diags, Only ? Only->path() : "weights");
   std::vector<PackJob> Jobs(Program.WeightTableSize);
-  for (const ManifestWeight &Weight : Program.Weights)
+  for (const ManifestWeight &Weight : Program.Weights) {
+    const TensorFile *File = Files.find(Weight.File);
+    if (!File) {
+      Faults.error(633, "weight " + quoted(Weight.Symbol),
+                   Weight.File.empty() ? "names no file, and there is none for those that do not"
+                                       : "is in " + quoted(Weight.File) + ", which is not open",
+                   "name the file with --weights, or in the program");
+      continue;
+    }
+    std::string Place = Only ? "" : File->path() + ": ";
     for (int64_t I = 0; I < Weight.tensorCount(); ++I)
-      Jobs[Weight.First + I] = {&Weight, findTensor(File, Weight, I, Faults), 0};
+      Jobs[Weight.First + I] = {&Weight, File, findTensor(*File, Weight, I, Place, Faults), 0};
+  }
   if (Faults.any())
     return {};
   Bytes = 0;
@@ -132,7 +143,7 @@ static std::vector<uint64_t> offsetsOf(const std::vector<PackJob> &Jobs) {
 }
 
 void PackRun::pack(const PackJob &Job) {
-  std::span<const uint8_t> Source = File.data(*Job.Tensor);
+  std::span<const uint8_t> Source = Job.File->data(*Job.Tensor);
   if (Job.Weight->Layout == WeightLayout::Panel32)
     packPanels(Job, Source);
   else
@@ -143,7 +154,7 @@ void PackRun::packVectorOf(const PackJob &Job, std::span<const uint8_t> Source) 
   const BlockFormat &Format = *Job.Weight->Format;
   int64_t Count = Job.Weight->Shape[0];
   if (auto Bad = findNonFiniteBlock(Format, Source.data(), Count / Format.BlockElements))
-    NonFinite.emplace_back(Job.Tensor, *Bad);
+    NonFinite.emplace_back(Job, *Bad);
   packVector(Format, Source.data(), Count, reinterpret_cast<float *>(Destination + Job.Offset));
   doneWith(Source);
 }
@@ -187,22 +198,22 @@ void PackRun::packPanels(const PackJob &Job, std::span<const uint8_t> Source) {
     doneWith(Source.subspan(Start, std::min(Length, Source.size() - Start)));
   }
   if (int64_t Bad = *std::min_element(FirstBad.begin(), FirstBad.end()); Bad != AllFinite)
-    NonFinite.emplace_back(Job.Tensor, Bad);
+    NonFinite.emplace_back(Job, Bad);
 }
 
 /// Tells the tensors that are not finite; false when that is an error.
-static bool reportNonFinite(const PackRun &Run, const std::string &Path, NonFiniteWeights Level,
-                            Diagnostics &Diags) {
+static bool reportNonFinite(const PackRun &Run, NonFiniteWeights Level, Diagnostics &Diags) {
   auto Tell = Level == NonFiniteWeights::Error ? &Diagnostics::error : &Diagnostics::warning;
   size_t Told = std::min<size_t>(Run.nonFinite().size(), FaultList::Limit);
   for (size_t I = 0; I < Told; ++I) {
-    auto [Tensor, Block] = Run.nonFinite()[I];
-    (Diags.*Tell)(325, Path + ": tensor " + quoted(Tensor->Name),
+    const auto &[Job, Block] = Run.nonFinite()[I];
+    (Diags.*Tell)(325, Job.File->path() + ": tensor " + quoted(Job.Tensor->Name),
                   "block " + std::to_string(Block) + " is not finite",
                   "the file is damaged, or was quantised from weights that were");
   }
   if (size_t Others = Run.nonFinite().size() - Told)
-    (Diags.*Tell)(324, Path, std::to_string(Others) + " more faults are not listed", {});
+    (Diags.*Tell)(324, Run.nonFinite().front().first.File->path(),
+                  std::to_string(Others) + " more faults are not listed", {});
   return Told == 0 || Level == NonFiniteWeights::Warning;
 }
 
@@ -229,14 +240,15 @@ static void populate(MappedMemory &Memory, WorkerPool &Workers) {
 
 namespace {
 
-/// Where in the cache the weights of one file belong.
+/// Where in the cache the weights of one file belong; those of several, or of bytes
+/// in memory, nowhere.
 class CachePlace {
 public:
-  CachePlace(const WeightCache *Wanted, const GGUFFile &File, const Manifest &Program,
+  CachePlace(const WeightCache *Wanted, const TensorFile *File, const Manifest &Program,
              uint64_t Bytes)
-      : Cache(File.identity() ? Wanted : nullptr), File(File), Bytes(Bytes) {
+      : Cache(File && File->identity() ? Wanted : nullptr), File(File), Bytes(Bytes) {
     if (Cache)
-      Key = WeightCache::key(*File.identity(), File.headerBytes(), Program);
+      Key = WeightCache::key(*File->identity(), File->headerBytes(), Program);
   }
 
   std::unique_ptr<MappedFile> find(Diagnostics &Diags) const {
@@ -245,11 +257,11 @@ public:
 
   /// Null when what is packed now is not to be kept.
   std::unique_ptr<WeightEntryWriter> create(Diagnostics &Diags) const {
-    return Cache && isSettled() ? Cache->create(Key, Bytes, File.path(), Diags) : nullptr;
+    return Cache && isSettled() ? Cache->create(Key, Bytes, File->path(), Diags) : nullptr;
   }
 
   /// Whether the file is still the one that was opened.
-  bool unchanged() const { return FileIdentity::of(File.path()) == *File.identity(); }
+  bool unchanged() const { return FileIdentity::of(File->path()) == *File->identity(); }
 
 private:
   /// Whether the file was last changed long enough ago that a change from now on
@@ -258,11 +270,11 @@ private:
     using namespace std::chrono;
     constexpr nanoseconds Step = seconds(2);
     nanoseconds Now = system_clock::now().time_since_epoch();
-    return Now - nanoseconds(File.identity()->ChangedNanoseconds) > Step;
+    return Now - nanoseconds(File->identity()->ChangedNanoseconds) > Step;
   }
 
   const WeightCache *Cache;
-  const GGUFFile &File;
+  const TensorFile *File;
   uint64_t Bytes;
   std::string Key;
 };
@@ -306,13 +318,13 @@ bool WeightStore::seal(bool Keep, Diagnostics &Diags) {
   return true;
 }
 
-std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Manifest &Program,
+std::unique_ptr<WeightStore> WeightStore::create(const WeightFiles &Files, const Manifest &Program,
                                                  WorkerPool &Workers, SourcePages Pages,
                                                  NonFiniteWeights NonFinite, Diagnostics &Diags,
                                                  const WeightCache *Cache) {
   unsigned ErrorsBefore = Diags.errorCount();
   std::optional<uint64_t> Size;
-  std::vector<PackJob> Jobs = planJobs(File, Program, Size, Diags);
+  std::vector<PackJob> Jobs = planJobs(Files, Program, Size, Diags);
   if (Diags.errorCount() != ErrorsBefore)
     return nullptr;
   if (!Size) {
@@ -322,7 +334,7 @@ std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Man
   std::unique_ptr<WeightStore> Store(new WeightStore);
   Store->Bytes = *Size;
   std::vector<uint64_t> Offsets = offsetsOf(Jobs);
-  CachePlace Place(Cache, File, Program, *Size);
+  CachePlace Place(Cache, Files.only(), Program, *Size);
   if (std::shared_ptr<const MappedFile> Entry = Place.find(Diags)) {
     std::span<const uint8_t> All = Entry->bytes();
     forEachShare(All.size(), Workers, [&](size_t Offset, size_t Bytes) {
@@ -337,16 +349,17 @@ std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Man
   if (!Start && *Size != 0)
     return nullptr;
   Store->setTable(Start, Offsets);
-  PackRun Run(File, Workers, Pages, Start);
+  PackRun Run(Workers, Pages, Start);
   for (const PackJob &Job : Jobs)
     Run.pack(Job);
-  if (!reportNonFinite(Run, File.path(), NonFinite, Diags) ||
+  if (!reportNonFinite(Run, NonFinite, Diags) ||
       !Store->seal(Run.nonFinite().empty() && (!Store->NewEntry || Place.unchanged()), Diags))
     return nullptr;
   return Store;
 }
 
-std::unique_ptr<WeightStore> WeightStore::fromPacked(const GGUFFile &File, const Manifest &Program,
+std::unique_ptr<WeightStore> WeightStore::fromPacked(const TensorFile &File,
+                                                     const Manifest &Program,
                                                      std::span<const uint8_t> Packed,
                                                      std::shared_ptr<const void> Owner,
                                                      Diagnostics &Diags) {

@@ -1,0 +1,281 @@
+//===- SafetensorsParser.cpp - The header of safetensors ------------------===//
+
+#include "runtime/formats/SafetensorsParser.h"
+
+#include "runtime/formats/SortedNames.h"
+#include "runtime/support/CheckedMath.h"
+#include "runtime/support/Limits.h"
+#include "runtime/support/Text.h"
+#include "runtime/support/Unaligned.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace lathe {
+namespace {
+
+namespace dom = simdjson::dom;
+
+/// An element type of the format.
+struct ElementType {
+  std::string_view Name;
+  uint64_t Bits;
+  std::string_view Format; ///< Of a BlockFormat; empty where there is none.
+};
+
+constexpr ElementType ElementTypes[] = {
+    {"F32", 32, "f32"},    {"F16", 16, "f16"},    {"BF16", 16, "bf16"}, {"BOOL", 8, {}},
+    {"U8", 8, {}},         {"I8", 8, {}},         {"F8_E4M3", 8, {}},   {"F8_E5M2", 8, {}},
+    {"F8_E8M0", 8, {}},    {"F4", 4, {}},         {"F6_E2M3", 6, {}},   {"F6_E3M2", 6, {}},
+    {"I16", 16, {}},       {"U16", 16, {}},       {"I32", 32, {}},      {"U32", 32, {}},
+    {"F64", 64, {}},       {"I64", 64, {}},       {"U64", 64, {}},      {"C64", 64, {}},
+};
+
+constexpr uint64_t LengthBytes = 8;
+
+std::string tensorPlace(std::string_view Name) { return "tensor " + lathe::quoted(Name); }
+
+std::string shapeText(const std::vector<int64_t> &Shape) {
+  std::string Text;
+  for (int64_t Dimension : Shape)
+    Text += (Text.empty() ? "" : " x ") + std::to_string(Dimension);
+  return Text.empty() ? "one element" : Text;
+}
+
+} // namespace
+
+bool SafetensorsParser::findHeader(SafetensorsContents &Result) {
+  std::string Found = "found " + std::to_string(FileBytes.size()) + " bytes, expected a header of ";
+  if (FileBytes.size() < LengthBytes) {
+    Faults.error(340, "", Found + "at least 8");
+    return false;
+  }
+  auto Length = load<uint64_t>(FileBytes.data());
+  if (Length > limits::MaxSafetensorsHeaderBytes) {
+    Faults.error(341, "",
+                 "found a header of " + std::to_string(Length) + " bytes, expected at most " +
+                     std::to_string(limits::MaxSafetensorsHeaderBytes));
+    return false;
+  }
+  if (Length > FileBytes.size() - LengthBytes) {
+    Faults.error(340, "", Found + std::to_string(Length), "was it downloaded completely?");
+    return false;
+  }
+  Result.HeaderBytes = LengthBytes + Length;
+  return true;
+}
+
+void SafetensorsParser::parseMetadata(dom::element Value, SafetensorsContents &Result) {
+  dom::object Members;
+  if (Value.get(Members)) {
+    Faults.error(344, "'__metadata__'", "expected an object of texts");
+    return;
+  }
+  for (dom::key_value_pair Each : Members) {
+    std::string_view Text;
+    if (Each.value.get(Text))
+      Faults.error(344, "'__metadata__'",
+                   "member " + lathe::quoted(Each.key) + " is " + lathe::quoted(simdjson::to_string(Each.value)) +
+                       ", expected a text");
+    else if (!Result.Metadata.emplace(Each.key, Text).second)
+      Faults.error(343, "'__metadata__'",
+                   "member " + lathe::quoted(Each.key) + " stands twice, expected once");
+  }
+}
+
+/// Each member once, and no other.
+bool SafetensorsParser::checkMembers(const std::string &Where, dom::object Members) {
+  constexpr std::string_view Known[] = {"dtype", "shape", "data_offsets"};
+  std::vector<std::string_view> Seen;
+  bool Sound = true;
+  for (dom::key_value_pair Each : Members) {
+    if (std::find(Seen.begin(), Seen.end(), Each.key) != Seen.end()) {
+      Faults.error(343, Where, lathe::quoted(Each.key) + " stands twice, expected once");
+      Sound = false;
+    } else if (std::find(std::begin(Known), std::end(Known), Each.key) == std::end(Known)) {
+      Faults.error(344, Where,
+                   "found a member " + lathe::quoted(Each.key) +
+                       ", expected 'dtype', 'shape' and 'data_offsets' alone");
+      Sound = false;
+    } else {
+      Seen.push_back(Each.key);
+    }
+    // A hostile header must not take time by the square of its length.
+    if (!Sound)
+      return false;
+  }
+  return true;
+}
+
+bool SafetensorsParser::parseType(const std::string &Where, dom::object Members,
+                                  SafetensorsTensor &Tensor, uint64_t &Bits) {
+  std::string_view Name;
+  if (Members["dtype"].get(Name)) {
+    Faults.error(344, Where, "found no 'dtype', expected a text");
+    return false;
+  }
+  const ElementType *Type =
+      std::find_if(std::begin(ElementTypes), std::end(ElementTypes),
+                   [&](const ElementType &Each) { return Each.Name == Name; });
+  if (Type == std::end(ElementTypes)) {
+    Faults.error(345, Where,
+                 "found dtype " + lathe::quoted(Name) + ", expected one of the types of safetensors");
+    return false;
+  }
+  Tensor.Type = Type->Name;
+  Tensor.Format = Type->Format.empty() ? nullptr : findBlockFormat(Type->Format);
+  Bits = Type->Bits;
+  return true;
+}
+
+bool SafetensorsParser::parseShape(const std::string &Where, dom::object Members,
+                                   SafetensorsTensor &Tensor, uint64_t Bits, uint64_t &Bytes) {
+  dom::array Dimensions;
+  if (Members["shape"].get(Dimensions)) {
+    Faults.error(344, Where, "found no 'shape', expected an array of whole numbers");
+    return false;
+  }
+  std::optional<uint64_t> Size = Bits;
+  for (dom::element Each : Dimensions) {
+    std::string Place = "dimension " + std::to_string(Tensor.Shape.size()) + " is " +
+                        lathe::quoted(simdjson::to_string(Each));
+    if (Tensor.Shape.size() == limits::MaxSafetensorsDimensions) {
+      Faults.error(346, Where,
+                   "found more than " + std::to_string(limits::MaxSafetensorsDimensions) +
+                       " dimensions, expected at most that");
+      return false;
+    }
+    uint64_t Dimension = 0;
+    if (Each.get(Dimension)) {
+      Faults.error(346, Where, Place + ", expected a whole number");
+      return false;
+    }
+    Size = checkedMul(*Size, Dimension);
+    if (!Size || *Size > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) ||
+        Dimension > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      Faults.error(346, Where, Place + ", expected sizes below 2^63 bits");
+      return false;
+    }
+    Tensor.Shape.push_back(static_cast<int64_t>(Dimension));
+  }
+  constexpr uint64_t ByteBits = 8;
+  if (*Size % ByteBits != 0) {
+    Faults.error(346, Where,
+                 "found " + std::to_string(*Size) + " bits, expected whole bytes");
+    return false;
+  }
+  Bytes = *Size / ByteBits;
+  return true;
+}
+
+/// From the start of the data, at first.
+bool SafetensorsParser::parsePlace(const std::string &Where, dom::object Members,
+                                   SafetensorsTensor &Tensor) {
+  dom::array Offsets;
+  uint64_t Begin = 0, End = 0;
+  if (Members["data_offsets"].get(Offsets) || Offsets.size() != 2 || Offsets.at(0).get(Begin) ||
+      Offsets.at(1).get(End)) {
+    Faults.error(344, Where, "found no 'data_offsets', expected an array of two whole numbers");
+    return false;
+  }
+  if (End < Begin) {
+    Faults.error(347, Where,
+                 "data from " + std::to_string(Begin) + " to " + std::to_string(End) +
+                     ", expected an end that is not before the start");
+    return false;
+  }
+  Tensor.Offset = Begin;
+  Tensor.Bytes = End - Begin;
+  return true;
+}
+
+void SafetensorsParser::parseTensor(const std::string &Name, dom::element Value,
+                                    SafetensorsContents &Result) {
+  std::string Where = tensorPlace(Name);
+  dom::object Members;
+  if (Value.get(Members)) {
+    Faults.error(344, Where, "expected an object of 'dtype', 'shape' and 'data_offsets'");
+    return;
+  }
+  SafetensorsTensor Tensor = {};
+  uint64_t Bits = 0, Bytes = 0;
+  if (!checkMembers(Where, Members) || !parseType(Where, Members, Tensor, Bits) ||
+      !parseShape(Where, Members, Tensor, Bits, Bytes) || !parsePlace(Where, Members, Tensor))
+    return;
+  if (Bytes != Tensor.Bytes)
+    Faults.error(347, Where,
+                 "data from " + std::to_string(Tensor.Offset) + " to " +
+                     std::to_string(Tensor.Offset + Tensor.Bytes) + ", expected " +
+                     std::to_string(Bytes) + " bytes for " + std::string(Tensor.Type) + " of " +
+                     shapeText(Tensor.Shape));
+  Tensor.Name = Result.Names.emplace_back(Name);
+  Result.Tensors.push_back(std::move(Tensor));
+}
+
+void SafetensorsParser::checkNames(SafetensorsContents &Result) {
+  auto Name = [&](uint32_t I) { return Result.Tensors[I].Name; };
+  Result.TensorsByName = sortNames(Result.Tensors.size(), Name);
+  forEachDuplicate(Result.TensorsByName, Name, [&](std::string_view Twice, size_t Times) {
+    Faults.error(343, tensorPlace(Twice),
+                 "stands " + std::to_string(Times) + " times, expected once");
+  });
+}
+
+/// Checks that the tensors fill the data one after the other, and turns their
+/// offsets into offsets from the start of the file.
+void SafetensorsParser::placeTensors(SafetensorsContents &Result) {
+  std::sort(Result.Tensors.begin(), Result.Tensors.end(), [](const auto &Left, const auto &Right) {
+    return std::pair(Left.Offset, Left.Bytes) < std::pair(Right.Offset, Right.Bytes);
+  });
+  uint64_t Expected = 0, DataBytes = FileBytes.size() - Result.HeaderBytes;
+  for (SafetensorsTensor &Tensor : Result.Tensors) {
+    if (Tensor.Offset != Expected)
+      Faults.error(347, tensorPlace(Tensor.Name),
+                   "data at " + std::to_string(Tensor.Offset) + ", expected " +
+                       std::to_string(Expected));
+    // The end was read as a number, so it does not overflow.
+    Expected = Tensor.Offset + Tensor.Bytes;
+    if (Expected <= DataBytes)
+      Tensor.Offset += Result.HeaderBytes;
+  }
+  if (Expected != DataBytes)
+    Faults.error(348, "",
+                 "expected " + std::to_string(Expected) + " bytes behind the header, has " +
+                     std::to_string(DataBytes),
+                 Expected > DataBytes ? "was it downloaded completely?" : "");
+}
+
+bool SafetensorsParser::parse(SafetensorsContents &Result) {
+  if (!findHeader(Result))
+    return false;
+  std::span<const uint8_t> Header = FileBytes.subspan(LengthBytes, Result.HeaderBytes - LengthBytes);
+  dom::parser Parser(limits::MaxSafetensorsHeaderBytes);
+  dom::object Root;
+  auto Error = Parser.allocate(Header.size(), limits::MaxSafetensorsDepth);
+  if (!Error)
+    Error = Parser.parse(Header.data(), Header.size()).get(Root);
+  if (Error) {
+    Faults.error(342, "header",
+                 std::string("not a JSON object: ") + simdjson::error_message(Error));
+    return false;
+  }
+  bool HasMetadata = false;
+  for (dom::key_value_pair Each : Root) {
+    if (Each.key != "__metadata__") {
+      parseTensor(std::string(Each.key), Each.value, Result);
+      continue;
+    }
+    if (HasMetadata)
+      Faults.error(343, "'__metadata__'", "stands twice, expected once");
+    HasMetadata = true;
+    parseMetadata(Each.value, Result);
+  }
+  if (Faults.any())
+    return false;
+  placeTensors(Result);
+  // By name after the order of the data is known, for these are positions in it.
+  checkNames(Result);
+  return !Faults.any();
+}
+
+} // namespace lathe
