@@ -24,11 +24,11 @@ struct ElementType {
 };
 
 constexpr ElementType ElementTypes[] = {
-    {"F32", 32, "f32"},    {"F16", 16, "f16"},    {"BF16", 16, "bf16"}, {"BOOL", 8, {}},
-    {"U8", 8, {}},         {"I8", 8, {}},         {"F8_E4M3", 8, {}},   {"F8_E5M2", 8, {}},
-    {"F8_E8M0", 8, {}},    {"F4", 4, {}},         {"F6_E2M3", 6, {}},   {"F6_E3M2", 6, {}},
-    {"I16", 16, {}},       {"U16", 16, {}},       {"I32", 32, {}},      {"U32", 32, {}},
-    {"F64", 64, {}},       {"I64", 64, {}},       {"U64", 64, {}},      {"C64", 64, {}},
+    {"F32", 32, "f32"}, {"F16", 16, "f16"}, {"BF16", 16, "bf16"}, {"BOOL", 8, {}},
+    {"U8", 8, {}},      {"I8", 8, {}},      {"F8_E4M3", 8, {}},   {"F8_E5M2", 8, {}},
+    {"F8_E8M0", 8, {}}, {"F4", 4, {}},      {"F6_E2M3", 6, {}},   {"F6_E3M2", 6, {}},
+    {"I16", 16, {}},    {"U16", 16, {}},    {"I32", 32, {}},      {"U32", 32, {}},
+    {"F64", 64, {}},    {"I64", 64, {}},    {"U64", 64, {}},      {"C64", 64, {}},
 };
 
 constexpr uint64_t LengthBytes = 8;
@@ -75,8 +75,8 @@ void SafetensorsParser::parseMetadata(dom::element Value, SafetensorsContents &R
     std::string_view Text;
     if (Each.value.get(Text))
       Faults.error(344, "'__metadata__'",
-                   "member " + lathe::quoted(Each.key) + " is " + lathe::quoted(simdjson::to_string(Each.value)) +
-                       ", expected a text");
+                   "member " + lathe::quoted(Each.key) + " is " +
+                       lathe::quoted(simdjson::to_string(Each.value)) + ", expected a text");
     else if (!Result.Metadata.emplace(Each.key, Text).second)
       Faults.error(343, "'__metadata__'",
                    "member " + lathe::quoted(Each.key) + " stands twice, expected once");
@@ -119,7 +119,8 @@ bool SafetensorsParser::parseType(const std::string &Where, dom::object Members,
                    [&](const ElementType &Each) { return Each.Name == Name; });
   if (Type == std::end(ElementTypes)) {
     Faults.error(345, Where,
-                 "found dtype " + lathe::quoted(Name) + ", expected one of the types of safetensors");
+                 "found dtype " + lathe::quoted(Name) +
+                     ", expected one of the types of safetensors");
     return false;
   }
   Tensor.Type = Type->Name;
@@ -160,8 +161,7 @@ bool SafetensorsParser::parseShape(const std::string &Where, dom::object Members
   }
   constexpr uint64_t ByteBits = 8;
   if (*Size % ByteBits != 0) {
-    Faults.error(346, Where,
-                 "found " + std::to_string(*Size) + " bits, expected whole bytes");
+    Faults.error(346, Where, "found " + std::to_string(*Size) + " bits, expected whole bytes");
     return false;
   }
   Bytes = *Size / ByteBits;
@@ -248,7 +248,8 @@ void SafetensorsParser::placeTensors(SafetensorsContents &Result) {
 bool SafetensorsParser::parse(SafetensorsContents &Result) {
   if (!findHeader(Result))
     return false;
-  std::span<const uint8_t> Header = FileBytes.subspan(LengthBytes, Result.HeaderBytes - LengthBytes);
+  std::span<const uint8_t> Header =
+      FileBytes.subspan(LengthBytes, Result.HeaderBytes - LengthBytes);
   dom::parser Parser(limits::MaxSafetensorsHeaderBytes);
   dom::object Root;
   auto Error = Parser.allocate(Header.size(), limits::MaxSafetensorsDepth);

@@ -46,8 +46,8 @@ private:
   void parseTensor(const std::string &Name, simdjson::dom::element Value,
                    SafetensorsContents &Result);
   bool checkMembers(const std::string &Where, simdjson::dom::object Members);
-  bool parseType(const std::string &Where, simdjson::dom::object Members,
-                 SafetensorsTensor &Tensor, uint64_t &Bits);
+  bool parseType(const std::string &Where, simdjson::dom::object Members, SafetensorsTensor &Tensor,
+                 uint64_t &Bits);
   bool parseShape(const std::string &Where, simdjson::dom::object Members,
                   SafetensorsTensor &Tensor, uint64_t Bits, uint64_t &Bytes);
   bool parsePlace(const std::string &Where, simdjson::dom::object Members,

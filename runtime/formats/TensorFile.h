@@ -62,8 +62,7 @@ struct TensorFileFormat {
 };
 
 /// The registered format of a file, or null: GGUF, which is no such format, or none.
-const TensorFileFormat *findTensorFileFormat(std::span<const uint8_t> Bytes,
-                                             std::string_view Path);
+const TensorFileFormat *findTensorFileFormat(std::span<const uint8_t> Bytes, std::string_view Path);
 
 /// A static object of this type registers a format.
 struct TensorFileRegistration {

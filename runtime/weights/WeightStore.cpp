@@ -49,6 +49,7 @@ public:
 private:
   void packPanels(const PackJob &Job, std::span<const uint8_t> Source);
   void packVectorOf(const PackJob &Job, std::span<const uint8_t> Source);
+  void copyPlain(const PackJob &Job, std::span<const uint8_t> Source);
   void doneWith(std::span<const uint8_t> Source) {
     if (Pages == SourcePages::Release)
       releaseFilePages(Source.data(), Source.size());
@@ -99,6 +100,12 @@ static const FileTensor *findTensor(const TensorFile &File, const ManifestWeight
 static uint64_t packedBytes(const ManifestWeight &Weight) {
   if (Weight.Layout == WeightLayout::Vector)
     return static_cast<uint64_t>(Weight.Shape[0]) * sizeof(float);
+  if (Weight.Layout == WeightLayout::Plain) {
+    auto Bytes = static_cast<uint64_t>(Weight.Format->BlockBytes);
+    for (int64_t Size : Weight.Shape)
+      Bytes *= static_cast<uint64_t>(Size);
+    return Bytes;
+  }
   return static_cast<uint64_t>(packedMatrixBytes(*Weight.Format, Weight.Shape[0], Weight.Shape[1]));
 }
 
@@ -146,6 +153,8 @@ void PackRun::pack(const PackJob &Job) {
   std::span<const uint8_t> Source = Job.File->data(*Job.Tensor);
   if (Job.Weight->Layout == WeightLayout::Panel32)
     packPanels(Job, Source);
+  else if (Job.Weight->Layout == WeightLayout::Plain)
+    copyPlain(Job, Source);
   else
     packVectorOf(Job, Source);
 }
@@ -156,6 +165,15 @@ void PackRun::packVectorOf(const PackJob &Job, std::span<const uint8_t> Source) 
   if (auto Bad = findNonFiniteBlock(Format, Source.data(), Count / Format.BlockElements))
     NonFinite.emplace_back(Job, *Bad);
   packVector(Format, Source.data(), Count, reinterpret_cast<float *>(Destination + Job.Offset));
+  doneWith(Source);
+}
+
+void PackRun::copyPlain(const PackJob &Job, std::span<const uint8_t> Source) {
+  const BlockFormat &Format = *Job.Weight->Format;
+  auto Blocks = static_cast<int64_t>(Source.size()) / Format.BlockBytes;
+  if (auto Bad = findNonFiniteBlock(Format, Source.data(), Blocks))
+    NonFinite.emplace_back(Job, *Bad);
+  std::copy(Source.begin(), Source.end(), Destination + Job.Offset);
   doneWith(Source);
 }
 

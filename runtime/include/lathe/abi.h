@@ -55,6 +55,10 @@ typedef struct lathe_step_args {
   /* Returns when all workers of the step have called it. */
   void (*barrier)(void *barrier_context, int64_t worker);
   void *barrier_context;
+  /* Of a function on tensors alone: f32 in C order, for each of the manifest's
+   * "inputs" and behind them of its "outputs".  Inputs are not written; no two
+   * share memory. */
+  float *const *tensors;
 } lathe_step_args;
 
 typedef int32_t (*lathe_entry)(lathe_step_args *args, int64_t worker, int64_t workers);
