@@ -66,11 +66,9 @@ static bool alongRows(linalg::LinalgOp op) {
       if (result.isFunctionOfDim(*rowLoop))
         return false;
   }
-  return !op
-              ->walk([&](linalg::IndexOp index) {
-                return index.getDim() == *rowLoop ? WalkResult::interrupt() : WalkResult::advance();
-              })
-              .wasInterrupted();
+  return !op->walk([&](linalg::IndexOp index) {
+              return index.getDim() == *rowLoop ? WalkResult::interrupt() : WalkResult::advance();
+            }).wasInterrupted();
 }
 
 /// All rows of a tensor of rows, and a part of each.

@@ -125,7 +125,9 @@ OwningOpRef<ModuleOp> Compilation::parse() {
   context->allowUnregisteredDialects(false);
   if (module)
     checkDialects(*module);
-  if (module && !diags.hasErrors())
+  // Kernels are made of other ops than programs.
+  int kernels = static_cast<int>(allStages().size()) - 1;
+  if (module && !diags.hasErrors() && getStage(*module) < kernels)
     checkUpstream(*module);
   if (module && getStage(*module) < 0)
     diags.error(503, options.input, "'lathe.stage' names no stage",

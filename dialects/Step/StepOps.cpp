@@ -136,7 +136,8 @@ static LogicalResult verifyFunction(ProgramOp program) {
 }
 
 static LogicalResult verifyDecoder(ProgramOp program) {
-  if (program.getBody().getNumArguments() != 3 || !isa<lathe::ir::RowsType>(program.getRows().getType()) ||
+  if (program.getBody().getNumArguments() != 3 ||
+      !isa<lathe::ir::RowsType>(program.getRows().getType()) ||
       !isa<lathe::ir::KVType>(program.getCache().getType()) ||
       !isa<BufferType>(program.getLogits().getType()))
     return program.emitOpError()

@@ -90,8 +90,8 @@ private:
 
   /// Terminators of upstream regions pass values on inside their op.
   static bool isOurs(Operation *user) {
-    return !isUpstream(user) && !(user->hasTrait<OpTrait::IsTerminator>() &&
-                                  isUpstream(user->getParentOp()));
+    return !isUpstream(user) &&
+           !(user->hasTrait<OpTrait::IsTerminator>() && isUpstream(user->getParentOp()));
   }
 
   DenseSet<Operation *> parameters; ///< Depend on nothing that a step computes.
@@ -226,7 +226,6 @@ private:
       if (op->use_empty())
         op->erase();
   }
-
 };
 
 } // namespace

@@ -220,7 +220,8 @@ ModelInput openModelInput(const std::string &Path, const std::string &Weights, D
   if (Path.ends_with(".mlir") || Path.ends_with(".mlirbc")) {
     if (!Weights.empty())
       return {GGUFFile::open(Weights, Diags), nullptr, Path};
-    Diags.error(633, Path, "found a program without --weights, expected the model file of its weights",
+    Diags.error(633, Path,
+                "found a program without --weights, expected the model file of its weights",
                 "a function on tensors runs with 'lathe exec'");
     return {};
   }

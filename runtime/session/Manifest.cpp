@@ -213,8 +213,8 @@ void ManifestReader::checkShape(const ManifestWeight &Weight, const std::string 
   bool IsVector = Weight.Layout == WeightLayout::Vector;
   if (Weight.Layout == WeightLayout::Plain) {
     if (Weight.Shape.empty() || Weight.Shape.size() > 2)
-      fault(join(Path, "shape"), "found " + std::to_string(Weight.Shape.size()) +
-                                     " dimensions, expected 1 or 2");
+      fault(join(Path, "shape"),
+            "found " + std::to_string(Weight.Shape.size()) + " dimensions, expected 1 or 2");
     if (Weight.Format && Weight.Format->Quantized)
       fault(join(Path, "layout"), "found 'plain' for a quantised weight");
     return;

@@ -77,7 +77,7 @@ struct Manifest {
   std::string Precision;
   ManifestModel Model;
   std::vector<ManifestTensor> Inputs, Outputs; ///< Of a function; else empty.
-  std::vector<ManifestEntry> Entries; ///< Ascending by MaxRows; never empty.
+  std::vector<ManifestEntry> Entries;          ///< Ascending by MaxRows; never empty.
   std::vector<ManifestWeight> Weights;
   int64_t WeightTableSize = 0; ///< Pointers in the weight table: all tensors, each once.
   std::string KVType;          ///< Elements of the KV cache: "f32", "f16", "bf16" or "int8".

@@ -71,8 +71,8 @@ bool TensorFunction::findProgram(const std::string &Path, const FunctionOptions 
   std::shared_ptr<CompileResult> Made = compileProgram(Path, Options, Rows, Diags);
   if (!Made)
     return false;
-  Code = Program::create([&](const char *Symbol) { return Made->lookup(Symbol); }, Made, Path,
-                         Diags);
+  Code =
+      Program::create([&](const char *Symbol) { return Made->lookup(Symbol); }, Made, Path, Diags);
   if (Code && Cache)
     Cache->store(
         Key, Note, [&](const std::string &Library) { return Made->writeLibrary(Library); }, Diags);
@@ -102,9 +102,8 @@ bool TensorFunction::openWeights(const std::string &Path, const FunctionOptions 
   return Weights != nullptr;
 }
 
-std::unique_ptr<TensorFunction> TensorFunction::load(const std::string &Path,
-                                                     const FunctionOptions &Options,
-                                                     Diagnostics &Diags) {
+std::unique_ptr<TensorFunction>
+TensorFunction::load(const std::string &Path, const FunctionOptions &Options, Diagnostics &Diags) {
   std::unique_ptr<TensorFunction> Result(new TensorFunction);
   Result->Workers = WorkerPool::create(Options.Threads, Diags);
   if (!Result->Workers || !Result->findProgram(Path, Options, Diags))
@@ -171,8 +170,9 @@ bool TensorFunction::run(std::span<const float *const> Inputs, std::span<float *
   auto Arena = MappedMemory::allocate(static_cast<size_t>(Entry.ArenaBytes));
   auto Scratch = MappedMemory::allocate(static_cast<size_t>(Stride * Workers->workers()));
   if (!Arena || !Scratch) {
-    Diags.error(810, "arena", "no memory for " + formatBytes(static_cast<uint64_t>(
-                                                     Entry.ArenaBytes + Stride * Workers->workers())));
+    Diags.error(810, "arena",
+                "no memory for " + formatBytes(static_cast<uint64_t>(Entry.ArenaBytes +
+                                                                     Stride * Workers->workers())));
     return false;
   }
   std::vector<float *> Tensors;

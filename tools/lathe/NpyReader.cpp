@@ -63,9 +63,8 @@ static std::optional<std::vector<int64_t>> readShape(std::string_view Text) {
 }
 
 /// The bytes behind the header; nullopt, with an error, when it cannot be read.
-static std::optional<std::span<const uint8_t>> readHeader(const MappedFile &File,
-                                                          std::string_view &Header,
-                                                          Diagnostics &Diags) {
+static std::optional<std::span<const uint8_t>>
+readHeader(const MappedFile &File, std::string_view &Header, Diagnostics &Diags) {
   constexpr std::string_view Magic = "\x93NUMPY";
   constexpr size_t LengthAt = 8;
   std::span<const uint8_t> Bytes = File.bytes();
@@ -73,7 +72,8 @@ static std::optional<std::span<const uint8_t>> readHeader(const MappedFile &File
   size_t LengthBytes = Bytes.size() > LengthAt && Bytes[6] == 1 ? 2 : 4;
   if (!Text.starts_with(Magic) || Bytes.size() < LengthAt + LengthBytes || Bytes[6] < 1 ||
       Bytes[6] > 3) {
-    Diags.error(208, File.path(), "found no header of numpy, expected a .npy file of version 1 to 3");
+    Diags.error(208, File.path(),
+                "found no header of numpy, expected a .npy file of version 1 to 3");
     return std::nullopt;
   }
   size_t Length = LengthBytes == 2 ? load<uint16_t>(Bytes.data() + LengthAt)
@@ -100,15 +100,15 @@ std::optional<NpyArray> cli::readNpy(const std::string &Path, Diagnostics &Diags
   HeaderReader Header(Text);
   std::optional<std::vector<int64_t>> Shape = readShape(Header.find("shape"));
   if (!Shape || Header.find("descr").empty() || Header.find("fortran_order").empty()) {
-    Diags.error(208, Path, "found the header " + lathe::quoted(Text) +
-                               ", expected descr, fortran_order and shape");
+    Diags.error(208, Path,
+                "found the header " + lathe::quoted(Text) +
+                    ", expected descr, fortran_order and shape");
     return std::nullopt;
   }
   if (Header.find("descr") != "'<f4'" || Header.find("fortran_order") != "False") {
     Diags.error(209, Path,
-                "found elements of type " + std::string(Header.find("descr")) +
-                    ", fortran_order " + std::string(Header.find("fortran_order")) +
-                    ", expected '<f4' and False",
+                "found elements of type " + std::string(Header.find("descr")) + ", fortran_order " +
+                    std::string(Header.find("fortran_order")) + ", expected '<f4' and False",
                 "numpy.ascontiguousarray(x, numpy.float32) gives such an array");
     return std::nullopt;
   }

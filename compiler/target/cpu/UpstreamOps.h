@@ -14,10 +14,10 @@ namespace lathe::compiler {
 /// made of: ops that are not ours and not known here, values whose shape is not
 /// known but for the number of rows, sizes that are another number, and weights that
 /// are wanted in two layouts.  Each place and reason once.
-void findUnsupported(mlir::ModuleOp module,
-                     llvm::function_ref<void(mlir::Location loc, const std::string &what,
-                                             const std::string &hint)>
-                         tell);
+void findUnsupported(
+    mlir::ModuleOp module,
+    llvm::function_ref<void(mlir::Location loc, const std::string &what, const std::string &hint)>
+        tell);
 
 } // namespace lathe::compiler
 

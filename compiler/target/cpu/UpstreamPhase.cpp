@@ -160,8 +160,7 @@ void UpstreamPhase::emitTile(Value first, Value rows, int64_t mostRows) {
 void UpstreamPhase::emit() {
   Value rows = c.rowCount();
   if (c.phase.getAxis() == step::Axis::Whole) {
-    k.ifThen(k.equal(c.worker, k.constant(0)),
-             [&] { emitTile(k.constant(0), rows, c.maxRows()); });
+    k.ifThen(k.equal(c.worker, k.constant(0)), [&] { emitTile(k.constant(0), rows, c.maxRows()); });
     return;
   }
   int64_t tile = std::min(TileRows, c.maxRows());

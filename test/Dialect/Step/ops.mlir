@@ -105,7 +105,7 @@ step.program @bodies max_rows = 1 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32
 // CHECK-SAME: (%[[X:.*]]: !step.buffer<8x64xf32>) -> (%[[Y:.*]]: !step.buffer<8xf32>, %[[W:.*]]: !step.buffer<4x4xf32, whole>) attributes {names = ["x", "y", "w"]} {
 step.program @function max_rows = 8 (%x: !step.buffer<8x64xf32>) -> (%y: !step.buffer<8xf32>, %w: !step.buffer<4x4xf32, whole>) attributes {names = ["x", "y", "w"]} {
   // CHECK-NEXT: step.phase "sum" over rows {
-  // CHECK-NEXT: step.load %[[X]] : !step.buffer<8x64xf32> -> tensor<?x64xf32>
+  // CHECK-NEXT: step.load %[[X]] : <8x64xf32> -> tensor<?x64xf32>
   // CHECK: step.store %{{.*}}, %[[Y]] : tensor<?xf32>, !step.buffer<8xf32>
   step.phase "sum" over rows {
     %v = step.load %x : !step.buffer<8x64xf32> -> tensor<?x64xf32>

@@ -4,10 +4,10 @@
 // Results are made in their places; tensors of known shape are whole buffers.
 // CHECK: step.program @main max_rows = 32 (%[[X:.*]]: !step.buffer<32x8xf32>, %[[V:.*]]: !step.buffer<8xf32, whole>) -> (%[[Y:.*]]: !step.buffer<32x8xf32>, %[[W:.*]]: !step.buffer<8xf32, whole>) attributes {names = ["x", "arg1", "result0", "w"]} {
 // CHECK: step.phase "tanh" over rows {
-// CHECK: step.load %[[X]] : !step.buffer<32x8xf32> -> tensor<?x8xf32>
+// CHECK: step.load %[[X]] : <32x8xf32> -> tensor<?x8xf32>
 // CHECK: step.store %{{.*}}, %[[Y]]
 // CHECK: step.phase "exp" over whole {
-// CHECK: step.load %[[V]] : !step.buffer<8xf32, whole> -> tensor<8xf32>
+// CHECK: step.load %[[V]] : <8xf32, whole> -> tensor<8xf32>
 // CHECK: step.store %{{.*}}, %[[W]]
 // CHECK-NOT: step.program
 func.func @main(%x: tensor<?x8xf32> {lathe.name = "x"}, %v: tensor<8xf32>)

@@ -110,10 +110,9 @@ std::unique_ptr<TensorFunction> ExecCommand::load(const std::vector<NpyArray> &A
 }
 
 /// Finds the tensor that each word is for: by its name, or the next in order.
-std::vector<ExecCommand::Binding>
-ExecCommand::bind(const std::vector<std::string> &Words,
-                  const std::vector<ManifestTensor> &Tensors, const char *What,
-                  Diagnostics &Diags) const {
+std::vector<ExecCommand::Binding> ExecCommand::bind(const std::vector<std::string> &Words,
+                                                    const std::vector<ManifestTensor> &Tensors,
+                                                    const char *What, Diagnostics &Diags) const {
   std::vector<Binding> Bindings;
   std::vector<bool> Taken(Tensors.size());
   for (const std::string &Word : Words) {
@@ -125,10 +124,11 @@ ExecCommand::bind(const std::vector<std::string> &Words,
       while (Place < Tensors.size() && Tensors[Place].Name != Name)
         ++Place;
     if (Place == Tensors.size() || Taken[Place]) {
-      Diags.error(817, *Path,
-                  std::string("found ") + What + " " + lathe::quoted(Word) +
-                      (Place < Tensors.size() ? " for one that has a file, expected " : ", expected ") +
-                      namesOf(Tensors));
+      Diags.error(
+          817, *Path,
+          std::string("found ") + What + " " + lathe::quoted(Word) +
+              (Place < Tensors.size() ? " for one that has a file, expected " : ", expected ") +
+              namesOf(Tensors));
       continue;
     }
     Taken[Place] = true;
@@ -183,8 +183,7 @@ void ExecCommand::compute(TensorFunction &Function, std::vector<NpyArray> Arrays
       Shape[0] = *Rows;
     Files.push_back(OutputFile::open(Each.File, *Path, Term, Diags));
     if (!Files.back() || !NpyWriter(*Files.back()).begin(Shape, Diags) ||
-        !NpyWriter(*Files.back())
-             .append({Results[Each.Place], elementsOf(Tensor, *Rows)}, Diags))
+        !NpyWriter(*Files.back()).append({Results[Each.Place], elementsOf(Tensor, *Rows)}, Diags))
       return;
   }
   for (std::unique_ptr<OutputFile> &Each : Files)
