@@ -328,7 +328,7 @@ TEST_F(SessionTest, GeneratorStreamsTokens) {
   EXPECT_EQ(Streamed, Result->Tokens);
   EXPECT_EQ(Result->Stop, StopReason::MaxTokens);
   EXPECT_EQ(Result->Stats.PromptTokens, 2);
-  EXPECT_EQ(Result->Stats.DecodeSteps, 3);
+  EXPECT_EQ(Result->Stats.DecodeTokens, 3);
   EXPECT_EQ(Run->length(0), 5);
 }
 

@@ -176,7 +176,7 @@ static std::string summary(const Model &Source, const Session &Run, const Genera
   return "compile  " + Compile + "; weights " + Weights + formatFixed(Load.PackMilliseconds, 0) +
          " ms\nspeed    prefill " + std::to_string(Stats.PromptTokens) + " tokens, " +
          formatFixed(Stats.prefillTokensPerSecond(), 1) + " tokens/s; decode " +
-         std::to_string(Stats.DecodeSteps) + " tokens, " +
+         std::to_string(Stats.DecodeTokens) + " tokens, " +
          formatFixed(Stats.decodeTokensPerSecond(), 1) + " tokens/s\nmemory   peak " +
          formatBytes(peakMemory()) + "; weights " + formatBytes(Memory.Weights) + ", arena " +
          formatBytes(Memory.Arena + Memory.Scratch) + "\n";
