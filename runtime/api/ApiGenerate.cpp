@@ -4,6 +4,8 @@
 
 #include "runtime/tokenizer/Tokenizer.h"
 
+#include <cstddef>
+
 using namespace lathe;
 using namespace lathe::api;
 
@@ -13,16 +15,23 @@ struct lathe_generation {
   std::string Text; ///< Of the last piece.
 };
 
+// The sizes in version 1.0.
+static constexpr size_t LeastOptions = offsetof(lathe_generate_options, speculate);
+static constexpr size_t LeastResult = offsetof(lathe_generate_result, steps);
+
 static std::optional<GenerateOptions> readOptions(const lathe_generate_options *Given,
                                                   Diagnostics &Diags) {
   constexpr const char *Name = "lathe_generate_options";
-  std::optional<lathe_generate_options> Raw = readStruct(Given, Name, sizeof(*Given), Diags);
+  std::optional<lathe_generate_options> Raw = readStruct(Given, Name, LeastOptions, Diags);
   if (!Raw || !checkFlags(Name, Raw->flags, LATHE_GENERATE_IGNORE_END, Diags))
     return std::nullopt;
   std::optional<SamplerOptions> Sampling = readSampling(Raw->sampling, Diags);
-  if (!Sampling)
+  std::optional<SpeculationChoice> Speculation =
+      SpeculationChoice::parse(Raw->speculate ? Raw->speculate : "auto", Diags);
+  if (!Sampling || !Speculation)
     return std::nullopt;
   GenerateOptions Options;
+  Options.Speculation = *Speculation;
   Options.Sampling = *Sampling;
   Options.MaxTokens = Raw->max_tokens > 0 ? Raw->max_tokens : -1;
   Options.Sequence = Raw->sequence;
@@ -66,14 +75,18 @@ static bool fillResult(const Generation &Stream, lathe_generate_result *Out, Dia
   Result.tokens = static_cast<int64_t>(From.Tokens.size());
   Result.prefill_seconds = From.Stats.PrefillSeconds;
   Result.decode_seconds = From.Stats.DecodeSeconds;
-  return fillStruct(Out, Result, "lathe_generate_result", sizeof(Result), Diags);
+  const SpeculationStats &Guesses = From.Stats.Speculation;
+  Result.steps = Guesses.allSteps();
+  Result.rounds = Guesses.Rounds;
+  Result.drafted = Guesses.Drafted;
+  Result.accepted = Guesses.Accepted;
+  return fillStruct(Out, Result, "lathe_generate_result", LeastResult, Diags);
 }
 
 /// Told before anything runs, as a generation is not undone.
 static bool checkResult(const lathe_generate_result *Out, Diagnostics &Diags) {
-  constexpr size_t Size = sizeof(*Out);
-  return !Out || Out->struct_size >= Size ||
-         checkStruct(Out, "lathe_generate_result", Size, Size, Diags);
+  return !Out || Out->struct_size >= LeastResult ||
+         checkStruct(Out, "lathe_generate_result", LeastResult, sizeof(*Out), Diags);
 }
 
 static lathe_error *generate(lathe_session *Of, const int32_t *Prompt, size_t Count,
