@@ -16,6 +16,8 @@ using namespace lathe::compiler;
 
 /// Quads (4 consecutive k) in a block.
 static constexpr int64_t Quads = Int8Dot::QuadsOfBlock;
+/// Of them, how many one turn of the loop over an unpacked block takes.
+static constexpr int64_t Unroll = 2;
 
 namespace {
 
@@ -200,23 +202,23 @@ SmallVector<Value> Int8Tile::emitSection(ArrayRef<BlockRow> rows, int64_t group,
     llvm::append_range(inits, dot.begin(k, weights, section, row.sums));
   size_t parts = inits.size() / rows.size();
   Value quads = k.at(buffer, group * groupBytes());
-  constexpr int64_t Unroll = 2;
   int64_t count = dot.sectionQuads(weights), first = section * count;
-  SmallVector<Value> results = k.forLoop(
-      k.constant(first), k.constant(first + count), Unroll, inits,
-      [&](Value quad, ValueRange carried) {
-        SmallVector<Value> next(carried.begin(), carried.end());
-        for (int64_t i = 0; i < Unroll; ++i) {
-          Value from = k.at(k.at(quads, k.mul(quad, quadBytes)), i * quadBytes);
-          Int8Dot::Parts prepared = loadParts(from, partTypes);
-          for (auto [index, row] : llvm::enumerate(rows)) {
-            Value x = k.at(k.at(row.data, k.mul(quad, 4)), 4 * i);
-            Int8Dot::Parts own(ArrayRef<Value>(next).slice(index * parts, parts));
-            llvm::copy(dot.step(k, weights, own, prepared, x), next.begin() + index * parts);
-          }
-        }
-        return next;
-      });
+  auto addQuads = [&](Value quad, ValueRange carried) {
+    SmallVector<Value> next(carried.begin(), carried.end());
+    for (int64_t i = 0; i < Unroll; ++i) {
+      Value from = k.at(k.at(quads, k.mul(quad, quadBytes)), i * quadBytes);
+      Int8Dot::Parts prepared = loadParts(from, partTypes);
+      for (auto [index, row] : llvm::enumerate(rows)) {
+        Value x = k.at(k.at(row.data, k.mul(quad, 4)), 4 * i);
+        Int8Dot::Parts own(ArrayRef<Value>(next).slice(index * parts, parts));
+        llvm::copy(dot.step(k, weights, own, prepared, x), next.begin() + index * parts);
+      }
+    }
+    return next;
+  };
+  // The first quads stand ahead of the loop, where adding them to zero is no addition.
+  SmallVector<Value> results = k.forLoop(k.constant(first + Unroll), k.constant(first + count),
+                                         Unroll, addQuads(k.constant(first), inits), addQuads);
   SmallVector<Value> sums;
   for (size_t index = 0; index < rows.size(); ++index) {
     Int8Dot::Parts own(ArrayRef<Value>(results).slice(index * parts, parts));
