@@ -39,7 +39,7 @@ private:
   /// A row's part of a block.
   struct BlockRow {
     Value data, sums;       ///< Pointers to 32 bytes and to BlockSums.
-    Value scale, scaledSum; ///< vector<16xf32>.
+    Value scale, scaledSum; ///< Pointers to f32.
   };
 
   BlockRow rowOf(Value data, Value scaleOffset, int64_t row);
@@ -87,15 +87,15 @@ Int8Tile::BlockRow Int8Tile::rowOf(Value data, Value scaleOffset, int64_t row) {
     return k.at(k.at(base, k.mul(scaleOffset, bytes / 4)), bytes * row);
   };
   return {k.at(data, k.mul(arguments.rowStride, row)), place(arguments.sums, BlockSums::Bytes),
-          k.loadSplat(place(arguments.scales, 4)), k.loadSplat(place(arguments.scaledSums, 4))};
+          place(arguments.scales, 4), place(arguments.scaledSums, 4)};
 }
 
 /// sum + d * s * dot + m * s * (sum of x), for 16 outputs of one block.
 Value Int8Tile::addBlock(const Scaling &scaling, const BlockRow &row, Value total, Value sum) {
-  sum = k.fma(k.mulf(scaling.d, row.scale), k.toFloat(total), sum);
+  sum = k.fma(k.mulf(scaling.d, k.loadSplat(row.scale)), k.toFloat(total), sum);
   if (!scaling.m)
     return sum;
-  return k.fma(scaling.m, row.scaledSum, sum);
+  return k.fma(scaling.m, k.loadSplat(row.scaledSum), sum);
 }
 
 Int8Dot::Parts Int8Tile::readHalves(const PanelBlock &block, int64_t group) {
