@@ -140,6 +140,13 @@ lathe_error *guarded(Callable Body, const Callbacks *Told = nullptr) noexcept {
   }
 }
 
+/// What lathe_get_api returns.
+const lathe_api *table(uint32_t Version);
+
+/// The file whose model a path of NULL stands for; empty where there is none.  Each
+/// of the two libraries has its own.
+const std::string &ownModel();
+
 /// Fills the part of the table that a file implements.
 void addErrors(lathe_api &Table);
 void addModels(lathe_api &Table);

@@ -53,6 +53,8 @@ static std::optional<ModelOptions> readOptions(const lathe_model_options *Given,
 static lathe_error *openModel(const char *Path, const lathe_model_options *Given,
                               lathe_model **Out) {
   Callbacks Told;
+  if (!Path && !ownModel().empty())
+    Path = ownModel().c_str();
   return guarded(
       [&](Diagnostics &Diags) {
         if (!checkGiven(Path, "path", Diags) || !checkGiven(Out, "model", Diags))
