@@ -18,7 +18,8 @@ BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL
 EXPECTED = ("bin/lathe", "lib/lathe-runner", "lib/liblathe-module.so", "lib/liblathe.so",
             "lib/liblathe-compiler.so", "include/lathe/lathe.h",
             "include/lathe/lathe.hpp", "lib/cmake/Lathe/LatheConfig.cmake", "share/man/man1/lathe.1",
-            "share/bash-completion/completions/lathe")  # fmt: skip
+            "share/bash-completion/completions/lathe", "share/zsh/site-functions/_lathe",
+            "share/fish/vendor_completions.d/lathe.fish")  # fmt: skip
 
 
 def run(report, name, command, folder, variables, **options):
