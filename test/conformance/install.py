@@ -15,9 +15,11 @@ from support import ROOT, Report, lathe
 BUILD = pathlib.Path(lathe()).resolve().parents[1]
 TINY = ROOT / "test" / "Tools" / "inputs" / "tiny_gguf.py"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EXPECTED = ("bin/lathe", "lib/liblathe.so", "lib/liblathe-compiler.so", "include/lathe/lathe.h",
+EXPECTED = ("bin/lathe", "lib/lathe-runner", "lib/liblathe-module.so", "lib/liblathe.so",
+            "lib/liblathe-compiler.so", "include/lathe/lathe.h",
             "include/lathe/lathe.hpp", "lib/cmake/Lathe/LatheConfig.cmake", "share/man/man1/lathe.1",
-            "share/bash-completion/completions/lathe")  # fmt: skip
+            "share/bash-completion/completions/lathe", "share/zsh/site-functions/_lathe",
+            "share/fish/vendor_completions.d/lathe.fish")  # fmt: skip
 
 
 def run(report, name, command, folder, variables, **options):

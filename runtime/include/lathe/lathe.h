@@ -299,7 +299,8 @@ typedef struct lathe_api {
    * packs the weights, exactly as `lathe run` does.  Or an artefact that `lathe
    * compile` or model_compile made (E064x), or an executable: neither the cache
    * nor the compiler is asked, and `target` and `precision` choose among what is
-   * in it.  `options` may be NULL.  Besides E0807 all errors of files (E02xx,
+   * in it.  In a library that `lathe compile` made of a model, NULL stands for that
+   * model.  `options` may be NULL.  Besides E0807 all errors of files (E02xx,
    * E03xx), import (E04xx), the compiler (E05xx), programs (E06xx) and memory
    * (E0810). */
   lathe_error *(*model_open)(const char *path, const lathe_model_options *options,
