@@ -53,11 +53,13 @@ static std::optional<ModelOptions> readOptions(const lathe_model_options *Given,
 static lathe_error *openModel(const char *Path, const lathe_model_options *Given,
                               lathe_model **Out) {
   Callbacks Told;
-  if (!Path && !ownModel().empty())
+  bool Own = !Path && !ownModel().empty();
+  if (Own)
     Path = ownModel().c_str();
   return guarded(
       [&](Diagnostics &Diags) {
-        if (!checkGiven(Path, "path", Diags) || !checkGiven(Out, "model", Diags))
+        if (!checkGiven(Path, "path", Diags) || !checkGiven(Out, "model", Diags) ||
+            (Own && !checkCarriesModel(Path, Diags)))
           return false;
         std::string Weights;
         std::optional<ModelOptions> Options = readOptions(Given, Weights, Told, Diags);
