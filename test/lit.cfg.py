@@ -5,7 +5,7 @@ The unit tests are a suite of their own, in unit/, so that lit counts each Googl
 Substitutions: %lathe, %python, %tiny (the maker of tiny model files), %model (the default model),
 %reference and %qemu (QEMU's user mode, from the path or $LATHE_QEMU); for programs that use
 liblathe.so %cc, %cxx, %include, %lib, %examples and %valgrind.  Features: compiler, default-model,
-avx2, avx512, qemu, valgrind.
+avx2, avx512, qemu, valgrind, zsh, fish.
 """
 
 import os
@@ -78,8 +78,9 @@ if config.lathe_runtime_only:
     config.excludes += ["Dialect", "Passes", "Target", "Import"]
 else:
     config.available_features.add("compiler")
-if shutil.which("valgrind"):
-    config.available_features.add("valgrind")
+for program in ("valgrind", "zsh", "fish"):
+    if shutil.which(program):
+        config.available_features.add(program)
 if model:
     config.available_features.add("default-model")
 if qemu:

@@ -39,6 +39,7 @@ CONFORMANCE = [
     ("kv_cache.py", True),
     ("targets.py", False),
     ("bits.py", True),
+    ("speculation.py", True),
     ("instructions.py", False),
     ("kl.py", True),
 ]

@@ -100,17 +100,24 @@ static Value buildStore(ReferenceBuilder &b, Value cache, Value rows, Value row,
   return b.make<tensor::InsertSliceOp>(slice, cache, offsets, sizes, strides);
 }
 
-/// Each head of a row takes multiples of a unit of its own.
+/// Every 32 elements of a head take multiples of a unit of their own.
 static Value buildInt8Form(ReferenceBuilder &b, Value tensor) {
-  SmallVector<OpFoldResult> sizes = b.sizes(tensor);
-  Value units = b.generate(ArrayRef(sizes).drop_back(), [&](ValueRange at) {
-    Value top = b.maximum(b.index(0), b.index(dimOf(tensor, 2)), [&](Value element) {
+  constexpr int64_t block = 32;
+  SmallVector<OpFoldResult> sizes = b.sizes(tensor), blocks(sizes);
+  int64_t dim = dimOf(tensor, 2);
+  blocks.back() = b.getIndexAttr(llvm::divideCeil(dim, block));
+  Value units = b.generate(blocks, [&](ValueRange at) {
+    Value first = b.make<arith::MulIOp>(at[2], b.index(block));
+    Value next = b.make<arith::AddIOp>(first, b.index(block));
+    Value last = b.make<arith::MinUIOp>(next, b.index(dim));
+    Value top = b.maximum(first, last, [&](Value element) {
       return b.make<math::AbsFOp>(b.at(tensor, {at[0], at[1], element}));
     });
     return b.divide(top, b.real(127.0f));
   });
   return b.generate(sizes, [&](ValueRange at) {
-    return b.roundToMultiple(b.at(units, at.drop_back()), b.at(tensor, at));
+    Value own = b.make<arith::DivUIOp>(at[2], b.index(block));
+    return b.roundToMultiple(b.at(units, {at[0], at[1], own}), b.at(tensor, at));
   });
 }
 

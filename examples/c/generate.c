@@ -5,9 +5,19 @@
  *
  * MODEL is a GGUF file or what `lathe compile` made of one.  With LOGITS_FILE, the logits of all
  * positions of the prompt are written to it as raw floats.  Ctrl-C ends the text early.
+ *
+ * The same with a model that is a library, which MODEL "-" stands for:
+ *
+ *   lathe compile model.gguf -o model.so
+ *   cc -std=c99 -DMODEL_HEADER='"model.h"' -I . generate.c ./model.so \
+ *      -Wl,-rpath,'$ORIGIN' -o generate
  */
 
+#ifdef MODEL_HEADER
+#include MODEL_HEADER
+#else
 #include "lathe/lathe.h"
+#endif
 
 #include <signal.h>
 #include <stdio.h>
@@ -142,7 +152,7 @@ int main(int argc, char **argv) {
   options.target = getenv("LATHE_TARGET");
   options.threads = getenv("LATHE_THREADS") ? atoi(getenv("LATHE_THREADS")) : 0;
   options.callbacks = &callbacks;
-  code = check(api->model_open(argv[1], &options, &model));
+  code = check(api->model_open(strcmp(argv[1], "-") == 0 ? NULL : argv[1], &options, &model));
   if (code == 0)
     code = check(api->session_create(model, &session_options, &session));
   if (code == 0)

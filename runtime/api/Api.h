@@ -79,6 +79,11 @@ private:
 /// False, with E0822, when `Pointer` is null.
 bool checkGiven(const void *Pointer, const char *Name, Diagnostics &Diags);
 
+/// The same for `Count` elements; without any it may be null.
+inline bool checkArray(const void *Pointer, size_t Count, const char *Name, Diagnostics &Diags) {
+  return Count == 0 || checkGiven(Pointer, Name, Diags);
+}
+
 /// False, with E0820 or E0821, when a struct of the caller's, of which we know
 /// `Known` bytes and the first version had `Least`, cannot be read.
 bool checkStruct(const void *Given, const char *Name, size_t Least, size_t Known,
@@ -104,14 +109,19 @@ std::optional<Struct> readStruct(const Struct *Given, const char *Name, size_t L
   return Copy;
 }
 
+/// False, with E0820 or E0822, when there is no struct of `Least` bytes to be filled.
+template <typename Struct>
+bool checkFillable(const Struct *Out, const char *Name, size_t Least, Diagnostics &Diags) {
+  return checkGiven(Out, Name, Diags) &&
+         (Out->struct_size >= Least || checkStruct(Out, Name, Least, sizeof(Struct), Diags));
+}
+
 /// Writes as much of `Filled` as the caller's struct holds; false on an error.
 template <typename Struct>
 bool fillStruct(Struct *Out, Struct Filled, const char *Name, size_t Least, Diagnostics &Diags) {
-  if (!checkGiven(Out, Name, Diags))
+  if (!checkFillable(Out, Name, Least, Diags))
     return false;
   size_t Size = Out->struct_size;
-  if (Size < Least)
-    return checkStruct(Out, Name, Least, sizeof(Struct), Diags);
   Filled.struct_size = Size;
   std::memcpy(Out, &Filled, std::min(Size, sizeof(Struct)));
   return true;
@@ -139,6 +149,27 @@ lathe_error *guarded(Callable Body, const Callbacks *Told = nullptr) noexcept {
     return outOfMemory();
   }
 }
+
+/// Runs `Body` while no other call has the session, which belongs to a handle that is
+/// called `Name`; null for a handle that is.
+template <typename Callable>
+lathe_error *inSession(const SharedSession *Of, const char *Name, Callable Body) noexcept {
+  return guarded(
+      [&](Diagnostics &Diags) {
+        if (!checkGiven(Of, Name, Diags))
+          return false;
+        SessionTurn Turn(*Of, Diags);
+        return Turn && Body(Diags);
+      },
+      Of ? &Of->Told : nullptr);
+}
+
+/// What lathe_get_api returns.
+const lathe_api *table(uint32_t Version);
+
+/// The file whose model a path of NULL stands for; empty where there is none.  Each
+/// of the two libraries has its own.
+const std::string &ownModel();
 
 /// Fills the part of the table that a file implements.
 void addErrors(lathe_api &Table);

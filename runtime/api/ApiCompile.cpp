@@ -5,22 +5,8 @@
 #include "runtime/session/Packaging.h"
 #include "runtime/support/AtomicFile.h"
 
-#include <string_view>
-#include <vector>
-
 using namespace lathe;
 using namespace lathe::api;
-
-static std::vector<std::string> splitTargets(std::string_view Rest) {
-  std::vector<std::string> List;
-  while (true) {
-    size_t End = std::min(Rest.find(','), Rest.size());
-    List.emplace_back(Rest.substr(0, End));
-    if (End == Rest.size())
-      return List;
-    Rest.remove_prefix(End + 1);
-  }
-}
 
 static std::optional<PackageOptions> readOptions(const lathe_compile_options *Given,
                                                  Callbacks &Told, Diagnostics &Diags) {

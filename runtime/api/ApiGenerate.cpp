@@ -4,6 +4,8 @@
 
 #include "runtime/tokenizer/Tokenizer.h"
 
+#include <cstddef>
+
 using namespace lathe;
 using namespace lathe::api;
 
@@ -13,16 +15,23 @@ struct lathe_generation {
   std::string Text; ///< Of the last piece.
 };
 
+// The sizes in version 1.0.
+static constexpr size_t LeastOptions = offsetof(lathe_generate_options, speculate);
+static constexpr size_t LeastResult = offsetof(lathe_generate_result, steps);
+
 static std::optional<GenerateOptions> readOptions(const lathe_generate_options *Given,
                                                   Diagnostics &Diags) {
   constexpr const char *Name = "lathe_generate_options";
-  std::optional<lathe_generate_options> Raw = readStruct(Given, Name, sizeof(*Given), Diags);
+  std::optional<lathe_generate_options> Raw = readStruct(Given, Name, LeastOptions, Diags);
   if (!Raw || !checkFlags(Name, Raw->flags, LATHE_GENERATE_IGNORE_END, Diags))
     return std::nullopt;
   std::optional<SamplerOptions> Sampling = readSampling(Raw->sampling, Diags);
-  if (!Sampling)
+  std::optional<SpeculationChoice> Speculation =
+      SpeculationChoice::parse(Raw->speculate ? Raw->speculate : "auto", Diags);
+  if (!Sampling || !Speculation)
     return std::nullopt;
   GenerateOptions Options;
+  Options.Speculation = *Speculation;
   Options.Sampling = *Sampling;
   Options.MaxTokens = Raw->max_tokens > 0 ? Raw->max_tokens : -1;
   Options.Sequence = Raw->sequence;
@@ -34,7 +43,7 @@ static std::optional<GenerateOptions> readOptions(const lathe_generate_options *
 static std::unique_ptr<Generation> start(SharedSession &Of, const int32_t *Prompt, size_t Count,
                                          const lathe_generate_options *Given, Diagnostics &Diags) {
   std::optional<GenerateOptions> Options = readOptions(Given, Diags);
-  if (!Options || (Count && !checkGiven(Prompt, "prompt", Diags)))
+  if (!Options || !checkArray(Prompt, Count, "prompt", Diags))
     return nullptr;
   // Without a tokenizer there are tokens but no text, which is no error here.
   Diagnostics Unused;
@@ -66,80 +75,61 @@ static bool fillResult(const Generation &Stream, lathe_generate_result *Out, Dia
   Result.tokens = static_cast<int64_t>(From.Tokens.size());
   Result.prefill_seconds = From.Stats.PrefillSeconds;
   Result.decode_seconds = From.Stats.DecodeSeconds;
-  return fillStruct(Out, Result, "lathe_generate_result", sizeof(Result), Diags);
-}
-
-/// Told before anything runs, as a generation is not undone.
-static bool checkResult(const lathe_generate_result *Out, Diagnostics &Diags) {
-  constexpr size_t Size = sizeof(*Out);
-  return !Out || Out->struct_size >= Size ||
-         checkStruct(Out, "lathe_generate_result", Size, Size, Diags);
+  const SpeculationStats &Guesses = From.Stats.Speculation;
+  Result.steps = Guesses.allSteps();
+  Result.rounds = Guesses.Rounds;
+  Result.drafted = Guesses.Drafted;
+  Result.accepted = Guesses.Accepted;
+  return fillStruct(Out, Result, "lathe_generate_result", LeastResult, Diags);
 }
 
 static lathe_error *generate(lathe_session *Of, const int32_t *Prompt, size_t Count,
                              const lathe_generate_options *Options, lathe_on_token OnToken,
                              void *User, lathe_generate_result *Out) {
-  const Callbacks *Told = Of ? &Of->Shared->Told : nullptr;
-  return guarded(
-      [&](Diagnostics &Diags) {
-        if (!checkGiven(Of, "session", Diags) || !checkResult(Out, Diags))
-          return false;
-        SessionTurn Turn(*Of->Shared, Diags);
-        if (!Turn)
-          return false;
-        std::unique_ptr<Generation> Stream = start(*Of->Shared, Prompt, Count, Options, Diags);
-        if (!Stream)
-          return false;
-        while (std::optional<GeneratedPiece> Piece = Stream->next(Diags))
-          if (OnToken && OnToken(User, Piece->Token, Piece->Text.c_str(), Piece->Text.size()) != 0)
-            Stream->stop();
-        return Stream->ended() && (!Out || fillResult(*Stream, Out, Diags));
-      },
-      Told);
+  SharedSession *Shared = Of ? Of->Shared.get() : nullptr;
+  return inSession(Shared, "session", [&](Diagnostics &Diags) {
+    // Told before anything runs, as a generation is not undone.
+    if (Out && !checkFillable(Out, "lathe_generate_result", LeastResult, Diags))
+      return false;
+    std::unique_ptr<Generation> Stream = start(*Shared, Prompt, Count, Options, Diags);
+    if (!Stream)
+      return false;
+    while (std::optional<GeneratedPiece> Piece = Stream->next(Diags))
+      if (OnToken && OnToken(User, Piece->Token, Piece->Text.c_str(), Piece->Text.size()) != 0)
+        Stream->stop();
+    return Stream->ended() && (!Out || fillResult(*Stream, Out, Diags));
+  });
 }
 
 static lathe_error *startGeneration(lathe_session *Of, const int32_t *Prompt, size_t Count,
                                     const lathe_generate_options *Options, lathe_generation **Out) {
-  const Callbacks *Told = Of ? &Of->Shared->Told : nullptr;
-  return guarded(
-      [&](Diagnostics &Diags) {
-        if (!checkGiven(Of, "session", Diags) || !checkGiven(Out, "generation", Diags))
-          return false;
-        SessionTurn Turn(*Of->Shared, Diags);
-        if (!Turn)
-          return false;
-        std::unique_ptr<Generation> Stream = start(*Of->Shared, Prompt, Count, Options, Diags);
-        if (!Stream)
-          return false;
-        *Out = new lathe_generation{Of->Shared, std::move(Stream), {}};
-        return true;
-      },
-      Told);
+  SharedSession *Shared = Of ? Of->Shared.get() : nullptr;
+  return inSession(Shared, "session", [&](Diagnostics &Diags) {
+    if (!checkGiven(Out, "generation", Diags))
+      return false;
+    std::unique_ptr<Generation> Stream = start(*Shared, Prompt, Count, Options, Diags);
+    if (!Stream)
+      return false;
+    *Out = new lathe_generation{Of->Shared, std::move(Stream), {}};
+    return true;
+  });
 }
 
 static lathe_error *nextPiece(lathe_generation *Of, lathe_piece *Out) {
-  const Callbacks *Told = Of ? &Of->Of->Told : nullptr;
-  return guarded(
-      [&](Diagnostics &Diags) {
-        if (!checkGiven(Of, "generation", Diags) || !checkGiven(Out, "lathe_piece", Diags) ||
-            (Out->struct_size < sizeof(lathe_piece) &&
-             !checkStruct(Out, "lathe_piece", sizeof(lathe_piece), sizeof(lathe_piece), Diags)))
-          return false;
-        SessionTurn Turn(*Of->Of, Diags);
-        if (!Turn)
-          return false;
-        std::optional<GeneratedPiece> Next = Of->Stream->next(Diags);
-        if (!Next && !Of->Stream->ended())
-          return false;
-        Of->Text = Next ? std::move(Next->Text) : std::string();
-        lathe_piece Piece = {};
-        Piece.token = Next ? Next->Token : -1;
-        Piece.ended = !Next;
-        Piece.text = Of->Text.c_str();
-        Piece.text_size = Of->Text.size();
-        return fillStruct(Out, Piece, "lathe_piece", sizeof(Piece), Diags);
-      },
-      Told);
+  return inSession(Of ? Of->Of.get() : nullptr, "generation", [&](Diagnostics &Diags) {
+    if (!checkFillable(Out, "lathe_piece", sizeof(*Out), Diags))
+      return false;
+    std::optional<GeneratedPiece> Next = Of->Stream->next(Diags);
+    if (!Next && !Of->Stream->ended())
+      return false;
+    Of->Text = Next ? std::move(Next->Text) : std::string();
+    lathe_piece Piece = {};
+    Piece.token = Next ? Next->Token : -1;
+    Piece.ended = !Next;
+    Piece.text = Of->Text.c_str();
+    Piece.text_size = Of->Text.size();
+    return fillStruct(Out, Piece, "lathe_piece", sizeof(Piece), Diags);
+  });
 }
 
 void api::addGenerating(lathe_api &Table) {

@@ -53,9 +53,13 @@ static std::optional<ModelOptions> readOptions(const lathe_model_options *Given,
 static lathe_error *openModel(const char *Path, const lathe_model_options *Given,
                               lathe_model **Out) {
   Callbacks Told;
+  bool Own = !Path && !ownModel().empty();
+  if (Own)
+    Path = ownModel().c_str();
   return guarded(
       [&](Diagnostics &Diags) {
-        if (!checkGiven(Path, "path", Diags) || !checkGiven(Out, "model", Diags))
+        if (!checkGiven(Path, "path", Diags) || !checkGiven(Out, "model", Diags) ||
+            (Own && !checkCarriesModel(Path, Diags)))
           return false;
         std::string Weights;
         std::optional<ModelOptions> Options = readOptions(Given, Weights, Told, Diags);
@@ -103,8 +107,7 @@ static lathe_error *tokenize(const lathe_model *Of, const char *Text, size_t Siz
   return guarded([&](Diagnostics &Diags) {
     constexpr uint32_t Known = LATHE_TOKENIZE_ADD_SPECIAL | LATHE_TOKENIZE_PARSE_SPECIAL;
     if (!checkGiven(Of, "model", Diags) || !checkGiven(Count, "count", Diags) ||
-        (Size && !checkGiven(Text, "text", Diags)) ||
-        (Capacity && !checkGiven(Tokens, "tokens", Diags)) ||
+        !checkArray(Text, Size, "text", Diags) || !checkArray(Tokens, Capacity, "tokens", Diags) ||
         !checkFlags("model_tokenize", Flags, Known, Diags))
       return false;
     const Tokenizer *Vocabulary = Of->Shared->vocabulary(Diags);
@@ -125,8 +128,7 @@ static lathe_error *detokenize(const lathe_model *Of, const int32_t *Tokens, siz
   return guarded([&](Diagnostics &Diags) {
     constexpr uint32_t Known = LATHE_DETOKENIZE_SHOW_CONTROL | LATHE_DETOKENIZE_CONTINUES;
     if (!checkGiven(Of, "model", Diags) || !checkGiven(Size, "size", Diags) ||
-        (Count && !checkGiven(Tokens, "tokens", Diags)) ||
-        (Capacity && !checkGiven(Text, "text", Diags)) ||
+        !checkArray(Tokens, Count, "tokens", Diags) || !checkArray(Text, Capacity, "text", Diags) ||
         !checkFlags("model_detokenize", Flags, Known, Diags))
       return false;
     const Tokenizer *Vocabulary = Of->Shared->vocabulary(Diags);

@@ -68,22 +68,15 @@ static lathe_error *sessionInfo(const lathe_session *Of, lathe_session_info *Out
 }
 
 /// Calls `Body` with the session while no other call has it.
-template <typename Callable> static lathe_error *inSession(const lathe_session *Of, Callable Body) {
-  const Callbacks *Told = Of ? &Of->Shared->Told : nullptr;
-  return guarded(
-      [&](Diagnostics &Diags) {
-        if (!checkGiven(Of, "session", Diags))
-          return false;
-        SessionTurn Turn(*Of->Shared, Diags);
-        return Turn && Body(*Of->Shared->Run, Diags);
-      },
-      Told);
+template <typename Callable> static lathe_error *inTurn(const lathe_session *Of, Callable Body) {
+  return inSession(Of ? Of->Shared.get() : nullptr, "session",
+                   [&](Diagnostics &Diags) { return Body(*Of->Shared->Run, Diags); });
 }
 
 /// False, with E0804, when `Capacity` floats are too few for the logits of `Rows`.
 static bool checkRoom(const Session &Run, size_t Rows, const float *Logits, size_t Capacity,
                       Diagnostics &Diags) {
-  if (Rows && !checkGiven(Logits, "logits", Diags))
+  if (!checkArray(Logits, Rows, "logits", Diags))
     return false;
   std::optional<size_t> Wanted = checkedMul<size_t>(Rows, static_cast<size_t>(Run.vocabulary()));
   if (Wanted && *Wanted <= Capacity)
@@ -96,8 +89,8 @@ static bool checkRoom(const Session &Run, size_t Rows, const float *Logits, size
 
 static lathe_error *step(lathe_session *Of, const lathe_row *Rows, size_t Count, float *Logits,
                          size_t Capacity) {
-  return inSession(Of, [&](Session &Run, Diagnostics &Diags) {
-    if (Count && !checkGiven(Rows, "rows", Diags))
+  return inTurn(Of, [&](Session &Run, Diagnostics &Diags) {
+    if (!checkArray(Rows, Count, "rows", Diags))
       return false;
     std::vector<Row> Given;
     Given.reserve(Count);
@@ -113,8 +106,8 @@ static lathe_error *step(lathe_session *Of, const lathe_row *Rows, size_t Count,
 
 static lathe_error *append(lathe_session *Of, int32_t Sequence, const int32_t *Tokens, size_t Count,
                            int32_t Which, float *Logits, size_t Capacity) {
-  return inSession(Of, [&](Session &Run, Diagnostics &Diags) {
-    if (Count && !checkGiven(Tokens, "tokens", Diags))
+  return inTurn(Of, [&](Session &Run, Diagnostics &Diags) {
+    if (!checkArray(Tokens, Count, "tokens", Diags))
       return false;
     if (Which < LATHE_LOGITS_NONE || Which > LATHE_LOGITS_ALL) {
       Diags.error(821, "session_append",
@@ -129,7 +122,7 @@ static lathe_error *append(lathe_session *Of, int32_t Sequence, const int32_t *T
 }
 
 static lathe_error *sessionLength(const lathe_session *Of, int32_t Sequence, int64_t *Length) {
-  return inSession(Of, [&](Session &Run, Diagnostics &Diags) {
+  return inTurn(Of, [&](Session &Run, Diagnostics &Diags) {
     if (!checkGiven(Length, "length", Diags) || !Run.checkSequence(Sequence, Diags))
       return false;
     *Length = Run.length(Sequence);
@@ -138,7 +131,7 @@ static lathe_error *sessionLength(const lathe_session *Of, int32_t Sequence, int
 }
 
 static lathe_error *truncateSession(lathe_session *Of, int32_t Sequence, int64_t Length) {
-  return inSession(Of, [&](Session &Run, Diagnostics &Diags) {
+  return inTurn(Of, [&](Session &Run, Diagnostics &Diags) {
     if (!Run.checkSequence(Sequence, Diags))
       return false;
     Run.truncate(Sequence, Length);
@@ -177,7 +170,7 @@ static lathe_error *createSampler(const lathe_sampler_options *Given, lathe_samp
 static lathe_error *sample(lathe_sampler *Of, const float *Logits, size_t Count, int32_t *Out) {
   return guarded([&](Diagnostics &Diags) {
     if (!checkGiven(Of, "sampler", Diags) || !checkGiven(Out, "token", Diags) ||
-        (Count && !checkGiven(Logits, "logits", Diags)))
+        !checkArray(Logits, Count, "logits", Diags))
       return false;
     std::optional<int32_t> Token = Of->Choose.sample({Logits, Count}, Diags);
     if (Token)

@@ -1,10 +1,11 @@
-//===- ApiTable.cpp - The one function that liblathe.so exports -*- C++ -*-===//
+//===- ApiTable.cpp - The table of lathe.h ----------------------*- C++ -*-===//
 
 #include "runtime/api/Api.h"
 
+using namespace lathe;
 using namespace lathe::api;
 
-extern "C" const lathe_api *lathe_get_api(uint32_t Version) {
+const lathe_api *api::table(uint32_t Version) {
   static const lathe_api Table = [] {
     lathe_api Filled = {};
     Filled.struct_size = sizeof(lathe_api);

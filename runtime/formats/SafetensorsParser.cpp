@@ -14,8 +14,6 @@
 namespace lathe {
 namespace {
 
-namespace dom = simdjson::dom;
-
 /// An element type of the format.
 struct ElementType {
   std::string_view Name;
@@ -65,40 +63,39 @@ bool SafetensorsParser::findHeader(SafetensorsContents &Result) {
   return true;
 }
 
-void SafetensorsParser::parseMetadata(dom::element Value, SafetensorsContents &Result) {
-  dom::object Members;
-  if (Value.get(Members)) {
+void SafetensorsParser::parseMetadata(JsonValue Value, SafetensorsContents &Result) {
+  if (!Value.isObject()) {
     Faults.error(344, "'__metadata__'", "expected an object of texts");
     return;
   }
-  for (dom::key_value_pair Each : Members) {
-    std::string_view Text;
-    if (Each.value.get(Text))
+  for (const auto &[Key, Member] : Value.members()) {
+    std::optional<std::string_view> Text = Member.text();
+    if (!Text)
       Faults.error(344, "'__metadata__'",
-                   "member " + lathe::quoted(Each.key) + " is " +
-                       lathe::quoted(simdjson::to_string(Each.value)) + ", expected a text");
-    else if (!Result.Metadata.emplace(Each.key, Text).second)
+                   "member " + lathe::quoted(Key) + " is " + lathe::quoted(Member.str()) +
+                       ", expected a text");
+    else if (!Result.Metadata.emplace(Key, *Text).second)
       Faults.error(343, "'__metadata__'",
-                   "member " + lathe::quoted(Each.key) + " stands twice, expected once");
+                   "member " + lathe::quoted(Key) + " stands twice, expected once");
   }
 }
 
 /// Each member once, and no other.
-bool SafetensorsParser::checkMembers(const std::string &Where, dom::object Members) {
+bool SafetensorsParser::checkMembers(const std::string &Where, JsonValue Members) {
   constexpr std::string_view Known[] = {"dtype", "shape", "data_offsets"};
   std::vector<std::string_view> Seen;
   bool Sound = true;
-  for (dom::key_value_pair Each : Members) {
-    if (std::find(Seen.begin(), Seen.end(), Each.key) != Seen.end()) {
-      Faults.error(343, Where, lathe::quoted(Each.key) + " stands twice, expected once");
+  for (const auto &[Key, Member] : Members.members()) {
+    if (std::find(Seen.begin(), Seen.end(), Key) != Seen.end()) {
+      Faults.error(343, Where, lathe::quoted(Key) + " stands twice, expected once");
       Sound = false;
-    } else if (std::find(std::begin(Known), std::end(Known), Each.key) == std::end(Known)) {
+    } else if (std::find(std::begin(Known), std::end(Known), Key) == std::end(Known)) {
       Faults.error(344, Where,
-                   "found a member " + lathe::quoted(Each.key) +
+                   "found a member " + lathe::quoted(Key) +
                        ", expected 'dtype', 'shape' and 'data_offsets' alone");
       Sound = false;
     } else {
-      Seen.push_back(Each.key);
+      Seen.push_back(Key);
     }
     // A hostile header must not take time by the square of its length.
     if (!Sound)
@@ -107,19 +104,19 @@ bool SafetensorsParser::checkMembers(const std::string &Where, dom::object Membe
   return true;
 }
 
-bool SafetensorsParser::parseType(const std::string &Where, dom::object Members,
+bool SafetensorsParser::parseType(const std::string &Where, JsonValue Members,
                                   SafetensorsTensor &Tensor, uint64_t &Bits) {
-  std::string_view Name;
-  if (Members["dtype"].get(Name)) {
+  std::optional<std::string_view> Name = Members["dtype"].text();
+  if (!Name) {
     Faults.error(344, Where, "found no 'dtype', expected a text");
     return false;
   }
   const ElementType *Type =
       std::find_if(std::begin(ElementTypes), std::end(ElementTypes),
-                   [&](const ElementType &Each) { return Each.Name == Name; });
+                   [&](const ElementType &Each) { return Each.Name == *Name; });
   if (Type == std::end(ElementTypes)) {
     Faults.error(345, Where,
-                 "found dtype " + lathe::quoted(Name) +
+                 "found dtype " + lathe::quoted(*Name) +
                      ", expected one of the types of safetensors");
     return false;
   }
@@ -129,35 +126,35 @@ bool SafetensorsParser::parseType(const std::string &Where, dom::object Members,
   return true;
 }
 
-bool SafetensorsParser::parseShape(const std::string &Where, dom::object Members,
+bool SafetensorsParser::parseShape(const std::string &Where, JsonValue Members,
                                    SafetensorsTensor &Tensor, uint64_t Bits, uint64_t &Bytes) {
-  dom::array Dimensions;
-  if (Members["shape"].get(Dimensions)) {
+  std::optional<std::vector<JsonValue>> Dimensions = Members["shape"].elements();
+  if (!Dimensions) {
     Faults.error(344, Where, "found no 'shape', expected an array of whole numbers");
     return false;
   }
   std::optional<uint64_t> Size = Bits;
-  for (dom::element Each : Dimensions) {
-    std::string Place = "dimension " + std::to_string(Tensor.Shape.size()) + " is " +
-                        lathe::quoted(simdjson::to_string(Each));
+  for (JsonValue Each : *Dimensions) {
+    std::string Place =
+        "dimension " + std::to_string(Tensor.Shape.size()) + " is " + lathe::quoted(Each.str());
     if (Tensor.Shape.size() == limits::MaxSafetensorsDimensions) {
       Faults.error(346, Where,
                    "found more than " + std::to_string(limits::MaxSafetensorsDimensions) +
                        " dimensions, expected at most that");
       return false;
     }
-    uint64_t Dimension = 0;
-    if (Each.get(Dimension)) {
+    std::optional<uint64_t> Dimension = Each.unsignedInteger();
+    if (!Dimension) {
       Faults.error(346, Where, Place + ", expected a whole number");
       return false;
     }
-    Size = checkedMul(*Size, Dimension);
+    Size = checkedMul(*Size, *Dimension);
     if (!Size || *Size > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()) ||
-        Dimension > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+        *Dimension > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
       Faults.error(346, Where, Place + ", expected sizes below 2^63 bits");
       return false;
     }
-    Tensor.Shape.push_back(static_cast<int64_t>(Dimension));
+    Tensor.Shape.push_back(static_cast<int64_t>(*Dimension));
   }
   constexpr uint64_t ByteBits = 8;
   if (*Size % ByteBits != 0) {
@@ -169,31 +166,33 @@ bool SafetensorsParser::parseShape(const std::string &Where, dom::object Members
 }
 
 /// From the start of the data, at first.
-bool SafetensorsParser::parsePlace(const std::string &Where, dom::object Members,
+bool SafetensorsParser::parsePlace(const std::string &Where, JsonValue Members,
                                    SafetensorsTensor &Tensor) {
-  dom::array Offsets;
-  uint64_t Begin = 0, End = 0;
-  if (Members["data_offsets"].get(Offsets) || Offsets.size() != 2 || Offsets.at(0).get(Begin) ||
-      Offsets.at(1).get(End)) {
+  std::optional<std::vector<JsonValue>> Offsets = Members["data_offsets"].elements();
+  std::optional<uint64_t> Begin, End;
+  if (Offsets && Offsets->size() == 2) {
+    Begin = Offsets->front().unsignedInteger();
+    End = Offsets->back().unsignedInteger();
+  }
+  if (!Begin || !End) {
     Faults.error(344, Where, "found no 'data_offsets', expected an array of two whole numbers");
     return false;
   }
-  if (End < Begin) {
+  if (*End < *Begin) {
     Faults.error(347, Where,
-                 "data from " + std::to_string(Begin) + " to " + std::to_string(End) +
+                 "data from " + std::to_string(*Begin) + " to " + std::to_string(*End) +
                      ", expected an end that is not before the start");
     return false;
   }
-  Tensor.Offset = Begin;
-  Tensor.Bytes = End - Begin;
+  Tensor.Offset = *Begin;
+  Tensor.Bytes = *End - *Begin;
   return true;
 }
 
-void SafetensorsParser::parseTensor(const std::string &Name, dom::element Value,
+void SafetensorsParser::parseTensor(const std::string &Name, JsonValue Value,
                                     SafetensorsContents &Result) {
   std::string Where = tensorPlace(Name);
-  dom::object Members;
-  if (Value.get(Members)) {
+  if (!Value.isObject()) {
     Faults.error(344, Where, "expected an object of 'dtype', 'shape' and 'data_offsets'");
     return;
   }
@@ -250,26 +249,24 @@ bool SafetensorsParser::parse(SafetensorsContents &Result) {
     return false;
   std::span<const uint8_t> Header =
       FileBytes.subspan(LengthBytes, Result.HeaderBytes - LengthBytes);
-  dom::parser Parser(limits::MaxSafetensorsHeaderBytes);
-  dom::object Root;
-  auto Error = Parser.allocate(Header.size(), limits::MaxSafetensorsDepth);
-  if (!Error)
-    Error = Parser.parse(Header.data(), Header.size()).get(Root);
-  if (Error) {
-    Faults.error(342, "header",
-                 std::string("not a JSON object: ") + simdjson::error_message(Error));
+  std::string Why = "it is another value";
+  std::optional<JsonDocument> Document = JsonDocument::parse(
+      std::string_view(reinterpret_cast<const char *>(Header.data()), Header.size()),
+      limits::MaxSafetensorsDepth, &Why);
+  if (!Document || !Document->root().isObject()) {
+    Faults.error(342, "header", "not a JSON object: " + Why);
     return false;
   }
   bool HasMetadata = false;
-  for (dom::key_value_pair Each : Root) {
-    if (Each.key != "__metadata__") {
-      parseTensor(std::string(Each.key), Each.value, Result);
+  for (const auto &[Key, Value] : Document->root().members()) {
+    if (Key != "__metadata__") {
+      parseTensor(std::string(Key), Value, Result);
       continue;
     }
     if (HasMetadata)
       Faults.error(343, "'__metadata__'", "stands twice, expected once");
     HasMetadata = true;
-    parseMetadata(Each.value, Result);
+    parseMetadata(Value, Result);
   }
   if (Faults.any())
     return false;

@@ -9,8 +9,7 @@
 
 #include "runtime/formats/Safetensors.h"
 #include "runtime/support/FaultList.h"
-
-#include <simdjson.h>
+#include "runtime/support/JsonReader.h"
 
 #include <cstdint>
 #include <deque>
@@ -42,16 +41,14 @@ public:
 
 private:
   bool findHeader(SafetensorsContents &Result);
-  void parseMetadata(simdjson::dom::element Value, SafetensorsContents &Result);
-  void parseTensor(const std::string &Name, simdjson::dom::element Value,
-                   SafetensorsContents &Result);
-  bool checkMembers(const std::string &Where, simdjson::dom::object Members);
-  bool parseType(const std::string &Where, simdjson::dom::object Members, SafetensorsTensor &Tensor,
+  void parseMetadata(JsonValue Value, SafetensorsContents &Result);
+  void parseTensor(const std::string &Name, JsonValue Value, SafetensorsContents &Result);
+  bool checkMembers(const std::string &Where, JsonValue Members);
+  bool parseType(const std::string &Where, JsonValue Members, SafetensorsTensor &Tensor,
                  uint64_t &Bits);
-  bool parseShape(const std::string &Where, simdjson::dom::object Members,
-                  SafetensorsTensor &Tensor, uint64_t Bits, uint64_t &Bytes);
-  bool parsePlace(const std::string &Where, simdjson::dom::object Members,
-                  SafetensorsTensor &Tensor);
+  bool parseShape(const std::string &Where, JsonValue Members, SafetensorsTensor &Tensor,
+                  uint64_t Bits, uint64_t &Bytes);
+  bool parsePlace(const std::string &Where, JsonValue Members, SafetensorsTensor &Tensor);
   void checkNames(SafetensorsContents &Result);
   void placeTensors(SafetensorsContents &Result);
 

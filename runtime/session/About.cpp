@@ -2,13 +2,10 @@
 
 #include "lathe/abi.h"
 #include "runtime/session/CompiledModel.h"
+#include "runtime/support/JsonReader.h"
 #include "runtime/support/Limits.h"
 
-#include <simdjson.h>
-
 namespace lathe {
-
-namespace dom = simdjson::dom;
 
 /// No sound text comes near it; it bounds what a broken one can cost.
 static constexpr size_t MaxAboutBytes = size_t(1) << 20;
@@ -45,18 +42,19 @@ bool readAbout(std::string_view Text, const std::string &Where, CompiledSource &
   if (Text.size() > MaxAboutBytes)
     return Malformed("has " + std::to_string(Text.size()) + " bytes, expected at most " +
                      std::to_string(MaxAboutBytes));
-  dom::parser Parser(MaxAboutBytes);
-  dom::object Root, Model;
-  if (auto Error = Parser.parse(Text.data(), Text.size()).get(Root))
-    return Malformed(std::string("not a JSON object: ") + simdjson::error_message(Error));
-  std::string_view Hash;
-  if (Root["model"].get(Model) || Model["bytes"].get(Source.FileBytes) ||
-      Model["header_hash"].get(Hash))
+  std::optional<JsonDocument> Parsed = JsonDocument::parse(Text);
+  if (!Parsed)
+    return Malformed("not a JSON object");
+  JsonValue Model = Parsed->root()["model"];
+  std::optional<int64_t> Bytes = Model["bytes"].integer();
+  std::optional<std::string_view> Hash = Model["header_hash"].text();
+  if (!Bytes || !Hash)
     return Malformed("expected an object 'model' with 'bytes' and 'header_hash'");
-  if (Source.FileBytes > limits::MaxFileBytes)
-    return Malformed("model.bytes: found " + std::to_string(Source.FileBytes) +
-                     ", expected at most " + std::to_string(limits::MaxFileBytes));
-  Source.HeaderHash = Hash;
+  if (*Bytes < 0 || static_cast<uint64_t>(*Bytes) > limits::MaxFileBytes)
+    return Malformed("model.bytes: found " + std::to_string(*Bytes) + ", expected 0 to " +
+                     std::to_string(limits::MaxFileBytes));
+  Source.FileBytes = static_cast<uint64_t>(*Bytes);
+  Source.HeaderHash = *Hash;
   return true;
 }
 

@@ -21,6 +21,17 @@ bool CompiledModel::matches(std::span<const uint8_t> Bytes) {
   return !artefactBytes(Bytes).empty();
 }
 
+bool checkCarriesModel(const std::string &Path, Diagnostics &Diags) {
+  std::unique_ptr<MappedFile> File = MappedFile::open(Path, Diags);
+  if (!File)
+    return false;
+  if (CompiledModel::matches(File->bytes()))
+    return true;
+  Diags.error(640, Path, "carries no artefact of lathe",
+              "'lathe compile' puts one into it; stripping the file takes it away");
+  return false;
+}
+
 //===----------------------------------------------------------------------===//
 // Opening
 //===----------------------------------------------------------------------===//

@@ -105,6 +105,10 @@ private:
   mutable std::unique_ptr<HashAhead> Ahead; ///< Goes before the file.
 };
 
+/// False when the program or library `Path`, which ought to carry a model, does not
+/// (E0640) or cannot be opened.
+bool checkCarriesModel(const std::string &Path, Diagnostics &Diags);
+
 /// What a path that is given as a model names.
 struct ModelInput {
   std::unique_ptr<GGUFFile> File; ///< Null on error.

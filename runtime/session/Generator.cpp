@@ -39,7 +39,8 @@ private:
 
 Generation::Generation(Session &Run, const Tokenizer *Vocabulary, const GenerateOptions &Options,
                        Sampler Choose)
-    : Run(Run), Vocabulary(Vocabulary), Options(Options), Choose(std::move(Choose)) {
+    : Run(Run), Vocabulary(Vocabulary), Options(Options), Choose(std::move(Choose)),
+      Steps(Run, Options.Sequence, Options.Speculation) {
   if (Vocabulary)
     Decoder.emplace(*Vocabulary);
 }
@@ -72,23 +73,24 @@ bool Generation::prefill(std::span<const int32_t> Prompt, Diagnostics &Diags) {
                 "shorten the prompt or ask for a larger context");
     return false;
   }
-  Logits.resize(Run.vocabulary());
   Result.Stats.PromptTokens = static_cast<int64_t>(Prompt.size());
   Stopwatch Watch(Result.Stats.PrefillSeconds);
-  return Run.append(Options.Sequence, Prompt, LogitsOf::Last, Logits.data(), Diags);
+  return Steps.prefill(Prompt, Options.MaxTokens, Diags);
 }
 
 bool Generation::stepLast(Diagnostics &Diags) {
   Stopwatch Watch(Result.Stats.DecodeSeconds);
-  LastIsRun = Run.append(Options.Sequence, std::span(Result.Tokens).last(1), LogitsOf::Last,
-                         Logits.data(), Diags);
-  Result.Stats.DecodeSteps += LastIsRun;
+  int64_t Given = static_cast<int64_t>(Result.Tokens.size());
+  int64_t Wanted = Options.MaxTokens < 0 ? -1 : Options.MaxTokens - Given;
+  LastIsRun = Steps.advance(Result.Tokens.back(), Wanted, Diags);
+  Result.Stats.DecodeTokens += LastIsRun;
+  Result.Stats.Speculation = Steps.stats();
   return LastIsRun;
 }
 
 std::optional<int32_t> Generation::choose(Diagnostics &Diags) {
   Stopwatch Watch(Result.Stats.DecodeSeconds);
-  return Choose.sample(Logits, Diags);
+  return Choose.sample(Steps.logits(), Diags);
 }
 
 void Generation::end(StopReason Reason) {
@@ -128,6 +130,7 @@ std::optional<GeneratedPiece> Generation::next(Diagnostics &Diags) {
   }
   Result.Tokens.push_back(*Token);
   LastIsRun = false;
+  Steps.chosen(*Token);
   GeneratedPiece Piece = {*Token, {}};
   if (Decoder)
     Decoder->push(*Token, Piece.Text);

@@ -9,6 +9,7 @@
 #ifndef LATHE_RUNTIME_SESSION_GENERATOR_H
 #define LATHE_RUNTIME_SESSION_GENERATOR_H
 
+#include "runtime/adaptive/DecodeLoop.h"
 #include "runtime/session/Sampler.h"
 #include "runtime/session/Session.h"
 #include "runtime/support/Diagnostics.h"
@@ -28,10 +29,11 @@ namespace lathe {
 struct GenerateOptions {
   int64_t MaxTokens = -1; ///< Most tokens to generate; negative: until the context is full.
   SamplerOptions Sampling = {};
-  bool IgnoreEnd = false;    ///< Go on after end-of-generation tokens.
-  bool AddSpecial = true;    ///< Text prompts: add the tokenizer's start tokens.
-  bool ParseSpecial = false; ///< Text prompts: read "<|im_start|>" as a token.
-  int32_t Sequence = 0;      ///< Continues what this sequence of the session holds.
+  bool IgnoreEnd = false;             ///< Go on after end-of-generation tokens.
+  bool AddSpecial = true;             ///< Text prompts: add the tokenizer's start tokens.
+  bool ParseSpecial = false;          ///< Text prompts: read "<|im_start|>" as a token.
+  int32_t Sequence = 0;               ///< Continues what this sequence of the session holds.
+  SpeculationChoice Speculation = {}; ///< Changes how fast tokens come, never which.
 };
 
 enum class StopReason {
@@ -46,14 +48,15 @@ std::string_view stopReasonText(StopReason Reason);
 
 struct GenerateStats {
   int64_t PromptTokens = 0;
-  int64_t DecodeSteps = 0; ///< Steps after the prefill: one less than tokens sampled.
+  int64_t DecodeTokens = 0; ///< Run after the prefill: one less than tokens sampled.
   double PrefillSeconds = 0;
   double DecodeSeconds = 0; ///< Steps and sampling, without the callback.
+  SpeculationStats Speculation;
   double prefillTokensPerSecond() const {
     return PrefillSeconds > 0 ? PromptTokens / PrefillSeconds : 0;
   }
   double decodeTokensPerSecond() const {
-    return DecodeSeconds > 0 ? DecodeSteps / DecodeSeconds : 0;
+    return DecodeSeconds > 0 ? DecodeTokens / DecodeSeconds : 0;
   }
 };
 
@@ -116,8 +119,8 @@ private:
   GenerateOptions Options;
   Sampler Choose;
   std::optional<StreamingDecoder> Decoder;
-  std::vector<float> Logits;
-  bool LastIsRun = true; ///< Whether Logits follow the last of Result.Tokens.
+  DecodeLoop Steps;
+  bool LastIsRun = true; ///< Whether the logits of Steps follow the last of Result.Tokens.
   bool Ended = false;
   GenerateResult Result;
 };

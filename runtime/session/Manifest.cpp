@@ -5,6 +5,7 @@
 #include "lathe/abi.h"
 #include "runtime/support/CheckedMath.h"
 #include "runtime/support/FaultList.h"
+#include "runtime/support/JsonReader.h"
 #include "runtime/support/Limits.h"
 #include "runtime/support/Text.h"
 
@@ -14,11 +15,7 @@
 #include <limits>
 #include <utility>
 
-#include <simdjson.h>
-
 namespace lathe {
-
-namespace dom = simdjson::dom;
 
 /// No sound manifest comes near these; they bound what a broken one can cost.
 static constexpr size_t MaxTextBytes = size_t(16) << 20;
@@ -41,32 +38,32 @@ public:
 
   bool failed() const { return Faults.any(); }
 
-  void read(dom::object Root, Manifest &Result);
+  void read(JsonValue Root, Manifest &Result);
 
 private:
   void fault(const std::string &Path, const std::string &Message) {
     Faults.error(602, Path, Message);
   }
 
-  int64_t integer(dom::object Object, const std::string &Path, const char *Key, int64_t Least,
+  int64_t integer(JsonValue Object, const std::string &Path, const char *Key, int64_t Least,
                   int64_t Most);
-  std::string text(dom::object Object, const std::string &Path, const char *Key);
+  std::string text(JsonValue Object, const std::string &Path, const char *Key);
 
   /// Calls Read(object, path) on the object, or on each object of an array.
   template <typename Callable>
-  void object(dom::object Object, const std::string &Path, const char *Key, Callable Read);
+  void object(JsonValue Object, const std::string &Path, const char *Key, Callable Read);
   template <typename Callable>
-  void objects(dom::object Object, const std::string &Path, const char *Key, Callable Read);
+  void objects(JsonValue Object, const std::string &Path, const char *Key, Callable Read);
 
-  std::vector<std::string> texts(dom::object Object, const std::string &Path, const char *Key);
-  std::vector<int64_t> integers(dom::object Object, const std::string &Path, const char *Key,
+  std::vector<std::string> texts(JsonValue Object, const std::string &Path, const char *Key);
+  std::vector<int64_t> integers(JsonValue Object, const std::string &Path, const char *Key,
                                 int64_t Least, int64_t Most);
 
-  void readModel(dom::object Root, Manifest &Result);
-  void readSignature(dom::object Root, Manifest &Result);
-  ManifestTensor tensor(dom::object Object, const std::string &Path);
-  ManifestEntry entry(dom::object Object, const std::string &Path);
-  ManifestWeight weight(dom::object Object, const std::string &Path);
+  void readModel(JsonValue Root, Manifest &Result);
+  void readSignature(JsonValue Root, Manifest &Result);
+  ManifestTensor tensor(JsonValue Object, const std::string &Path);
+  ManifestEntry entry(JsonValue Object, const std::string &Path);
+  ManifestWeight weight(JsonValue Object, const std::string &Path);
   void checkShape(const ManifestWeight &Weight, const std::string &Path);
   void checkLayers(const ManifestWeight &Weight, int64_t NumLayers, const std::string &Path);
   void checkTable(Manifest &Result);
@@ -85,88 +82,85 @@ static std::string range(int64_t Least, int64_t Most) {
   return "an integer from " + std::to_string(Least) + " to " + std::to_string(Most);
 }
 
-int64_t ManifestReader::integer(dom::object Object, const std::string &Path, const char *Key,
+int64_t ManifestReader::integer(JsonValue Object, const std::string &Path, const char *Key,
                                 int64_t Least, int64_t Most) {
-  int64_t Value = 0;
-  if (Object[Key].get(Value) || Value < Least || Value > Most) {
-    dom::element Found;
-    fault(join(Path, Key), Object[Key].get(Found)
-                               ? "missing, expected " + range(Least, Most)
-                               : "found " + lathe::quoted(simdjson::to_string(Found)) +
-                                     ", expected " + range(Least, Most));
+  JsonValue Found = Object[Key];
+  std::optional<int64_t> Value = Found.integer();
+  if (!Value || *Value < Least || *Value > Most) {
+    fault(join(Path, Key), (Found ? "found " + lathe::quoted(Found.str()) : "missing") +
+                               ", expected " + range(Least, Most));
     return Least;
   }
-  return Value;
+  return *Value;
 }
 
-std::string ManifestReader::text(dom::object Object, const std::string &Path, const char *Key) {
-  std::string_view Value;
-  if (Object[Key].get(Value) || Value.empty()) {
+std::string ManifestReader::text(JsonValue Object, const std::string &Path, const char *Key) {
+  std::optional<std::string_view> Value = Object[Key].text();
+  if (!Value || Value->empty()) {
     fault(join(Path, Key), "expected a text that is not empty");
     return {};
   }
-  return std::string(Value);
+  return std::string(*Value);
 }
 
 template <typename Callable>
-void ManifestReader::object(dom::object Object, const std::string &Path, const char *Key,
+void ManifestReader::object(JsonValue Object, const std::string &Path, const char *Key,
                             Callable Read) {
-  dom::object Value;
-  if (Object[Key].get(Value))
+  JsonValue Value = Object[Key];
+  if (!Value.isObject())
     return fault(join(Path, Key), "expected an object");
   Read(Value, join(Path, Key));
 }
 
 template <typename Callable>
-void ManifestReader::objects(dom::object Object, const std::string &Path, const char *Key,
+void ManifestReader::objects(JsonValue Object, const std::string &Path, const char *Key,
                              Callable Read) {
-  dom::array Values;
-  if (Object[Key].get(Values))
+  std::optional<std::vector<JsonValue>> Values = Object[Key].elements();
+  if (!Values)
     return fault(join(Path, Key), "expected an array");
   size_t Index = 0;
-  for (dom::element Element : Values) {
+  for (JsonValue Value : *Values) {
     std::string Name = join(Path, Key) + "[" + std::to_string(Index++) + "]";
-    dom::object Value;
-    if (Element.get(Value))
+    if (!Value.isObject())
       fault(Name, "expected an object");
     else
       Read(Value, Name);
   }
 }
 
-std::vector<std::string> ManifestReader::texts(dom::object Object, const std::string &Path,
+std::vector<std::string> ManifestReader::texts(JsonValue Object, const std::string &Path,
                                                const char *Key) {
   std::vector<std::string> Result;
-  dom::array Values;
-  bool Sound = Object[Key].get(Values) == simdjson::SUCCESS;
+  std::optional<std::vector<JsonValue>> Values = Object[Key].elements();
+  bool Sound = Values.has_value();
   if (Sound)
-    for (dom::element Element : Values) {
-      std::string_view Value;
-      Sound &= Element.get(Value) == simdjson::SUCCESS;
-      Result.emplace_back(Value);
+    for (JsonValue Element : *Values) {
+      std::optional<std::string_view> Value = Element.text();
+      Sound &= Value.has_value();
+      Result.emplace_back(Value.value_or(""));
     }
   if (!Sound)
     fault(join(Path, Key), "expected an array of texts");
   return Result;
 }
 
-std::vector<int64_t> ManifestReader::integers(dom::object Object, const std::string &Path,
+std::vector<int64_t> ManifestReader::integers(JsonValue Object, const std::string &Path,
                                               const char *Key, int64_t Least, int64_t Most) {
   std::vector<int64_t> Result;
-  dom::array Values;
-  bool Sound = Object[Key].get(Values) == simdjson::SUCCESS;
+  std::optional<std::vector<JsonValue>> Values = Object[Key].elements();
+  bool Sound = Values.has_value();
   if (Sound)
-    for (dom::element Element : Values) {
-      int64_t Value = 0;
-      Sound &= Element.get(Value) == simdjson::SUCCESS && Value >= Least && Value <= Most;
-      Result.push_back(Value);
+    for (JsonValue Element : *Values) {
+      std::optional<int64_t> Value = Element.integer();
+      Sound &= Value && *Value >= Least && *Value <= Most;
+      Result.push_back(Value.value_or(0));
     }
   if (!Sound)
     fault(join(Path, Key), "expected an array, each element " + range(Least, Most));
   return Result;
 }
 
-ManifestEntry ManifestReader::entry(dom::object Object, const std::string &Path) {
+ManifestEntry ManifestReader::entry(JsonValue Object, const std::string &Path) {
   ManifestEntry Entry;
   Entry.Name = text(Object, Path, "name");
   Entry.MaxRows = integer(Object, Path, "max_rows", 1, MaxRowsOfEntry);
@@ -175,7 +169,7 @@ ManifestEntry ManifestReader::entry(dom::object Object, const std::string &Path)
   return Entry;
 }
 
-ManifestWeight ManifestReader::weight(dom::object Object, const std::string &Path) {
+ManifestWeight ManifestReader::weight(JsonValue Object, const std::string &Path) {
   ManifestWeight Weight;
   Weight.Symbol = text(Object, Path, "symbol");
   std::string Format = text(Object, Path, "format");
@@ -198,12 +192,12 @@ ManifestWeight ManifestReader::weight(dom::object Object, const std::string &Pat
   Weight.Shape = integers(Object, Path, "shape", 1, MaxDimension);
   Weight.First = integer(Object, Path, "first", 0, MaxTableSize);
   Weight.Tensors = text(Object, Path, "tensors");
-  if (Object["file"].error() == simdjson::SUCCESS)
+  if (Object["file"])
     Weight.File = text(Object, Path, "file");
   if (Weight.File.starts_with('/') || ("/" + Weight.File + "/").find("/../") != std::string::npos)
     fault(join(Path, "file"),
           "found " + lathe::quoted(Weight.File) + ", expected a path below the program's folder");
-  Weight.Layered = Object["layers"].error() == simdjson::SUCCESS;
+  Weight.Layered = bool(Object["layers"]);
   if (Weight.Layered)
     Weight.Layers = integers(Object, Path, "layers", 0, MaxLayers);
   return Weight;
@@ -272,19 +266,19 @@ void ManifestReader::checkEntries(Manifest &Result) {
             [](const auto &Left, const auto &Right) { return Left.MaxRows < Right.MaxRows; });
 }
 
-void ManifestReader::read(dom::object Root, Manifest &Result) {
+void ManifestReader::read(JsonValue Root, Manifest &Result) {
   Result.Compiler = text(Root, "", "compiler");
   Result.Target = text(Root, "", "target");
   Result.Features = texts(Root, "", "features");
   Result.Precision = text(Root, "", "precision");
-  if (Root["outputs"].error() == simdjson::SUCCESS)
+  if (Root["outputs"])
     readSignature(Root, Result);
   else
     readModel(Root, Result);
-  objects(Root, "", "entries", [&](dom::object Object, const std::string &Path) {
+  objects(Root, "", "entries", [&](JsonValue Object, const std::string &Path) {
     Result.Entries.push_back(entry(Object, Path));
   });
-  objects(Root, "", "weights", [&](dom::object Object, const std::string &Path) {
+  objects(Root, "", "weights", [&](JsonValue Object, const std::string &Path) {
     Result.Weights.push_back(weight(Object, Path));
     checkShape(Result.Weights.back(), Path);
     checkLayers(Result.Weights.back(), Result.Model.Layers, Path);
@@ -293,21 +287,21 @@ void ManifestReader::read(dom::object Root, Manifest &Result) {
   checkTable(Result);
 }
 
-void ManifestReader::readModel(dom::object Root, Manifest &Result) {
-  object(Root, "", "model", [&](dom::object Object, const std::string &Path) {
+void ManifestReader::readModel(JsonValue Root, Manifest &Result) {
+  object(Root, "", "model", [&](JsonValue Object, const std::string &Path) {
     Result.Model.Architecture = text(Object, Path, "architecture");
     Result.Model.Vocabulary = integer(Object, Path, "vocabulary", 1, MaxVocabulary);
     Result.Model.Embedding = integer(Object, Path, "embedding", 1, MaxDimension);
     Result.Model.Layers = integer(Object, Path, "layers", 0, MaxLayers);
     Result.Model.Context = integer(Object, Path, "context", 1, MaxDimension);
   });
-  object(Root, "", "kv", [&](dom::object Object, const std::string &Path) {
+  object(Root, "", "kv", [&](JsonValue Object, const std::string &Path) {
     Result.KVType = text(Object, Path, "type");
     Result.KVBytesPerPosition = integer(Object, Path, "bytes_per_position", 0, MaxMemoryBytes);
   });
 }
 
-ManifestTensor ManifestReader::tensor(dom::object Object, const std::string &Path) {
+ManifestTensor ManifestReader::tensor(JsonValue Object, const std::string &Path) {
   ManifestTensor Tensor;
   Tensor.Name = text(Object, Path, "name");
   Tensor.Shape = integers(Object, Path, "shape", -1, MaxDimension);
@@ -327,11 +321,11 @@ ManifestTensor ManifestReader::tensor(dom::object Object, const std::string &Pat
   return Tensor;
 }
 
-void ManifestReader::readSignature(dom::object Root, Manifest &Result) {
-  objects(Root, "", "inputs", [&](dom::object Object, const std::string &Path) {
+void ManifestReader::readSignature(JsonValue Root, Manifest &Result) {
+  objects(Root, "", "inputs", [&](JsonValue Object, const std::string &Path) {
     Result.Inputs.push_back(tensor(Object, Path));
   });
-  objects(Root, "", "outputs", [&](dom::object Object, const std::string &Path) {
+  objects(Root, "", "outputs", [&](JsonValue Object, const std::string &Path) {
     Result.Outputs.push_back(tensor(Object, Path));
   });
   if (Result.Outputs.empty())
@@ -356,13 +350,15 @@ std::optional<Manifest> Manifest::parse(std::string_view Text, const std::string
   if (Text.size() > MaxTextBytes)
     return Malformed("has " + std::to_string(Text.size()) + " bytes, expected at most " +
                      std::to_string(MaxTextBytes));
-  dom::parser Parser(MaxTextBytes);
-  dom::object Root;
-  if (auto Error = Parser.parse(Text.data(), Text.size()).get(Root))
-    return Malformed(std::string("not a JSON object: ") + simdjson::error_message(Error));
+  std::optional<JsonDocument> Parsed = JsonDocument::parse(Text);
+  if (!Parsed)
+    return Malformed("not a JSON object");
 
   Manifest Result;
-  if (Root["abi"].get(Result.ABI))
+  JsonValue Root = Parsed->root();
+  if (std::optional<int64_t> Found = Root["abi"].integer())
+    Result.ABI = *Found;
+  else
     return Malformed("'abi' is missing, expected the version of the interface");
   if (Result.ABI != LATHE_ABI_VERSION) {
     Diags.error(603, Where,

@@ -160,7 +160,7 @@ bool Model::loadCode(const ModelOptions &Options, NewProgram &New, PendingWeight
   // One thread is for compiling first and for packing then.
   Code = findOrCompile(*File, Options, Report, New, Threads > 1 ? &Pending : nullptr, Diags);
   if (Code && manifest().isFunction()) {
-    Diags.error(819, Options.ProgramPath, "is a function on tensors, expected a model",
+    Diags.error(833, Options.ProgramPath, "is a function on tensors, expected a model",
                 "'lathe exec' runs it");
     return false;
   }

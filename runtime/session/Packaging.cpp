@@ -2,7 +2,6 @@
 
 #include "runtime/session/Packaging.h"
 
-#include "runtime/session/CompiledModel.h"
 #include "runtime/support/AtomicFile.h"
 #include "runtime/support/MappedFile.h"
 #include "runtime/support/Text.h"
@@ -13,6 +12,22 @@ namespace lathe {
 
 static std::span<const uint8_t> asBytes(std::string_view Text) {
   return {reinterpret_cast<const uint8_t *>(Text.data()), Text.size()};
+}
+
+std::vector<std::string> splitTargets(std::string_view Rest) {
+  std::vector<std::string> List;
+  while (true) {
+    size_t End = std::min(Rest.find(','), Rest.size());
+    std::string_view Piece = Rest.substr(0, End);
+    // One of the sizes behind a name.
+    if (!List.empty() && Piece.find('=') < Piece.find(':'))
+      List.back().append(",").append(Piece);
+    else
+      List.emplace_back(Piece);
+    if (End == Rest.size())
+      return List;
+    Rest.remove_prefix(End + 1);
+  }
 }
 
 /// The linked program.  The linker wants a name to write to, which is gone again
@@ -48,7 +63,7 @@ bool Package::addTarget(const PackageOptions &Options, const std::string &Target
   if (Result)
     New.Code = linkProgram(*Result, Options.ScratchPath, Diags);
   if (!New.Code.empty())
-    New.Loaded = Program::openImage(New.Code, Path, Diags);
+    New.Loaded = Program::openImage(New.Code, Source.Path, Diags);
   if (!New.Loaded)
     return false;
   // "host" may be a target that was named as well.
@@ -69,8 +84,9 @@ bool Package::packWeights(Diagnostics &Diags) {
 
 std::optional<Package> Package::create(const PackageOptions &Options, Diagnostics &Diags) {
   Package Result;
-  Result.Path = Options.Compile.Input;
-  Result.File = GGUFFile::open(Result.Path, Diags);
+  CompiledSource &Source = Result.Source;
+  Source.Path = Options.Compile.Input;
+  Result.File = GGUFFile::open(Source.Path, Diags);
   Result.Workers = Result.File ? WorkerPool::create(0, Diags) : nullptr;
   if (!Result.Workers)
     return std::nullopt;
@@ -79,21 +95,19 @@ std::optional<Package> Package::create(const PackageOptions &Options, Diagnostic
       return std::nullopt;
   if (Options.EmbedWeights && !Result.packWeights(Diags))
     return std::nullopt;
-  CompiledSource Source;
   Source.FileBytes = Result.File->fileBytes();
   Source.HeaderHash = hexText(hashBlocks(Result.File->headerBytes(), Result.Workers.get()));
-  std::vector<std::string> Targets;
   for (const Copy &Each : Result.Copies)
-    Targets.push_back(Each.Loaded->manifest().Target);
-  const Manifest &First = Result.Copies.front().Loaded->manifest();
-  Result.About = aboutText(Source, Targets, First.Compiler, First.Precision);
+    Result.Targets.push_back(Each.Loaded->manifest().Target);
+  const Manifest &First = Result.manifest();
+  Result.About = aboutText(Source, Result.Targets, First.Compiler, First.Precision);
   return Result;
 }
 
 std::vector<NewSection> Package::sections() const {
   std::vector<NewSection> Sections;
   Sections.push_back({SectionKind::About, 0, asBytes(About)});
-  Sections.push_back({SectionKind::ModelPath, 0, asBytes(Path)});
+  Sections.push_back({SectionKind::ModelPath, 0, asBytes(Source.Path)});
   for (uint32_t I = 0; I < Copies.size(); ++I) {
     Sections.push_back({SectionKind::Manifest, I, asBytes(Copies[I].Loaded->manifestText())});
     Sections.push_back({SectionKind::Code, I, Copies[I].Code});

@@ -10,6 +10,7 @@
 #define LATHE_RUNTIME_SESSION_PACKAGING_H
 
 #include "runtime/formats/Artefact.h"
+#include "runtime/session/CompiledModel.h"
 #include "runtime/session/CompilerLibrary.h"
 #include "runtime/session/Program.h"
 #include "runtime/weights/WeightStore.h"
@@ -18,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lathe {
@@ -32,6 +34,10 @@ struct PackageOptions {
   std::string ScratchPath;
 };
 
+/// The names in "host,x86-64-v4", each with the sizes behind it
+/// ("x86-64-v3:row-tile=3,row-chunk=32").
+std::vector<std::string> splitTargets(std::string_view List);
+
 /// The contents of an artefact.
 class Package {
 public:
@@ -42,6 +48,13 @@ public:
 
   /// Views of what the package owns.
   std::vector<NewSection> sections() const;
+
+  /// Of the first target.
+  const Manifest &manifest() const { return Copies.front().Loaded->manifest(); }
+  const std::vector<std::string> &targets() const { return Targets; }
+  const GGUFFile &file() const { return *File; }
+  const CompiledSource &source() const { return Source; }
+  bool hasWeights() const { return Weights != nullptr; }
 
   /// For hashing; lives as long as the package.
   WorkerPool &workers() const { return *Workers; }
@@ -60,7 +73,9 @@ private:
   std::unique_ptr<WorkerPool> Workers;
   std::vector<Copy> Copies;
   std::unique_ptr<WeightStore> Weights; ///< Null when they stay in the model file.
-  std::string About, Path;
+  std::vector<std::string> Targets;
+  CompiledSource Source; ///< Its path is the one that was given.
+  std::string About;
 };
 
 } // namespace lathe

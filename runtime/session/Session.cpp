@@ -6,6 +6,7 @@
 #include "runtime/support/FaultList.h"
 
 #include <algorithm>
+#include <cassert>
 #include <limits>
 #include <string>
 
@@ -81,6 +82,7 @@ bool Session::allocate(Diagnostics &Diags) {
   SlabBytes = static_cast<int64_t>(Slab.value_or(std::numeric_limits<uint64_t>::max()));
   ScratchStride = static_cast<int64_t>(Stride);
   Lengths.assign(Options.Sequences, 0);
+  Held.resize(Options.Sequences);
   auto Get = [&](const char *What, uint64_t Each, uint64_t Count, MappedMemory &Memory) {
     return allocateMemory(What, Each, Count, Options.Memory, Memory, Diags);
   };
@@ -130,6 +132,34 @@ bool Session::append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf
   if (Wanted == LogitsOf::Last && !Rows.empty())
     Rows.back().WantsLogits = true;
   return step(Rows, Logits, Diags);
+}
+
+int64_t Session::verifyRows() const {
+  std::span<const ManifestEntry> Entries = Code.manifest().Entries;
+  auto Several = std::ranges::find_if(Entries, [](auto &Each) { return Each.MaxRows > 1; });
+  int64_t Rows = Several == Entries.end() ? 1 : std::min(Several->MaxRows, StepTimes::MaxRows);
+  return Options.PrefillChunk ? std::min(Rows, Options.PrefillChunk) : Rows;
+}
+
+bool Session::verify(int32_t Sequence, std::span<const int32_t> Tokens, float *Logits,
+                     Diagnostics &Diags) {
+  assert(!Tokens.empty() && static_cast<int64_t>(Tokens.size()) <= verifyRows() &&
+         "guesses of more than one call");
+  if (!append(Sequence, Tokens, LogitsOf::All, Logits, Diags))
+    return false;
+  Lengths[Sequence] -= static_cast<int64_t>(Tokens.size()) - 1;
+  return true;
+}
+
+bool Session::accept(int32_t Sequence, int32_t Token) {
+  std::vector<int32_t> &Ran = Held[Sequence];
+  int64_t &Length = Lengths[Sequence];
+  if (Length < static_cast<int64_t>(Ran.size()) && Ran[Length] == Token) {
+    ++Length;
+    return true;
+  }
+  Ran.resize(Length);
+  return false;
 }
 
 bool Session::checkSequence(int32_t Sequence, Diagnostics &Diags) const {
@@ -201,8 +231,11 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, D
                 "returned status " + std::to_string(Status) + ", expected 0");
     return false;
   }
-  for (const Row &Each : Rows)
+  for (const Row &Each : Rows) {
+    Held[Each.Sequence].resize(Each.Position);
+    Held[Each.Sequence].push_back(Each.Token);
     Lengths[Each.Sequence] = Each.Position + 1;
+  }
   return true;
 }
 
@@ -219,6 +252,7 @@ void Session::truncate(int32_t Sequence, int64_t Length) {
   if (Length >= Lengths[Sequence])
     return;
   Lengths[Sequence] = std::max<int64_t>(Length, 0);
+  Held[Sequence].resize(Lengths[Sequence]);
   if (Lengths[Sequence] == 0)
     KV.release(static_cast<size_t>(Sequence) * SlabBytes, SlabBytes);
 }

@@ -9,6 +9,7 @@
 #ifndef LATHE_RUNTIME_SESSION_SESSION_H
 #define LATHE_RUNTIME_SESSION_SESSION_H
 
+#include "runtime/adaptive/StepTimes.h"
 #include "runtime/session/Program.h"
 #include "runtime/support/Diagnostics.h"
 #include "runtime/support/MappedMemory.h"
@@ -78,11 +79,34 @@ public:
   bool append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted, float *Logits,
               Diagnostics &Diags);
 
+  /// Runs `Tokens` as the next positions of `Sequence` in one call of compiled
+  /// code; `Logits` receives [tokens][vocabulary].  Only the first counts: the
+  /// sequence grows by one position.  The others are guesses, each of which
+  /// `accept` may make count until the sequence changes in another way.
+  ///
+  /// At most verifyRows() tokens.  Errors are those of `step`.
+  bool verify(int32_t Sequence, std::span<const int32_t> Tokens, float *Logits, Diagnostics &Diags);
+
+  /// Makes the next position of `Sequence` count, if `verify` ran it with `Token`.
+  /// Otherwise forgets all guesses and is false.
+  bool accept(int32_t Sequence, int32_t Token);
+
+  /// Most tokens of one `verify`: the rows of the smallest entry that takes several.
+  int64_t verifyRows() const;
+
+  /// What steps of a few rows take, as whoever runs them has measured it.
+  StepTimes &stepTimes() { return Times; }
+
   /// E0803, and false, when there is no such sequence.
   bool checkSequence(int32_t Sequence, Diagnostics &Diags) const;
 
   /// Positions that `Sequence` holds.
   int64_t length(int32_t Sequence) const { return Lengths[Sequence]; }
+
+  /// The tokens of those positions; until the sequence changes.
+  std::span<const int32_t> tokens(int32_t Sequence) const {
+    return std::span(Held[Sequence]).first(Lengths[Sequence]);
+  }
 
   /// Forgets all positions of `Sequence` from `Length` on.  A length beyond the
   /// current one changes nothing.  Length 0 gives the memory back.
@@ -111,6 +135,10 @@ private:
   int64_t ScratchStride = 0;
   MappedMemory Arena, Scratch, KV;
   std::vector<int64_t> Lengths; ///< Per sequence.
+  /// Per sequence, the token of every position that was run.  Those behind its
+  /// length are guesses.
+  std::vector<std::vector<int32_t>> Held;
+  StepTimes Times;
 
   // The columns of the current chunk, as lathe_step_args wants them.
   std::vector<int32_t> Tokens, Positions, Sequences, LogitsRows;

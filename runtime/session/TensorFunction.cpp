@@ -109,7 +109,7 @@ TensorFunction::load(const std::string &Path, const FunctionOptions &Options, Di
   if (!Result->Workers || !Result->findProgram(Path, Options, Diags))
     return nullptr;
   if (!Result->manifest().isFunction()) {
-    Diags.error(816, Path, "is a model, expected a function on tensors",
+    Diags.error(830, Path, "is a model, expected a function on tensors",
                 "'lathe logits PROGRAM --weights FILE' runs it");
     return nullptr;
   }
@@ -142,10 +142,10 @@ std::optional<int64_t> TensorFunction::findRows(std::span<const std::vector<int6
     const ManifestTensor &Wanted = manifest().Inputs[I];
     std::string Where = "input " + lathe::quoted(Wanted.Name);
     if (!fits(Wanted, Inputs[I]))
-      Faults.error(818, Where,
+      Faults.error(832, Where,
                    "found " + shapeText(Inputs[I]) + ", expected " + shapeText(Wanted.Shape));
     else if (Wanted.hasRows() && Rows && *Rows != Inputs[I][0])
-      Faults.error(818, Where,
+      Faults.error(832, Where,
                    "found " + std::to_string(Inputs[I][0]) + " rows, expected " +
                        std::to_string(*Rows) + " as the inputs before it have");
     else if (Wanted.hasRows())

@@ -40,7 +40,7 @@ class TensorFunction {
 public:
   /// Compiles the program at `Path`, or finds it in the cache, and packs its
   /// weights.  Null on error, besides those of the compiler, of the files and of
-  /// WeightStore: E0816 the program is a model.
+  /// WeightStore: E0830 the program is a model.
   static std::unique_ptr<TensorFunction> load(const std::string &Path,
                                               const FunctionOptions &Options, Diagnostics &Diags);
 
@@ -49,7 +49,7 @@ public:
   bool fromCache() const { return FromCache; }
 
   /// The rows that inputs of these shapes have: 1 where none has any.  Nullopt
-  /// with E0818 when a shape is not the function's, all of them told.
+  /// with E0832 when a shape is not the function's, all of them told.
   std::optional<int64_t> findRows(std::span<const std::vector<int64_t>> Inputs,
                                   Diagnostics &Diags) const;
 

@@ -89,7 +89,7 @@ def llama_memory(options):
     with environment.Worker() as worker:
         before = worker.ask("peak_memory")["bytes"]
         arguments = {"model": options.model, "threads": options.threads, "context": CONTEXT}
-        worker.ask("load", **arguments, exact=False)
+        worker.ask("load", **arguments, cache="default")
         worker.ask("prefill", tokens=[1] * LONG_PROMPT)
         worker.ask("decode", tokens=[1] * LONG_ANSWER)
         return worker.ask("peak_memory")["bytes"], before

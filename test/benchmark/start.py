@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""What starting costs, side by side: the JIT, an artefact and an executable of one model.
+"""What starting costs, side by side: the JIT, and an artefact, an executable and a library of one model.
 
     start.py LATHE MODEL [--rounds 15]
 
 Prints a table (Markdown): the size of the file, how long it took to make, milliseconds from the start
 of the process to the first byte of the first token (median, least and most), the ratio of the median
 to that of the JIT with everything in its cache, and the peak of resident memory. The processes take
-turns, and the first turn does not count. The cache is a fresh one.
+turns, and the first turn does not count. The cache is a fresh one. The library's host is
+examples/c/generate.c with its header, so it asks for the logits of the whole prompt and a copy of them.
 """
 
 import argparse
@@ -18,12 +19,34 @@ import tempfile
 import time
 
 PROMPT = ["The capital of France is", "--raw", "-n", "1"]
-# What, file and flags of 'lathe compile'.
+EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "examples" / "c" / "generate.c"
+INSIDE = ["--embed-weights"]
+
+
+def run_by_lathe(lathe, path):
+    return [lathe, "run", path, *PROMPT]
+
+
+def run_alone(lathe, path):
+    return [path, *PROMPT]
+
+
+def run_by_host(lathe, path):
+    """Compiles a C program with the library's header, and links it with the library."""
+    host, header = path.with_suffix(".host"), path.with_suffix(".h")
+    flags = ["-std=c99", "-O2", f'-DMODEL_HEADER="{header}"', f"-Wl,-rpath,{path.parent}"]
+    subprocess.run([os.environ.get("CC", "cc"), *flags, EXAMPLE, path, "-o", host], check=True)
+    return [host, "-", PROMPT[0], "1"]
+
+
+# What, file, flags of 'lathe compile' and how it is run.
 MADE = [
-    ("`.lathe`", "a.lathe", []),
-    ("`.lathe`, weights inside", "b.lathe", ["--embed-weights"]),
-    ("executable", "c", []),
-    ("executable, weights inside", "d", ["--embed-weights"]),
+    ("`.lathe`", "a.lathe", [], run_by_lathe),
+    ("`.lathe`, weights inside", "b.lathe", INSIDE, run_by_lathe),
+    ("executable", "c", [], run_alone),
+    ("executable, weights inside", "d", INSIDE, run_alone),
+    ("`.so` and a C program", "e.so", [], run_by_host),
+    ("the same, weights inside", "f.so", INSIDE, run_by_host),
 ]
 
 
@@ -47,7 +70,7 @@ class Subject:
         self.forget()
 
     def sample(self):
-        taken, peak = first_token(self.command + PROMPT)
+        taken, peak = first_token(self.command)
         self.samples.append(taken)
         self.peak = max(self.peak, peak)
 
@@ -61,14 +84,12 @@ class Subject:
 
 
 def make(lathe, model, folder):
-    for name, file, flags in MADE:
+    for name, file, flags, run in MADE:
         path = folder / file
         start = time.perf_counter()
         subprocess.run([lathe, "compile", model, "-o", path, *flags], check=True)
         seconds = f"{time.perf_counter() - start:.2f}"
-        runs_itself = "executable" in name
-        command = [str(path)] if runs_itself else [lathe, "run", str(path)]
-        yield Subject(name, command, f"{path.stat().st_size / 1e6:.2f}", seconds)
+        yield Subject(name, run(lathe, path), f"{path.stat().st_size / 1e6:.2f}", seconds)
 
 
 def main():
@@ -77,7 +98,7 @@ def main():
     parser.add_argument("model")
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
-    jit = [options.lathe, "run", options.model]
+    jit = run_by_lathe(options.lathe, options.model)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LATHE_CACHE"] = f"{folder}/cache"
         cold = Subject("JIT, nothing in the cache", [*jit, "--no-cache"])

@@ -15,9 +15,11 @@ from support import ROOT, Report, lathe
 BUILD = pathlib.Path(lathe()).resolve().parents[1]
 TINY = ROOT / "test" / "Tools" / "inputs" / "tiny_gguf.py"
 BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EXPECTED = ("bin/lathe", "lib/liblathe.so", "lib/liblathe-compiler.so", "include/lathe/lathe.h",
+EXPECTED = ("bin/lathe", "lib/lathe-runner", "lib/liblathe-module.so", "lib/liblathe.so",
+            "lib/liblathe-compiler.so", "include/lathe/lathe.h",
             "include/lathe/lathe.hpp", "lib/cmake/Lathe/LatheConfig.cmake", "share/man/man1/lathe.1",
-            "share/bash-completion/completions/lathe")  # fmt: skip
+            "share/bash-completion/completions/lathe", "share/zsh/site-functions/_lathe",
+            "share/fish/vendor_completions.d/lathe.fish")  # fmt: skip
 
 
 def run(report, name, command, folder, variables, **options):
@@ -81,6 +83,19 @@ def check_python(report, folder, variables):
     report.case("it gives logits", shape == "(2, 300)\n", repr(shape))
 
 
+def build_tools(folder):
+    """What a user builds with: ours, on a machine that has no compiler or make of its own."""
+    variables = {"PATH": os.environ["PATH"]}
+    if not (shutil.which("cc") and shutil.which("c++")):
+        (folder / "bin").mkdir()
+        for name, program in {"cc": "clang-22", "c++": "clang++-22"}.items():
+            (folder / "bin" / name).symlink_to(shutil.which(program))
+        variables["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
+    if not shutil.which("make"):
+        variables["CMAKE_GENERATOR"] = "Ninja"
+    return variables
+
+
 def main():
     report = Report("install")
     with tempfile.TemporaryDirectory() as name:
@@ -91,6 +106,7 @@ def main():
         subprocess.run([sys.executable, TINY, model], check=True)
         kept = {k: v for k, v in os.environ.items() if not k.startswith("LATHE")}
         variables = dict(kept, PREFIX=str(prefix), MODEL=str(model), HOME=str(folder))
+        variables |= build_tools(folder)
         run_page(report, "docs/c-api.md", folder, variables)
         missing = [each for each in EXPECTED if not (prefix / each).is_file()]
         report.case("all is installed", not missing, " ".join(missing))

@@ -14,7 +14,7 @@ import tempfile
 
 import numpy
 
-from reference_ops import bf16, int8_multiples
+from reference_ops import bf16, int8_blocks
 from support import ROOT, Report, joined, logits, run_logits
 from tiny_llama import Reference
 
@@ -26,7 +26,7 @@ TYPES = {
     "f32": (lambda x: x, 1e-4),
     "f16": (lambda x: x.astype(numpy.float16), 1e-3),
     "bf16": (bf16, 4e-3),
-    "int8": (int8_multiples, 5e-3),
+    "int8": (int8_blocks, 5e-3),
 }
 SHAPES = {
     "heads of 64, 3 on 1": {"layers": 3, "hidden": 192, "heads": 3, "kv_heads": 1, "head_dim": 64},

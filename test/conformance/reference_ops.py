@@ -133,6 +133,12 @@ def int8_multiples(x):
     return (numpy.rint(x / safe) * unit).astype(numpy.float32)
 
 
+def int8_blocks(x):
+    """Every 32 elements along the last axis, and the rest, as such multiples."""
+    blocks = [int8_multiples(x[..., i : i + 32]) for i in range(0, x.shape[-1], 32)]
+    return numpy.concatenate(blocks, axis=-1)
+
+
 def quantize_q8(random):
     x = normal(random, 4, 96)
     x[1, 32:64] = 0
@@ -242,22 +248,22 @@ STORED = {
     "f32": lambda x: x,
     "f16": lambda x: x.astype(numpy.float16).astype(numpy.float32),
     "bf16": bf16,
-    "i8": int8_multiples,
+    "i8": int8_blocks,
 }
 
 
 def kv_append(random):
     for stored, form in STORED.items():
         r = Rows(random, 7)
-        keys, values = (normal(random, 3, r.sequences, r.capacity, 2, 4) for _ in range(2))
-        key, value = normal(random, 7, 2, 4), normal(random, 7, 2, 4)
-        # Each head has a scale of its own, and one that is all zeros stays so.
-        key[0, 0], value[0, 1], key[3, 1] = 0, 0, 1e-3 * key[3, 1]
+        keys, values = (normal(random, 3, r.sequences, r.capacity, 2, 40) for _ in range(2))
+        key, value = normal(random, 7, 2, 40), normal(random, 7, 2, 40)
+        # Every 32 elements have a scale of their own, and what is all zeros stays so.
+        key[0, 0], value[0, 1], key[3, 1, :32] = 0, 0, 1e-3 * key[3, 1, :32]
         expected = [keys.copy(), values.copy()]
         for row in range(7):
             place = (1, r.sequence[row], r.position[row])
             expected[0][place], expected[1][place] = form(key[row]), form(value[row])
-        cache, new = f"!lathe.kv<3 x 2 x 4 x {stored}>", "tensor<?x2x4xf32>"
+        cache, new = f"!lathe.kv<3 x 2 x 40 x {stored}>", "tensor<?x2x40xf32>"
         source = function(
             f"%c: {cache}, %k: {new}, %v: {new}, %r: !lathe.rows",
             cache,

@@ -1,6 +1,6 @@
 """Runs in llama.cpp's environment: one JSON request a line on stdin, one JSON answer on stdout.
 
-load      model threads context exact   exact: f32 KV cache and no flash attention
+load      model threads context cache   cache: default, f32 (without flash attention), q8_0 (with it)
 tokenize  text                          -> tokens, without BOS
 logits    tokens out                    -> float32 [T, vocabulary] in the file `out`
 prefill   tokens                        -> seconds of one evaluation from an empty cache
@@ -23,14 +23,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from worker_loop import serve  # noqa: E402
 
 LOG = llama_cpp.llama_log_callback(lambda level, text, data: None)
-FLASH_ATTENTION_OFF = 0
-F32_TENSOR = 0
+# What `cache` names: enum ggml_type, and enum llama_flash_attn_type.
+CACHES = {"f32": (0, 0), "q8_0": (8, 1)}
 # enum llama_ftype
 FILE_TYPES = {"f32": 0, "q4_0": 2, "q8_0": 7, "bf16": 32}
 
 
 class Session:
-    def __init__(self, model, threads, context, exact):
+    def __init__(self, model, threads, context, cache):
         parameters = llama_cpp.llama_model_default_params()
         self.model = llama_cpp.llama_model_load_from_file(model.encode(), parameters)
         if not self.model:
@@ -38,9 +38,9 @@ class Session:
         settings = llama_cpp.llama_context_default_params()
         settings.n_ctx = settings.n_batch = context
         settings.n_threads = settings.n_threads_batch = threads
-        if exact:
-            settings.type_k = settings.type_v = F32_TENSOR
-            settings.flash_attn_type = FLASH_ATTENTION_OFF
+        if cache != "default":
+            settings.type_k, settings.flash_attn_type = CACHES[cache]
+            settings.type_v = settings.type_k
         self.context = llama_cpp.llama_init_from_model(self.model, settings)
         if not self.context:
             raise RuntimeError("cannot make a context")
@@ -102,7 +102,7 @@ class Session:
 
 def first_token(model, threads, context, text):
     start = time.perf_counter()
-    session = Session(model, threads, context, exact=False)
+    session = Session(model, threads, context, "default")
     tokens = session.tokenize(text)["tokens"]
     session.prefill(tokens)
     last = llama_cpp.llama_get_logits_ith(session.context, -1)

@@ -7,16 +7,14 @@
 #include "runtime/session/HostCPU.h"
 #include "runtime/session/ProgramCache.h"
 #include "runtime/support/AtomicFile.h"
+#include "runtime/support/JsonReader.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include <simdjson.h>
 #include <unistd.h>
 
 using namespace lathe;
 using namespace lathe::cli;
-namespace dom = simdjson::dom;
 
 std::string MachineNumbers::json() const {
   JsonWriter Json;
@@ -36,28 +34,28 @@ std::string MachineNumbers::json() const {
 }
 
 /// A positive number, or what is wrong with it.
-static std::optional<std::string> readNumber(dom::element Value, double &Into) {
-  double Number = 0;
-  if (Value.get(Number) || !std::isfinite(Number) || Number <= 0)
+static std::optional<std::string> readNumber(JsonValue Value, double &Into) {
+  std::optional<double> Number = Value.number();
+  if (!Number || *Number <= 0)
     return "expected a positive number";
-  Into = Number;
+  Into = *Number;
   return std::nullopt;
 }
 
-static std::optional<std::string> readSpeeds(dom::element Value,
+static std::optional<std::string> readSpeeds(JsonValue Value,
                                              std::vector<MachineNumbers::ReadSpeed> &Into) {
   constexpr const char *Expected =
       "expected a list of {\"bytes\", \"bytes_per_second\"}, positive and ascending by bytes";
-  dom::array List;
-  if (Value.get(List))
+  std::optional<std::vector<JsonValue>> List = Value.elements();
+  if (!List)
     return Expected;
   std::vector<MachineNumbers::ReadSpeed> Speeds;
-  for (dom::element Each : List) {
-    MachineNumbers::ReadSpeed Speed{};
-    if (Each["bytes"].get(Speed.Bytes) || Each["bytes_per_second"].get(Speed.BytesPerSecond) ||
-        Speed.BytesPerSecond <= 0 || Speed.Bytes <= (Speeds.empty() ? 0 : Speeds.back().Bytes))
+  for (JsonValue Each : *List) {
+    std::optional<int64_t> Bytes = Each["bytes"].integer();
+    std::optional<double> Speed = Each["bytes_per_second"].number();
+    if (!Bytes || !Speed || *Speed <= 0 || *Bytes <= (Speeds.empty() ? 0 : Speeds.back().Bytes))
       return Expected;
-    Speeds.push_back(Speed);
+    Speeds.push_back({*Bytes, *Speed});
   }
   if (Speeds.empty())
     return Expected;
@@ -66,13 +64,12 @@ static std::optional<std::string> readSpeeds(dom::element Value,
 }
 
 bool MachineNumbers::override(std::string_view Text, const std::string &Where, Diagnostics &Diags) {
-  dom::parser Parser;
-  dom::object Root;
-  if (Parser.parse(Text.data(), Text.size()).get(Root)) {
+  std::optional<JsonDocument> Parsed = JsonDocument::parse(Text);
+  if (!Parsed || !Parsed->root().isObject()) {
     Diags.error(112, Where, "found no JSON object", "docs/cost-model.md shows one");
     return false;
   }
-  auto Member = [&](std::string_view Key, dom::element Value) -> std::optional<std::string> {
+  auto Member = [&](std::string_view Key, JsonValue Value) -> std::optional<std::string> {
     std::pair<std::string_view, double *> Numbers[] = {{"int8_operations_per_second", &Int8},
                                                        {"bf16_operations_per_second", &BF16},
                                                        {"f32_operations_per_second", &F32},
@@ -82,22 +79,23 @@ bool MachineNumbers::override(std::string_view Text, const std::string &Where, D
         return readNumber(Value, *Into);
     if (Key == "read")
       return readSpeeds(Value, Read);
-    std::string_view Name;
-    if (Key == "cpu")
-      return Value.get(Name) ? std::optional<std::string>("expected a text")
-                             : (CPU = Name, std::nullopt);
+    if (Key == "cpu") {
+      std::optional<std::string_view> Name = Value.text();
+      CPU = Name.value_or(CPU);
+      return Name ? std::nullopt : std::optional<std::string>("expected a text");
+    }
     if (Key != "workers")
       return "is no member of a machine";
-    int64_t Count = 0;
-    if (Value.get(Count) || Count < 1 || Count > WorkerPool::MaxWorkers)
+    std::optional<int64_t> Count = Value.integer();
+    if (!Count || *Count < 1 || *Count > WorkerPool::MaxWorkers)
       return "expected a whole number from 1 to 256";
-    Workers = Count;
+    Workers = *Count;
     return std::nullopt;
   };
   bool Sound = true;
-  for (dom::key_value_pair Each : Root)
-    if (std::optional<std::string> Fault = Member(Each.key, Each.value)) {
-      Diags.error(112, Where, "'" + std::string(Each.key) + "': " + *Fault);
+  for (const auto &[Key, Value] : Parsed->root().members())
+    if (std::optional<std::string> Wrong = Member(Key, Value)) {
+      Diags.error(112, Where, "'" + std::string(Key) + "': " + *Wrong);
       Sound = false;
     }
   return Sound;

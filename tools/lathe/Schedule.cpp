@@ -3,60 +3,58 @@
 #include "tools/lathe/Schedule.h"
 
 #include "runtime/session/CompilerLibrary.h"
+#include "runtime/support/JsonReader.h"
 
 #include <algorithm>
 
-#include <simdjson.h>
-
 using namespace lathe;
 using namespace lathe::cli;
-namespace dom = simdjson::dom;
 
 namespace {
 /// Members that are missing or of another type keep their defaults: the text comes
 /// from the compiler that belongs to us.
 class Reader {
 public:
-  explicit Reader(dom::element Value) : Value(Value) {}
+  explicit Reader(JsonValue Value) : Value(Value) {}
 
   Reader &get(const char *Key, std::string &Into) {
-    std::string_view Text;
-    if (!Value[Key].get(Text))
-      Into = Text;
+    if (std::optional<std::string_view> Found = Value[Key].text())
+      Into = *Found;
     return *this;
   }
-  Reader &get(const char *Key, int64_t &Into) { return scalar(Key, Into); }
-  Reader &get(const char *Key, double &Into) { return scalar(Key, Into); }
-  Reader &get(const char *Key, bool &Into) { return scalar(Key, Into); }
+  Reader &get(const char *Key, int64_t &Into) {
+    Into = Value[Key].integer().value_or(Into);
+    return *this;
+  }
+  Reader &get(const char *Key, double &Into) {
+    Into = Value[Key].number().value_or(Into);
+    return *this;
+  }
+  Reader &get(const char *Key, bool &Into) {
+    Into = Value[Key].boolean().value_or(Into);
+    return *this;
+  }
   Reader &get(const char *Key, std::vector<std::string> &Into) {
-    return each(Key, [&](dom::element Each) {
-      std::string_view Text;
-      if (!Each.get(Text))
-        Into.emplace_back(Text);
+    return each(Key, [&](JsonValue Each) {
+      if (std::optional<std::string_view> Text = Each.text())
+        Into.emplace_back(*Text);
     });
   }
   Reader &get(const char *Key, std::vector<int64_t> &Into) {
-    return each(Key, [&](dom::element Each) {
-      int64_t Number = 0;
-      if (!Each.get(Number))
-        Into.push_back(Number);
+    return each(Key, [&](JsonValue Each) {
+      if (std::optional<int64_t> Number = Each.integer())
+        Into.push_back(*Number);
     });
   }
   /// A list of objects.
   template <typename T> Reader &get(const char *Key, std::vector<T> &Into) {
-    return each(Key, [&](dom::element Each) { read(Reader(Each), Into.emplace_back()); });
+    return each(Key, [&](JsonValue Each) { read(Reader(Each), Into.emplace_back()); });
   }
 
 private:
-  template <typename T> Reader &scalar(const char *Key, T &Into) {
-    if (T Found; !Value[Key].get(Found))
-      Into = Found;
-    return *this;
-  }
   template <typename Callable> Reader &each(const char *Key, Callable Use) {
-    dom::array List;
-    if (!Value[Key].get(List))
-      for (dom::element Each : List)
+    if (std::optional<std::vector<JsonValue>> List = Value[Key].elements())
+      for (JsonValue Each : *List)
         Use(Each);
     return *this;
   }
@@ -70,7 +68,7 @@ private:
   static void read(Reader From, ScheduleStep &Step);
   static void read(Reader From, ScheduleEntry &Entry);
 
-  dom::element Value;
+  JsonValue Value;
 };
 } // namespace
 
@@ -117,21 +115,17 @@ void Reader::read(Reader From, ScheduleEntry &Entry) {
   From.get("buffers", Entry.Buffers).get("phases", Entry.Phases).get("steps", Entry.Steps);
 }
 
-static void readSizes(dom::element Root, std::vector<std::pair<std::string, int64_t>> &Into) {
-  dom::object Sizes;
-  if (Root["sizes"].get(Sizes))
-    return;
-  for (dom::key_value_pair Each : Sizes)
-    if (int64_t Value = 0; !Each.value.get(Value))
-      Into.emplace_back(Each.key, Value);
+static void readSizes(JsonValue Root, std::vector<std::pair<std::string, int64_t>> &Into) {
+  for (const auto &[Key, Value] : Root["sizes"].members())
+    if (std::optional<int64_t> Number = Value.integer())
+      Into.emplace_back(Key, *Number);
 }
 
 std::optional<Schedule> Schedule::parse(std::string Text, Diagnostics &Diags) {
-  dom::parser Parser;
-  dom::element Root;
   Schedule Result;
   int64_t Version = 0;
-  if (!Parser.parse(Text).get(Root)) {
+  if (std::optional<JsonDocument> Parsed = JsonDocument::parse(Text)) {
+    JsonValue Root = Parsed->root();
     Reader From(Root);
     From.get("schedule", Version).get("compiler", Result.Compiler).get("target", Result.Target);
     From.get("precision", Result.Precision).get("depth", Result.Depth);

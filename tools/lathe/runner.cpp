@@ -33,11 +33,7 @@ static ExitCode runOwnModel(const std::vector<std::string> &Words, Terminal &Ter
   std::string Examples = "  ./" + Name + " \"Why is the sky blue?\"\n  ./" + Name +
                          "              a conversation; Ctrl-D ends it\n";
   Kind.Examples = Examples;
-  std::unique_ptr<MappedFile> File = MappedFile::open(Path, Diags);
-  if (File && !CompiledModel::matches(File->bytes()))
-    Diags.error(640, Path, "carries no artefact of lathe",
-                "'lathe compile' makes programs of it; stripping one takes its model away");
-  if (Diags.hasErrors())
+  if (!checkCarriesModel(Path, Diags))
     return ExitCode::Malformed;
   return runCommand(Kind, Name, {{"MODEL", Path}}, Words, Term, Diags);
 }

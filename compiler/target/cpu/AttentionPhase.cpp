@@ -92,6 +92,62 @@ private:
 
 } // namespace
 
+//===----------------------------------------------------------------------===//
+// What all tiles share, however many queries they have
+//===----------------------------------------------------------------------===//
+
+/// Of a number of queries, whose scores and partial results follow each other.
+static void emitSoftmaxOf(KernelBuilder &k, ValueRange arguments) {
+  Value scores = arguments[0], partial = arguments[1], queries = arguments[2],
+        scoreBytes = arguments[3], partialBytes = arguments[4];
+  VectorType floats = k.vec(k.f32());
+  Value zero = k.constant(0);
+  k.forLoop(zero, queries, 1, [&](Value query) {
+    Value row = k.at(scores, k.mul(query, Split * 4));
+    Value own = k.at(partial, k.mul(query, partialBytes));
+    Value greatest = k.forLoop(zero, scoreBytes, Lanes * 4, {k.splat(Unseen)},
+                               [&](Value offset, ValueRange carried) -> SmallVector<Value> {
+                                 return {k.maxf(k.load(floats, k.at(row, offset)), carried[0])};
+                               })[0];
+    Value maximum = k.reduceMax(greatest), peak = k.broadcast(maximum);
+    Value sum = k.forLoop(zero, scoreBytes, Lanes * 4, {k.splat(0.0f)},
+                          [&](Value offset, ValueRange carried) -> SmallVector<Value> {
+                            Value score = k.load(floats, k.at(row, offset));
+                            Value weight = emitExp(k, k.subf(score, peak));
+                            Value hidden =
+                                k.compare(arith::CmpFPredicate::OLE, score, k.splat(0.5f * Unseen));
+                            weight = k.select(hidden, k.splat(0.0f), weight);
+                            k.store(weight, k.at(row, offset));
+                            return {k.addf(carried[0], weight)};
+                          })[0];
+    k.store(maximum, k.at(own, Maximum));
+    k.store(k.reduceAdd(sum), k.at(own, Sum));
+  });
+}
+
+/// Of `bytes` bytes of partial results.  Both they and the state are scaled to the
+/// greater of the two maxima; a split that nothing is seen of changes no bit.
+static void emitCombineOf(KernelBuilder &k, int64_t lanes, ValueRange arguments) {
+  Value state = arguments[0], partial = arguments[1], bytes = arguments[2],
+        partialBytes = arguments[3], mixEnd = arguments[4];
+  VectorType floats = k.vec(k.f32(), lanes);
+  k.forLoop(k.constant(0), bytes, partialBytes, [&](Value at) {
+    Value own = k.at(state, at), added = k.at(partial, at);
+    Value before = k.load(k.f32(), k.at(own, Maximum)), now = k.load(k.f32(), k.at(added, Maximum));
+    Value maximum = k.maxf(before, now);
+    Value keep = k.extract(emitExp(k, k.broadcast(k.subf(before, maximum), lanes)), 0);
+    Value take = k.extract(emitExp(k, k.broadcast(k.subf(now, maximum), lanes)), 0);
+    Value taken = k.mulf(k.load(k.f32(), k.at(added, Sum)), take);
+    k.store(k.fma(k.load(k.f32(), k.at(own, Sum)), keep, taken), k.at(own, Sum));
+    k.store(maximum, k.at(own, Maximum));
+    Value keeps = k.broadcast(keep, lanes), takes = k.broadcast(take, lanes);
+    k.forLoop(k.constant(Mix), mixEnd, lanes * 4, [&](Value offset) {
+      Value taken = k.mulf(k.load(floats, k.at(added, offset)), takes);
+      k.store(k.fma(k.load(floats, k.at(own, offset)), keeps, taken), k.at(own, offset));
+    });
+  });
+}
+
 void AttentionPhase::emit() {
   int64_t most = rowsPerTile(c.maxRows(), group) * group;
   scores = c.allocateScratch(most * Split * 4);
@@ -270,50 +326,17 @@ void AttentionPhase::emitScores(Value base, Value blocks, const KVPointers &cach
 
 /// Scores become weights; their maximum and sum go to the partial results.
 void AttentionPhase::emitSoftmax(Value blocks, Value partial) {
-  VectorType floats = k.vec(k.f32());
-  Value scoreBytes = k.mul(blocks, Lanes * 4), zero = k.constant(0);
-  k.forLoop(zero, k.constant(queries.size()), 1, [&](Value query) {
-    Value row = k.at(scores, k.mul(query, Split * 4));
-    Value own = k.at(partial, k.mul(query, partialBytes));
-    Value greatest = k.forLoop(zero, scoreBytes, Lanes * 4, {k.splat(Unseen)},
-                               [&](Value offset, ValueRange carried) -> SmallVector<Value> {
-                                 return {k.maxf(k.load(floats, k.at(row, offset)), carried[0])};
-                               })[0];
-    Value maximum = k.reduceMax(greatest), peak = k.broadcast(maximum);
-    Value sum = k.forLoop(zero, scoreBytes, Lanes * 4, {k.splat(0.0f)},
-                          [&](Value offset, ValueRange carried) -> SmallVector<Value> {
-                            Value score = k.load(floats, k.at(row, offset));
-                            Value weight = emitExp(k, k.subf(score, peak));
-                            Value hidden =
-                                k.compare(arith::CmpFPredicate::OLE, score, k.splat(0.5f * Unseen));
-                            weight = k.select(hidden, k.splat(0.0f), weight);
-                            k.store(weight, k.at(row, offset));
-                            return {k.addf(carried[0], weight)};
-                          })[0];
-    k.store(maximum, k.at(own, Maximum));
-    k.store(k.reduceAdd(sum), k.at(own, Sum));
-  });
+  Value arguments[] = {scores, partial, k.constant(queries.size()), k.mul(blocks, Lanes * 4),
+                       k.constant(partialBytes)};
+  c.callShared("attention.softmax", arguments, emitSoftmaxOf);
 }
 
-/// Adds the partial results of one split to the state.  Both are scaled to the
-/// greater of the two maxima; a split that nothing is seen of changes no bit.
+/// Adds the partial results of one split to the state.
 void AttentionPhase::emitCombine(Value partial) {
-  VectorType floats = k.vec(k.f32(), lanes);
-  k.forLoop(k.constant(0), k.constant(queries.size() * partialBytes), partialBytes, [&](Value at) {
-    Value own = k.at(state, at), added = k.at(partial, at);
-    Value before = k.load(k.f32(), k.at(own, Maximum)), now = k.load(k.f32(), k.at(added, Maximum));
-    Value maximum = k.maxf(before, now);
-    Value keep = k.extract(emitExp(k, k.broadcast(k.subf(before, maximum), lanes)), 0);
-    Value take = k.extract(emitExp(k, k.broadcast(k.subf(now, maximum), lanes)), 0);
-    Value taken = k.mulf(k.load(k.f32(), k.at(added, Sum)), take);
-    k.store(k.fma(k.load(k.f32(), k.at(own, Sum)), keep, taken), k.at(own, Sum));
-    k.store(maximum, k.at(own, Maximum));
-    Value keeps = k.broadcast(keep, lanes), takes = k.broadcast(take, lanes);
-    k.forLoop(k.constant(Mix), k.constant(Mix + dim * 4), lanes * 4, [&](Value offset) {
-      Value taken = k.mulf(k.load(floats, k.at(added, offset)), takes);
-      k.store(k.fma(k.load(floats, k.at(own, offset)), keeps, taken), k.at(own, offset));
-    });
-  });
+  Value arguments[] = {state, partial, k.constant(queries.size() * partialBytes),
+                       k.constant(partialBytes), k.constant(Mix + dim * 4)};
+  c.callShared("attention.combine." + std::to_string(lanes), arguments,
+               [&](KernelBuilder &inside, ValueRange own) { emitCombineOf(inside, lanes, own); });
 }
 
 void AttentionPhase::emitResult(Value head, Value firstRow) {

@@ -34,6 +34,7 @@ private:
   PhaseContext &c;
   KernelBuilder &k;
   SmallVector<Value> tileMemory; ///< One per contraction of the current segment.
+  unsigned segments = 0;         ///< That have an epilogue already.
 };
 
 } // namespace
@@ -137,17 +138,32 @@ void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile,
   });
 }
 
-void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRow, Value rows) {
-  Value firstColumn = k.mul(tile, segment.tileColumns), columns = k.constant(segment.tileColumns);
+/// `values`: the first row, how many, the first column, how many, and the tile of each
+/// contraction.
+static void emitEpilogueRows(PhaseContext &c, const Segment &segment, ValueRange values) {
+  KernelBuilder &k = c.k;
   // Columns past the last output are not there.
-  if (segment.outputs % segment.tileColumns != 0)
-    columns = k.min(columns, k.sub(k.constant(segment.outputs), firstColumn));
-  k.forLoop(k.constant(0), rows, 1, [&](Value row) {
-    EpiloguePlace place{k.add(firstRow, row), firstColumn, {}, c.maxRows()};
-    for (Value memory : tileMemory)
+  bool whole = segment.outputs % segment.tileColumns == 0;
+  Value columns = whole ? k.constant(segment.tileColumns) : values[3];
+  k.forLoop(k.constant(0), values[1], 1, [&](Value row) {
+    EpiloguePlace place{k.add(values[0], row), values[2], {}, c.maxRows()};
+    for (Value memory : values.drop_front(4))
       place.tiles.push_back(k.at(memory, k.mul(row, segment.tileColumns * 4)));
     emitChunks(c, segment, place, columns,
                [](EpilogueRow &part, int64_t chunk) { part.emitStores(chunk); });
+  });
+}
+
+/// A part of its own: entries, and phases that only add to a row, have the same one.
+void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRow, Value rows) {
+  Value firstColumn = k.mul(tile, segment.tileColumns);
+  Value columns =
+      k.min(k.constant(segment.tileColumns), k.sub(k.constant(segment.outputs), firstColumn));
+  SmallVector<Value> arguments{firstRow, rows, firstColumn, columns};
+  llvm::append_range(arguments, tileMemory);
+  std::string name = "epilogue" + std::to_string(segments++);
+  c.callPart(name, arguments, [&](PhaseContext &part, ValueRange values) {
+    emitEpilogueRows(part, segment, values);
   });
 }
 

@@ -74,16 +74,12 @@ FailureOr<func::FuncOp> ProgramEmitter::emitKernel(step::PhaseOp phase, StringRe
   if (!emitter)
     return phase.emitError() << "no emitter of the CPU target matches this phase";
   func::FuncOp kernel = createFunction(phase.getLoc(), name);
-  Block *body = &kernel.getBody().front();
-  PhaseContext context(builder, phase, target, weights, kernel.getArguments());
+  PhaseContext context(builder, phase, target, weights, sharing, kernel);
   if (failed(emitter->emit(context)))
     return failure();
-  builder.setInsertionPointToEnd(body);
-  func::ReturnOp::create(builder, phase.getLoc());
-  kernel.setType(builder.getFunctionType(body->getArgumentTypes(), {}));
   scratchBytes = std::max(scratchBytes, context.scratchBytes());
   extra = llvm::to_vector(context.arguments());
-  return sharing.unify(kernel);
+  return context.finish();
 }
 
 /// A phase is a function that hands its own numbers to the kernel, and a call.

@@ -85,17 +85,17 @@ forPeriod(KernelBuilder &k, const Segment &segment, ArrayRef<Value> carried,
                    carried, body);
 }
 
-Value lathe::compiler::foldHead(PhaseContext &c, const Segment &segment, const EpiloguePlace &head,
-                                const HeadFactors &factors, Value value, Value init,
-                                llvm::function_ref<Value(Value, Value)> fold) {
-  SmallVector<Value> folded{init};
+SmallVector<Value> lathe::compiler::foldHead(
+    PhaseContext &c, const Segment &segment, const EpiloguePlace &head, const HeadFactors &factors,
+    ArrayRef<Value> inits,
+    llvm::function_ref<SmallVector<Value>(EpilogueRow &, int64_t, ValueRange)> fold) {
+  SmallVector<Value> folded(inits);
   for (int64_t chunk = 0; chunk * segment.lanes < segment.headColumns; chunk += segment.period)
-    folded =
-        forPeriod(c.k, segment, folded, [&](Value shift, ValueRange carried) -> SmallVector<Value> {
-          EpilogueRow part(c, segment, head, shift, factors);
-          return {fold(part.get(value, chunk), carried[0])};
-        });
-  return folded[0];
+    folded = forPeriod(c.k, segment, folded, [&](Value shift, ValueRange carried) {
+      EpilogueRow part(c, segment, head, shift, factors);
+      return fold(part, chunk, carried);
+    });
+  return folded;
 }
 
 /// Where the elements from `column` on of a row go in the cache.
@@ -114,9 +114,12 @@ static HeadFactors emitHeadFactors(PhaseContext &c, const Segment &segment,
   KernelBuilder &k = c.k;
   HeadFactors factors;
   for (ir::RMSNormOp norm : segment.headNorms) {
+    auto addSquares = [&](EpilogueRow &part, int64_t chunk, ValueRange sum) -> SmallVector<Value> {
+      Value x = part.get(norm.getInput(), chunk);
+      return {k.fma(x, x, sum[0])};
+    };
     Value squares =
-        foldHead(c, segment, head, factors, norm.getInput(), k.splat(0.0f, segment.lanes),
-                 [&](Value x, Value sum) { return k.fma(x, x, sum); });
+        foldHead(c, segment, head, factors, {k.splat(0.0f, segment.lanes)}, addSquares)[0];
     factors[norm.getOperation()] =
         emitInverseRMS(k, squares, k.floatConstant(static_cast<float>(segment.headColumns)),
                        k.floatConstant(norm.getEps().convertToFloat()));

@@ -53,10 +53,13 @@ private:
   std::map<std::pair<const void *, int64_t>, mlir::Value> known;
 };
 
-/// Folds a value over all chunks of a head, in order.
-mlir::Value foldHead(PhaseContext &context, const Segment &segment, const EpiloguePlace &head,
-                     const HeadFactors &factors, mlir::Value value, mlir::Value init,
-                     llvm::function_ref<mlir::Value(mlir::Value x, mlir::Value folded)> fold);
+/// Carries values through all chunks of a head, in order, from `inits` on.
+llvm::SmallVector<mlir::Value>
+foldHead(PhaseContext &context, const Segment &segment, const EpiloguePlace &head,
+         const HeadFactors &factors, llvm::ArrayRef<mlir::Value> inits,
+         llvm::function_ref<llvm::SmallVector<mlir::Value>(EpilogueRow &, int64_t chunk,
+                                                           mlir::ValueRange carried)>
+             fold);
 
 /// Asks `body` for every chunk of the `columns` columns from `place` on.
 void emitChunks(PhaseContext &context, const Segment &segment, const EpiloguePlace &place,

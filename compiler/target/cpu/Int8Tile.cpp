@@ -16,6 +16,8 @@ using namespace lathe::compiler;
 
 /// Quads (4 consecutive k) in a block.
 static constexpr int64_t Quads = Int8Dot::QuadsOfBlock;
+/// Of them, how many one turn of the loop over an unpacked block takes.
+static constexpr int64_t Unroll = 2;
 
 namespace {
 
@@ -37,7 +39,7 @@ private:
   /// A row's part of a block.
   struct BlockRow {
     Value data, sums;       ///< Pointers to 32 bytes and to BlockSums.
-    Value scale, scaledSum; ///< vector<16xf32>.
+    Value scale, scaledSum; ///< Pointers to f32.
   };
 
   BlockRow rowOf(Value data, Value scaleOffset, int64_t row);
@@ -47,11 +49,16 @@ private:
   SmallVector<Value> emitOneRowBlock(const PanelPlace &block, Value index, ValueRange carried);
 
   void unpackBlock(const PanelPlace &block);
-  SmallVector<Value> emitSection(ArrayRef<BlockRow> rows, int64_t group, int64_t section,
+  SmallVector<Value> emitSection(ArrayRef<BlockRow> rows, Value group, int64_t section,
                                  const Int8Dot::Parts &halves);
   Int8Dot::Parts loadParts(Value from, ArrayRef<Type> types);
+  void emitAllRows(Value block);
+  /// What is left of many rows need not be as fast, but its code be small.
+  bool isWhole(ArrayRef<BlockRow> rows) const {
+    return static_cast<int64_t>(rows.size()) == target.rowTile;
+  }
   void emitRows(Value block, Value firstRow, int64_t rowTile);
-  void emitGroup(ArrayRef<BlockRow> rows, Value firstRow, int64_t group);
+  void emitGroup(ArrayRef<BlockRow> rows, Value firstRow, Value group);
 
   KernelBuilder &k;
   const WeightFormat &format;
@@ -85,15 +92,15 @@ Int8Tile::BlockRow Int8Tile::rowOf(Value data, Value scaleOffset, int64_t row) {
     return k.at(k.at(base, k.mul(scaleOffset, bytes / 4)), bytes * row);
   };
   return {k.at(data, k.mul(arguments.rowStride, row)), place(arguments.sums, BlockSums::Bytes),
-          k.loadSplat(place(arguments.scales, 4)), k.loadSplat(place(arguments.scaledSums, 4))};
+          place(arguments.scales, 4), place(arguments.scaledSums, 4)};
 }
 
 /// sum + d * s * dot + m * s * (sum of x), for 16 outputs of one block.
 Value Int8Tile::addBlock(const Scaling &scaling, const BlockRow &row, Value total, Value sum) {
-  sum = k.fma(k.mulf(scaling.d, row.scale), k.toFloat(total), sum);
+  sum = k.fma(k.mulf(scaling.d, k.loadSplat(row.scale)), k.toFloat(total), sum);
   if (!scaling.m)
     return sum;
-  return k.fma(scaling.m, row.scaledSum, sum);
+  return k.fma(scaling.m, k.loadSplat(row.scaledSum), sum);
 }
 
 Int8Dot::Parts Int8Tile::readHalves(const PanelBlock &block, int64_t group) {
@@ -193,30 +200,35 @@ Int8Dot::Parts Int8Tile::loadParts(Value from, ArrayRef<Type> types) {
 }
 
 /// A section of the block in the buffer times some rows: vector<16xi32> for each.
-SmallVector<Value> Int8Tile::emitSection(ArrayRef<BlockRow> rows, int64_t group, int64_t section,
+SmallVector<Value> Int8Tile::emitSection(ArrayRef<BlockRow> rows, Value group, int64_t section,
                                          const Int8Dot::Parts &halves) {
   SmallVector<Value> inits;
   for (const BlockRow &row : rows)
     llvm::append_range(inits, dot.begin(k, weights, section, row.sums));
   size_t parts = inits.size() / rows.size();
-  Value quads = k.at(buffer, group * groupBytes());
-  constexpr int64_t Unroll = 2;
+  Value quads = k.at(buffer, k.mul(group, groupBytes()));
   int64_t count = dot.sectionQuads(weights), first = section * count;
-  SmallVector<Value> results = k.forLoop(
-      k.constant(first), k.constant(first + count), Unroll, inits,
-      [&](Value quad, ValueRange carried) {
-        SmallVector<Value> next(carried.begin(), carried.end());
-        for (int64_t i = 0; i < Unroll; ++i) {
-          Value from = k.at(k.at(quads, k.mul(quad, quadBytes)), i * quadBytes);
-          Int8Dot::Parts prepared = loadParts(from, partTypes);
-          for (auto [index, row] : llvm::enumerate(rows)) {
-            Value x = k.at(k.at(row.data, k.mul(quad, 4)), 4 * i);
-            Int8Dot::Parts own(ArrayRef<Value>(next).slice(index * parts, parts));
-            llvm::copy(dot.step(k, weights, own, prepared, x), next.begin() + index * parts);
-          }
-        }
-        return next;
-      });
+  auto addQuads = [&](Value quad, ValueRange carried) {
+    SmallVector<Value> next(carried.begin(), carried.end());
+    for (int64_t i = 0; i < Unroll; ++i) {
+      Value from = k.at(k.at(quads, k.mul(quad, quadBytes)), i * quadBytes);
+      Int8Dot::Parts prepared = loadParts(from, partTypes);
+      for (auto [index, row] : llvm::enumerate(rows)) {
+        Value x = k.at(k.at(row.data, k.mul(quad, 4)), 4 * i);
+        Int8Dot::Parts own(ArrayRef<Value>(next).slice(index * parts, parts));
+        llvm::copy(dot.step(k, weights, own, prepared, x), next.begin() + index * parts);
+      }
+    }
+    return next;
+  };
+  // The first quads stand ahead of the loop, where adding them to zero is no addition.
+  if (isWhole(rows)) {
+    inits = addQuads(k.constant(first), inits);
+    first += Unroll;
+    count -= Unroll;
+  }
+  SmallVector<Value> results =
+      k.forLoop(k.constant(first), k.constant(first + count), Unroll, inits, addQuads);
   SmallVector<Value> sums;
   for (size_t index = 0; index < rows.size(); ++index) {
     Int8Dot::Parts own(ArrayRef<Value>(results).slice(index * parts, parts));
@@ -226,8 +238,11 @@ SmallVector<Value> Int8Tile::emitSection(ArrayRef<BlockRow> rows, int64_t group,
 }
 
 /// The block in the buffer times some rows, for one group of 16 outputs.
-void Int8Tile::emitGroup(ArrayRef<BlockRow> rows, Value firstRow, int64_t group) {
-  Int8Dot::Parts halves = loadParts(k.at(buffer, halvesOffset(group)), scaleTypes);
+void Int8Tile::emitGroup(ArrayRef<BlockRow> rows, Value firstRow, Value group) {
+  auto ofGroup = [&](int64_t first, int64_t bytes) {
+    return k.at(k.at(buffer, k.mul(group, bytes)), first);
+  };
+  Int8Dot::Parts halves = loadParts(ofGroup(halvesOffset(0), MostPartBytes), scaleTypes);
   SmallVector<Value> totals;
   for (int64_t section = 0; section < Quads / dot.sectionQuads(weights); ++section)
     for (auto [index, sum] : llvm::enumerate(emitSection(rows, group, section, halves)))
@@ -236,12 +251,12 @@ void Int8Tile::emitGroup(ArrayRef<BlockRow> rows, Value firstRow, int64_t group)
       else
         totals[index] = k.add(totals[index], sum);
   VectorType floats = k.vec(k.f32());
-  Scaling scaling{k.load(floats, k.at(buffer, scaleOffset(group))),
-                  hasMinimum ? k.load(floats, k.at(buffer, minimumOffset(group))) : Value()};
+  Scaling scaling{k.load(floats, ofGroup(scaleOffset(0), Lanes * 4)),
+                  hasMinimum ? k.load(floats, ofGroup(minimumOffset(0), Lanes * 4)) : Value()};
   for (auto [index, row] : llvm::enumerate(rows)) {
     Value destination =
         k.at(arguments.destination, k.mul(k.add(firstRow, index), arguments.stride));
-    destination = k.at(destination, group * Lanes * 4);
+    destination = k.at(destination, k.mul(group, Lanes * 4));
     k.store(addBlock(scaling, row, totals[index], k.load(floats, destination)), destination);
   }
 }
@@ -253,8 +268,11 @@ void Int8Tile::emitRows(Value block, Value firstRow, int64_t rowTile) {
   SmallVector<BlockRow> rows;
   for (int64_t row = 0; row < rowTile; ++row)
     rows.push_back(rowOf(data, offset, row));
+  auto emit = [&](Value group) { emitGroup(rows, firstRow, group); };
+  if (!isWhole(rows))
+    return k.forLoop(k.constant(0), k.constant(PanelGroups), 1, emit);
   for (int64_t group = 0; group < PanelGroups; ++group)
-    emitGroup(rows, firstRow, group);
+    emit(k.constant(group));
 }
 
 void Int8Tile::emitManyRows() {
@@ -266,16 +284,24 @@ void Int8Tile::emitManyRows() {
     for (int64_t group = 0; group < PanelGroups; ++group)
       k.store(k.splat(0.0f), k.at(destination, group * Lanes * 4));
   });
-  int64_t rowTile = target.rowTile;
-  Value whole = k.mul(k.div(arguments.rows, rowTile), rowTile);
   forPanelSteps(k, target, format, arguments.panel, arguments.wholeSteps, ValueRange(),
                 [&](const PanelPlace &block, Value index, ValueRange) -> SmallVector<Value> {
                   unpackBlock(block);
-                  k.forLoop(k.constant(0), whole, rowTile,
-                            [&](Value row) { emitRows(index, row, rowTile); });
-                  k.forLoop(whole, arguments.rows, 1, [&](Value row) { emitRows(index, row, 1); });
+                  emitAllRows(index);
                   return {};
                 });
+}
+
+/// Few rows are rarely a multiple of a tile, and one row alone uses what it loads once.
+void Int8Tile::emitAllRows(Value block) {
+  Value first = k.constant(0);
+  for (int64_t tile : {target.rowTile, std::min<int64_t>(2, target.rowTile), int64_t(1)}) {
+    Value end = k.add(first, k.mul(k.div(k.sub(arguments.rows, first), tile), tile));
+    k.forLoop(first, end, tile, [&](Value row) { emitRows(block, row, tile); });
+    first = end;
+    if (tile == 1)
+      break;
+  }
 }
 
 void lathe::compiler::emitInt8Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,

@@ -18,8 +18,10 @@ using namespace lathe::compiler;
   k.load(k.type(), k.at(arguments[0], offsetof(lathe_step_args, name)))
 
 PhaseContext::PhaseContext(OpBuilder &builder, step::PhaseOp phase, const CpuTarget &target,
-                           const WeightTable &weights, ValueRange arguments)
-    : k(builder, phase.getLoc()), phase(phase), target(target), weightTable(weights) {
+                           const WeightTable &weights, KernelSharing &sharing, func::FuncOp kernel)
+    : k(builder, phase.getLoc()), phase(phase), target(target), weightTable(weights),
+      sharing(sharing), kernel(kernel) {
+  ValueRange arguments = kernel.getArguments();
   argsPointer = arguments[0];
   layer = arguments[1];
   worker = arguments[2];
@@ -169,6 +171,31 @@ void PhaseContext::callShared(StringRef name, ValueRange arguments,
     func::ReturnOp::create(builder, loc);
   }
   func::CallOp::create(k.builder(), k.getLoc(), function, arguments);
+}
+
+void PhaseContext::callPart(StringRef name, ValueRange arguments,
+                            llvm::function_ref<void(PhaseContext &, ValueRange)> body) {
+  SmallVector<Value> values{argsPointer, layer, worker, workers};
+  llvm::append_range(values, arguments);
+  OpBuilder builder(kernel);
+  auto part = func::FuncOp::create(builder, kernel.getLoc(), (kernel.getName() + "." + name).str(),
+                                   builder.getFunctionType(TypeRange(ValueRange(values)), {}));
+  part.setPrivate();
+  builder.setInsertionPointToEnd(part.addEntryBlock());
+  PhaseContext inside(builder, phase, target, weightTable, sharing, part);
+  body(inside, part.getArguments().slice(4, arguments.size()));
+  assert(inside.scratchUsed == 0 && "private memory is its kernel's");
+  for (const KernelArgument &extra : inside.arguments())
+    values.push_back(argument(extra));
+  func::CallOp::create(k.builder(), k.getLoc(), inside.finish(), values);
+}
+
+func::FuncOp PhaseContext::finish() {
+  Block &body = kernel.getBody().front();
+  OpBuilder builder = OpBuilder::atBlockEnd(&body);
+  func::ReturnOp::create(builder, k.getLoc());
+  kernel.setType(builder.getFunctionType(body.getArgumentTypes(), {}));
+  return sharing.unify(kernel);
 }
 
 Value PhaseContext::allocateScratch(int64_t bytes) {

@@ -5,6 +5,7 @@
 
 #include "compiler/target/cpu/CpuTarget.h"
 #include "compiler/target/cpu/KernelBuilder.h"
+#include "compiler/target/cpu/KernelSharing.h"
 #include "dialects/Step/StepOps.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -45,8 +46,10 @@ using KernelArgument = std::function<mlir::Value(KernelBuilder &caller, mlir::Va
 /// State of one kernel while it is built.
 class PhaseContext {
 public:
+  /// Of `kernel`, whose first arguments are the lathe_step_args, the layer, the worker
+  /// and the number of workers.
   PhaseContext(mlir::OpBuilder &builder, step::PhaseOp phase, const CpuTarget &target,
-               const WeightTable &weights, mlir::ValueRange kernelArguments);
+               const WeightTable &weights, KernelSharing &sharing, mlir::func::FuncOp kernel);
 
   KernelBuilder k;
   step::PhaseOp phase;
@@ -80,6 +83,14 @@ public:
   void callShared(llvm::StringRef name, mlir::ValueRange arguments,
                   llvm::function_ref<void(KernelBuilder &, mlir::ValueRange)> body);
 
+  /// Calls a function that `body` writes as a kernel of its own, from these arguments,
+  /// and with a context of its own, in which it may not ask for private memory.  Where
+  /// another phase has one with the same code, that one is called.
+  void callPart(llvm::StringRef name, mlir::ValueRange arguments,
+                llvm::function_ref<void(PhaseContext &, mlir::ValueRange)> body);
+  /// Ends the kernel, and gives the one with the same code, if there is one already.
+  mlir::func::FuncOp finish();
+
   /// Private memory of the worker, 64-byte aligned.
   mlir::Value allocateScratch(int64_t bytes);
   int64_t scratchBytes() const { return scratchUsed; }
@@ -98,6 +109,8 @@ private:
   Rows layout(mlir::Value base, int64_t rows, int64_t elements, mlir::Type element);
 
   const WeightTable &weightTable;
+  KernelSharing &sharing;
+  mlir::func::FuncOp kernel;
   int64_t scratchUsed = 0;
   llvm::DenseMap<mlir::Value, Rows> storage;
   llvm::DenseMap<mlir::Value, mlir::Value> weightPointers, bufferOffsets;

@@ -58,7 +58,7 @@ extern "C" {
 
 /* Major version in the upper 16 bits, minor in the lower. */
 #define LATHE_API_MAJOR 1
-#define LATHE_API_MINOR 0
+#define LATHE_API_MINOR 1
 #define LATHE_API_VERSION ((uint32_t)LATHE_API_MAJOR << 16 | LATHE_API_MINOR)
 
 typedef struct lathe_error lathe_error;           /* A list of diagnostics.           */
@@ -224,6 +224,11 @@ typedef struct lathe_generate_options {
   int64_t max_tokens;                    /* 0: until the model ends or the context is full */
   int32_t sequence;                      /* Continues what this sequence holds. */
   uint32_t flags;                        /* LATHE_GENERATE_... */
+  /* How to guess tokens, several of which are then verified in one step.  It changes
+   * how fast tokens come and never which.  NULL: "auto", which guesses where it pays;
+   * "off"; a draft's name ("ngram"), or with ":4" behind it to guess always so many.
+   * E0816 anything else.  Since 1.1. */
+  const char *speculate;
 } lathe_generate_options;
 
 /* Why a generation ended. */
@@ -244,6 +249,11 @@ typedef struct lathe_generate_result {
   int64_t tokens; /* How many were generated. */
   double prefill_seconds;
   double decode_seconds; /* Without the callback. */
+  /* Since 1.1: */
+  int64_t steps;    /* Calls of compiled code after the prompt ... */
+  int64_t rounds;   /* ... and those among them that verified guesses. */
+  int64_t drafted;  /* Guessed tokens that were verified ... */
+  int64_t accepted; /* ... and were right. */
 } lathe_generate_result;
 
 /* Filled by generation_next; the caller sets struct_size. */
@@ -289,7 +299,8 @@ typedef struct lathe_api {
    * packs the weights, exactly as `lathe run` does.  Or an artefact that `lathe
    * compile` or model_compile made (E064x), or an executable: neither the cache
    * nor the compiler is asked, and `target` and `precision` choose among what is
-   * in it.  `options` may be NULL.  Besides E0807 all errors of files (E02xx,
+   * in it.  In a library that `lathe compile` made of a model, NULL stands for that
+   * model.  `options` may be NULL.  Besides E0807 all errors of files (E02xx,
    * E03xx), import (E04xx), the compiler (E05xx), programs (E06xx) and memory
    * (E0810). */
   lathe_error *(*model_open)(const char *path, const lathe_model_options *options,

@@ -290,10 +290,33 @@ static int32_t on_token(void *user, int32_t token, const char *text, size_t size
   return all->count == all->most;
 }
 
+/* Guessing changes how fast tokens come and never which; a struct of version 1.0 is
+ * one that does not say. */
+static void check_speculation(lathe_session *session, lathe_generate_options options,
+                              const stream *expected) {
+  const int32_t prompt[3] = {5, 6, 7};
+  const char *kinds[4] = {"off", "auto", "ngram", "ngram:7"};
+  lathe_generate_result result;
+  size_t kind, old = offsetof(lathe_generate_result, steps);
+  for (kind = 0; kind <= 4; ++kind) {
+    stream found = {{0}, 0, 99, NULL};
+    memset(&result, 0xff, sizeof result);
+    result.struct_size = kind < 4 ? sizeof result : old;
+    options.struct_size = kind < 4 ? sizeof options : offsetof(lathe_generate_options, speculate);
+    options.speculate = kinds[kind % 4];
+    EXPECT(number_of(api->session_truncate(session, 0, 0)) == 0);
+    EXPECT(number_of(api->generate(session, prompt, 3, &options, on_token, &found, &result)) == 0);
+    EXPECT(found.count == 8 && memcmp(found.tokens, expected->tokens, sizeof found.tokens) == 0);
+    EXPECT(result.tokens == 8 && (kind == 4 ? result.accepted == -1 : result.steps > 0));
+    EXPECT(kind == 4 || result.steps + result.accepted == 7);
+    EXPECT(kind != 0 || (result.rounds == 0 && result.drafted == 0));
+  }
+}
+
 static void check_generate(lathe_session *session) {
   const int32_t prompt[3] = {5, 6, 7};
-  lathe_generate_options options = {sizeof options, NULL, 8, 0, LATHE_GENERATE_IGNORE_END};
-  lathe_generate_result result = {sizeof result, 0, 0, 0, 0, 0, 0};
+  lathe_generate_options options = {sizeof options, NULL, 8, 0, LATHE_GENERATE_IGNORE_END, NULL};
+  lathe_generate_result result = {sizeof result, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   lathe_generation *generation = NULL;
   lathe_piece piece = {sizeof piece, 0, 0, NULL, 0};
   stream all = {{0}, 0, 99, NULL}, few = {{0}, 0, 3, NULL};
@@ -306,6 +329,7 @@ static void check_generate(lathe_session *session) {
   EXPECT(number_of(api->generate(session, prompt, 3, &options, on_token, &few, &result)) == 0);
   EXPECT(result.stop == LATHE_STOP_CALLBACK && result.tokens == 3);
   EXPECT(memcmp(few.tokens, all.tokens, 3 * sizeof(int32_t)) == 0);
+  check_speculation(session, options, &all);
   /* The same, asked for; the session may go before its generation. */
   options.sequence = 1;
   EXPECT(number_of(api->generation_start(session, prompt, 3, &options, &generation)) == 0);
@@ -324,8 +348,8 @@ static void check_generate(lathe_session *session) {
 static void check_generate_errors(lathe_model *model) {
   lathe_session *session = open_session(model, NULL, 0);
   const int32_t prompt[300] = {1};
-  lathe_generate_options options = {sizeof options, NULL, 8, 7, 0};
-  lathe_generate_result result = {0, 0, 0, 0, 0, 0, 0};
+  lathe_generate_options options = {sizeof options, NULL, 8, 7, 0, NULL};
+  lathe_generate_result result = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   int64_t length = 0;
   EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 803);
   options.sequence = 0;
@@ -335,6 +359,11 @@ static void check_generate_errors(lathe_model *model) {
   EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, &result)) == 820);
   options.flags = 2;
   EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 821);
+  options.flags = 0;
+  options.speculate = "ngram:8";
+  EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 816);
+  options.speculate = "n";
+  EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 816);
   EXPECT(number_of(api->session_length(session, 0, &length)) == 0 && length == 0);
   api->session_destroy(session);
 }

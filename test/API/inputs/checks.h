@@ -7,6 +7,7 @@
 
 #include "lathe/lathe.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

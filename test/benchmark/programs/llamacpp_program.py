@@ -12,7 +12,7 @@ class LlamaCpp(Program):
     def __init__(self, model, threads, context, vocabulary):
         self.worker = environment.Worker()
         self.vocabulary = vocabulary
-        settings = {"threads": threads, "context": context, "exact": False}
+        settings = {"threads": threads, "context": context, "cache": "default"}
         self.worker.ask("load", model=str(model), **settings)
 
     def measure(self, test):

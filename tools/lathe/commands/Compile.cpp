@@ -1,10 +1,9 @@
 //===- Compile.cpp - lathe compile ------------------------------------------===//
 
 #include "tools/lathe/Command.h"
-#include "tools/lathe/CompiledOutput.h"
 #include "tools/lathe/ModelArguments.h"
-
-#include <algorithm>
+#include "tools/lathe/OutputKind.h"
+#include "tools/lathe/outputs/ModuleImage.h"
 
 using namespace lathe;
 using namespace lathe::cli;
@@ -18,9 +17,10 @@ public:
 private:
   bool checkArguments(Diagnostics &Diags) const;
   const OutputKind *findKind(Diagnostics &Diags) const;
-  std::vector<std::string> targets() const;
+  OutputRequest request() const;
 
-  std::optional<std::string> Input, Output, Targets;
+  std::optional<std::string> Input, Output, Entry;
+  std::string Targets = "host";
   std::string Precision = "auto", KVType = "auto", Emit, Kind;
   std::optional<std::string> Passes, ReproducerFolder;
   bool Embed = false, External = false;
@@ -28,11 +28,28 @@ private:
 };
 } // namespace
 
+/// A name that C can declare.
+static std::optional<std::string> checkEntry(const std::string &Name) {
+  constexpr const char *Letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+  bool Sound = !Name.empty() && Name.size() <= MaxEntryName &&
+               !(Name[0] >= '0' && Name[0] <= '9') &&
+               Name.find_first_not_of(Letters) == std::string::npos;
+  return Sound ? std::nullopt
+               : std::optional<std::string>("expected the name of a C function, of at most " +
+                                            std::to_string(MaxEntryName) +
+                                            " letters, digits and '_'");
+}
+
 void CompileCommand::declare(Options &Accepted) {
   Accepted.positional(Input, "INPUT", "a GGUF file, or MLIR printed at a stage", true);
   Accepted.text(Output, "-o,--output", "FILE", "where the result goes; - is standard output");
-  Accepted.choice(Kind, "--kind", {"artefact", "executable", "library", "object"},
+  std::vector<std::string> Kinds;
+  for (const OutputKind &Each : Registry<OutputKind>::all())
+    Kinds.emplace_back(Each.Name);
+  Accepted.choice(Kind, "--kind", Kinds,
                   "what to make, where FILE's suffix (.lathe, none, .so, .o) does not say it");
+  Accepted.checked(Entry, "--entry", "NAME", "the function that a library exports (lathe_get_api)",
+                   checkEntry);
   Accepted.choice(Emit, "--emit",
                   {"mlir:import", "mlir:fused", "mlir:precision", "mlir:scheduled", "mlir:planned",
                    "mlir:kernels", "llvm", "asm", "obj", "schedule"},
@@ -41,7 +58,7 @@ void CompileCommand::declare(Options &Accepted) {
   declareKVType(Accepted, KVType);
   Accepted.text(Targets, "--target", "LIST",
                 "CPUs, as \"host\" or \"x86-64-v3,x86-64-v4\"; the best is chosen when it runs");
-  Accepted.flag(Embed, "--embed-weights", "put the weights into the artefact or executable");
+  Accepted.flag(Embed, "--embed-weights", "put the weights into FILE, not for .o");
   Accepted.flag(External, "--external-weights", "leave them in INPUT, found by its name (default)");
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
   Accepted.flag(Statistics, "--statistics", "print what the passes counted");
@@ -51,38 +68,27 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.flag(Timing, "--timing", "print how long each pass took");
 }
 
-std::vector<std::string> CompileCommand::targets() const {
-  std::vector<std::string> List;
-  std::string_view Rest = Targets ? std::string_view(*Targets) : "host";
-  while (true) {
-    size_t End = std::min(Rest.find(','), Rest.size());
-    std::string_view Piece = Rest.substr(0, End);
-    // One of the sizes behind a name, "x86-64-v3:row-tile=3,row-chunk=32".
-    if (!List.empty() && Piece.find('=') < Piece.find(':'))
-      List.back().append(",").append(Piece);
-    else
-      List.emplace_back(Piece);
-    if (End == Rest.size())
-      return List;
-    Rest.remove_prefix(End + 1);
-  }
-}
-
 /// What to make when there is no --emit.
 const OutputKind *CompileCommand::findKind(Diagnostics &Diags) const {
-  const OutputKind *Found = Kind.empty() ? outputKindOf(*Output) : outputKindNamed(Kind);
+  bool FromStageText = isStageText(*Input);
+  const OutputKind *Found =
+      Kind.empty() ? outputKindOf(*Output, FromStageText) : Registry<OutputKind>::find(Kind);
+  if (!Found || (Found->Packaged && FromStageText)) {
+    Diags.error(111, "lathe compile",
+                "found MLIR, expected a model file: what is made carries its tokenizer",
+                "name the output .so or .o, which hold code alone");
+    return nullptr;
+  }
   if (!Found->Packaged && (Embed || External))
     Diags.error(111, "lathe compile",
                 "found " + std::string(Embed ? "--embed-weights" : "--external-weights") +
-                    ", which is for artefacts and executables");
-  if (!Found->Packaged && targets().size() > 1)
+                    ", which is for artefacts, executables and libraries of a model");
+  if (size_t Count = splitTargets(Targets).size(); !Found->Packaged && Count > 1)
     Diags.error(111, "lathe compile",
-                "found " + std::to_string(targets().size()) +
-                    " targets, expected one but for artefacts and executables");
-  if (Found->Packaged && isStageText(*Input))
-    Diags.error(111, "lathe compile",
-                "found MLIR, expected a model file: artefacts and executables carry its tokenizer",
-                "name the output .so or .o");
+                "found " + std::to_string(Count) +
+                    " targets, expected one but for artefacts, executables and libraries");
+  if (Entry && !Found->HasEntry)
+    Diags.error(111, "lathe compile", "found --entry, which is for libraries of a model");
   return Diags.hasErrors() ? nullptr : Found;
 }
 
@@ -92,26 +98,21 @@ bool CompileCommand::checkArguments(Diagnostics &Diags) const {
                 "'-o -' is standard output");
   if (Output == "-" && Emit.empty())
     Diags.error(111, "lathe compile", "found '-o -' without --emit, expected the name of a file");
-  if (!Emit.empty() && (!Kind.empty() || Embed || External || targets().size() > 1))
+  if (!Emit.empty() &&
+      (!Kind.empty() || Entry || Embed || External || splitTargets(Targets).size() > 1))
     Diags.error(111, "lathe compile",
-                "found --emit beside what is for whole programs: --kind, --embed-weights, "
+                "found --emit beside what is for whole programs: --kind, --entry, --embed-weights, "
                 "--external-weights or several targets");
   if (Embed && External)
     Diags.error(111, "lathe compile", "found --embed-weights and --external-weights");
   return !Diags.hasErrors();
 }
 
-void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
-  if (!checkArguments(Diags))
-    return;
-  const OutputKind *Wanted = Emit.empty() ? findKind(Diags) : outputKindNamed("object");
-  if (!Wanted)
-    return;
-  std::unique_ptr<OutputFile> File = OutputFile::open(*Output, *Input, Term, Diags, Wanted->Mode);
-  if (!File)
-    return;
-  Term.progress("compiling " + *Input + " ...");
-  PackageOptions Options;
+OutputRequest CompileCommand::request() const {
+  OutputRequest Request;
+  Request.Path = *Output;
+  Request.Entry = Entry.value_or("");
+  PackageOptions &Options = Request.Package;
   Options.Compile.Input = *Input;
   Options.Compile.Precision = Precision;
   Options.Compile.KVType = KVType;
@@ -120,12 +121,26 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
   Options.Compile.Passes = Passes.value_or("");
   Options.Compile.ReproducerFolder = ReproducerFolder.value_or("");
   Options.Compile.Timing = Timing;
-  Options.Targets = targets();
+  Options.Targets = splitTargets(Targets);
   Options.EmbedWeights = Embed;
   Options.ScratchPath = *Output;
+  return Request;
+}
+
+void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
+  if (!checkArguments(Diags))
+    return;
+  const OutputKind *Wanted = Emit.empty() ? findKind(Diags) : Registry<OutputKind>::find("object");
+  if (!Wanted)
+    return;
+  std::unique_ptr<OutputFile> File = OutputFile::open(*Output, *Input, Term, Diags, Wanted->Mode);
+  if (!File)
+    return;
+  Term.progress("compiling " + *Input + " ...");
+  OutputRequest Request = request();
   if (Statistics)
-    Options.OnCompiled = [&](const CompileResult &Each) { Term.err(Each.statistics()); };
-  if (Wanted->Write(Options, *File, Diags))
+    Request.Package.OnCompiled = [&](const CompileResult &Each) { Term.err(Each.statistics()); };
+  if (Wanted->Write(Request, *File, Diags))
     File->finish(Diags);
 }
 
@@ -135,7 +150,7 @@ static CommandRegistration Registered({
     "  lathe compile model.gguf -o model.lathe            for 'lathe run model.lathe'\n"
     "  lathe compile model.gguf -o model --embed-weights  a program: ./model \"Hello\"\n"
     "  lathe compile model.gguf -o model.lathe --target x86-64-v3,x86-64-v4\n"
-    "  lathe compile model.gguf -o model.so               a shared library\n"
+    "  lathe compile model.gguf -o model.so               a C library, model.h\n"
     "  lathe compile model.gguf --emit mlir:import -o -   the model, readable\n"
     "  lathe compile fused.mlir --emit asm -o model.s     go on from a stage\n",
     createCommand<CompileCommand>,

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/lathe/Command.h"
+#include "tools/lathe/ShellKind.h"
 
 using namespace lathe;
 using namespace lathe::cli;
@@ -13,7 +14,10 @@ namespace {
 class CompletionCommand final : public Command {
 public:
   void declare(Options &Accepted) override {
-    Accepted.choice(Shell, "--shell", {"bash"}, "whose words to complete");
+    std::vector<std::string> Names;
+    for (const ShellKind &Each : Registry<ShellKind>::all())
+      Names.emplace_back(Each.Name);
+    Accepted.choice(Shell, "--shell", std::move(Names), "whose words to complete (bash)");
   }
   void run(Terminal &Term, Diagnostics &Diags) override;
 
@@ -22,63 +26,46 @@ private:
 };
 } // namespace
 
-static std::string joined(const std::vector<std::string> &Words) {
+std::vector<std::string> CommandWords::flags() const {
+  std::vector<std::string> Known{"--help"};
+  for (const Options::Option &Each : Accepted)
+    if (!Each.Positional)
+      for (std::string &Name : Each.names())
+        Known.push_back(std::move(Name));
+  return Known;
+}
+
+std::string cli::joinedWords(const std::vector<std::string> &Words) {
   std::string Text;
   for (const std::string &Word : Words)
     Text += (Text.empty() ? "" : " ") + Word;
   return Text;
 }
 
-/// The case of `WORDS`, each of which stands in a pattern of its own.
-static std::string valueCase(std::string_view Command, const Options::Option &Flag) {
-  std::string Pattern;
-  for (const std::string &Name : Flag.names())
-    Pattern += (Pattern.empty() ? "" : "|") + std::string(Command) + "," + Name;
-  return "    " + Pattern + ") words=\"" + joined(Flag.Words) + "\" ;;\n";
+std::vector<std::string> cli::firstWords(std::span<const CommandWords> Commands) {
+  std::vector<std::string> Words{"--help", "--version", "help"};
+  for (const CommandWords &Each : Commands)
+    Words.emplace_back(Each.Name);
+  return Words;
 }
 
-/// Values of a flag, where they are few, and the flags of a command; all else is
-/// a file, which bash completes by itself.
 void CompletionCommand::run(Terminal &Term, Diagnostics &) {
-  std::string Values, Flags, Names = "--help --version help";
+  std::vector<CommandWords> Commands;
+  // What an option stores into is never written here.
   for (const CommandKind &Kind : Registry<CommandKind>::all()) {
     std::unique_ptr<Command> Made = Kind.Create();
     Options Accepted;
     Made->declare(Accepted);
-    std::vector<std::string> Known{"--help"};
-    for (const Options::Option &Each : Accepted.all()) {
-      if (!Each.Words.empty())
-        Values += valueCase(Kind.Name, Each);
-      if (!Each.Positional)
-        for (std::string &Name : Each.names())
-          Known.push_back(std::move(Name));
-    }
-    Names += " " + std::string(Kind.Name);
-    Flags += "    " + std::string(Kind.Name) + ") words=\"" + joined(Known) + "\" ;;\n";
+    Commands.push_back({Kind.Name, Kind.Summary, Accepted.all()});
   }
-  Term.out("# Completion of the words of lathe, for bash: eval \"$(lathe completion)\"\n"
-           "_lathe() {\n"
-           "  local word=${COMP_WORDS[COMP_CWORD]} words=\n"
-           "  case ${COMP_WORDS[1]},${COMP_WORDS[COMP_CWORD-1]} in\n" +
-           Values +
-           "  esac\n"
-           "  if [[ $COMP_CWORD == 1 || ${COMP_WORDS[1]} == help ]]; then\n"
-           "    words=\"" +
-           Names +
-           "\"\n"
-           "  elif [[ -z $words && $word == -* ]]; then\n"
-           "    case ${COMP_WORDS[1]} in\n" +
-           Flags +
-           "    esac\n"
-           "  fi\n"
-           "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-           "}\n"
-           "complete -o default -F _lathe lathe\n");
+  Term.out(Registry<ShellKind>::find(Shell)->Script(Commands));
 }
 
 static CommandRegistration Registered({
     "completion",
     "print what lets a shell complete the words of lathe",
-    "  eval \"$(lathe completion)\"     in ~/.bashrc\n",
+    "  eval \"$(lathe completion)\"                     in ~/.bashrc\n"
+    "  eval \"$(lathe completion --shell zsh)\"         in ~/.zshrc, after compinit\n"
+    "  lathe completion --shell fish | source         in config.fish\n",
     createCommand<CompletionCommand>,
 });

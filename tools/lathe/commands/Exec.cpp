@@ -125,7 +125,7 @@ std::vector<ExecCommand::Binding> ExecCommand::bind(const std::vector<std::strin
         ++Place;
     if (Place == Tensors.size() || Taken[Place]) {
       Diags.error(
-          817, *Path,
+          831, *Path,
           std::string("found ") + What + " " + lathe::quoted(Word) +
               (Place < Tensors.size() ? " for one that has a file, expected " : ", expected ") +
               namesOf(Tensors));
@@ -150,7 +150,7 @@ void ExecCommand::compute(TensorFunction &Function, std::vector<NpyArray> Arrays
   std::vector<Binding> From = bind(Inputs, Program.Inputs, "the input", Diags);
   std::vector<Binding> To = bind(Outputs, Program.Outputs, "the output", Diags);
   if (!Diags.hasErrors() && From.size() < Program.Inputs.size())
-    Diags.error(817, *Path,
+    Diags.error(831, *Path,
                 "found " + std::to_string(From.size()) + " inputs, expected " +
                     namesOf(Program.Inputs));
   if (Diags.hasErrors())

@@ -6,6 +6,8 @@
 
 #include "tools/lathe/Command.h"
 #include "tools/lathe/ModelArguments.h"
+#include "tools/lathe/OutputFile.h"
+#include "tools/lathe/RunReport.h"
 
 #include "runtime/session/Generator.h"
 #include "runtime/support/Text.h"
@@ -13,6 +15,7 @@
 #include "runtime/tokenizer/Tokenizer.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 using namespace lathe;
@@ -31,12 +34,14 @@ private:
     std::unique_ptr<ChatFormat> Chat; ///< Null: continue the text as it is.
   };
 
-  bool checkArguments(bool AtTerminal, Diagnostics &Diags) const;
+  bool checkArguments(bool AtTerminal, Diagnostics &Diags);
   std::optional<Loaded> load(Terminal &Term, Diagnostics &Diags) const;
   std::unique_ptr<ChatFormat> findChatFormat(const GGUFFile &File, Diagnostics &Diags) const;
   GenerateOptions generateOptions() const;
   std::optional<GenerateResult> answer(Loaded &All, std::span<const int32_t> Prompt, Terminal &Term,
                                        Diagnostics &Diags) const;
+  bool report(const Loaded &All, const GenerateStats &Stats, Terminal &Term,
+              Diagnostics &Diags) const;
   void runOnce(Loaded &All, std::string Text, Terminal &Term, Diagnostics &Diags) const;
   void converse(Loaded &All, Terminal &Term, Diagnostics &Diags) const;
 
@@ -44,7 +49,10 @@ private:
   TextArguments Text;
   std::optional<int64_t> MaxTokens, TopK, Seed;
   std::optional<double> Temperature, TopP, MinP;
-  bool Raw = false;
+  std::string Speculate = "auto";
+  SpeculationChoice Speculation; ///< What that means.
+  std::optional<std::string> JsonPath;
+  bool Raw = false, ShowStats = false;
 };
 
 /// Writes an answer as it comes.  It ends in exactly one newline; a raw one only
@@ -102,10 +110,16 @@ void RunCommand::declare(Options &Accepted) {
   Accepted.number(TopP, "--top-p", "sample from the likeliest that sum to X (1)", {0, 1});
   Accepted.number(MinP, "--min-p", "drop tokens below X of the likeliest (0)", {0, 1});
   Accepted.integer(Seed, "--seed", "seed of the sampling (0)", {0, INT64_MAX});
+  Accepted.text(Speculate, "--speculate", "HOW",
+                "guess tokens, same text: off, auto, ngram (auto)");
+  Accepted.flag(ShowStats, "--stats", "tell more of the run on standard error");
+  Accepted.text(JsonPath, "--json", "FILE", "write what --stats tells (- is standard output)");
   Arguments.declareFlags(Accepted);
 }
 
-bool RunCommand::checkArguments(bool AtTerminal, Diagnostics &Diags) const {
+bool RunCommand::checkArguments(bool AtTerminal, Diagnostics &Diags) {
+  if (std::optional<SpeculationChoice> How = SpeculationChoice::parse(Speculate, Diags))
+    Speculation = *How;
   if (Text.count() > 1)
     Diags.error(111, "lathe run",
                 "found " + std::to_string(Text.count()) +
@@ -143,6 +157,7 @@ std::optional<RunCommand::Loaded> RunCommand::load(Terminal &Term, Diagnostics &
 GenerateOptions RunCommand::generateOptions() const {
   GenerateOptions Wanted;
   Wanted.MaxTokens = MaxTokens.value_or(-1);
+  Wanted.Speculation = Speculation;
   Wanted.Sampling.Temperature = Temperature.value_or(0);
   Wanted.Sampling.TopK = TopK.value_or(0);
   Wanted.Sampling.TopP = TopP.value_or(1);
@@ -176,10 +191,65 @@ static std::string summary(const Model &Source, const Session &Run, const Genera
   return "compile  " + Compile + "; weights " + Weights + formatFixed(Load.PackMilliseconds, 0) +
          " ms\nspeed    prefill " + std::to_string(Stats.PromptTokens) + " tokens, " +
          formatFixed(Stats.prefillTokensPerSecond(), 1) + " tokens/s; decode " +
-         std::to_string(Stats.DecodeSteps) + " tokens, " +
+         std::to_string(Stats.DecodeTokens) + " tokens, " +
          formatFixed(Stats.decodeTokensPerSecond(), 1) + " tokens/s\nmemory   peak " +
          formatBytes(peakMemory()) + "; weights " + formatBytes(Memory.Weights) + ", arena " +
          formatBytes(Memory.Arena + Memory.Scratch) + "\n";
+}
+
+static void addSpeed(RunReport &Report, const GenerateStats &Stats) {
+  Report.section("speed");
+  Report.add("prompt_tokens", Stats.PromptTokens);
+  Report.add("prefill_seconds", Stats.PrefillSeconds, 4);
+  Report.add("decode_tokens", Stats.DecodeTokens);
+  Report.add("decode_seconds", Stats.DecodeSeconds, 4);
+  Report.add("decode_tokens_per_second", Stats.decodeTokensPerSecond(), 1);
+}
+
+static void addSpeculation(RunReport &Report, const SpeculationStats &Stats,
+                           const StepTimes &Times) {
+  Report.section("speculation");
+  Report.add("draft", Stats.Draft.empty() ? std::string("off") : std::string(Stats.Draft));
+  Report.add("steps", Stats.allSteps());
+  Report.add("tokens_per_step", Stats.tokensPerStep(), 2);
+  Report.add("rounds", Stats.Rounds);
+  Report.add("drafted", Stats.Drafted);
+  Report.add("accepted", Stats.Accepted);
+  Report.add("acceptance", Stats.acceptance(), 3);
+  Report.add("watched", Stats.Watched);
+  Report.add("watched_right", Stats.WatchedRight);
+  std::vector<double> Rows, Steps, Milliseconds, Relative;
+  constexpr double Unknown = std::numeric_limits<double>::quiet_NaN();
+  for (int64_t Count = 1; Count <= StepTimes::MaxRows; ++Count) {
+    bool Known = Count == 1 ? Times.hasBase() : Times.hasMeasured(Count);
+    Rows.push_back(static_cast<double>(Count));
+    Steps.push_back(static_cast<double>(Stats.Steps[Count - 1]));
+    Relative.push_back(Known ? Times.relative(Count) : Unknown);
+    Milliseconds.push_back(Relative.back() * Times.base() * 1e3);
+  }
+  Report.add("rows", std::move(Rows), 0);
+  Report.add("steps_by_rows", std::move(Steps), 0);
+  Report.add("milliseconds", std::move(Milliseconds), 2);
+  Report.add("time_relative", std::move(Relative), 2);
+}
+
+/// What --stats and --json ask for; false on an error.
+bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal &Term,
+                        Diagnostics &Diags) const {
+  if (!ShowStats && !JsonPath)
+    return true;
+  RunReport Report;
+  addSpeed(Report, Stats);
+  addSpeculation(Report, Stats.Speculation, All.Run->stepTimes());
+  if (ShowStats)
+    Term.err(Report.text());
+  if (!JsonPath)
+    return true;
+  std::string Json = Report.json();
+  std::unique_ptr<OutputFile> File = OutputFile::open(*JsonPath, *Arguments.Path, Term, Diags);
+  return File &&
+         File->write({reinterpret_cast<const uint8_t *>(Json.data()), Json.size()}, Diags) &&
+         File->finish(Diags);
 }
 
 void RunCommand::runOnce(Loaded &All, std::string Prompt, Terminal &Term,
@@ -194,6 +264,8 @@ void RunCommand::runOnce(Loaded &All, std::string Prompt, Terminal &Term,
   std::optional<GenerateResult> Result = answer(All, Ids, Term, Diags);
   if (Result && !Term.readerGone())
     Term.err(summary(*All.Source, *All.Run, Result->Stats));
+  if (Result)
+    report(All, Result->Stats, Term, Diags);
 }
 
 /// Question and answer until the end of input.  What the KV cache already holds
@@ -218,7 +290,8 @@ void RunCommand::converse(Loaded &All, Terminal &Term, Diagnostics &Diags) const
     size_t Known = std::min<size_t>(Common.second - Ids.begin(), Ids.empty() ? 0 : Ids.size() - 1);
     All.Run->truncate(0, static_cast<int64_t>(Known));
     std::optional<GenerateResult> Result = answer(All, std::span(Ids).subspan(Known), Term, Diags);
-    if (!Result || Term.readerGone() || Term.outputFault())
+    if (!Result || Term.readerGone() || Term.outputFault() ||
+        !report(All, Result->Stats, Term, Diags))
       return;
     Messages.push_back({"assistant", Result->Text});
     Held = std::move(Ids);
@@ -237,6 +310,9 @@ void RunCommand::run(Terminal &Term, Diagnostics &Diags) {
     if (!Prompt)
       return;
   }
+  // Whether it can be written is known before the answer.
+  if (JsonPath && !OutputFile::open(*JsonPath, *Arguments.Path, Term, Diags))
+    return;
   std::optional<Loaded> All = load(Term, Diags);
   if (!All)
     return;

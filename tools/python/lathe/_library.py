@@ -27,7 +27,7 @@ from typing import Any, Iterator, Optional
 
 from ._errors import Diagnostic, Error
 
-API_VERSION = 1 << 16
+API_VERSION = 1 << 16 | 1
 NAME = "liblathe.so"
 SONAME = "liblathe.so.0"
 
@@ -109,12 +109,14 @@ class SamplerOptions(Sized):
 class GenerateOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("sampling", POINTER(SamplerOptions))]
     _fields_ += [("max_tokens", c_int64), ("sequence", c_int32), ("flags", c_uint32)]
+    _fields_ += [("speculate", c_char_p)]
 
 
 class GenerateResultStruct(Sized):
     _fields_ = [("struct_size", c_size_t), ("stop", c_int32), ("end_token", c_int32)]
     _fields_ += [("prompt_tokens", c_int64), ("tokens", c_int64)]
     _fields_ += [("prefill_seconds", c_double), ("decode_seconds", c_double)]
+    _fields_ += [(name, c_int64) for name in ("steps", "rounds", "drafted", "accepted")]
 
 
 class PieceStruct(Sized):

@@ -44,7 +44,9 @@ class Piece(NamedTuple):
 
 
 class GenerationResult(NamedTuple):
-    """`stop` is None while it goes on, else "end", "max_tokens", "context" or "callback"."""
+    """`stop` is None while it goes on, else "end", "max_tokens", "context" or "callback". Of the
+    `steps` after the prompt `rounds` verified guesses: `drafted` tokens, of which `accepted` were
+    right."""
 
     stop: Optional[str]
     end_token: int
@@ -52,6 +54,10 @@ class GenerationResult(NamedTuple):
     tokens: int
     prefill_seconds: float
     decode_seconds: float
+    steps: int
+    rounds: int
+    drafted: int
+    accepted: int
 
 
 class Generation(Iterator[Piece]):
@@ -80,10 +86,8 @@ class Generation(Iterator[Piece]):
         """What came so far."""
         raw = library.GenerateResultStruct()
         library.check(library.api().generation_result(self._handle, ctypes.byref(raw)))
-        numbers = (raw.end_token, raw.prompt_tokens, raw.tokens)
-        return GenerationResult(
-            library.STOPS[raw.stop], *numbers, raw.prefill_seconds, raw.decode_seconds
-        )
+        numbers = (getattr(raw, name) for name in GenerationResult._fields[1:])
+        return GenerationResult(library.STOPS[raw.stop], *numbers)
 
 
 def _destroy(function: str, handle: int, kept: object) -> None:
@@ -196,9 +200,12 @@ class Session:
         seed: int = 0,
         sequence: int = 0,
         ignore_end: bool = False,
+        speculate: str = "auto",
     ) -> Generation:
         """Continues what a sequence holds with the prompt and what the model says to it. At
-        temperature 0 that is always the likeliest token."""
+        temperature 0 that is always the likeliest token. `speculate` says how tokens are guessed, of
+        which several are verified in one step; it changes how fast they come and never which. "auto"
+        guesses where it pays; "off"; a draft's name, or "ngram:4" to guess always so many."""
         if max_tokens is not None and max_tokens < 1:
             raise ValueError(f"found max_tokens={max_tokens}, expected at least 1")
         ids = as_tokens(prompt)
@@ -212,6 +219,7 @@ class Session:
             max_tokens=max_tokens or 0,
             sequence=sequence,
             flags=library.GENERATE_IGNORE_END if ignore_end else 0,
+            speculate=speculate.encode(),
         )
         handle = ctypes.c_void_p()
         self._callbacks.check(

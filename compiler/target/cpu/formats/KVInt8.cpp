@@ -1,15 +1,16 @@
 //===- KVInt8.cpp - Keys and values in int8 --------------------------------===//
 //
-// The key of a position and head is int8 times one f32 scale, and so is its
-// value.  Queries and weights are rounded to int16, so that products are of pairs
-// of int16, summed in int32: an integer is the same however it was summed.
+// Of the key of a position and head, every 32 elements are int8 times an f32 scale
+// of their own, and so they are of its value.  Queries and weights are rounded to int16, so that
+// products are of pairs of int16, summed in int32: an integer is the same however it was summed.
 //
 // A block of 16 positions is
 //
-//   keys    i8 [dim / 2][16 positions][2], f32 scales [16 positions]
-//   values  i8 [dim / 16][8][16][2 positions], f32 scales [16 positions]
+//   keys    i8 [dim / 2][16 positions][2], f32 scales [dim / 32][16 positions]
+//   values  i8 [dim / 16][8][16][2 positions], f32 scales [dim / 32][16 positions]
 //
-// dim is rounded up to a multiple of 16; what is added stays zero.
+// dim is rounded up to a multiple of 16, what is added stays zero, and the last
+// scale may be of 16 elements.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,16 +34,19 @@ constexpr int64_t BlockPairs = Lanes / 2, GroupBytes = BlockPairs * PairBytes;
 int64_t paddedDim(int64_t dim) { return llvm::alignTo(dim, Lanes); }
 /// The scales of a block lie behind its integers.
 int64_t scalesOffset(int64_t dim) { return Lanes * paddedDim(dim); }
-int64_t blockBytesOf(int64_t dim) { return scalesOffset(dim) + Lanes * 4; }
+/// Elements that share a scale, and how many scales there are.
+constexpr int64_t ScaleElements = 32;
+int64_t scalesOf(int64_t dim) { return llvm::divideCeil(dim, ScaleElements); }
+int64_t blockBytesOf(int64_t dim) { return scalesOffset(dim) + scalesOf(dim) * Lanes * 4; }
 
 class Int8Reader final : public KVReader {
 public:
   Int8Reader(PhaseContext &context, ir::KVType type, int64_t most)
       : KVReader(context, type), padded(paddedDim(dim)), blockBytes(blockBytesOf(dim)),
-        queryIntegers(context.allocateScratch(most * padded * 2)),
+        scales(scalesOf(dim)), queryIntegers(context.allocateScratch(most * padded * 2)),
         queryScales(context.allocateScratch(most * 4)),
-        weightIntegers(context.allocateScratch(most * AttentionSplit * 2)),
-        weightScales(context.allocateScratch(most * 4)) {}
+        weightIntegers(context.allocateScratch(most * scales * AttentionSplit * 2)),
+        weightScales(context.allocateScratch(most * scales * 4)) {}
 
   void prepareQueries(ValueRange queries) override;
   SmallVector<Value> emitProducts(ValueRange queries, const KVPointers &split, Value block,
@@ -55,11 +59,14 @@ public:
 private:
   SmallVector<Value> addPairs(ValueRange sums, ArrayRef<Value> from, Value factors, int64_t stride);
 
-  int64_t padded, blockBytes;
+  SmallVector<Value> addKeys(ValueRange sums, Value keys, Value values, Value scale, int64_t width);
+  void prepareWeight(Value row, Value scales, Value bytes, Value to, Value unit);
+
+  int64_t padded, blockBytes, scales;
   Value queryIntegers;  ///< i16 [queries][padded]
   Value queryScales;    ///< f32 [queries]
-  Value weightIntegers; ///< i16 [queries][AttentionSplit]
-  Value weightScales;   ///< f32 [queries]
+  Value weightIntegers; ///< i16 [queries][scales][AttentionSplit]
+  Value weightScales;   ///< f32 [queries][scales]
 };
 
 class Int8Format final : public KVFormat {
@@ -130,13 +137,13 @@ SmallVector<Value> Int8Reader::addPairs(ValueRange sums, ArrayRef<Value> from, V
   return next;
 }
 
-SmallVector<Value> Int8Reader::emitProducts(ValueRange queries, const KVPointers &split,
-                                            Value block, int64_t width) {
-  constexpr int64_t unroll = 4;
-  Value start = k.mul(block, blockBytes);
-  Value keys = k.at(split.keys, start), values = k.at(split.values, start);
-  SmallVector<Value> sums(queries.size() * width, k.splatInt(k.i32(), 0));
-  auto body = [&](Value pair, ValueRange carried) {
+/// Adds the products of the elements of one scale, as integers: [query][block].
+SmallVector<Value> Int8Reader::addKeys(ValueRange sums, Value keys, Value values, Value scale,
+                                       int64_t width) {
+  constexpr int64_t unroll = 4, pairs = ScaleElements / 2;
+  Value first = k.mul(scale, pairs);
+  Value last = k.min(k.add(first, pairs), k.constant(padded / 2));
+  return k.forLoop(first, last, unroll, sums, [&](Value pair, ValueRange carried) {
     // One row uses each key and value once.
     if (c.maxRows() == 1)
       k.prefetch(k.at(values, k.mul(pair, PairBytes * width)), unroll * PairBytes * width);
@@ -149,45 +156,64 @@ SmallVector<Value> Int8Reader::emitProducts(ValueRange queries, const KVPointers
       next = addPairs(next, from, k.at(queryIntegers, k.mul(own, 4)), padded * 2);
     }
     return next;
+  });
+}
+
+SmallVector<Value> Int8Reader::emitProducts(ValueRange queries, const KVPointers &split,
+                                            Value block, int64_t width) {
+  Value start = k.mul(block, blockBytes);
+  Value keys = k.at(split.keys, start), values = k.at(split.values, start);
+  SmallVector<Value> zeros(queries.size() * width, k.splatInt(k.i32(), 0));
+  SmallVector<Value> none(queries.size() * width, k.splat(0.0f));
+  auto addScale = [&](Value scale, ValueRange carried) {
+    SmallVector<Value> next;
+    for (auto [index, sum] : llvm::enumerate(addKeys(zeros, keys, values, scale, width))) {
+      Value own = k.at(keys, index % width * blockBytes + scalesOffset(dim));
+      Value units = k.load(k.vec(k.f32()), k.at(own, k.mul(scale, Lanes * 4)));
+      next.push_back(k.fma(k.toFloat(sum), units, carried[index]));
+    }
+    return next;
   };
-  sums = k.forLoop(k.constant(0), k.constant(padded / 2), unroll, sums, body);
+  SmallVector<Value> products = k.forLoop(k.constant(0), k.constant(scales), 1, none, addScale);
   if (c.maxRows() == 1)
-    k.prefetch(k.at(values, scalesOffset(dim) * width), Lanes * 4 * width);
-  SmallVector<Value> products;
-  for (auto [index, sum] : llvm::enumerate(sums)) {
-    Value scales = k.at(keys, index % width * blockBytes + scalesOffset(dim));
-    Value product = k.mulf(k.toFloat(sum), k.load(k.vec(k.f32()), scales));
-    products.push_back(k.mulf(product, k.loadSplat(k.at(queryScales, index / width * 4))));
-  }
+    k.prefetch(k.at(values, scalesOffset(dim) * width), scales * Lanes * 4 * width);
+  for (auto [index, product] : llvm::enumerate(products))
+    product = k.mulf(product, k.loadSplat(k.at(queryScales, index / width * 4)));
   return products;
 }
 
+/// The weights of a query for the values of one scale go to `to`, and their unit.
+/// `own` are the scales of the first block.
+void Int8Reader::prepareWeight(Value row, Value own, Value bytes, Value to, Value unit) {
+  VectorType floats = k.vec(k.f32());
+  // Of 16 weights, whose offset in bytes is 64 times the block.
+  auto scaled = [&](Value offset) {
+    Value units = k.load(floats, k.at(own, k.mul(k.div(offset, Lanes * 4), blockBytes)));
+    return k.mulf(k.load(floats, k.at(row, offset)), units);
+  };
+  Value greatest = k.forLoop(k.constant(0), bytes, Lanes * 4, {k.splat(0.0f)},
+                             [&](Value offset, ValueRange carried) -> SmallVector<Value> {
+                               return {k.maxf(scaled(offset), carried[0])};
+                             })[0];
+  IntegerScale scale = emitIntegerScale(k, k.reduceMax(greatest), Int16Limit);
+  k.store(scale.unit, unit);
+  Value inverse = k.broadcast(scale.inverse);
+  k.forLoop(k.constant(0), bytes, Lanes * 4, [&](Value offset) {
+    Value weight = k.mulf(scaled(offset), inverse);
+    k.store(emitNearestInt16(k, weight), k.at(to, k.div(offset, 2)));
+  });
+}
+
 /// Weights take the scales of the values, and are then rounded to int16 with one
-/// scale for the split.
+/// unit for the split.
 void Int8Reader::prepareWeights(Value weights, int64_t queries, const KVPointers &split,
                                 Value blocks) {
-  VectorType floats = k.vec(k.f32());
-  Value zero = k.constant(0), bytes = k.mul(blocks, Lanes * 4);
-  Value scales = k.at(split.values, scalesOffset(dim));
-  // Of 16 weights, whose offset in bytes is 64 times the block.
-  auto scalesOf = [&](Value offset) { return k.at(scales, k.mul(k.div(offset, 64), blockBytes)); };
-  k.forLoop(zero, k.constant(queries), 1, [&](Value query) {
-    Value row = k.at(weights, k.mul(query, AttentionSplit * 4));
-    Value to = k.at(weightIntegers, k.mul(query, AttentionSplit * 2));
-    Value greatest = k.forLoop(zero, bytes, Lanes * 4, {k.splat(0.0f)},
-                               [&](Value offset, ValueRange carried) -> SmallVector<Value> {
-                                 Value weight = k.load(floats, k.at(row, offset));
-                                 weight = k.mulf(weight, k.load(floats, scalesOf(offset)));
-                                 k.store(weight, k.at(row, offset));
-                                 return {k.maxf(weight, carried[0])};
-                               })[0];
-    IntegerScale scale = emitIntegerScale(k, k.reduceMax(greatest), Int16Limit);
-    k.store(scale.unit, k.at(weightScales, k.mul(query, 4)));
-    Value inverse = k.broadcast(scale.inverse);
-    k.forLoop(zero, bytes, Lanes * 4, [&](Value offset) {
-      Value weight = k.mulf(k.load(floats, k.at(row, offset)), inverse);
-      k.store(emitNearestInt16(k, weight), k.at(to, k.div(offset, 2)));
-    });
+  Value bytes = k.mul(blocks, Lanes * 4), units = k.at(split.values, scalesOffset(dim));
+  k.forLoop(k.constant(0), k.constant(queries * scales), 1, [&](Value index) {
+    Value row = k.at(weights, k.mul(k.div(index, scales), AttentionSplit * 4));
+    Value own = k.at(units, k.mul(k.rem(index, scales), Lanes * 4));
+    prepareWeight(row, own, bytes, k.at(weightIntegers, k.mul(index, AttentionSplit * 2)),
+                  k.at(weightScales, k.mul(index, 4)));
   });
 }
 
@@ -196,8 +222,12 @@ void Int8Reader::emitMix(Value, int64_t queries, const KVPointers &split, Value 
   int64_t groups = padded / Lanes;
   if (groups % width != 0)
     width = 1;
+  int64_t weightStride = scales * AttentionSplit * 2;
   k.forLoop(k.constant(0), k.constant(groups), width, [&](Value group) {
     Value start = k.at(split.values, k.mul(group, GroupBytes));
+    // Groups that are taken together have one scale: they start at an even one.
+    Value scale = k.div(group, ScaleElements / Lanes);
+    Value integers = k.at(weightIntegers, k.mul(scale, AttentionSplit * 2));
     SmallVector<Value> sums(queries * width, k.splatInt(k.i32(), 0));
     // In all, as many bytes as the values have.
     int64_t each = width * blockBytes / groups;
@@ -205,20 +235,20 @@ void Int8Reader::emitMix(Value, int64_t queries, const KVPointers &split, Value 
     sums = k.forLoop(k.constant(0), blocks, 1, sums, [&](Value block, ValueRange carried) {
       askAhead(ahead, k.add(asked, k.mul(block, each)), each);
       Value values = k.at(start, k.mul(block, blockBytes));
-      Value weights = k.at(weightIntegers, k.mul(block, Lanes * 2));
+      Value weights = k.at(integers, k.mul(block, Lanes * 2));
       SmallVector<Value> next(carried);
       for (int64_t pair = 0; pair < BlockPairs; ++pair) {
         SmallVector<Value> from;
         for (int64_t part = 0; part < width; ++part)
           from.push_back(k.at(values, part * GroupBytes + pair * PairBytes));
-        next = addPairs(next, from, k.at(weights, pair * 4), AttentionSplit * 2);
+        next = addPairs(next, from, k.at(weights, pair * 4), weightStride);
       }
       return next;
     });
     for (auto [index, sum] : llvm::enumerate(sums)) {
-      Value scale = k.loadSplat(k.at(weightScales, index / width * 4));
+      Value units = k.at(k.at(weightScales, index / width * scales * 4), k.mul(scale, 4));
       Value own = k.at(to, index / width * stride + index % width * Lanes * 4);
-      k.store(k.mulf(k.toFloat(sum), scale), k.at(own, k.mul(group, Lanes * 4)));
+      k.store(k.mulf(k.toFloat(sum), k.loadSplat(units)), k.at(own, k.mul(group, Lanes * 4)));
     }
   });
 }
@@ -227,33 +257,61 @@ void Int8Reader::emitMix(Value, int64_t queries, const KVPointers &split, Value 
 // Writing
 //===----------------------------------------------------------------------===//
 
-/// Where the scale of a position is, behind the block's integers.
-static Value scaleOf(KernelBuilder &k, Value base, Value position, int64_t dim) {
+/// Where the first scale of a position is, behind the block's integers.
+static Value firstScale(KernelBuilder &k, Value base, Value position, int64_t dim) {
   Value block = k.mul(k.div(position, Lanes), blockBytesOf(dim));
   Value scale = k.add(k.mul(k.rem(position, Lanes), 4), scalesOffset(dim));
   return k.at(k.at(base, block), scale);
 }
 
-/// A whole head of the key has one scale, and one of the value.
+/// Where the scale of a chunk is, from the head's first scale on.
+static Value scaleOfChunk(EpilogueRow &part, int64_t chunk, Value first) {
+  KernelBuilder &k = part.c.k;
+  Value element = k.add(part.shift, chunk * part.segment.lanes);
+  return k.at(first, k.mul(k.div(element, ScaleElements), Lanes * 4));
+}
+
+/// Computes the scales of a key or value.  Until all of it was seen, each holds the
+/// greatest size so far.
+static void emitScales(PhaseContext &c, const Segment &segment, const EpiloguePlace &head,
+                       const HeadFactors &factors, Value vector, Value first, int64_t dim) {
+  KernelBuilder &k = c.k;
+  auto forScales = [&](llvm::function_ref<void(Value)> body) {
+    k.forLoop(k.constant(0), k.constant(scalesOf(dim) * Lanes * 4), Lanes * 4,
+              [&](Value offset) { body(k.at(first, offset)); });
+  };
+  forScales([&](Value scale) { k.store(k.floatConstant(0.0f), scale); });
+  foldHead(c, segment, head, factors, {},
+           [&](EpilogueRow &part, int64_t chunk, ValueRange) -> SmallVector<Value> {
+             Value own = scaleOfChunk(part, chunk, first);
+             Value most = k.reduceMax(emitAbs(k, part.get(vector, chunk)));
+             k.store(k.maxf(most, k.load(k.f32(), own)), own);
+             return {};
+           });
+  forScales([&](Value scale) {
+    k.store(emitIntegerScale(k, k.load(k.f32(), scale), Int8Limit).unit, scale);
+  });
+}
+
 void Int8Format::prepare(PhaseContext &c, const Segment &segment, const EpiloguePlace &head,
                          ir::KVAppendOp append, const KVPlace &place, HeadFactors &factors) const {
-  KernelBuilder &k = c.k;
   int64_t dim = append.getCache().getType().getHeadDim();
   for (auto [operand, base] : {std::pair(&append.getKeyMutable(), place.split.keys),
                                std::pair(&append.getValueMutable(), place.split.values)}) {
-    Value greatest =
-        foldHead(c, segment, head, factors, operand->get(), k.splat(0.0f, segment.lanes),
-                 [&](Value x, Value most) { return k.maxf(emitAbs(k, x), most); });
-    IntegerScale scale = emitIntegerScale(k, k.reduceMax(greatest), Int8Limit);
-    k.store(scale.unit, scaleOf(k, base, place.position, dim));
-    factors[operand] = k.broadcast(scale.inverse, segment.lanes);
+    Value first = firstScale(c.k, base, place.position, dim);
+    emitScales(c, segment, head, factors, operand->get(), first, dim);
+    factors[operand] = first;
   }
 }
 
 /// One chunk of `operand` as int8.
 static Value emitInt8Chunk(EpilogueRow &r, OpOperand &operand, int64_t chunk) {
   KernelBuilder &k = r.c.k;
-  Value scaled = k.mulf(r.get(operand.get(), chunk), r.factors.lookup(&operand));
+  Value unit = k.load(k.f32(), scaleOfChunk(r, chunk, r.factors.lookup(&operand)));
+  Value zero = k.floatConstant(0.0f), one = k.floatConstant(1.0f);
+  Value isZero = k.compare(arith::CmpFPredicate::OEQ, unit, zero);
+  Value inverse = k.select(isZero, zero, k.divf(one, unit));
+  Value scaled = k.mulf(r.get(operand.get(), chunk), k.broadcast(inverse, r.segment.lanes));
   return arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i8(), r.segment.lanes),
                                  emitNearestInt(k, scaled));
 }

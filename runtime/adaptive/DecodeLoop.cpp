@@ -1,0 +1,143 @@
+//===- DecodeLoop.cpp - From a token to the logits behind it ----*- C++ -*-===//
+
+#include "runtime/adaptive/DecodeLoop.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+namespace lathe {
+
+using Clock = std::chrono::steady_clock;
+
+static double secondsSince(Clock::time_point Start) {
+  return std::chrono::duration<double>(Clock::now() - Start).count();
+}
+
+int64_t SpeculationStats::allSteps() const {
+  return std::accumulate(Steps.begin(), Steps.end(), int64_t(0));
+}
+
+double SpeculationStats::tokensPerStep() const {
+  int64_t All = allSteps();
+  return All ? static_cast<double>(All + Accepted) / static_cast<double>(All) : 0;
+}
+
+DecodeLoop::DecodeLoop(Session &Run, int32_t Sequence, const SpeculationChoice &How)
+    : Run(Run), Sequence(Sequence), How(How), Control(Run.stepTimes(), How.Kind && How.Kind->Free) {
+  if (How.Kind)
+    Stats.Draft = How.Kind->Name;
+}
+
+bool DecodeLoop::prefill(std::span<const int32_t> Prompt, int64_t MaxTokens, Diagnostics &Diags) {
+  Logits.resize(Run.vocabulary());
+  if (!Run.append(Sequence, Prompt, LogitsOf::Last, Logits.data(), Diags))
+    return false;
+  if (!How.Kind)
+    return true;
+  int64_t Free = Run.capacity() - Run.length(Sequence);
+  int64_t More = MaxTokens < 0 ? Free : std::min(Free, MaxTokens);
+  Guess = How.Kind->Create({Run, Sequence, Run.length(Sequence) + More + 1});
+  Guess->told(Run.tokens(Sequence));
+  return true;
+}
+
+std::span<const float> DecodeLoop::logits() const {
+  int64_t Vocabulary = Run.vocabulary();
+  return std::span(Logits).subspan(Row * Vocabulary, Vocabulary);
+}
+
+void DecodeLoop::chosen(int32_t Token) {
+  if (!Guess)
+    return;
+  Guess->told({&Token, 1});
+  if (!Watched.Count)
+    return;
+  if (Watched.Tokens[Watched.Right] != Token)
+    return closeWatch(Watched.Right + 1);
+  if (++Watched.Right == Watched.Count)
+    closeWatch(Watched.Right);
+}
+
+/// The first `Seen` guesses were compared.
+void DecodeLoop::closeWatch(int64_t Seen) {
+  Watched.Count = 0;
+  if (!Seen)
+    return;
+  Stats.Watched += Seen;
+  Stats.WatchedRight += Watched.Right;
+  Control.tellOutcome(Watched.Class, Seen, Watched.Right, false);
+}
+
+void DecodeLoop::closeRound() {
+  if (Rows > 1)
+    Control.tellOutcome(Class, Rows - 1, Row, true);
+  Rows = Row = 0;
+}
+
+/// Fills `Into` and says how many of it are tokens at all.
+int64_t DecodeLoop::propose(std::span<int32_t> Into) {
+  Clock::time_point Start = Clock::now();
+  Into = Into.first(Guess->propose(Into));
+  if (!How.Kind->Free)
+    Control.tellDraftTime(static_cast<int64_t>(Into.size()), secondsSince(Start));
+  auto Bad = std::ranges::find_if(
+      Into, [&](int32_t Token) { return Token < 0 || Token >= Run.vocabulary(); });
+  return Bad - Into.begin();
+}
+
+/// How many guesses the next step verifies; they stand in `Input` then.
+int64_t DecodeLoop::plan(int64_t Wanted) {
+  if (!Guess)
+    return 0;
+  DraftOffer Offer = Guess->offer();
+  int64_t Most = std::min({Offer.Most, MaxDraftTokens, Run.verifyRows() - 1,
+                           Run.capacity() - Run.length(Sequence) - 1});
+  if (Wanted >= 0)
+    Most = std::min(Most, Wanted - 1);
+  int64_t Count = How.Always ? std::clamp<int64_t>(Most, 0, How.Always)
+                             : Control.choose({std::max<int64_t>(Most, 0), Offer.Class});
+  if (Count) {
+    if (Watched.Count)
+      closeWatch(Watched.Right);
+    Class = Offer.Class;
+    return propose(std::span(Input).subspan(1, Count));
+  }
+  if (How.Kind->Free && !Watched.Count && Most > 0) {
+    Watched.Class = Offer.Class;
+    Watched.Right = 0;
+    Watched.Count = propose(std::span(Watched.Tokens).first(Most));
+  }
+  return 0;
+}
+
+bool DecodeLoop::run(int64_t Guesses, Diagnostics &Diags) {
+  size_t Needed = static_cast<size_t>((Guesses + 1) * Run.vocabulary());
+  if (Logits.size() < Needed)
+    Logits.resize(Needed);
+  std::span<const int32_t> Tokens = std::span(Input).first(Guesses + 1);
+  Clock::time_point Start = Clock::now();
+  bool Done = Guesses ? Run.verify(Sequence, Tokens, Logits.data(), Diags)
+                      : Run.append(Sequence, Tokens, LogitsOf::Last, Logits.data(), Diags);
+  if (!Done)
+    return false;
+  Run.stepTimes().record(Guesses + 1, secondsSince(Start));
+  Rows = Guesses + 1;
+  ++Stats.Steps[Guesses];
+  Stats.Rounds += Guesses > 0;
+  Stats.Drafted += Guesses;
+  return true;
+}
+
+bool DecodeLoop::advance(int32_t Token, int64_t Wanted, Diagnostics &Diags) {
+  if (Row + 1 < Rows && Run.accept(Sequence, Token)) {
+    ++Row;
+    ++Stats.Accepted;
+    return true;
+  }
+  closeRound();
+  Input[0] = Token;
+  return run(plan(Wanted), Diags);
+}
+
+} // namespace lathe

@@ -1,0 +1,97 @@
+//===- DecodeLoop.h - From a token to the logits behind it ------*- C++ -*-===//
+//
+// Runs the steps of one sequence's generation.  Where a draft's guesses promise
+// to pay, a step runs the last token and the guesses in as many rows, and as
+// long as the chosen tokens are the guessed ones the logits are there already.
+//
+// Tokens are chosen outside, one by one, from logits that are bit for bit those
+// of plain decoding; after each token the sequence holds what it would hold then.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LATHE_RUNTIME_ADAPTIVE_DECODELOOP_H
+#define LATHE_RUNTIME_ADAPTIVE_DECODELOOP_H
+
+#include "runtime/adaptive/SpeculationController.h"
+#include "runtime/session/Session.h"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace lathe {
+
+struct SpeculationStats {
+  std::string_view Draft;   ///< The kind's name; empty: speculation is off.
+  int64_t Rounds = 0;       ///< Steps that verified guesses.
+  int64_t Drafted = 0;      ///< Guesses verified ...
+  int64_t Accepted = 0;     ///< ... and accepted.
+  int64_t Watched = 0;      ///< Guesses compared with plain decoding ...
+  int64_t WatchedRight = 0; ///< ... and found right.
+  /// Steps after the prompt, by rows - 1.
+  std::array<int64_t, StepTimes::MaxRows> Steps = {};
+
+  int64_t allSteps() const;
+  double acceptance() const { return Drafted ? double(Accepted) / double(Drafted) : 0; }
+  /// Tokens that a step gives on average; 0 before the first step.
+  double tokensPerStep() const;
+};
+
+class DecodeLoop {
+public:
+  /// For at most `MaxTokens` tokens (negative: any number) of `Sequence`, which
+  /// must exist.
+  DecodeLoop(Session &Run, int32_t Sequence, const SpeculationChoice &How);
+
+  /// Runs `Prompt`; logits() are those of its last token.  Errors are those of
+  /// Session::step.  `MaxTokens` will follow at most; negative: any number.
+  bool prefill(std::span<const int32_t> Prompt, int64_t MaxTokens, Diagnostics &Diags);
+
+  /// What the next token is chosen from; [vocabulary].
+  std::span<const float> logits() const;
+
+  /// Tells the token that was chosen.
+  void chosen(int32_t Token);
+
+  /// Makes logits() those that follow `Token`, the last that was chosen, running
+  /// a step unless it was foretold.  At most `Wanted` tokens will still be chosen
+  /// (negative: any number).  Errors are those of Session::step; then it may be
+  /// called again.
+  bool advance(int32_t Token, int64_t Wanted, Diagnostics &Diags);
+
+  const SpeculationStats &stats() const { return Stats; }
+
+private:
+  /// Guesses that plain decoding is compared with.
+  struct Watch {
+    std::array<int32_t, MaxDraftTokens> Tokens;
+    int64_t Count = 0, Right = 0;
+    int32_t Class = 0;
+  };
+
+  int64_t plan(int64_t Wanted);
+  int64_t propose(std::span<int32_t> Into);
+  bool run(int64_t Guesses, Diagnostics &Diags);
+  void closeRound();
+  void closeWatch(int64_t Seen);
+
+  Session &Run;
+  int32_t Sequence;
+  SpeculationChoice How;
+  std::unique_ptr<Draft> Guess; ///< Null: speculation is off.
+  SpeculationController Control;
+  std::vector<float> Logits; ///< [rows][vocabulary]
+  std::array<int32_t, StepTimes::MaxRows> Input = {};
+  int64_t Rows = 0;  ///< Of the latest step; 0 before it.
+  int64_t Row = 0;   ///< Whose logits are next.
+  int32_t Class = 0; ///< Of the latest step's guesses.
+  Watch Watched;
+  SpeculationStats Stats;
+};
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_ADAPTIVE_DECODELOOP_H
