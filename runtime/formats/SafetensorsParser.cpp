@@ -198,8 +198,8 @@ void SafetensorsParser::parseTensor(const std::string &Name, JsonValue Value,
   }
   SafetensorsTensor Tensor = {};
   uint64_t Bits = 0, Bytes = 0;
-  if (!checkMembers(Where, Members) || !parseType(Where, Members, Tensor, Bits) ||
-      !parseShape(Where, Members, Tensor, Bits, Bytes) || !parsePlace(Where, Members, Tensor))
+  if (!checkMembers(Where, Value) || !parseType(Where, Value, Tensor, Bits) ||
+      !parseShape(Where, Value, Tensor, Bits, Bytes) || !parsePlace(Where, Value, Tensor))
     return;
   if (Bytes != Tensor.Bytes)
     Faults.error(347, Where,
