@@ -128,7 +128,14 @@ bool SafetensorsParser::parseType(const std::string &Where, JsonValue Members,
 
 bool SafetensorsParser::parseShape(const std::string &Where, JsonValue Members,
                                    SafetensorsTensor &Tensor, uint64_t Bits, uint64_t &Bytes) {
-  std::optional<std::vector<JsonValue>> Dimensions = Members["shape"].elements();
+  JsonValue Shape = Members["shape"];
+  if (!Shape.isObject() && Shape.size() > limits::MaxSafetensorsDimensions) {
+    Faults.error(346, Where,
+                 "found " + std::to_string(Shape.size()) + " dimensions, expected at most " +
+                     std::to_string(limits::MaxSafetensorsDimensions));
+    return false;
+  }
+  std::optional<std::vector<JsonValue>> Dimensions = Shape.elements();
   if (!Dimensions) {
     Faults.error(344, Where, "found no 'shape', expected an array of whole numbers");
     return false;
@@ -137,12 +144,6 @@ bool SafetensorsParser::parseShape(const std::string &Where, JsonValue Members,
   for (JsonValue Each : *Dimensions) {
     std::string Place =
         "dimension " + std::to_string(Tensor.Shape.size()) + " is " + lathe::quoted(Each.str());
-    if (Tensor.Shape.size() == limits::MaxSafetensorsDimensions) {
-      Faults.error(346, Where,
-                   "found more than " + std::to_string(limits::MaxSafetensorsDimensions) +
-                       " dimensions, expected at most that");
-      return false;
-    }
     std::optional<uint64_t> Dimension = Each.unsignedInteger();
     if (!Dimension) {
       Faults.error(346, Where, Place + ", expected a whole number");
@@ -168,9 +169,9 @@ bool SafetensorsParser::parseShape(const std::string &Where, JsonValue Members,
 /// From the start of the data, at first.
 bool SafetensorsParser::parsePlace(const std::string &Where, JsonValue Members,
                                    SafetensorsTensor &Tensor) {
-  std::optional<std::vector<JsonValue>> Offsets = Members["data_offsets"].elements();
+  JsonValue Place = Members["data_offsets"];
   std::optional<uint64_t> Begin, End;
-  if (Offsets && Offsets->size() == 2) {
+  if (auto Offsets = Place.size() == 2 ? Place.elements() : std::nullopt) {
     Begin = Offsets->front().unsignedInteger();
     End = Offsets->back().unsignedInteger();
   }

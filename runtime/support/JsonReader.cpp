@@ -203,6 +203,8 @@ std::optional<std::string_view> JsonValue::text() const {
   return Found ? std::optional(Tree->text(Found->Text)) : std::nullopt;
 }
 
+size_t JsonValue::size() const { return Tree ? Tree->size(Index) : 0; }
+
 std::optional<std::vector<JsonValue>> JsonValue::elements() const {
   if (!nodeOf(Tree, Index, Kind::Array))
     return std::nullopt;
