@@ -232,7 +232,7 @@ LogicalResult PhaseOp::verify() {
   // Generated code knows one layer only: that of the stack it stands in.
   auto stack = dyn_cast<LayersOp>((*this)->getParentOp());
   for (Operation &op : getBody().front())
-    if (isa<ir::LatheDialect>(op.getDialect()))
+    if (isa_and_nonnull<ir::LatheDialect>(op.getDialect()))
       for (Value operand : op.getOperands())
         if (operand.getType().isIndex() &&
             (!stack || operand != (*this)->getBlock()->getArgument(0)))

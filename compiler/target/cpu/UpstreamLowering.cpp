@@ -2,6 +2,8 @@
 
 #include "compiler/target/cpu/UpstreamLowering.h"
 
+#include "compiler/target/cpu/UpstreamOps.h"
+
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -45,6 +47,16 @@ static SmallVector<Value> collectInputs(step::PhaseOp phase) {
     if (isa<step::LoadOp, ir::WeightOp>(op))
       inputs.push_back(op.getResult(0));
   return inputs;
+}
+
+/// Everything in the phase must become loops; the ops inside of others belong to those.
+static LogicalResult checkOps(step::PhaseOp phase) {
+  LogicalResult result = success();
+  for (Operation &op : phase.getBody().front())
+    if (!isa<step::LoadOp, step::StoreOp, ir::WeightOp>(op) && !hasLoops(&op))
+      result = op.emitError() << "no code for '" << op.getName() << "' in a phase over "
+                              << step::stringifyAxis(phase.getAxis());
+  return result;
 }
 
 static UpstreamLoops buildFunction(step::PhaseOp phase) {
@@ -203,6 +215,8 @@ static LogicalResult lowerToLoops(ModuleOp module) {
 }
 
 FailureOr<UpstreamLoops> lathe::compiler::lowerUpstreamPhase(step::PhaseOp phase) {
+  if (failed(checkOps(phase)))
+    return failure();
   for (bool trustTies : {true, false}) {
     UpstreamLoops loops = buildFunction(phase);
     if (failed(bufferize(*loops.module, trustTies)))

@@ -126,9 +126,9 @@ public:
     bool ours = isa_and_nonnull<ir::LatheDialect, step::StepDialect>(op->getDialect());
     if (ours || isa<func::ReturnOp>(op))
       return;
-    StringRef name = op->getName().getStringRef();
-    if (!isa<linalg::LinalgOp>(op) && !knownOps().contains(name))
-      return tellOnce(op, "no code can be made of '" + name.str() + "'", opHint.str());
+    if (!hasLoops(op))
+      return tellOnce(op, "no code can be made of '" + op->getName().getStringRef().str() + "'",
+                      opHint.str());
     for (Type type : op->getResultTypes())
       checkType(op, type);
     checkSizes(op);
@@ -205,7 +205,7 @@ void checkWeights(ModuleOp module, Tell tell) {
   module.walk([&](ir::WeightOp weight) {
     auto &[own, other] = users[weight.getWeights()];
     for (Operation *user : weight->getUsers())
-      (isa<ir::LatheDialect>(user->getDialect()) ? own : other) = user;
+      (isa_and_nonnull<ir::LatheDialect>(user->getDialect()) ? own : other) = user;
   });
   for (auto weights : module.getOps<ir::WeightsOp>()) {
     auto [own, other] = users.lookup(weights.getSymName());
@@ -226,6 +226,10 @@ void checkWeights(ModuleOp module, Tell tell) {
 }
 
 } // namespace
+
+bool lathe::compiler::hasLoops(Operation *op) {
+  return isa<linalg::LinalgOp>(op) || knownOps().contains(op->getName().getStringRef());
+}
 
 void lathe::compiler::findUnsupported(ModuleOp module, Tell tell) {
   Checker checker(tell);

@@ -10,6 +10,9 @@
 
 namespace lathe::compiler {
 
+/// Whether loops can be made of `op`, which is of a dialect that is not ours.
+bool hasLoops(mlir::Operation *op);
+
 /// Tells of everything in the functions and phases of `module` that no code can be
 /// made of: ops that are not ours and not known here, values whose shape is not
 /// known but for the number of rows, sizes that are another number, and weights that

@@ -171,7 +171,8 @@ void UpstreamPhase::emit() {
 }
 
 static bool isUpstreamPhase(step::PhaseOp phase) {
-  return phase.getAxis() == step::Axis::Whole || holdsUpstream(phase.getBody().front());
+  return phase.getAxis() == step::Axis::Whole ||
+         (phase.getAxis() == step::Axis::Rows && holdsUpstream(phase.getBody().front()));
 }
 
 static LogicalResult emitUpstreamPhase(PhaseContext &context) {
