@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "test" / "Tools" / "inputs"))
 import tiny_gguf
 import tiny_safetensors
 
-EXAMPLES = ROOT / "test" / "Examples"
+EXAMPLES = ROOT / "examples" / "mlir"
 # Relative to the largest value of an array.
 F32_BOUND = 1e-5
 INT8_BOUND = 2e-2
@@ -66,7 +66,7 @@ def same_bits(report, name, folder, program, inputs, outputs, *flags):
 
 
 def mlp(x, weights):
-    """test/Examples/mlp.mlir."""
+    """examples/mlir/mlp.mlir."""
     x, w = x.astype(np.float64), {k: v.astype(np.float64) for k, v in weights.items()}
     n = x / np.sqrt((x * x).mean(axis=1, keepdims=True) + 1e-5) * w["norm"]
     h = np.maximum(n @ w["gate"].T, 0) ** 2 * (n @ w["up"].T)
