@@ -37,4 +37,5 @@ target_link_options(LatheMLIR INTERFACE -Wl,--as-needed -Wl,--gc-sections
 # The GPU dialects' passes start every code generator that LLVM has.
 llvm_map_components_to_libnames(LATHE_ALL_TARGETS AllTargetsCodeGens AllTargetsDescs AllTargetsInfos)
 target_link_libraries(LatheMLIREverything INTERFACE ${LATHE_ALL_TARGETS} LLVMAMDGPUAsmParser
-  MLIROptLib MLIRRegisterAllDialects MLIRRegisterAllExtensions MLIRRegisterAllPasses)
+  LLVMSupportLSP MLIRLspServerLib MLIROptLib MLIRRegisterAllDialects
+  MLIRRegisterAllExtensions MLIRRegisterAllPasses)
