@@ -198,6 +198,14 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   });
   if (Pending.isStarted())
     Result->Report.PackMilliseconds = Pending.milliseconds();
+  if (New.Code)
+    if (const CompilerLibrary *Compiler = CompilerLibrary::open(Diags))
+      Compiler->releasePages();
+  if (Result->Weights)
+    timed(Result->Report.PackMilliseconds, [&] {
+      Result->Weights->populate(*Result->Workers);
+      return true;
+    });
   Storing.wait();
   Diags.append(StoreDiags);
   if (!Result->Weights || !enterStage(LoadStage::Done, Options, Diags))

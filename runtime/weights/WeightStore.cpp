@@ -22,7 +22,7 @@ static constexpr uint64_t WeightAlignment = 64;
 
 /// Source bytes packed before their pages are given back: long enough for all
 /// workers, short beside the whole file.
-static constexpr int64_t SliceBytes = int64_t(16) << 20;
+static constexpr int64_t SliceBytes = int64_t(4) << 20;
 
 namespace {
 
@@ -37,8 +37,10 @@ struct PackJob {
 /// Packs tensors one after the other, each with all workers.
 class PackRun {
 public:
-  PackRun(WorkerPool &Workers, SourcePages Pages, uint8_t *Destination)
-      : Workers(Workers), Pages(Pages), Destination(Destination) {}
+  /// Packs to `Start` bytes into `Memory`.  `ToFile`: that is a file's, so that pages
+  /// come slice by slice and go again, while a compiler may need the room.
+  PackRun(WorkerPool &Workers, SourcePages Pages, MappedMemory &Memory, size_t Start, bool ToFile)
+      : Workers(Workers), Pages(Pages), Memory(Memory), Start(Start), ToFile(ToFile) {}
 
   void pack(const PackJob &Job);
 
@@ -50,14 +52,27 @@ private:
   void packPanels(const PackJob &Job, std::span<const uint8_t> Source);
   void packVectorOf(const PackJob &Job, std::span<const uint8_t> Source);
   void copyPlain(const PackJob &Job, std::span<const uint8_t> Source);
-  void doneWith(std::span<const uint8_t> Source) {
+  uint8_t *destination(const PackJob &Job) const { return Memory.data() + Start + Job.Offset; }
+  /// Clears the pages of panels First <= p < Last in one call.
+  void prepare(const PackJob &Job, int64_t First, int64_t Last) {
+    auto Panel = static_cast<uint64_t>(packedPanelBytes(*Job.Weight->Format, Job.Weight->Shape[1]));
+    if (ToFile)
+      Memory.populate(Start + Job.Offset + static_cast<uint64_t>(First) * Panel,
+                      static_cast<uint64_t>(Last - First) * Panel);
+  }
+  /// Gives back the source's pages, and those of what was made of it.
+  void doneWith(std::span<const uint8_t> Source, std::span<const uint8_t> Packed) {
     if (Pages == SourcePages::Release)
       releaseFilePages(Source.data(), Source.size());
+    if (ToFile)
+      releaseFilePages(Packed.data(), Packed.size());
   }
 
   WorkerPool &Workers;
   SourcePages Pages;
-  uint8_t *Destination;
+  MappedMemory &Memory;
+  size_t Start;
+  bool ToFile;
   std::vector<std::pair<PackJob, int64_t>> NonFinite;
 };
 
@@ -164,8 +179,8 @@ void PackRun::packVectorOf(const PackJob &Job, std::span<const uint8_t> Source) 
   int64_t Count = Job.Weight->Shape[0];
   if (auto Bad = findNonFiniteBlock(Format, Source.data(), Count / Format.BlockElements))
     NonFinite.emplace_back(Job, *Bad);
-  packVector(Format, Source.data(), Count, reinterpret_cast<float *>(Destination + Job.Offset));
-  doneWith(Source);
+  packVector(Format, Source.data(), Count, reinterpret_cast<float *>(destination(Job)));
+  doneWith(Source, {});
 }
 
 void PackRun::copyPlain(const PackJob &Job, std::span<const uint8_t> Source) {
@@ -173,8 +188,8 @@ void PackRun::copyPlain(const PackJob &Job, std::span<const uint8_t> Source) {
   auto Blocks = static_cast<int64_t>(Source.size()) / Format.BlockBytes;
   if (auto Bad = findNonFiniteBlock(Format, Source.data(), Blocks))
     NonFinite.emplace_back(Job, *Bad);
-  std::copy(Source.begin(), Source.end(), Destination + Job.Offset);
-  doneWith(Source);
+  std::copy(Source.begin(), Source.end(), destination(Job));
+  doneWith(Source, {destination(Job), Source.size()});
 }
 
 /// Packs panels First <= p < Last, and looks for blocks that are not finite
@@ -200,20 +215,24 @@ void PackRun::packPanels(const PackJob &Job, std::span<const uint8_t> Source) {
   const BlockFormat &Format = *Job.Weight->Format;
   int64_t N = Job.Weight->Shape[0], K = Job.Weight->Shape[1];
   int64_t PanelSourceBytes = PanelRows * (K / Format.BlockElements) * Format.BlockBytes;
+  int64_t PackedPanelBytes = packedPanelBytes(Format, K);
   int64_t Panels = panelCount(N);
   int64_t PerSlice = std::max(SliceBytes / PanelSourceBytes, Workers.workers());
   std::vector<int64_t> FirstBad(static_cast<size_t>(Workers.workers()), AllFinite);
   for (int64_t First = 0; First < Panels; First += PerSlice) {
     int64_t Count = std::min(PerSlice, Panels - First);
     Workers.run([&](int64_t Worker, int64_t NumWorkers) {
-      int64_t Bad =
-          packAndCheck(Job, Source, First + Count * Worker / NumWorkers,
-                       First + Count * (Worker + 1) / NumWorkers, Destination + Job.Offset);
+      int64_t From = First + Count * Worker / NumWorkers;
+      int64_t To = First + Count * (Worker + 1) / NumWorkers;
+      prepare(Job, From, To);
+      int64_t Bad = packAndCheck(Job, Source, From, To, destination(Job));
       FirstBad[Worker] = std::min(FirstBad[Worker], Bad);
     });
-    size_t Start = static_cast<size_t>(First * PanelSourceBytes);
-    size_t Length = static_cast<size_t>(Count * PanelSourceBytes);
-    doneWith(Source.subspan(Start, std::min(Length, Source.size() - Start)));
+    auto Begin = static_cast<size_t>(First * PanelSourceBytes);
+    auto Length = static_cast<size_t>(Count * PanelSourceBytes);
+    doneWith(Source.subspan(Begin, std::min(Length, Source.size() - Begin)),
+             {destination(Job) + First * PackedPanelBytes,
+              static_cast<size_t>(Count * PackedPanelBytes)});
   }
   if (int64_t Bad = *std::min_element(FirstBad.begin(), FirstBad.end()); Bad != AllFinite)
     NonFinite.emplace_back(Job, Bad);
@@ -250,7 +269,7 @@ static void forEachShare(size_t Bytes, WorkerPool &Workers, Callable Body) {
 
 /// Clearing fresh pages costs as much as packing: all workers share it, and large
 /// pages spare most of the faults.
-static void populate(MappedMemory &Memory, WorkerPool &Workers) {
+static void clear(MappedMemory &Memory, WorkerPool &Workers) {
   Memory.adviseHugePages();
   forEachShare(Memory.size(), Workers,
                [&](size_t Offset, size_t Bytes) { Memory.populate(Offset, Bytes); });
@@ -305,15 +324,13 @@ void WeightStore::setTable(const uint8_t *First, std::span<const uint64_t> Offse
     Table.push_back(First + Offset);
 }
 
-/// Memory for the packed weights: a new entry's, else our own.  Null, with an error,
-/// when there is none.
+/// Memory for the packed weights: a new entry's, whose pages come as it is filled,
+/// else our own.  Null, with an error, when there is none.
 uint8_t *WeightStore::allocate(std::unique_ptr<WeightEntryWriter> Entry, WorkerPool &Workers,
                                Diagnostics &Diags) {
   NewEntry = std::move(Entry);
-  if (NewEntry) {
-    populate(NewEntry->memory(), Workers);
+  if (NewEntry)
     return NewEntry->memory().data() + WeightEntryHeaderBytes;
-  }
   std::optional<MappedMemory> Fresh = MappedMemory::allocate(Bytes);
   if (!Fresh) {
     Diags.error(810, "weights", "no memory for " + std::to_string(Bytes) + " bytes",
@@ -321,8 +338,14 @@ uint8_t *WeightStore::allocate(std::unique_ptr<WeightEntryWriter> Entry, WorkerP
     return nullptr;
   }
   Memory = std::move(*Fresh);
-  populate(Memory, Workers);
+  clear(Memory, Workers);
   return Memory.data();
+}
+
+void WeightStore::populate(WorkerPool &Workers) const {
+  if (NewEntry || FromCache)
+    forEachShare(Bytes, Workers,
+                 [&](size_t Offset, size_t Length) { populateFilePages(Start + Offset, Length); });
 }
 
 /// A stray write of compiled code ends in a fault and not in a weight from now on.
@@ -354,11 +377,7 @@ std::unique_ptr<WeightStore> WeightStore::create(const WeightFiles &Files, const
   std::vector<uint64_t> Offsets = offsetsOf(Jobs);
   CachePlace Place(Cache, Files.only(), Program, *Size);
   if (std::shared_ptr<const MappedFile> Entry = Place.find(Diags)) {
-    std::span<const uint8_t> All = Entry->bytes();
-    forEachShare(All.size(), Workers, [&](size_t Offset, size_t Bytes) {
-      populateFilePages(All.data() + Offset, Bytes);
-    });
-    Store->setTable(All.data() + WeightEntryHeaderBytes, Offsets);
+    Store->setTable(Entry->bytes().data() + WeightEntryHeaderBytes, Offsets);
     Store->Owner = Entry;
     Store->FromCache = true;
     return Store;
@@ -367,7 +386,9 @@ std::unique_ptr<WeightStore> WeightStore::create(const WeightFiles &Files, const
   if (!Start && *Size != 0)
     return nullptr;
   Store->setTable(Start, Offsets);
-  PackRun Run(Workers, Pages, Start);
+  bool ToFile = Store->NewEntry != nullptr;
+  MappedMemory &Target = ToFile ? Store->NewEntry->memory() : Store->Memory;
+  PackRun Run(Workers, Pages, Target, ToFile ? WeightEntryHeaderBytes : 0, ToFile);
   for (const PackJob &Job : Jobs)
     Run.pack(Job);
   if (!reportNonFinite(Run, NonFinite, Diags) ||

@@ -86,6 +86,11 @@ public:
                                                  std::shared_ptr<const void> Owner,
                                                  Diagnostics &Diags);
 
+  /// Brings the pages of weights that lie in the cache into this process, with all
+  /// workers: a call instead of a fault for each, in the first step.  To be called
+  /// when nothing else needs the memory that the compiler may have taken.
+  void populate(WorkerPool &Workers) const;
+
   /// All packed weights, one after the other.
   std::span<const uint8_t> packed() const { return {Start, Bytes}; }
   /// Pointers to packed weights, each 64-byte aligned; Manifest::WeightTableSize
