@@ -21,8 +21,7 @@ TEST(LoadedObjects, CodeOfAnOpenedLibraryAlone) {
   std::vector<LoadedObject> Before = listLoadedObjects();
   void *Library = dlopen(FAKE_PROGRAM_PATH, RTLD_LAZY | RTLD_LOCAL);
   ASSERT_NE(Library, nullptr) << dlerror();
-  std::vector<std::span<const uint8_t>> Segments =
-      newReadOnlySegments(Before, listLoadedObjects());
+  std::vector<std::span<const uint8_t>> Segments = newReadOnlySegments(Before, listLoadedObjects());
   void *Function = dlsym(Library, "lathe_entry_decode");
   ASSERT_NE(Function, nullptr);
   EXPECT_TRUE(holds(Segments, Function));
