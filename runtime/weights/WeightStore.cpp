@@ -79,17 +79,18 @@ static const GGUFTensor *findTensor(const GGUFFile &File, const ManifestWeight &
   const GGUFTensor *Tensor = File.findTensor(Name);
   if (!Tensor) {
     Faults.error(630, Where,
-                 "missing, expected " + std::string(Weight.Format->Name) + " of " +
+                 "missing, expected " + std::string(fileFormat(*Weight.Format).Name) + " of " +
                      shapeText(Weight.Shape));
     return nullptr;
   }
-  if (Tensor->Format == Weight.Format && Tensor->Shape == Weight.Shape)
+  const BlockFormat &Expected = fileFormat(*Weight.Format);
+  if (Tensor->Format == &Expected && Tensor->Shape == Weight.Shape)
     return Tensor;
   std::string Found = Tensor->Format ? std::string(Tensor->Format->Name)
                                      : "type " + std::to_string(Tensor->TypeNumber);
   Faults.error(631, Where,
                "found " + Found + " of " + shapeText(Tensor->Shape) + ", expected " +
-                   std::string(Weight.Format->Name) + " of " + shapeText(Weight.Shape));
+                   std::string(Expected.Name) + " of " + shapeText(Weight.Shape));
   return nullptr;
 }
 

@@ -172,11 +172,16 @@ static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
         destination = scratch ? scratch : output;
   Value token = c.rowField(c.args.token, row);
   Value panel = k.at(c.weightPointer(embed.getTable()),
-                     k.mul(k.div(token, PanelRows), steps * format->stepBytes()));
+                     k.mul(k.div(token, PanelRows), format->panelBytes(steps)));
+  if (format->frontBytes())
+    panel = k.at(panel, format->frontBytes());
+  Value tails = format->tailBytes() ? k.at(panel, steps * format->stepBytes()) : Value();
   Value lane = k.rem(token, PanelRows);
   k.forLoop(k.constant(0), k.constant(steps), 1, [&](Value step) {
-    format->gather(k, k.at(panel, k.mul(step, format->stepBytes())), lane,
-                   k.at(destination, k.mul(step, 4 * stepElements)));
+    PanelBlock place{k.at(panel, k.mul(step, format->stepBytes())), {}};
+    if (tails)
+      place.tail = k.at(tails, k.mul(step, format->tailBytes()));
+    format->gather(k, place, lane, k.at(destination, k.mul(step, 4 * stepElements)));
   });
   float scale = embed.getScale().convertToFloat();
   if (scale == 1.0f && !scratch)

@@ -23,7 +23,7 @@ int64_t lathe::compiler::panelSteps(ir::LinearOp linear) {
 }
 
 int64_t lathe::compiler::panelBytes(ir::LinearOp linear) {
-  return panelSteps(linear) * formatOf(linear).stepBytes();
+  return formatOf(linear).panelBytes(panelSteps(linear));
 }
 
 TileKind TileKind::get(ir::LinearOp linear, bool manyRows) {
@@ -52,11 +52,22 @@ SmallVector<Value> TileArguments::list() const {
 SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTarget &target,
                                                   const WeightFormat &format, Value panel,
                                                   Value steps, ValueRange inits, PanelBody body) {
+  if (format.frontBytes())
+    panel = k.at(panel, format.frontBytes());
+  Value tails = format.tailBytes() ? k.at(panel, k.mul(steps, format.stepBytes())) : Value();
+  auto prefetch = [&](Value place, int64_t bytes) {
+    if (target.prefetchBytes > 0)
+      k.prefetch(k.at(place, target.prefetchBytes), bytes);
+  };
   auto block = [&](Value place, Value index, ArrayRef<SmallVector<Value>> headers,
                    ValueRange carried) {
-    if (target.prefetchBytes > 0)
-      k.prefetch(k.at(place, target.prefetchBytes), format.blockBytes());
-    return body(PanelPlace{place, headers}, index, carried);
+    prefetch(place, format.blockBytes());
+    Value tail;
+    if (tails) {
+      tail = k.at(tails, k.mul(index, format.tailBytes()));
+      prefetch(tail, format.tailBytes());
+    }
+    return body(PanelPlace{place, headers, tail}, index, carried);
   };
   return k.forLoop(k.constant(0), steps, 1, inits, [&](Value index, ValueRange carried) {
     Value step = k.at(panel, k.mul(index, format.stepBytes()));

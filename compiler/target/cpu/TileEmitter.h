@@ -56,8 +56,9 @@ struct TileArguments {
 struct PanelPlace {
   mlir::Value place;
   llvm::ArrayRef<llvm::SmallVector<mlir::Value>> headers;
+  mlir::Value tail = {}; ///< As in PanelBlock.
 
-  PanelBlock group(int64_t number) const { return {place, headers[number]}; }
+  PanelBlock group(int64_t number) const { return {place, headers[number], tail}; }
 };
 
 /// Loops over the blocks of the first `steps` steps of a panel, asking for weights
