@@ -1,7 +1,8 @@
 //===- JsonReader.h - Values of a JSON text ---------------------*- C++ -*-===//
 //
-// RFC 8259, over nlohmann/json.  Members that are missing are values like any other:
-// every question to them has no answer.
+// RFC 8259, read by nlohmann/json into a tree that takes time and memory in proportion
+// to the text, whatever it says, and keeps members that stand twice.  Members that are
+// missing are values like any other: every question to them has no answer.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,53 +17,62 @@
 #include <utility>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 namespace lathe {
 
-/// A view; the document must outlive it.
+struct JsonTree;
+
+/// A view; the document must outlive it, and so must what it gives, the texts too.
 class JsonValue {
 public:
   JsonValue() = default;
-  explicit JsonValue(const nlohmann::ordered_json *Raw) : Raw(Raw) {}
+  JsonValue(const JsonTree &Tree, uint32_t Index) : Tree(&Tree), Index(Index) {}
 
   /// Whether it is there.
-  explicit operator bool() const { return Raw != nullptr; }
+  explicit operator bool() const { return Tree != nullptr; }
   bool isObject() const;
 
-  /// A member of an object; of anything else none is there.
-  JsonValue operator[](const char *Key) const;
+  /// The first member of an object with this name, in time proportional to the number
+  /// of its members; of anything else none is there.
+  JsonValue operator[](std::string_view Key) const;
 
+  /// Numbers without point and exponent, where the type can hold them.
   std::optional<int64_t> integer() const;
+  std::optional<uint64_t> unsignedInteger() const;
   std::optional<double> number() const; ///< Integers too.
   std::optional<bool> boolean() const;
   std::optional<std::string_view> text() const;
   /// Of an array.
   std::optional<std::vector<JsonValue>> elements() const;
-  /// Of an object, in the order of the text; empty for anything else.
+  /// Of an object, in the order of the text, each time that a name stands there; empty
+  /// for anything else.
   std::vector<std::pair<std::string_view, JsonValue>> members() const;
 
   /// As text, without blanks.
   std::string str() const;
 
 private:
-  const nlohmann::ordered_json *Raw = nullptr;
+  const JsonTree *Tree = nullptr;
+  uint32_t Index = 0;
 };
 
 class JsonDocument {
 public:
-  /// Nullopt when `Text` is no JSON, nests deeper than 64 levels, or holds a number
-  /// that is not finite.
-  static std::optional<JsonDocument> parse(std::string_view Text);
+  static constexpr size_t DefaultDepth = 64;
+
+  /// Nullopt when `Text` is no JSON, nests arrays and objects deeper than `MaxDepth`
+  /// levels, holds a number that is not finite, or has 4 GiB; then `Why`, if given,
+  /// says which.
+  static std::optional<JsonDocument> parse(std::string_view Text, size_t MaxDepth = DefaultDepth,
+                                           std::string *Why = nullptr);
   ~JsonDocument();
   JsonDocument(JsonDocument &&);
 
-  JsonValue root() const { return JsonValue(Root.get()); }
+  JsonValue root() const { return JsonValue(*Tree, 0); }
 
 private:
-  explicit JsonDocument(std::unique_ptr<nlohmann::ordered_json> Root);
+  explicit JsonDocument(std::unique_ptr<const JsonTree> Tree);
 
-  std::unique_ptr<nlohmann::ordered_json> Root;
+  std::unique_ptr<const JsonTree> Tree;
 };
 
 } // namespace lathe

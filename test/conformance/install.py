@@ -83,15 +83,17 @@ def check_python(report, folder, variables):
     report.case("it gives logits", shape == "(2, 300)\n", repr(shape))
 
 
-def with_compiler(folder):
-    """PATH with a C and a C++ compiler: ours, on a machine that has no other."""
-    if shutil.which("cc") and shutil.which("c++"):
-        return os.environ["PATH"]
-    names = {"cc": "clang-22", "c++": "clang++-22"}
-    (folder / "bin").mkdir()
-    for name, program in names.items():
-        (folder / "bin" / name).symlink_to(shutil.which(program))
-    return f"{folder / 'bin'}:{os.environ['PATH']}"
+def build_tools(folder):
+    """What a user builds with: ours, on a machine that has no compiler or make of its own."""
+    variables = {"PATH": os.environ["PATH"]}
+    if not (shutil.which("cc") and shutil.which("c++")):
+        (folder / "bin").mkdir()
+        for name, program in {"cc": "clang-22", "c++": "clang++-22"}.items():
+            (folder / "bin" / name).symlink_to(shutil.which(program))
+        variables["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
+    if not shutil.which("make"):
+        variables["CMAKE_GENERATOR"] = "Ninja"
+    return variables
 
 
 def main():
@@ -104,7 +106,7 @@ def main():
         subprocess.run([sys.executable, TINY, model], check=True)
         kept = {k: v for k, v in os.environ.items() if not k.startswith("LATHE")}
         variables = dict(kept, PREFIX=str(prefix), MODEL=str(model), HOME=str(folder))
-        variables["PATH"] = with_compiler(folder)
+        variables |= build_tools(folder)
         run_page(report, "docs/c-api.md", folder, variables)
         missing = [each for each in EXPECTED if not (prefix / each).is_file()]
         report.case("all is installed", not missing, " ".join(missing))

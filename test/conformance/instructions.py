@@ -73,8 +73,8 @@ def kernel_calls(text):
     return {name: each for name, each in found.items() if "." in name}
 
 
-def count_run(model, tokens, chunk, folder, target):
-    """By kernel: instructions of one call."""
+def run_calls(model, tokens, chunk, folder, target):
+    """Kernel_calls of a run of so many tokens."""
     flags = ["--tokens", joined(range(1, tokens + 1)), "--chunk", str(chunk), "-t", "1",
              "--target", target]  # fmt: skip
     # Compiles, which is not what is counted.
@@ -85,7 +85,12 @@ def count_run(model, tokens, chunk, folder, target):
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr[-2000:]}")
-    found = kernel_calls(out.read_text(errors="replace"))
+    return kernel_calls(out.read_text(errors="replace"))
+
+
+def count_run(model, tokens, chunk, folder, target):
+    """By kernel: instructions of one call."""
+    found = run_calls(model, tokens, chunk, folder, target)
     return {name: round(cost / calls) for name, (calls, cost) in sorted(found.items())}
 
 

@@ -7,7 +7,7 @@
 
 #include "runtime/session/Generator.h"
 
-#include "fake/FakeProgram.h"
+#include "FakeSession.h"
 
 #include <algorithm>
 #include <atomic>
@@ -102,28 +102,9 @@ const char *const All[] = {"right:1",   "right:3",    "right:7",  "wrong:2", "wr
 // The same as plain decoding
 //===----------------------------------------------------------------------===//
 
-void *findSymbol(const char *Symbol) {
-  std::string Name = Symbol;
-  if (Name == "lathe_manifest")
-    return const_cast<char *>(lathe_manifest);
-  if (Name == "lathe_manifest_size")
-    return const_cast<int64_t *>(&lathe_manifest_size);
-  if (Name == "lathe_entry_decode")
-    return reinterpret_cast<void *>(&lathe_entry_decode);
-  return Name == "lathe_entry_prefill" ? reinterpret_cast<void *>(&lathe_entry_prefill) : nullptr;
-}
-
-class DecodeLoopTest : public testing::Test {
+class DecodeLoopTest : public test::FakeSessionTest {
 protected:
-  void start(const SessionOptions &Options = {}) {
-    Diagnostics Local;
-    Run.reset();
-    Workers = WorkerPool::create(1, Local);
-    Code = Program::create(findSymbol, nullptr, "fake", Local);
-    ASSERT_TRUE(Workers && Code) << Local.str();
-    Run = Session::create(*Code, {Table, sizeof(Weight)}, *Workers, Options, Local);
-    ASSERT_TRUE(Run) << Local.str();
-  }
+  void start(const SessionOptions &Options = {}) { FakeSessionTest::start(Options, 1); }
 
   GenerateOptions options(std::string_view How, int64_t MaxTokens) {
     return {.MaxTokens = MaxTokens, .Speculation = *SpeculationChoice::parse(How, Diags)};
@@ -176,13 +157,6 @@ protected:
         EXPECT_EQ(continuation(), Next) << How;
     }
   }
-
-  alignas(64) float Weight[FakeVocabulary] = {0.5f};
-  const uint8_t *Table[1] = {reinterpret_cast<const uint8_t *>(Weight)};
-  std::unique_ptr<WorkerPool> Workers;
-  std::shared_ptr<const Program> Code;
-  std::unique_ptr<Session> Run;
-  Diagnostics Diags;
 };
 
 TEST_F(DecodeLoopTest, EveryDraftGivesTheSameTokens) {

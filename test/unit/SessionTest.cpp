@@ -2,7 +2,7 @@
 
 #include "runtime/session/Session.h"
 
-#include "fake/FakeProgram.h"
+#include "FakeSession.h"
 #include "runtime/session/Generator.h"
 
 #include <algorithm>
@@ -16,30 +16,8 @@ using namespace lathe;
 
 namespace {
 
-void *findSymbol(const char *Symbol) {
-  std::string Name = Symbol;
-  if (Name == "lathe_manifest")
-    return const_cast<char *>(lathe_manifest);
-  if (Name == "lathe_manifest_size")
-    return const_cast<int64_t *>(&lathe_manifest_size);
-  if (Name == "lathe_entry_decode")
-    return reinterpret_cast<void *>(&lathe_entry_decode);
-  return Name == "lathe_entry_prefill" ? reinterpret_cast<void *>(&lathe_entry_prefill) : nullptr;
-}
-
-/// A session on the fake program.
-class SessionTest : public testing::Test {
+class SessionTest : public test::FakeSessionTest {
 protected:
-  void start(const SessionOptions &Options, unsigned NumWorkers = 2) {
-    Diagnostics Local;
-    Run.reset();
-    Workers = WorkerPool::create(NumWorkers, Local);
-    Code = Program::create(findSymbol, nullptr, "fake", Local);
-    ASSERT_TRUE(Workers && Code) << Local.str();
-    Run = Session::create(*Code, {Table, sizeof(Weight)}, *Workers, Options, Local);
-    ASSERT_TRUE(Run) << Local.str();
-  }
-
   /// Rows of `Tokens` that continue `Sequence`; all want logits.
   std::vector<Row> rows(std::vector<int32_t> Tokens, int32_t Sequence = 0) {
     std::vector<Row> Result;
@@ -68,13 +46,6 @@ protected:
     EXPECT_NE(Diags.str().find(Message), std::string::npos) << Diags.str();
     Diags = {};
   }
-
-  alignas(64) float Weight[FakeVocabulary] = {0.5f};
-  const uint8_t *Table[1] = {reinterpret_cast<const uint8_t *>(Weight)};
-  std::unique_ptr<WorkerPool> Workers;
-  std::shared_ptr<const Program> Code;
-  std::unique_ptr<Session> Run;
-  Diagnostics Diags;
 };
 
 using Ints = std::vector<int32_t>;

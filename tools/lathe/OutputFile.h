@@ -3,6 +3,7 @@
 #ifndef LATHE_TOOLS_LATHE_OUTPUTFILE_H
 #define LATHE_TOOLS_LATHE_OUTPUTFILE_H
 
+#include "tools/lathe/Signals.h"
 #include "tools/lathe/Terminal.h"
 
 #include "runtime/support/AtomicFile.h"
@@ -26,8 +27,8 @@ public:
   bool write(std::span<const uint8_t> Bytes, Diagnostics &Diags);
   /// The file to write to, for writers that take a name; null for "-".
   const std::string *temporaryPath() const { return File ? &File->temporaryPath() : nullptr; }
-  /// Makes the file appear under its name.
-  bool finish(Diagnostics &Diags) { return !File || File->commit(Diags); }
+  /// Makes the file appear under its name, unless a signal came before.
+  bool finish(Diagnostics &Diags) { return !File || (!interrupted() && File->commit(Diags)); }
 
 private:
   OutputFile(std::unique_ptr<AtomicFile> File, Terminal &Term)

@@ -16,6 +16,9 @@ import subprocess
 import sys
 import time
 
+# A command that waits takes no CPU time; a busy machine makes none this much slower.
+WAITING_FACTOR = 4
+
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -75,22 +78,23 @@ def cpu_seconds(process):
 
 
 def finish(process, options):
-    """Output, error text and the CPU seconds from the start or from the first signal to the end."""
-    begin = 0
+    """Output, error text, and CPU and clock seconds from the start or first signal to the end."""
+    begin, start = 0, time.monotonic()
     if options.signal:
         time.sleep(options.delay)
-        begin = cpu_seconds(process)
+        begin, start = cpu_seconds(process), time.monotonic()
     for name in options.signal:
         process.send_signal(getattr(signal, "SIG" + name))
         time.sleep(0.01)
     if options.keep_stdin:
         process.wait(timeout=60)
     out, err = process.communicate(None if options.keep_stdin else options.stdin.encode(), 120)
+    clock = time.monotonic() - start
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return out or b"", err.decode(errors="replace"), usage.ru_utime + usage.ru_stime - begin
+    return out or b"", err.decode(errors="replace"), usage.ru_utime + usage.ru_stime - begin, clock
 
 
-def faults(options, code, out, err, seconds):
+def faults(options, code, out, err, seconds, clock):
     if str(code) not in options.exit.split(","):
         yield f"exit code {code}, expected {options.exit}"
     told = re.findall(r"^error\[(E\d{4})\]", err, re.MULTILINE)
@@ -100,6 +104,8 @@ def faults(options, code, out, err, seconds):
         yield f"told {told}, expected {options.error}"
     if seconds > options.seconds:
         yield f"took {seconds:.2f} s of CPU time, expected at most {options.seconds}"
+    if clock > WAITING_FACTOR * options.seconds:
+        yield f"took {clock:.2f} s, expected at most {WAITING_FACTOR * options.seconds}"
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     if memory > options.memory:
         yield f"took {memory:.0f} MiB, expected at most {options.memory:.0f}"
@@ -115,11 +121,11 @@ def faults(options, code, out, err, seconds):
 def main():
     options = arguments()
     process = start(options)
-    out, err, seconds = finish(process, options)
+    out, err, *times = finish(process, options)
     sys.stdout.buffer.write(out)
     sys.stdout.flush()
     sys.stderr.write(err)
-    found = list(faults(options, process.returncode, out, err, seconds))
+    found = list(faults(options, process.returncode, out, err, *times))
     for fault in found:
         print(f"expect.py: {fault}", file=sys.stderr)
     sys.exit(1 if found else 0)

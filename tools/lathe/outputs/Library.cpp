@@ -38,7 +38,7 @@ static bool writeLibrary(const OutputRequest &Request, OutputFile &File, Diagnos
     return false;
   std::optional<Package> Made = Package::create(Request.Package, Diags);
   return Made && Header->write(libraryHeader(Names, *Made), Diags) &&
-         writeCarried(Image, *Made, File, Diags) && Header->commit(Diags);
+         writeCarried(Image, *Made, File, Diags) && !interrupted() && Header->commit(Diags);
 }
 
 static OutputKindRegistration Registered({"library", Suffix, true, true, 0777, writeLibrary});
