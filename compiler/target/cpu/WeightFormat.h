@@ -21,8 +21,13 @@ namespace lathe::compiler {
 struct PanelBlock {
   mlir::Value place;                  ///< Its first byte.
   llvm::ArrayRef<mlir::Value> header; ///< What WeightFormat::header gave for the same outputs.
-  mlir::Value tail = {};              ///< Its part behind all steps, where there is one.
+
+  // For formats with tails: the start of the panel and of its tail, how many steps they
+  // have, and the number of this one (i64).
+  mlir::Value panel = {}, tail = {}, steps = {}, index = {};
 };
+
+class CoarseFormat;
 
 /// A panel is one step after the other along K.  A step is one block; in formats
 /// of super-blocks it is a header, for all of its blocks, and several of them.
@@ -37,13 +42,11 @@ public:
   virtual int64_t headerBytes() const { return 0; }
   int64_t stepElements() const { return stepBlocks() * blockElements(); }
   int64_t stepBytes() const { return headerBytes() + stepBlocks() * blockBytes(); }
-  /// Bytes of a panel in front of its steps, and of each step behind them all; the
-  /// latter only in formats whose steps are single blocks.
+  /// Bytes of a panel in front of its steps, and of each step in the panel's tail, which
+  /// stands behind all panels; both only in formats whose steps are single blocks.
   virtual int64_t frontBytes() const { return 0; }
   virtual int64_t tailBytes() const { return 0; }
-  int64_t panelBytes(int64_t steps) const {
-    return frontBytes() + steps * (stepBytes() + tailBytes());
-  }
+  int64_t panelBytes(int64_t steps) const { return frontBytes() + steps * stepBytes(); }
 
   /// The numbers in the header of a step that the 16 outputs of `group` (0 or 1)
   /// need in every block.
@@ -87,6 +90,9 @@ public:
   virtual mlir::Value halfScales(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
     return {};
   }
+
+  /// How to compute bounds of products from a part of the weights, or null.
+  virtual const CoarseFormat *coarse() const { return nullptr; }
 };
 
 struct WeightFormatRegistration {
