@@ -31,6 +31,7 @@ CONFORMANCE = [
     ("house.py", False),
     ("tiny_llama.py", False),
     ("tiny_hf.py", False),
+    ("ir_input.py", False),
     ("hf_f32.py", False),
     ("python_package.py", False),
     ("install.py", True),

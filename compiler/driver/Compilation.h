@@ -55,9 +55,12 @@ public:
 
 private:
   void compile();
+  /// Whether the input is MLIR and no model file.
+  bool isProgramText() const;
   mlir::OwningOpRef<mlir::ModuleOp> load();
   mlir::OwningOpRef<mlir::ModuleOp> parse();
   void checkDialects(mlir::ModuleOp module);
+  void checkUpstream(mlir::ModuleOp module);
   std::string describe(mlir::Location location);
   void warnOfLateOptions(mlir::ModuleOp module);
   bool checkStage(mlir::ModuleOp module);

@@ -2,6 +2,7 @@
 
 #include "compiler/driver/Compilation.h"
 #include "compiler/import/Import.h"
+#include "compiler/target/cpu/UpstreamOps.h"
 
 #include "mlir/Bytecode/BytecodeReader.h"
 #include "mlir/IR/AttrTypeSubElements.h"
@@ -88,6 +89,13 @@ void Compilation::checkDialects(ModuleOp module) {
   });
 }
 
+/// All that no code can be made of is told before anything is compiled.
+void Compilation::checkUpstream(ModuleOp module) {
+  findUnsupported(module, [&](Location loc, const std::string &what, const std::string &hint) {
+    diags.error(509, describe(loc), what, hint);
+  });
+}
+
 OwningOpRef<ModuleOp> Compilation::parse() {
   auto buffer = llvm::MemoryBuffer::getFile(options.input, /*IsText=*/true);
   if (!buffer) {
@@ -117,15 +125,23 @@ OwningOpRef<ModuleOp> Compilation::parse() {
   context->allowUnregisteredDialects(false);
   if (module)
     checkDialects(*module);
+  // Kernels are made of other ops than programs.
+  int kernels = static_cast<int>(allStages().size()) - 1;
+  if (module && !diags.hasErrors() && getStage(*module) < kernels)
+    checkUpstream(*module);
   if (module && getStage(*module) < 0)
     diags.error(503, options.input, "'lathe.stage' names no stage",
                 "stages: " + llvm::join(allStages(), ", "));
   return module;
 }
 
-OwningOpRef<ModuleOp> Compilation::load() {
+bool Compilation::isProgramText() const {
   StringRef path = options.input;
-  if (path.ends_with(".mlir") || path.ends_with(".mlirbc"))
+  return path.ends_with(".mlir") || path.ends_with(".mlirbc");
+}
+
+OwningOpRef<ModuleOp> Compilation::load() {
+  if (isProgramText())
     return parse();
   std::unique_ptr<GGUFFile> file = GGUFFile::open(options.input, diags);
   if (!file)

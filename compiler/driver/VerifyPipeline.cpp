@@ -121,7 +121,8 @@ public:
 
   void runBeforePass(Pass *, Operation *op) override {
     auto module = dyn_cast<ModuleOp>(op);
-    if (!module || module.getOps<step::ProgramOp>().empty())
+    if (!module || module.getOps<step::ProgramOp>().empty() ||
+        (*module.getOps<step::ProgramOp>().begin()).isFunction())
       return;
     planned = module.clone();
     oracle = nullptr;

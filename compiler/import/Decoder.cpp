@@ -188,7 +188,7 @@ void DecoderBuilder::declare(StringRef symbol, const GGUFTensor &tensor, StringR
                              DenseI64ArrayAttr layers) {
   Type element = getElementType(builder.getContext(), *tensor.Format);
   auto type = RankedTensorType::get(tensor.Shape, element);
-  WeightsOp::create(builder, loc, symbol, type, source, layers, StringAttr());
+  WeightsOp::create(builder, loc, symbol, type, source, layers, StringAttr(), StringAttr());
 }
 
 void DecoderBuilder::declareWeights() {

@@ -50,18 +50,21 @@ def Lathe_WeightsOp : Lathe_Op<"weights", [Symbol]> {
     Declares a weight by the name of its tensor in the model file, with its
     logical shape `[N, K]` (outputs first) or `[N]` and its element format. A
     weight of the layer stack is declared once for all layers that have it in
-    this shape and format; `{}` in the source stands for the layer's number.
+    this shape and format; `{}` in the source stands for the layer's number. A
+    program that is written by hand may name the file, GGUF or safetensors, by its
+    place below the program's own folder; the others are in the model's.
 
     ```mlir
     lathe.weights @output_norm : tensor<576xf32> from "output_norm.weight"
     lathe.weights @blk.attn_q : 30 x tensor<576x576x!lathe.q4_1> from "blk.{}.attn_q.weight"
     lathe.weights @blk.ffn_down.q8_0 : [0, 5] x tensor<576x1536x!lathe.q8_0> from "blk.{}.ffn_down.weight"
+    lathe.weights @decay : tensor<64xf32> from "mixer.decay" in "mixer.safetensors"
     ```
     `30 x` is short for layers 0 to 29.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type,
                        StrAttr:$source, OptionalAttr<DenseI64ArrayAttr>:$layers,
-                       OptionalAttr<StrAttr>:$sym_visibility);
+                       OptionalAttr<StrAttr>:$file, OptionalAttr<StrAttr>:$sym_visibility);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{

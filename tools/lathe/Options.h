@@ -38,6 +38,7 @@ public:
     /// Takes the word that was given; answers with the fault, or nothing.
     std::function<std::optional<Diagnostic>(const std::string &)> Store;
     std::vector<std::string> Words = {}; ///< All that it takes, where these are few.
+    bool Many = false;                   ///< May stand several times, each stored.
 
     /// "-o" and "--output".
     std::vector<std::string> names() const;
@@ -54,6 +55,8 @@ public:
             std::string Help);
   /// `Into` keeps its default when the flag is absent.
   void text(std::string &Into, std::string Names, std::string Meta, std::string Help);
+  /// May stand several times.
+  void texts(std::vector<std::string> &Into, std::string Names, std::string Meta, std::string Help);
   void integer(std::optional<int64_t> &Into, std::string Names, std::string Help,
                Range<int64_t> Bounds);
   void number(std::optional<double> &Into, std::string Names, std::string Help,

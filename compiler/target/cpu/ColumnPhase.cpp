@@ -10,6 +10,7 @@
 #include "compiler/target/cpu/PhaseEmitter.h"
 #include "compiler/target/cpu/RowEmitter.h"
 #include "compiler/target/cpu/TileEmitter.h"
+#include "passes/Upstream.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -221,7 +222,9 @@ static PhaseEmitterRegistration columns({
     divideColumns,
 });
 static PhaseEmitterRegistration rows({
-    [](step::PhaseOp phase) { return phase.getAxis() == step::Axis::Rows; },
+    [](step::PhaseOp phase) {
+      return phase.getAxis() == step::Axis::Rows && !holdsUpstream(phase.getBody().front());
+    },
     emitRowPhase,
     divideRows,
 });

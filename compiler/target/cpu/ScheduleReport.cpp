@@ -245,7 +245,9 @@ void EntryWriter::writeContractions(step::PhaseOp phase) {
         json.attribute("register_rows", program.getMaxRows() == 1 ? 1
                                         : int8                    ? target.rowTile
                                                                   : target.floatRowTile);
-        json.attribute("register_columns", PanelRows);
+        json.attribute("register_columns", program.getMaxRows() == 1 ? PanelRows
+                                           : int8                    ? Lanes
+                                                                     : target.floatColumnTile);
       });
     }
   });

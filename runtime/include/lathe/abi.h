@@ -55,6 +55,10 @@ typedef struct lathe_step_args {
   /* Returns when all workers of the step have called it. */
   void (*barrier)(void *barrier_context, int64_t worker);
   void *barrier_context;
+  /* Of a function on tensors alone: f32 in C order, for each of the manifest's
+   * "inputs" and behind them of its "outputs".  Inputs are not written; no two
+   * share memory. */
+  float *const *tensors;
   /* How many of the greatest logits of each row the caller needs, or 0 for all.
    * An entry with "greatest_logits" in the manifest may leave out the others:
    * what is neither among that many nor equal to the last of them is there in

@@ -110,3 +110,31 @@ func.func @inside() {
   }
   return
 }
+
+// -----
+
+// A function that gives nothing.
+// expected-error@+1 {{a function needs a result behind its inputs, got 1 inputs among 1 arguments}}
+step.program @p max_rows = 8 (%x: !step.buffer<8x96xf32>) -> () attributes {names = ["x"]} {
+}
+
+// -----
+
+// A function whose arguments have no names.
+// expected-error@+1 {{names must hold one name for each of 2 arguments}}
+step.program @p max_rows = 8 (%x: !step.buffer<8x96xf32>) -> (%y: !step.buffer<8x96xf32>) attributes {names = ["x"]} {
+}
+
+// -----
+
+// A function on what is no f32.
+// expected-error@+1 {{arguments of a function must be buffers of f32, got '!step.buffer<8x96xbf16>'}}
+step.program @p max_rows = 8 (%x: !step.buffer<8x96xbf16>) -> (%y: !step.buffer<8x96xf32>) attributes {names = ["x", "y"]} {
+}
+
+// -----
+
+// Fewer rows than the program has.
+// expected-error@+1 {{a buffer must have room for the 8 rows of the program, got '!step.buffer<4x96xf32>'}}
+step.program @p max_rows = 8 (%x: !step.buffer<4x96xf32>) -> (%y: !step.buffer<4xf32, whole>) attributes {names = ["x", "y"]} {
+}

@@ -19,7 +19,7 @@ func.func @forward(%rows: !lathe.rows, %kv: !lathe.kv<2 x 1 x 32 x f32>) -> (ten
 
 // -----
 
-// expected-error@+1 {{there is no func.func @forward to schedule}}
+// expected-error@+1 {{there is no func.func @forward or @main to schedule}}
 module {
   func.func @backward() {
     return

@@ -57,13 +57,9 @@ public:
 private:
   static void unpackLanes(KernelBuilder &k, Value pointer, int64_t lanes,
                           llvm::function_ref<void(int64_t, Value)> use) {
-    Value pairs = k.load(k.vec(k.i32(), lanes), pointer);
-    Value even =
-        arith::ShLIOp::create(k.builder(), k.getLoc(), pairs, k.splatInt(k.i32(), 16, lanes));
-    Value odd =
-        arith::AndIOp::create(k.builder(), k.getLoc(), pairs, k.splatInt(k.i32(), -65536, lanes));
-    use(0, k.bitcast(even, k.vec(k.f32(), lanes)));
-    use(1, k.bitcast(odd, k.vec(k.f32(), lanes)));
+    auto [even, odd] = k.splitPairs(k.load(k.vec(k.i32(), lanes), pointer));
+    use(0, even);
+    use(1, odd);
   }
 };
 
