@@ -183,6 +183,7 @@ int32_t KernelRunner::call(const KernelStep &step, lathe_step_args &args, Worker
   args.sequence = step.sequences.data();
   args.logits_rows = step.logitsRows.size();
   args.logits_row = step.logitsRows.data();
+  args.wanted_logits = step.wantedLogits;
   auto entry = reinterpret_cast<lathe_entry>(object->lookup("lathe_entry_" + step.entry));
   std::atomic<int32_t> status = 0;
   pool.run([&](int64_t worker, int64_t workers) {
@@ -209,6 +210,8 @@ FailureOr<std::vector<ReferenceArray>> KernelRunner::run(Location loc, ArrayRef<
   args.kv_capacity = KernelFacts::capacity;
   args.barrier = &WorkerPool::barrierCallback;
   args.barrier_context = pool.get();
+  reports.assign(workers, {});
+  args.head_report = reinterpret_cast<int64_t *>(reports.data());
   std::vector<ReferenceArray> results;
   for (const KernelStep &step : steps) {
     int64_t rows = step.logitsRows.size();

@@ -28,6 +28,7 @@ struct KernelStep {
   std::string entry;
   std::vector<int32_t> tokens, positions, sequences; ///< One for each row.
   std::vector<int32_t> logitsRows;                   ///< Rows that want logits.
+  int64_t wantedLogits = 0;                          ///< As in lathe_step_args.
 };
 
 /// What the calls of a module's programs need to know of them.
@@ -64,6 +65,13 @@ public:
                                                    llvm::ArrayRef<KernelStep> steps,
                                                    const uint8_t *const *weights, unsigned workers);
 
+  /// What one worker told of the latest step: as lathe_step_args::head_report.
+  struct HeadReport {
+    int64_t rows, whole;
+    int64_t unused[LATHE_HEAD_REPORT_BYTES / sizeof(int64_t) - 2];
+  };
+  llvm::ArrayRef<HeadReport> headReports() const { return reports; }
+
 private:
   explicit KernelRunner(const KernelFacts &facts) : facts(facts) {}
   llvm::Error link(const std::string &object);
@@ -74,6 +82,7 @@ private:
   const KernelFacts &facts;
   std::unique_ptr<LoadedObject> object;
   int64_t scratchStride = 0, slabBytes = 0;
+  std::vector<HeadReport> reports;
   MappedMemory arena, scratch, cache;
 };
 

@@ -52,6 +52,7 @@ void addPrecision(OpPassManager &passes, const PipelineOptions &options) {
   precision.policy = options.precision;
   precision.kv = options.kvType;
   passes.addPass(createLowerPrecisionPass(precision));
+  passes.addPass(createScreenHeadPass());
 }
 
 void addScheduled(OpPassManager &passes, const PipelineOptions &options) {

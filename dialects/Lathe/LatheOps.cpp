@@ -208,25 +208,42 @@ SmallVector<float> RopeTableOp::getFrequencies() {
 // Contraction
 //===----------------------------------------------------------------------===//
 
-LogicalResult LinearOp::verify() {
-  auto weight = cast<RankedTensorType>(getWeight().getType());
-  if (failed(verifyMatrix(*this, "weight", "[outputs, inputs]", getWeight())) ||
+/// Rows times a matrix.
+template <typename ProductOp> static LogicalResult verifyProduct(ProductOp op) {
+  auto weight = cast<RankedTensorType>(op.getWeight().getType());
+  if (failed(verifyMatrix(op, "weight", "[outputs, inputs]", op.getWeight())) ||
       failed(
-          verifyEqual(*this, "width of the input", dimOf(getInput(), 1), weight.getDimSize(1))) ||
+          verifyEqual(op, "width of the input", dimOf(op.getInput(), 1), weight.getDimSize(1))) ||
       failed(
-          verifyEqual(*this, "width of the result", dimOf(getResult(), 1), weight.getDimSize(0))))
+          verifyEqual(op, "width of the result", dimOf(op.getResult(), 1), weight.getDimSize(0))))
     return failure();
-  if (isa<QuantizedActivationType>(elementOf(getInput())) &&
+  if (isa<QuantizedActivationType>(elementOf(op.getInput())) &&
       !isa<BlockType>(weight.getElementType()))
-    return emitOpError() << "an !lathe.q8_act input needs a block-quantised weight, got "
-                         << weight.getElementType();
+    return op.emitOpError() << "an !lathe.q8_act input needs a block-quantised weight, got "
+                            << weight.getElementType();
   return success();
 }
 
-Cost LinearOp::getCost(int64_t rows) {
-  auto weight = cast<RankedTensorType>(getWeight().getType());
+static Cost costOfProduct(Value matrix, int64_t rows) {
+  auto weight = cast<RankedTensorType>(matrix.getType());
   return {2 * rows * weight.getNumElements(), weightBytes(weight)};
 }
+
+LogicalResult LinearOp::verify() { return verifyProduct(*this); }
+Cost LinearOp::getCost(int64_t rows) { return costOfProduct(getWeight(), rows); }
+
+LogicalResult HeadTopkOp::verify() {
+  constexpr int64_t most = 64;
+  // The accessor of a 64-bit attribute is unsigned.
+  auto k = static_cast<int64_t>(getK());
+  if (k < 1 || k > most)
+    return emitOpError() << "k must be from 1 to " << most << ", got " << k;
+  if (!isa<QuantizedActivationType>(elementOf(getInput())))
+    return emitOpError() << "input must be !lathe.q8_act rows, got " << elementOf(getInput());
+  return verifyProduct(*this);
+}
+/// At most, which is what it takes where the rows cannot be told apart.
+Cost HeadTopkOp::getCost(int64_t rows) { return costOfProduct(getWeight(), rows); }
 
 //===----------------------------------------------------------------------===//
 // Heads

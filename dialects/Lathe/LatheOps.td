@@ -217,6 +217,26 @@ def Lathe_LinearOp : Lathe_ModelOp<"linear", "Contraction"> {
   let hasVerifier = 1;
 }
 
+def Lathe_HeadTopkOp : Lathe_ModelOp<"head_topk", "Contraction"> {
+  let summary = "rows times the output head, for whoever wants the greatest products";
+  let description = [{
+    `lathe.linear` that may leave products out. A step asks for the `n` greatest of
+    each row, or for all. With `n <= k`, a product that is at least the `n`-th
+    greatest of its row is there in all its bits; any other is too, or it is
+    -infinity. With more, or when all are wanted, nothing is left out, and that is
+    the reference meaning.
+
+    ```mlir
+    %l = lathe.head_topk %h, %w {k = 64} : tensor<?x640x!lathe.q8_act>, tensor<262144x640x!lathe.q8_0_planes4> -> tensor<?x262144xf32>
+    ```
+  }];
+  let arguments = (ins Lathe_QuantizedRows:$input, AnyRankedTensor:$weight,
+                       DefaultValuedAttr<I64Attr, "64">:$k);
+  let results = (outs Lathe_F32Rows:$result);
+  let assemblyFormat = "$input `,` $weight attr-dict `:` type($input) `,` type($weight) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Heads
 //===----------------------------------------------------------------------===//

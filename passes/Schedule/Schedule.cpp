@@ -54,6 +54,7 @@ private:
   void copyYielded(Block &body, ir::LayersOp layers);
   void copyPhase(Value from, Value to, Location loc);
   PhaseOp buildPhase(StringRef name, Axis axis, ArrayRef<Operation *> ops, Location loc);
+  void cloneOp(Operation *op);
   void storeResults(PhaseOp phase, ArrayRef<std::pair<Value, Value>> stores);
   Value fetch(Value value, PhaseOp phase);
   Value allocate(Type tensor, Location loc);
@@ -139,9 +140,22 @@ PhaseOp ProgramBuilder::buildPhase(StringRef name, Axis axis, ArrayRef<Operation
     for (Value operand : used)
       inPhase.map(operand, fetch(operand, phase));
     builder.setInsertionPointToEnd(&phase.getBody().front());
-    builder.clone(*op, inPhase);
+    cloneOp(op);
   }
   return phase;
+}
+
+/// Many rows have too little in common for a head to leave out what none of them wants.
+void ProgramBuilder::cloneOp(Operation *op) {
+  auto head = dyn_cast<HeadTopkOp>(op);
+  if (!head || maxRows == 1) {
+    builder.clone(*op, inPhase);
+    return;
+  }
+  inPhase.map(head.getResult(),
+              LinearOp::create(builder, head.getLoc(), head.getType(),
+                               inPhase.lookup(head.getInput()), inPhase.lookup(head.getWeight()))
+                  .getResult());
 }
 
 /// Stores values of the phase just built.

@@ -166,6 +166,8 @@ ManifestEntry ManifestReader::entry(JsonValue Object, const std::string &Path) {
   Entry.MaxRows = integer(Object, Path, "max_rows", 1, MaxRowsOfEntry);
   Entry.ArenaBytes = integer(Object, Path, "arena_bytes", 0, MaxMemoryBytes);
   Entry.ScratchBytes = integer(Object, Path, "scratch_bytes", 0, MaxMemoryBytes);
+  if (Object["greatest_logits"])
+    Entry.GreatestLogits = integer(Object, Path, "greatest_logits", 1, MaxVocabulary);
   return Entry;
 }
 

@@ -36,6 +36,8 @@ struct ManifestEntry {
   int64_t MaxRows = 0;
   int64_t ArenaBytes = 0;
   int64_t ScratchBytes = 0; ///< Per worker.
+  /// Most of the greatest logits that it can be asked for alone; 0: it computes all.
+  int64_t GreatestLogits = 0;
 };
 
 enum class WeightLayout {

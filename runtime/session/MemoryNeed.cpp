@@ -41,8 +41,10 @@ static uint64_t packedBytes(const ManifestWeight &Weight) {
       Bytes = product(Bytes, static_cast<uint64_t>(Size));
     return roundUp(Bytes, Alignment);
   }
+  int64_t PanelBytes = packedPanelBytes(*Weight.Format, Weight.Shape[1]) +
+                       packedTailBytes(*Weight.Format, Weight.Shape[1]);
   return roundUp(product(static_cast<uint64_t>(panelCount(Weight.Shape[0])),
-                         static_cast<uint64_t>(packedPanelBytes(*Weight.Format, Weight.Shape[1]))),
+                         static_cast<uint64_t>(PanelBytes)),
                  Alignment);
 }
 

@@ -286,7 +286,8 @@ std::string WeightCache::key(const FileIdentity &Model, std::span<const uint8_t>
     Add(Weight.Shape.data(), Weight.Shape.size() * sizeof(int64_t));
     Add(Weight.Layers.data(), Weight.Layers.size() * sizeof(int64_t));
     for (int64_t Number : {int64_t(Weight.Layout), Weight.First, int64_t(Weight.Layered),
-                           Weight.Format->PanelBlockBytes, Weight.Format->PanelBlockMultiple})
+                           Weight.Format->PanelBlockBytes, Weight.Format->PanelBlockMultiple,
+                           Weight.Format->TailBlockBytes})
       AddNumber(static_cast<uint64_t>(Number));
   }
   XXH128_canonical_t Canonical;

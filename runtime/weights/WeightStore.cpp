@@ -96,15 +96,16 @@ static const FileTensor *findTensor(const TensorFile &File, const ManifestWeight
   const FileTensor *Tensor = File.findTensor(Name);
   if (!Tensor) {
     Faults.error(630, Where,
-                 "missing, expected " + std::string(Weight.Format->Name) + " of " +
+                 "missing, expected " + std::string(fileFormat(*Weight.Format).Name) + " of " +
                      shapeText(Weight.Shape));
     return nullptr;
   }
-  if (Tensor->Format == Weight.Format && Tensor->Shape == Weight.Shape)
+  const BlockFormat &Expected = fileFormat(*Weight.Format);
+  if (Tensor->Format == &Expected && Tensor->Shape == Weight.Shape)
     return Tensor;
   Faults.error(631, Where,
                "found " + File.typeName(*Tensor) + " of " + shapeText(Tensor->Shape) +
-                   ", expected " + std::string(Weight.Format->Name) + " of " +
+                   ", expected " + std::string(Expected.Name) + " of " +
                    shapeText(Weight.Shape));
   return nullptr;
 }

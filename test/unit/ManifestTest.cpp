@@ -107,6 +107,18 @@ struct Fault {
   const char *From, *To, *Message;
 };
 
+TEST(Manifest, AnEntryMaySayHowManyLogitsItFinds) {
+  Diagnostics Diags;
+  std::optional<Manifest> Plain = Manifest::parse(Sound, "model.so", Diags);
+  ASSERT_TRUE(Plain) << Diags.str();
+  EXPECT_EQ(Plain->Entries[0].GreatestLogits, 0);
+  std::string Text = with("\"max_rows\":1,", "\"max_rows\":1,\"greatest_logits\":64,");
+  std::optional<Manifest> Read = Manifest::parse(Text, "model.so", Diags);
+  ASSERT_TRUE(Read) << Diags.str();
+  EXPECT_EQ(Read->Entries[0].GreatestLogits, 64);
+  EXPECT_EQ(Read->Entries[1].GreatestLogits, 0);
+}
+
 TEST(Manifest, TellsEachFaultOfAFunction) {
   const Fault Faults[] = {
       {"[-1,16]", "[16,-1]", "inputs[0].shape: expected sizes from 1 on"},
@@ -143,6 +155,8 @@ TEST(Manifest, TellsEachFault) {
       {"\"kv\":{", "\"kw\":{", "kv: expected an object"},
       {"\"decode\"", "\"../x\"", "found the name '../x'"},
       {"\"max_rows\":1,", "\"max_rows\":0,", "entries[1].max_rows"},
+      {"\"max_rows\":1,", "\"max_rows\":1,\"greatest_logits\":0,",
+       "entries[1].greatest_logits: found '0', expected"},
       {"\"arena_bytes\":64", "\"arena_bytes\":9223372036854775807", "entries[1].arena_bytes"},
       {"\"q4_1\"", "\"q9_9\"", "weights[0].format: found 'q9_9'"},
       {"\"panel32\"", "\"panel64\"", "weights[0].layout: found 'panel64'"},

@@ -123,7 +123,7 @@ void FloatTile::emit(Value firstRow) {
     rowData.push_back(k.at(arguments.data, k.mul(k.add(firstRow, row), arguments.rowStride)));
   TileSums sums(rowTile * groups, k.splat(0.0f));
   Value whole = arguments.wholeSteps;
-  sums = forPanelSteps(k, target, format, arguments.panel, whole, sums,
+  sums = forPanelSteps(k, target, format, {arguments.panel, arguments.tail}, whole, sums,
                        [&](const PanelPlace &block, Value index, ValueRange carried) {
                          return emitStep(block, index, carried);
                        });
@@ -131,7 +131,7 @@ void FloatTile::emit(Value firstRow) {
     // Only formats without headers have steps that may be cut off.
     SmallVector<SmallVector<Value>> headers(PanelGroups);
     Value place = k.at(arguments.panel, k.mul(whole, format.stepBytes()));
-    sums = emitBlock({place, headers}, whole, sums, kind.rest);
+    sums = emitBlock({{place, {}}, headers}, whole, sums, kind.rest);
   }
   for (int64_t row = 0; row < rowTile; ++row) {
     Value destination = k.at(arguments.destination, k.mul(k.add(firstRow, row), arguments.stride));

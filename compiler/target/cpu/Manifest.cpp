@@ -38,6 +38,9 @@ static void writeEntries(llvm::json::OStream &json, ModuleOp module, int64_t scr
         json.attribute("arena_bytes", static_cast<int64_t>(program.getArena().value_or(0)));
         json.attribute("arena_bound", static_cast<int64_t>(program.getArenaBound().value_or(0)));
         json.attribute("scratch_bytes", scratchBytes);
+        program.walk([&](ir::HeadTopkOp head) {
+          json.attribute("greatest_logits", static_cast<int64_t>(head.getK()));
+        });
       });
   });
 }

@@ -1,8 +1,8 @@
 //===- RowOps.cpp - Row-wise ops of the model level ------------------------===//
 
 #include "compiler/target/cpu/RowEmitter.h"
+#include "compiler/target/cpu/TileEmitter.h"
 #include "compiler/target/cpu/VectorMath.h"
-#include "compiler/target/cpu/WeightFormat.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -171,12 +171,17 @@ static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
   Value output = c.rowPointer(embed.getResult(), row, rows),
         destination = scratch ? scratch : output;
   Value token = c.rowField(c.args.token, row);
-  Value panel = k.at(c.weightPointer(embed.getTable()),
-                     k.mul(k.div(token, PanelRows), steps * format->stepBytes()));
-  Value lane = k.rem(token, PanelRows);
-  k.forLoop(k.constant(0), k.constant(steps), 1, [&](Value step) {
-    format->gather(k, k.at(panel, k.mul(step, format->stepBytes())), lane,
-                   k.at(destination, k.mul(step, 4 * stepElements)));
+  PanelPointers panel =
+      emitPanelPointers(k, c.weightPointer(embed.getTable()), table, k.div(token, PanelRows));
+  Value lane = k.rem(token, PanelRows), count = k.constant(steps);
+  k.forLoop(k.constant(0), count, 1, [&](Value step) {
+    PanelBlock place{k.at(panel.panel, k.mul(step, format->stepBytes())),
+                     {},
+                     panel.panel,
+                     panel.tail,
+                     count,
+                     step};
+    format->gather(k, place, lane, k.at(destination, k.mul(step, 4 * stepElements)));
   });
   float scale = embed.getScale().convertToFloat();
   if (scale == 1.0f && !scratch)

@@ -59,7 +59,18 @@ typedef struct lathe_step_args {
    * "inputs" and behind them of its "outputs".  Inputs are not written; no two
    * share memory. */
   float *const *tensors;
+  /* How many of the greatest logits of each row the caller needs, or 0 for all.
+   * An entry with "greatest_logits" in the manifest may leave out the others:
+   * what is neither among that many nor equal to the last of them is there in
+   * all its bits, or -infinity.  More than the manifest says means all. */
+  int64_t wanted_logits;
+  /* Unless wanted_logits is 0: what was computed to find them, by each worker,
+   * which has LATHE_HEAD_REPORT_BYTES: i64 rows of the output head, and i64 1
+   * where these are all of its rows, else 0. */
+  int64_t *head_report;
 } lathe_step_args;
+
+#define LATHE_HEAD_REPORT_BYTES 64
 
 typedef int32_t (*lathe_entry)(lathe_step_args *args, int64_t worker, int64_t workers);
 

@@ -229,6 +229,11 @@ typedef struct lathe_generate_options {
    * "off"; a draft's name ("ngram"), or with ":4" behind it to guess always so many.
    * E0816 anything else.  Since 1.1. */
   const char *speculate;
+  /* How to compute the output head where few logits are wanted (a temperature of 0, or
+   * top_k from 1 to 64).  It changes how fast tokens come and never which.  NULL:
+   * "auto", which leaves most of it out where that is faster; "full"; "screened".
+   * E0817 anything else.  Since 1.1. */
+  const char *head;
 } lathe_generate_options;
 
 /* Why a generation ended. */
@@ -250,10 +255,13 @@ typedef struct lathe_generate_result {
   double prefill_seconds;
   double decode_seconds; /* Without the callback. */
   /* Since 1.1: */
-  int64_t steps;    /* Calls of compiled code after the prompt ... */
-  int64_t rounds;   /* ... and those among them that verified guesses. */
-  int64_t drafted;  /* Guessed tokens that were verified ... */
-  int64_t accepted; /* ... and were right. */
+  int64_t steps;      /* Calls of compiled code after the prompt ... */
+  int64_t rounds;     /* ... and those among them that verified guesses. */
+  int64_t drafted;    /* Guessed tokens that were verified ... */
+  int64_t accepted;   /* ... and were right. */
+  int64_t head_steps; /* Steps that screened the output head, ... */
+  int64_t head_whole; /* ... those among them that computed all of it, ... */
+  int64_t head_rows;  /* ... and rows of it that they computed. */
 } lathe_generate_result;
 
 /* Filled by generation_next; the caller sets struct_size. */

@@ -51,6 +51,8 @@ private:
   std::optional<double> Temperature, TopP, MinP;
   std::string Speculate = "auto";
   SpeculationChoice Speculation; ///< What that means.
+  std::string Head = "auto";
+  HeadMode HeadChoice = HeadMode::Auto; ///< What that means.
   std::optional<std::string> JsonPath;
   bool Raw = false, ShowStats = false;
 };
@@ -112,6 +114,7 @@ void RunCommand::declare(Options &Accepted) {
   Accepted.integer(Seed, "--seed", "seed of the sampling (0)", {0, INT64_MAX});
   Accepted.text(Speculate, "--speculate", "HOW",
                 "guess tokens, same text: off, auto, ngram (auto)");
+  Accepted.text(Head, "--head", "HOW", "the output head, same text: full, screened, auto (auto)");
   Accepted.flag(ShowStats, "--stats", "tell more of the run on standard error");
   Accepted.text(JsonPath, "--json", "FILE", "write what --stats tells (- is standard output)");
   Arguments.declareFlags(Accepted);
@@ -120,6 +123,8 @@ void RunCommand::declare(Options &Accepted) {
 bool RunCommand::checkArguments(bool AtTerminal, Diagnostics &Diags) {
   if (std::optional<SpeculationChoice> How = SpeculationChoice::parse(Speculate, Diags))
     Speculation = *How;
+  if (std::optional<HeadMode> How = parseHeadMode(Head, Diags))
+    HeadChoice = *How;
   if (Text.count() > 1)
     Diags.error(111, "lathe run",
                 "found " + std::to_string(Text.count()) +
@@ -158,6 +163,7 @@ GenerateOptions RunCommand::generateOptions() const {
   GenerateOptions Wanted;
   Wanted.MaxTokens = MaxTokens.value_or(-1);
   Wanted.Speculation = Speculation;
+  Wanted.Head = HeadChoice;
   Wanted.Sampling.Temperature = Temperature.value_or(0);
   Wanted.Sampling.TopK = TopK.value_or(0);
   Wanted.Sampling.TopP = TopP.value_or(1);
@@ -233,6 +239,17 @@ static void addSpeculation(RunReport &Report, const SpeculationStats &Stats,
   Report.add("time_relative", std::move(Relative), 2);
 }
 
+static void addHead(RunReport &Report, const HeadReport &Stats, const Session &Run) {
+  double Steps = static_cast<double>(std::max<int64_t>(Stats.Steps, 1));
+  Report.section("head");
+  Report.add("greatest_logits", Run.greatestLogits());
+  Report.add("screened_steps", Stats.Steps);
+  Report.add("whole_steps", Stats.Whole);
+  Report.add("rows_per_step", static_cast<double>(Stats.Rows) / Steps, 1);
+  Report.add("rows_share",
+             static_cast<double>(Stats.Rows) / Steps / static_cast<double>(Run.vocabulary()), 5);
+}
+
 /// What --stats and --json ask for; false on an error.
 bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal &Term,
                         Diagnostics &Diags) const {
@@ -241,6 +258,7 @@ bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal 
   RunReport Report;
   addSpeed(Report, Stats);
   addSpeculation(Report, Stats.Speculation, All.Run->stepTimes());
+  addHead(Report, Stats.Head, *All.Run);
   if (ShowStats)
     Term.err(Report.text());
   if (!JsonPath)

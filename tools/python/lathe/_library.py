@@ -109,7 +109,7 @@ class SamplerOptions(Sized):
 class GenerateOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("sampling", POINTER(SamplerOptions))]
     _fields_ += [("max_tokens", c_int64), ("sequence", c_int32), ("flags", c_uint32)]
-    _fields_ += [("speculate", c_char_p)]
+    _fields_ += [("speculate", c_char_p), ("head", c_char_p)]
 
 
 class GenerateResultStruct(Sized):
@@ -117,6 +117,7 @@ class GenerateResultStruct(Sized):
     _fields_ += [("prompt_tokens", c_int64), ("tokens", c_int64)]
     _fields_ += [("prefill_seconds", c_double), ("decode_seconds", c_double)]
     _fields_ += [(name, c_int64) for name in ("steps", "rounds", "drafted", "accepted")]
+    _fields_ += [(name, c_int64) for name in ("head_steps", "head_whole", "head_rows")]
 
 
 class PieceStruct(Sized):

@@ -46,7 +46,8 @@ class Piece(NamedTuple):
 class GenerationResult(NamedTuple):
     """`stop` is None while it goes on, else "end", "max_tokens", "context" or "callback". Of the
     `steps` after the prompt `rounds` verified guesses: `drafted` tokens, of which `accepted` were
-    right."""
+    right. `head_steps` screened the output head and computed `head_rows` rows of it, `head_whole` of
+    them all rows."""
 
     stop: Optional[str]
     end_token: int
@@ -58,6 +59,9 @@ class GenerationResult(NamedTuple):
     rounds: int
     drafted: int
     accepted: int
+    head_steps: int
+    head_whole: int
+    head_rows: int
 
 
 class Generation(Iterator[Piece]):
@@ -201,11 +205,14 @@ class Session:
         sequence: int = 0,
         ignore_end: bool = False,
         speculate: str = "auto",
+        head: str = "auto",
     ) -> Generation:
         """Continues what a sequence holds with the prompt and what the model says to it. At
         temperature 0 that is always the likeliest token. `speculate` says how tokens are guessed, of
         which several are verified in one step; it changes how fast they come and never which. "auto"
-        guesses where it pays; "off"; a draft's name, or "ngram:4" to guess always so many."""
+        guesses where it pays; "off"; a draft's name, or "ngram:4" to guess always so many. `head` says
+        how the output head is computed where few logits are wanted, and changes no token either: "auto"
+        leaves most of it out where that is faster; "full"; "screened"."""
         if max_tokens is not None and max_tokens < 1:
             raise ValueError(f"found max_tokens={max_tokens}, expected at least 1")
         ids = as_tokens(prompt)
@@ -220,6 +227,7 @@ class Session:
             sequence=sequence,
             flags=library.GENERATE_IGNORE_END if ignore_end else 0,
             speculate=speculate.encode(),
+            head=head.encode(),
         )
         handle = ctypes.c_void_p()
         self._callbacks.check(

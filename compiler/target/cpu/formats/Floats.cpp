@@ -20,8 +20,9 @@ public:
     use(0, k.extend(k.load(k.vec(element(k)), k.at(block.place, group * Lanes * bytes))));
   }
 
-  void gather(KernelBuilder &k, Value step, Value lane, Value destination) const override {
-    Value one = k.load(k.vec(element(k), 1), k.at(step, k.mul(lane, bytes)));
+  void gather(KernelBuilder &k, const PanelBlock &step, Value lane,
+              Value destination) const override {
+    Value one = k.load(k.vec(element(k), 1), k.at(step.place, k.mul(lane, bytes)));
     k.store(k.extend(one), destination);
   }
 
@@ -47,8 +48,9 @@ public:
                   k.at(block.place, group * Lanes * 4));
   }
 
-  void gather(KernelBuilder &k, Value step, Value lane, Value destination) const override {
-    unpackLanes(k, k.at(step, k.mul(lane, 4)), 1,
+  void gather(KernelBuilder &k, const PanelBlock &step, Value lane,
+              Value destination) const override {
+    unpackLanes(k, k.at(step.place, k.mul(lane, 4)), 1,
                 [&](int64_t index, Value value) { k.store(value, k.at(destination, 4 * index)); });
   }
 
