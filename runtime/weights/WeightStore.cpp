@@ -105,8 +105,7 @@ static const FileTensor *findTensor(const TensorFile &File, const ManifestWeight
     return Tensor;
   Faults.error(631, Where,
                "found " + File.typeName(*Tensor) + " of " + shapeText(Tensor->Shape) +
-                   ", expected " + std::string(Expected.Name) + " of " +
-                   shapeText(Weight.Shape));
+                   ", expected " + std::string(Expected.Name) + " of " + shapeText(Weight.Shape));
   return nullptr;
 }
 
