@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What screening the output head gives: `lathe run --head full` beside `--head HOW`, turn by turn.
 
-Every round continues each text both ways and begins with the other one the next time.  A text's speed
-is the median of its rounds, the whole's that of all tokens at these speeds.  Both ways must give the
-same text.  Every run is a process of its own; nothing is guessed.
+Every round continues each text both ways and begins with the other one the next time.  A text's
+speed is the median of its rounds, the whole's that of all tokens at these speeds.  Both ways must
+give the same text.  Every run is a process of its own; nothing is guessed.
 
 Prints a markdown table; --json FILE also writes every sample.
 """
@@ -73,8 +73,9 @@ def row(name, samples, reports, how):
     steps, whole = (sum(head[key] for head in heads) for key in ("screened_steps", "whole_steps"))
     rows = sum(head["rows_share"] * head["screened_steps"] for head in heads) / max(1, steps)
     return (
-        f"| {name} | {tokens} | {tokens / full:.1f} | {tokens / other:.1f} | **{full / other:.3f}** |"
-        f" {steps / max(1, tokens):.0%} | {100 * rows:.2f} % | {whole / max(1, steps):.2%} |"
+        f"| {name} | {tokens} | {tokens / full:.1f} | {tokens / other:.1f} |"
+        f" **{full / other:.3f}** | {steps / max(1, tokens):.0%} | {100 * rows:.2f} % |"
+        f" {whole / max(1, steps):.2%} |"
     )
 
 
@@ -93,8 +94,8 @@ def parse_options():
     parser.add_argument("model", help="a GGUF file")
     parser.add_argument("-t", "--threads", type=int, default=2)
     parser.add_argument("-n", "--tokens", type=int, default=128, help="of each text")
-    parser.add_argument("-r", "--rounds", type=int, default=5, metavar="N", help="at least 5 to quote")
-    parser.add_argument("--how", default="auto", choices=["auto", "screened"], help="beside full (auto)")
+    parser.add_argument("-r", "--rounds", type=int, default=5, help="at least 5 to quote")
+    parser.add_argument("--how", default="auto", choices=["auto", "screened"], help="beside full")
     parser.add_argument("--sampling", default="greedy", choices=list(SAMPLINGS))
     parser.add_argument("--json", metavar="FILE", help="write every sample there")
     options = parser.parse_args()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Screening the output head changes how fast tokens come and never which: greedy and sampled, with
-guesses and without, in this process and compiled to a program, tokens and what the model says to more
-of them are those of the whole head, bit by bit."""
+guesses and without, in this process and compiled to a program, tokens and what the model says to
+more of them are those of the whole head, bit by bit."""
 
 import importlib
 import os
