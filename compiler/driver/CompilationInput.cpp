@@ -1,6 +1,7 @@
 //===- CompilationInput.cpp - What a compile starts from -------------------===//
 
 #include "compiler/driver/Compilation.h"
+#include "compiler/import/FolderArchitecture.h"
 #include "compiler/import/Import.h"
 #include "compiler/target/cpu/UpstreamOps.h"
 
@@ -140,13 +141,19 @@ bool Compilation::isProgramText() const {
   return path.ends_with(".mlir") || path.ends_with(".mlirbc");
 }
 
+OwningOpRef<ModuleOp> Compilation::importModel() {
+  if (ModelFolder::matches(options.input)) {
+    std::unique_ptr<ModelFolder> folder = ModelFolder::open(options.input, diags);
+    return folder ? importFolder(*folder, *context, diags) : OwningOpRef<ModuleOp>();
+  }
+  std::unique_ptr<GGUFFile> file = GGUFFile::open(options.input, diags);
+  return file ? importGGUF(*file, *context, diags) : OwningOpRef<ModuleOp>();
+}
+
 OwningOpRef<ModuleOp> Compilation::load() {
   if (isProgramText())
     return parse();
-  std::unique_ptr<GGUFFile> file = GGUFFile::open(options.input, diags);
-  if (!file)
-    return {};
-  OwningOpRef<ModuleOp> module = importGGUF(*file, *context, diags);
+  OwningOpRef<ModuleOp> module = importModel();
   if (module && failed(verify(*module)))
     return {};
   if (module)

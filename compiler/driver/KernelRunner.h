@@ -43,12 +43,15 @@ struct KernelFacts {
   };
   std::vector<Entry> entries;   ///< Ascending by maxRows.
   int64_t tokens = 2;           ///< Rows of the smallest embedding table.
+  int64_t positions = capacity; ///< And of the smallest table of positions.
+  bool isEncoder = false;       ///< No cache: steps are of whole texts.
   int64_t vocabulary = 0;       ///< Logits of a row.
   int64_t bytesPerPosition = 0; ///< Of a sequence's slab of the KV cache.
 };
 
 /// Calls that go on with two sequences: a long chunk and short ones, single rows
-/// by the smallest and by the largest entry, and a step without logits.
+/// by the smallest and by the largest entry, and a step without logits.  Those of an
+/// encoder hold one text or several, of one row too.
 std::vector<KernelStep> makeKernelSteps(const KernelFacts &facts, Random random);
 
 /// The kernels of one module, linked into this process.

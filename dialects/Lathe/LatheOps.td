@@ -26,6 +26,12 @@ class Lathe_ModelOp<string mnemonic, string role, list<Trait> traits = []>
   }];
 }
 
+/// Declarations of a RowWise op that keeps the rows that want a result.
+defvar selectsRowsDeclaration = [{
+    FusionRole getFusionRole() { return FusionRole::RowWise; }
+    bool selectsRows() { return true; }
+}];
+
 /// The first dimension counts the rows of a step; the others are known.
 class Lathe_RowsOf<Type tensor, string summary>
     : ConfinedType<tensor, [CPred<"::lathe::ir::isRowTensor($_self)">],
@@ -122,6 +128,7 @@ def Lathe_SelectLogitsOp : Lathe_ModelOp<"select_logits", "RowWise", [AllTypesMa
   let arguments = (ins Lathe_F32Rows:$input, Lathe_RowsType:$rows);
   let results = (outs Lathe_F32Rows:$result);
   let assemblyFormat = "$input `,` $rows attr-dict `:` type($result)";
+  let extraClassDeclaration = selectsRowsDeclaration;
 }
 
 //===----------------------------------------------------------------------===//
@@ -393,6 +400,8 @@ def Lathe_BiasOp : Lathe_ModelOp<"bias", "Elementwise", [AllTypesMatch<["input",
   let assemblyFormat = "$input `,` $bias attr-dict `:` type($result) `,` type($bias)";
   let hasVerifier = 1;
 }
+
+include "dialects/Lathe/LatheEncoder.td"
 
 //===----------------------------------------------------------------------===//
 // Structure

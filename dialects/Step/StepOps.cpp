@@ -34,9 +34,11 @@ static void printAxis(OpAsmPrinter &printer, Operation *, AxisAttr axis) {
 //===----------------------------------------------------------------------===//
 
 void ProgramOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setName) {
-  constexpr StringLiteral names[] = {"rows", "kv", "logits"};
+  SmallVector<StringRef> names{"rows", "kv", "logits"};
   if (isFunction())
     return;
+  if (isEncoder())
+    names.erase(names.begin() + 1);
   for (auto [argument, name] : llvm::zip(region.getArguments(), names))
     setName(argument, name);
 }
@@ -135,14 +137,14 @@ static LogicalResult verifyFunction(ProgramOp program) {
   return success();
 }
 
-static LogicalResult verifyDecoder(ProgramOp program) {
-  if (program.getBody().getNumArguments() != 3 ||
-      !isa<lathe::ir::RowsType>(program.getRows().getType()) ||
-      !isa<lathe::ir::KVType>(program.getCache().getType()) ||
-      !isa<BufferType>(program.getLogits().getType()))
+static LogicalResult verifyModel(ProgramOp program) {
+  SmallVector<Type> types(program.getBody().getArgumentTypes());
+  bool decodes = types.size() == 3 && isa<lathe::ir::KVType>(types[1]);
+  if ((!decodes && !program.isEncoder()) || !isa<lathe::ir::RowsType>(types.front()) ||
+      !isa<BufferType>(types.back()))
     return program.emitOpError()
            << "arguments must be the rows, the KV cache and the buffer of the logits, got ("
-           << program.getBody().getArgumentTypes() << ")";
+           << types << "); an encoder has no cache";
   auto logits = cast<BufferType>(program.getLogits().getType());
   if (logits.getShape().size() != 2 || !logits.getElementType().isF32() || logits.getWhole())
     return program.emitOpError() << "logits must be rows of f32, got " << logits;
@@ -156,7 +158,7 @@ LogicalResult ProgramOp::verify() {
     if (static_cast<int64_t>(bytes.value_or(0)) < 0)
       return emitOpError() << "sizes of the arena must not be negative, got "
                            << static_cast<int64_t>(*bytes);
-  return isFunction() ? verifyFunction(*this) : verifyDecoder(*this);
+  return isFunction() ? verifyFunction(*this) : verifyModel(*this);
 }
 
 LogicalResult AllocOp::verify() {

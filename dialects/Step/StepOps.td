@@ -18,13 +18,16 @@ def Step_ProgramOp : Step_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock,
   let summary = "one entry of the compiled program";
   let description = [{
     What all workers run for one step of at most `max_rows` rows. The arguments
-    are the rows, the KV cache and the buffer for the logits; or, of a function on
-    tensors, buffers of its inputs and, behind the arrow, of its results, all with
+    are the rows, the KV cache and the buffer for the logits; of an encoder the rows
+    and the buffer for its results; or, of a function on tensors, buffers of its inputs and, behind the arrow, of its results, all with
     their `names`. The caller owns them. After memory planning, `arena` is the bytes of the arena and `bound`
     the greatest sum of buffers alive at once, which no plan can beat.
 
     ```mlir
     step.program @decode max_rows = 1 (%rows: !lathe.rows, %kv: !lathe.kv<30 x 3 x 64 x f16>, %logits: !step.buffer<1x49152xf32>) {
+      ...
+    }
+    step.program @forward max_rows = 512 (%rows: !lathe.rows, %logits: !step.buffer<512x384xf32>) {
       ...
     }
     step.program @main max_rows = 64 (%x: !step.buffer<64x8xf32>) -> (%y: !step.buffer<64x4xf32>) attributes {names = ["x", "y"]} {
@@ -42,10 +45,15 @@ def Step_ProgramOp : Step_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock,
     /// Whether it computes a function on tensors; then there are no rows, no cache
     /// and no logits, and these are null.
     bool isFunction() { return getNumInputs().has_value(); }
-    ::mlir::BlockArgument getRows() { return getDecoderArgument(0); }
-    ::mlir::BlockArgument getCache() { return getDecoderArgument(1); }
-    ::mlir::BlockArgument getLogits() { return getDecoderArgument(2); }
-    ::mlir::BlockArgument getDecoderArgument(unsigned index) {
+    /// Whether it is an encoder's; then there is no cache, which is null.
+    bool isEncoder() { return !isFunction() && getBody().getNumArguments() == 2; }
+    ::mlir::BlockArgument getRows() { return getModelArgument(0); }
+    ::mlir::BlockArgument getCache() {
+      return isEncoder() ? ::mlir::BlockArgument() : getModelArgument(1);
+    }
+    /// What the caller gets for the rows that want something.
+    ::mlir::BlockArgument getLogits() { return getModelArgument(isEncoder() ? 1 : 2); }
+    ::mlir::BlockArgument getModelArgument(unsigned index) {
       return isFunction() ? ::mlir::BlockArgument() : getBody().getArgument(index);
     }
   }];

@@ -142,7 +142,9 @@ private:
     llvm::SmallPtrSet<Operation *, 16> selected;
     bool open = false;
     for (Operation &op : block.without_terminator()) {
-      bool behind = isa<SelectLogitsOp>(op) || llvm::any_of(usesOf(&op), [&](Value value) {
+      auto fusable = dyn_cast<FusionOpInterface>(op);
+      bool selects = fusable && fusable.selectsRows();
+      bool behind = selects || llvm::any_of(usesOf(&op), [&](Value value) {
                       return selected.contains(value.getDefiningOp());
                     });
       if (behind)

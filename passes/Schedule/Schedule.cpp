@@ -39,9 +39,9 @@ public:
   unsigned numPhases = 0, numInPlace = 0;
 
 private:
-  LogicalResult checkDecoder();
+  LogicalResult checkModel();
   LogicalResult checkFunction();
-  LogicalResult buildDecoder(StringRef name);
+  LogicalResult buildModel(StringRef name);
   LogicalResult buildFunction(StringRef name);
   void createProgram(StringRef name, ArrayRef<Type> types);
   BufferType bufferTypeOf(Type tensor);
@@ -179,7 +179,8 @@ void ProgramBuilder::copyPhase(Value from, Value to, Location loc) {
 bool ProgramBuilder::isBehindSelection(GroupOp group) {
   bool behind = false;
   group.walk([&](Operation *op) {
-    behind |= isa<SelectLogitsOp>(op);
+    auto fusable = dyn_cast<FusionOpInterface>(op);
+    behind |= fusable && fusable.selectsRows();
     for (Value operand : op->getOperands())
       behind |= selected.contains(operand);
   });
@@ -345,12 +346,18 @@ static func::ReturnOp returnOf(func::FuncOp function) {
   return cast<func::ReturnOp>(function.getBody().front().getTerminator());
 }
 
-LogicalResult ProgramBuilder::checkDecoder() {
+/// Of an encoder, which keeps nothing from step to step.
+static bool isEncoder(func::FuncOp forward) { return forward.getNumArguments() == 1; }
+
+LogicalResult ProgramBuilder::checkModel() {
   func::ReturnOp returned = returnOf(forward);
-  if (forward.getNumArguments() != 2 || !isa<RowsType>(forward.getArgument(0).getType()) ||
-      !isa<KVType>(forward.getArgument(1).getType()) || returned.getNumOperands() != 2)
+  ArrayRef<Type> types = forward.getArgumentTypes();
+  bool decodes = types.size() == 2 && isa<KVType>(types[1]) && returned.getNumOperands() == 2;
+  bool encodes = types.size() == 1 && returned.getNumOperands() == 1;
+  if ((!decodes && !encodes) || !isa<RowsType>(types.front()))
     return forward.emitError()
-           << "@forward must take rows and a KV cache and return logits and the cache";
+           << "@forward must take rows and a KV cache and return logits and the "
+              "cache; that of an encoder must take rows and return results";
   if (!returned.getOperand(0).getDefiningOp<GroupOp>())
     return forward.emitError() << "the logits must come from a fusion group; run lathe-fuse first";
   return success();
@@ -383,14 +390,16 @@ void ProgramBuilder::createProgram(StringRef name, ArrayRef<Type> types) {
   builder.createBlock(&program.getBody(), {}, types, SmallVector<Location>(types.size(), loc));
 }
 
-LogicalResult ProgramBuilder::buildDecoder(StringRef name) {
-  if (failed(checkDecoder()))
+LogicalResult ProgramBuilder::buildModel(StringRef name) {
+  if (failed(checkModel()))
     return failure();
   Value logits = returnOf(forward).getOperand(0);
-  createProgram(name, {forward.getArgument(0).getType(), forward.getArgument(1).getType(),
-                       bufferTypeOf(logits.getType())});
+  SmallVector<Type> types(forward.getArgumentTypes());
+  types.push_back(bufferTypeOf(logits.getType()));
+  createProgram(name, types);
   handles.map(forward.getArgument(0), program.getRows());
-  handles.map(forward.getArgument(1), program.getCache());
+  if (!isEncoder(forward))
+    handles.map(forward.getArgument(1), program.getCache());
   buffers[logits] = program.getLogits();
   return scheduleBlock(forward.getBody().front());
 }
@@ -440,7 +449,14 @@ LogicalResult ProgramBuilder::buildFunction(StringRef name) {
 }
 
 LogicalResult ProgramBuilder::build(StringRef name) {
-  return forward.getName() == "forward" ? buildDecoder(name) : buildFunction(name);
+  return forward.getName() == "forward" ? buildModel(name) : buildFunction(name);
+}
+
+/// Positions that a model was trained for, or 0: as many rows are one text at most.
+static int64_t findContext(ModuleOp module) {
+  auto facts = module->getAttrOfType<DictionaryAttr>("lathe.model");
+  auto context = facts ? facts.getAs<IntegerAttr>("context") : IntegerAttr();
+  return context ? context.getInt() : 0;
 }
 
 namespace {
@@ -473,6 +489,8 @@ struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
     entries.emplace_back("prefill", prefillRows);
     if (isFunction)
       entries = {{"main", prefillRows}};
+    else if (isEncoder(forward))
+      entries = {{"forward", std::max<int64_t>(prefillRows, findContext(module))}};
     for (auto [name, maxRows] : entries) {
       ProgramBuilder program(forward, maxRows, inlineRows);
       if (failed(program.build(name)))

@@ -25,8 +25,8 @@ inline constexpr int64_t KVPositionGranule = 256;
 
 struct ManifestModel {
   std::string Architecture; ///< As in the model file: "llama".
-  int64_t Vocabulary = 0;   ///< Logits per row; token ids are below it.
-  int64_t Embedding = 0;
+  int64_t Vocabulary = 0;   ///< Logits per row, but of encoders; token ids are below it.
+  int64_t Embedding = 0;    ///< Elements of a row between layers, and of an encoder's results.
   int64_t Layers = 0;
   int64_t Context = 0; ///< Positions the model was trained for.
 };
@@ -82,12 +82,15 @@ struct Manifest {
   std::vector<ManifestEntry> Entries;          ///< Ascending by MaxRows; never empty.
   std::vector<ManifestWeight> Weights;
   int64_t WeightTableSize = 0; ///< Pointers in the weight table: all tensors, each once.
-  std::string KVType;          ///< Elements of the KV cache: "f32", "f16", "bf16" or "int8".
+  /// Elements of the KV cache: "f32", "f16", "bf16" or "int8"; "none" of an encoder.
+  std::string KVType;
   int64_t KVBytesPerPosition = 0;
 
   /// Whether the program is a function on tensors, and no model: then `Model` and
   /// the KV cache say nothing.
   bool isFunction() const { return !Outputs.empty(); }
+  /// Whether the program is an encoder: its steps are of whole texts, and keep nothing.
+  bool isEncoder() const { return KVType == "none"; }
 
   /// Parses and checks `Text`.  `Where` names the program in messages.  A text
   /// of another ABI version fails with E0603 before anything else is read;

@@ -8,20 +8,11 @@
 #include "runtime/session/PendingWeights.h"
 #include "runtime/session/ProgramCache.h"
 #include "runtime/support/BackgroundTask.h"
+#include "runtime/support/Timed.h"
 
-#include <chrono>
 #include <optional>
 
 namespace lathe {
-
-/// Milliseconds that `Body` takes are added to `Total`; gives what it returns.
-template <typename Callable> static auto timed(double &Total, Callable Body) {
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point Start = Clock::now();
-  auto Result = Body();
-  Total += std::chrono::duration<double, std::milli>(Clock::now() - Start).count();
-  return Result;
-}
 
 /// What people call the model.
 static std::string modelName(const GGUFFile &File) {
@@ -162,6 +153,11 @@ bool Model::loadCode(const ModelOptions &Options, NewProgram &New, PendingWeight
   if (Code && manifest().isFunction()) {
     Diags.error(833, Options.ProgramPath, "is a function on tensors, expected a model",
                 "'lathe exec' runs it");
+    return false;
+  }
+  if (Code && manifest().isEncoder()) {
+    Diags.error(835, Options.ProgramPath, "is an encoder, expected a model that generates text",
+                "'lathe embed' takes a model folder");
     return false;
   }
   return Code && Code->checkHost(Diags) && Fits(memoryNeed(manifest(), Positions, Sequences));

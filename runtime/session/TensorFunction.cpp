@@ -2,10 +2,7 @@
 
 #include "runtime/session/TensorFunction.h"
 
-#include "runtime/session/CompilerLibrary.h"
-#include "runtime/session/HostCPU.h"
-#include "runtime/session/MemoryNeed.h"
-#include "runtime/session/ProgramCache.h"
+#include "runtime/session/FindProgram.h"
 #include "runtime/support/FaultList.h"
 #include "runtime/support/MappedFile.h"
 #include "runtime/support/Text.h"
@@ -21,61 +18,24 @@ namespace lathe {
 /// Programs are compiled for a power of two of rows, so that one serves many runs.
 static constexpr uint64_t LeastRows = 64;
 
-static std::shared_ptr<CompileResult> compileProgram(const std::string &Path,
-                                                     const FunctionOptions &Options, int64_t Rows,
-                                                     Diagnostics &Diags) {
-  if (!checkCompilerMemory(0, MemoryLimits::current(), Diags))
-    return nullptr;
-  const CompilerLibrary *Compiler = CompilerLibrary::open(Diags);
-  if (!Compiler)
-    return nullptr;
-  CompileRequest Request;
-  Request.Input = Path;
-  Request.Target = Options.Target;
-  Request.Precision = Options.Precision;
-  Request.MaxPrefillRows = Rows;
-  return Compiler->compile(Request, Diags);
-}
-
 bool TensorFunction::findProgram(const std::string &Path, const FunctionOptions &Options,
                                  Diagnostics &Diags) {
   std::unique_ptr<MappedFile> Text = MappedFile::open(Path, Diags);
   if (!Text)
     return false;
-  auto Rows = static_cast<int64_t>(
+  ProgramQuery Query;
+  Query.Compile.Input = Path;
+  Query.Compile.Target = Options.Target;
+  Query.Compile.Precision = Options.Precision;
+  Query.Compile.MaxPrefillRows = static_cast<int64_t>(
       std::bit_ceil(std::max<uint64_t>(static_cast<uint64_t>(Options.Rows), LeastRows)));
-  std::optional<ProgramCache> Cache;
-  if (Options.UseCache)
-    Cache = ProgramCache::openDefault(Diags);
-  CacheNote Note = {Path.substr(Path.rfind('/') + 1),
-                    Options.Target,
-                    Options.Precision,
-                    "auto",
-                    CompilerLibrary::buildID(CompilerLibrary::locate()),
-                    hostDescription()};
-  CacheKeyParts Parts;
   // The text is all that the program depends on: weights are found when it runs.
-  Parts.ModelHeader = Text->bytes();
-  Parts.Target = Options.Target;
-  Parts.Precision = Options.Precision;
-  Parts.KVType = "auto";
-  Parts.MaxPrefillRows = Rows;
-  Parts.CompilerBuild = Note.CompilerBuild;
-  Parts.Host = Note.Host;
-  std::string Key = ProgramCache::key(Parts);
-  if (Cache)
-    Code = Cache->find(Key, Diags);
-  FromCache = Code != nullptr;
-  if (FromCache)
-    return true;
-  std::shared_ptr<CompileResult> Made = compileProgram(Path, Options, Rows, Diags);
-  if (!Made)
-    return false;
-  Code =
-      Program::create([&](const char *Symbol) { return Made->lookup(Symbol); }, Made, Path, Diags);
-  if (Code && Cache)
-    Cache->store(
-        Key, Note, [&](const std::string &Library) { return Made->writeLibrary(Library); }, Diags);
+  Query.Header = Text->bytes();
+  Query.Name = Path.substr(Path.rfind('/') + 1);
+  Query.UseCache = Options.UseCache;
+  FoundProgram Found = lathe::findProgram(Query, Diags);
+  Code = Found.Code;
+  FromCache = Found.FromCache;
   return Code != nullptr;
 }
 

@@ -87,6 +87,14 @@ static std::string shapeText(const std::vector<int64_t> &Shape) {
   return Text;
 }
 
+/// Vectors are f32 when they are packed, whatever float they are in the file.
+static bool fits(const FileTensor &Tensor, const ManifestWeight &Weight) {
+  bool Converts = Weight.Layout == WeightLayout::Vector && Tensor.Format &&
+                  !Tensor.Format->Quantized && !Weight.Format->Quantized;
+  bool Same = Tensor.Format == &fileFormat(*Weight.Format);
+  return (Same || Converts) && Tensor.Shape == Weight.Shape;
+}
+
 /// The tensor of `Weight` for layer `Ordinal`, or null with an error at `Place` in
 /// the list's input.
 static const FileTensor *findTensor(const TensorFile &File, const ManifestWeight &Weight,
@@ -100,12 +108,12 @@ static const FileTensor *findTensor(const TensorFile &File, const ManifestWeight
                      shapeText(Weight.Shape));
     return nullptr;
   }
-  const BlockFormat &Expected = fileFormat(*Weight.Format);
-  if (Tensor->Format == &Expected && Tensor->Shape == Weight.Shape)
+  if (fits(*Tensor, Weight))
     return Tensor;
   Faults.error(631, Where,
                "found " + File.typeName(*Tensor) + " of " + shapeText(Tensor->Shape) +
-                   ", expected " + std::string(Expected.Name) + " of " + shapeText(Weight.Shape));
+                   ", expected " + std::string(fileFormat(*Weight.Format).Name) + " of " +
+                   shapeText(Weight.Shape));
   return nullptr;
 }
 
@@ -175,7 +183,7 @@ void PackRun::pack(const PackJob &Job) {
 }
 
 void PackRun::packVectorOf(const PackJob &Job, std::span<const uint8_t> Source) {
-  const BlockFormat &Format = *Job.Weight->Format;
+  const BlockFormat &Format = *Job.Tensor->Format;
   int64_t Count = Job.Weight->Shape[0];
   if (auto Bad = findNonFiniteBlock(Format, Source.data(), Count / Format.BlockElements))
     NonFinite.emplace_back(Job, *Bad);

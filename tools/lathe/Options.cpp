@@ -61,6 +61,14 @@ void Options::positional(std::optional<std::string> &Into, std::string Name, std
        }});
 }
 
+void Options::positionals(std::vector<std::string> &Into, std::string Name, std::string Help) {
+  add({Name, Name, std::move(Help), true, false, [&Into](const std::string &Word) {
+         Into.push_back(Word);
+         return std::optional<Diagnostic>();
+       }});
+  List.back().Many = true;
+}
+
 void Options::flag(bool &Into, std::string Names, std::string Help) {
   add({Names, "", std::move(Help), false, false, [&Into, Names](const std::string &Word) {
          std::optional<Diagnostic> Fault;
@@ -180,6 +188,9 @@ static Tokens tokenize(const std::vector<Options::Option> &Known,
       if (TakesValue)
         Option->type_size(1)->expected(1)->multi_option_policy(
             Each.Many ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast);
+      // Any number of them.
+      if (Each.Many && Each.Positional)
+        Option->expected(-1);
       Parsed.push_back(Option);
     }
     std::vector<std::string> Reversed(Words.rbegin(), Words.rend());
@@ -274,7 +285,7 @@ std::string Options::usage() const {
   std::string Text;
   for (const Option &Each : List)
     if (Each.Positional)
-      Text += Each.Required ? Each.Names + " " : "[" + Each.Names + "] ";
+      Text += Each.Required ? Each.Names + " " : "[" + Each.Names + (Each.Many ? "...] " : "] ");
   return Text + "[flags]";
 }
 

@@ -49,6 +49,9 @@ public:
   void positional(std::optional<std::string> &Into, std::string Name, std::string Help,
                   bool Required);
 
+  /// Any number of them, behind all other positional arguments.
+  void positionals(std::vector<std::string> &Into, std::string Name, std::string Help);
+
   /// `Names` is "-n" or "--temp" or "-o,--output".
   void flag(bool &Into, std::string Names, std::string Help);
   void text(std::optional<std::string> &Into, std::string Names, std::string Meta,

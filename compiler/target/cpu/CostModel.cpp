@@ -130,7 +130,8 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, PhaseWork &work) {
     work.cacheBytes += (depth + rows - oldest) * positionBytes(attention.getCache().getType());
     return;
   }
-  work.f32 += cost.Operations;
+  // As if the rows were one text.
+  work.f32 += cost.Operations * (isa<ir::SelfAttentionOp>(op) ? rows : 1);
 }
 
 PhaseWork lathe::compiler::computeWork(step::PhaseOp phase, int64_t rows, int64_t logitsRows,

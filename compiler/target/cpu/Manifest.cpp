@@ -120,11 +120,13 @@ static void writeSignature(llvm::json::OStream &json, step::ProgramOp program) {
   write("outputs", inputs, arguments.size());
 }
 
-/// All programs have the same cache.
+/// All programs have the same cache; those of encoders have none.
 static void writeCache(llvm::json::OStream &json, ModuleOp module) {
-  StringRef type;
+  StringRef type = "none";
   int64_t perPosition = 0;
   for (auto program : module.getOps<step::ProgramOp>()) {
+    if (program.isEncoder())
+      continue;
     type = cast<ir::KVType>(program.getCache().getType()).getElementName();
     perPosition = std::max(perPosition, slabBytesPerPosition(program));
   }

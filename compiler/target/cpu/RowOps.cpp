@@ -157,10 +157,10 @@ static void emitRopeTable(PhaseContext &c, Operation *op, Value row, int64_t row
   }
 }
 
-static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
+void lathe::compiler::emitTableRow(PhaseContext &c, Value tableWeight, Value index, Value output,
+                                   float scale) {
   KernelBuilder &k = c.k;
-  auto embed = cast<ir::EmbedOp>(op);
-  auto table = cast<RankedTensorType>(embed.getTable().getType());
+  auto table = cast<RankedTensorType>(tableWeight.getType());
   const BlockFormat *layout = ir::getBlockFormat(table.getElementType());
   const WeightFormat *format = findWeightFormat(llvm::StringRef(layout->Name));
   assert(format && "checked before emission");
@@ -168,12 +168,10 @@ static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
   int64_t steps = (width + stepElements - 1) / stepElements;
   // The last pair of an odd width is written one element too far.
   Value scratch = width % stepElements ? c.allocateScratch(4 * steps * stepElements) : Value();
-  Value output = c.rowPointer(embed.getResult(), row, rows),
-        destination = scratch ? scratch : output;
-  Value token = c.rowField(c.args.token, row);
+  Value destination = scratch ? scratch : output;
   PanelPointers panel =
-      emitPanelPointers(k, c.weightPointer(embed.getTable()), table, k.div(token, PanelRows));
-  Value lane = k.rem(token, PanelRows), count = k.constant(steps);
+      emitPanelPointers(k, c.weightPointer(tableWeight), table, k.div(index, PanelRows));
+  Value lane = k.rem(index, PanelRows), count = k.constant(steps);
   k.forLoop(k.constant(0), count, 1, [&](Value step) {
     PanelBlock place{k.at(panel.panel, k.mul(step, format->stepBytes())),
                      {},
@@ -183,7 +181,6 @@ static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
                      step};
     format->gather(k, place, lane, k.at(destination, k.mul(step, 4 * stepElements)));
   });
-  float scale = embed.getScale().convertToFloat();
   if (scale == 1.0f && !scratch)
     return;
   int64_t lanes = commonLanes({width});
@@ -191,6 +188,12 @@ static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
     Value x = k.load(k.vec(k.f32(), lanes), k.at(destination, offset));
     k.store(k.mulf(x, k.splat(scale, lanes)), k.at(output, offset));
   });
+}
+
+static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
+  auto embed = cast<ir::EmbedOp>(op);
+  emitTableRow(c, embed.getTable(), c.rowField(c.args.token, row),
+               c.rowPointer(embed.getResult(), row, rows), embed.getScale().convertToFloat());
 }
 
 static void emitSelectLogits(PhaseContext &c, Operation *op, Value row, int64_t rows) {

@@ -43,7 +43,8 @@ typedef struct lathe_step_args {
   int64_t kv_slab_bytes;
   int64_t kv_capacity;
   /* Rows of this step, 1 <= rows <= max_rows of the entry.  Rows of one
-   * sequence stand in ascending order of position. */
+   * sequence stand in ascending order of position.  Those of an encoder are whole
+   * texts, one behind the other: each from position 0 on, without a gap. */
   int64_t rows;
   const int32_t *token;    /* [rows], checked by the caller: < vocabulary   */
   const int32_t *position; /* [rows], checked by the caller: < kv_capacity  */
@@ -51,7 +52,7 @@ typedef struct lathe_step_args {
   /* Rows that want logits: logits_row[i] is a row index, ascending. */
   int64_t logits_rows;
   const int32_t *logits_row;
-  float *logits; /* [logits_rows][vocabulary] */
+  float *logits; /* [logits_rows][vocabulary]; of an encoder [logits_rows][embedding] */
   /* Returns when all workers of the step have called it. */
   void (*barrier)(void *barrier_context, int64_t worker);
   void *barrier_context;

@@ -19,8 +19,8 @@ extern "C" {
 
 typedef struct lathe_compile_request {
   size_t struct_size;
-  /* A model file (GGUF), or MLIR text that an earlier compile printed at one of
-   * the named stages; compiling goes on from that stage. */
+  /* A model file (GGUF), a folder in the form of Hugging Face, or MLIR text that an earlier compile
+   * printed at one of the named stages; compiling goes on from that stage. */
   const char *input;
   /* "host", or one of the compiler's targets; the error for another one lists
    * them. */

@@ -58,7 +58,7 @@ extern "C" {
 
 /* Major version in the upper 16 bits, minor in the lower. */
 #define LATHE_API_MAJOR 1
-#define LATHE_API_MINOR 1
+#define LATHE_API_MINOR 2
 #define LATHE_API_VERSION ((uint32_t)LATHE_API_MAJOR << 16 | LATHE_API_MINOR)
 
 typedef struct lathe_error lathe_error;           /* A list of diagnostics.           */
@@ -170,6 +170,29 @@ enum {
   LATHE_TOKENIZE_ADD_SPECIAL = 1,  /* The start and end tokens the file asks for. */
   LATHE_TOKENIZE_PARSE_SPECIAL = 2 /* Read "<|im_end|>" as that token: not for text from outside. */
 };
+
+/* What the rows of a text become. */
+enum {
+  LATHE_POOL_MODEL = 0, /* What the model's folder says; else the mean. */
+  LATHE_POOL_MEAN = 1,
+  LATHE_POOL_FIRST = 2 /* The first row, that of the classification token. */
+};
+
+/* Whether vectors have the length 1. */
+enum { LATHE_NORMALIZE_MODEL = 0, LATHE_NORMALIZE_YES = 1, LATHE_NORMALIZE_NO = 2 };
+
+/* Since 1.2. */
+typedef struct lathe_embed_options {
+  size_t struct_size;
+  int32_t pool;      /* LATHE_POOL_... */
+  int32_t normalize; /* LATHE_NORMALIZE_... */
+} lathe_embed_options;
+
+/* A text of `size` bytes, which may be any. */
+typedef struct lathe_text {
+  const char *bytes;
+  size_t size;
+} lathe_text;
 
 enum {
   LATHE_DETOKENIZE_SHOW_CONTROL = 1, /* Spell control tokens; else they are left out. */
@@ -308,7 +331,8 @@ typedef struct lathe_api {
    * compile` or model_compile made (E064x), or an executable: neither the cache
    * nor the compiler is asked, and `target` and `precision` choose among what is
    * in it.  In a library that `lathe compile` made of a model, NULL stands for that
-   * model.  `options` may be NULL.  Besides E0807 all errors of files (E02xx,
+   * model.  Or a folder in the form of Hugging Face, of an encoder, which
+   * model_embed takes.  `options` may be NULL.  Besides E0807 all errors of files (E02xx,
    * E03xx), import (E04xx), the compiler (E05xx), programs (E06xx) and memory
    * (E0810). */
   lathe_error *(*model_open)(const char *path, const lathe_model_options *options,
@@ -342,7 +366,7 @@ typedef struct lathe_api {
 
   /*--- sessions -------------------------------------------------------------*/
 
-  /* [any] E0805 an option out of range, E0810.  `options` may be NULL. */
+  /* [any] E0805 an option out of range, E0810, E0835 an encoder.  `options` may be NULL. */
   lathe_error *(*session_create)(lathe_model *model, const lathe_session_options *options,
                                  lathe_session **session);
   /* [last] */
@@ -400,6 +424,17 @@ typedef struct lathe_api {
                                     lathe_generate_result *result);
   /* [last] */
   void (*generation_destroy)(lathe_generation *generation);
+
+  /*--- encoders; since 1.2 ---------------------------------------------------*/
+
+  /* [any] The vectors of `count` texts, of a model that was opened from a folder with
+   * config.json and model.safetensors: [count][embedding] floats at `vectors`, which has
+   * room for `capacity` of them.  A text's vector is the same bits alone or beside
+   * others.  Calls take turns.  `options` may be NULL.  E0804 too little room, E0808 an
+   * option out of range, E0834 no encoder.  Texts of too many tokens lose their end,
+   * which the log callback is told (E0836). */
+  lathe_error *(*model_embed)(const lathe_model *model, const lathe_text *texts, size_t count,
+                              const lathe_embed_options *options, float *vectors, size_t capacity);
 } lathe_api;
 
 /* The table for programs of `version` (LATHE_API_VERSION); NULL when this library

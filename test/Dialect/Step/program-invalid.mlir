@@ -22,6 +22,13 @@ step.program @p max_rows = 8 (%rows: !lathe.rows, %kv: !lathe.kv<2 x 2 x 32 x f1
 
 // -----
 
+// An encoder has no cache, but a buffer for what it computes.
+// expected-error@+1 {{arguments must be the rows, the KV cache and the buffer of the logits, got ('!lathe.rows', '!lathe.rows'); an encoder has no cache}}
+step.program @p max_rows = 8 (%rows: !lathe.rows, %others: !lathe.rows) {
+}
+
+// -----
+
 // Arguments in another order.
 // expected-error@+1 {{arguments must be the rows, the KV cache and the buffer of the logits}}
 step.program @p max_rows = 8 (%kv: !lathe.kv<2 x 2 x 32 x f16>, %rows: !lathe.rows, %logits: !step.buffer<8x96xf32>) {

@@ -42,6 +42,14 @@ func.func @forward(%rows: !lathe.rows, %kv: !lathe.kv<2 x 1 x 32 x f32>) -> !lat
 
 // -----
 
+// An encoder keeps nothing, and gives its results alone.
+// expected-error@+1 {{that of an encoder must take rows and return results}}
+func.func @forward(%rows: !lathe.rows) -> (!lathe.rows, !lathe.rows) {
+  return %rows, %rows : !lathe.rows, !lathe.rows
+}
+
+// -----
+
 // Logits that are what the layer stack carries would be written to the arena alone.
 lathe.weights @w : tensor<40x64xf32> from "w"
 // expected-error@+1 {{the logits must come from a fusion group; run lathe-fuse first}}

@@ -64,6 +64,19 @@ def write(path, tensors, metadata=None):
     pathlib.Path(path).write_bytes(join(header, data))
 
 
+def read(path):
+    """What `write` wrote, or another program: {name: (type, raw bytes, shape)}."""
+    raw = pathlib.Path(path).read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    header, data = json.loads(raw[8 : 8 + length]), raw[8 + length :]
+    header.pop("__metadata__", None)
+    found = {}
+    for name, entry in header.items():
+        first, last = entry["data_offsets"]
+        found[name] = (entry["dtype"], data[first:last], entry["shape"])
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out")

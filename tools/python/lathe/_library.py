@@ -27,7 +27,7 @@ from typing import Any, Iterator, Optional
 
 from ._errors import Diagnostic, Error
 
-API_VERSION = 1 << 16 | 1
+API_VERSION = 1 << 16 | 2
 NAME = "liblathe.so"
 SONAME = "liblathe.so.0"
 
@@ -37,6 +37,8 @@ ADD_SPECIAL, PARSE_SPECIAL = 1, 2
 SHOW_CONTROL, CONTINUES = 1, 2
 LOGITS = {None: 0, "last": 1, "all": 2}
 GENERATE_IGNORE_END = 1
+POOLS = {None: 0, "mean": 1, "cls": 2}
+NORMALIZES = {None: 0, True: 1, False: 2}
 STOPS = (None, "end", "max_tokens", "context", "callback")
 
 
@@ -125,6 +127,14 @@ class PieceStruct(Sized):
     _fields_ += [("text", c_void_p), ("text_size", c_size_t)]
 
 
+class EmbedOptions(Sized):
+    _fields_ = [("struct_size", c_size_t), ("pool", c_int32), ("normalize", c_int32)]
+
+
+class Text(Structure):
+    _fields_ = [("bytes", c_char_p), ("size", c_size_t)]
+
+
 def _failing(*arguments: Any) -> Any:
     """A function that gives an error or NULL."""
     return CFUNCTYPE(c_void_p, *arguments)
@@ -179,6 +189,12 @@ class Table(Structure):
         ("generation_next", _failing(c_void_p, POINTER(PieceStruct))),
         ("generation_result", _failing(c_void_p, POINTER(GenerateResultStruct))),
         ("generation_destroy", _DESTROY),
+        (
+            "model_embed",
+            _failing(
+                c_void_p, POINTER(Text), c_size_t, POINTER(EmbedOptions), _FLOATS, c_size_t
+            ),
+        ),
     ]
 
 
