@@ -315,7 +315,8 @@ static void check_speculation(lathe_session *session, lathe_generate_options opt
 
 static void check_generate(lathe_session *session) {
   const int32_t prompt[3] = {5, 6, 7};
-  lathe_generate_options options = {sizeof options, NULL, 8, 0, LATHE_GENERATE_IGNORE_END, NULL, NULL};
+  lathe_generate_options options = {sizeof options, NULL, 8, 0, LATHE_GENERATE_IGNORE_END,
+                                    NULL,           NULL};
   lathe_generate_result result = {sizeof result, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   lathe_generation *generation = NULL;
   lathe_piece piece = {sizeof piece, 0, 0, NULL, 0};
