@@ -24,8 +24,8 @@ target_link_libraries(LatheMLIR INTERFACE
   # Passes
   MLIRAffineToStandard MLIRArithToLLVM MLIRArithTransforms MLIRBufferizationTransforms
   MLIRControlFlowToLLVM MLIRFuncToLLVM MLIRLinalgTransforms MLIRMathToLibm MLIRMathToLLVM
-  MLIRMathTransforms MLIRMemRefToLLVM MLIRMemRefTransforms MLIRReconcileUnrealizedCasts MLIRSCFToControlFlow MLIRSCFTransforms
-  MLIRTensorTransforms MLIRTransforms MLIRVectorToLLVMPass
+  MLIRMathTransforms MLIRMemRefToLLVM MLIRMemRefTransforms MLIRReconcileUnrealizedCasts
+  MLIRSCFToControlFlow MLIRSCFTransforms MLIRTensorTransforms MLIRTransforms MLIRVectorToLLVMPass
   # Reading, and the way to LLVM IR
   MLIRBytecodeReader MLIRParser MLIRPass MLIRBuiltinToLLVMIRTranslation
   MLIRLLVMToLLVMIRTranslation MLIRTargetLLVMIRExport
