@@ -248,15 +248,10 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, i
   Args.logits_rows = static_cast<int64_t>(LogitsRows.size());
   Args.logits_row = LogitsRows.data();
   Args.logits = Logits;
-  Args.barrier = &WorkerPool::barrierCallback;
-  Args.barrier_context = &Workers;
   Args.wanted_logits = Greatest;
   Args.head_report = HeadReports.data();
-  if (int32_t Status = callEntry(Code.entry(Entry), Args); Status != 0) {
-    Diags.error(806, "entry '" + Called.Name + "'",
-                "returned status " + std::to_string(Status) + ", expected 0");
+  if (!Code.run(Entry, Args, Workers, Diags))
     return false;
-  }
   addHeadReport(Greatest);
   for (const Row &Each : Rows) {
     Held[Each.Sequence].resize(Each.Position);
@@ -264,15 +259,6 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, i
     Lengths[Each.Sequence] = Each.Position + 1;
   }
   return true;
-}
-
-int32_t Session::callEntry(lathe_entry Entry, lathe_step_args &Args) {
-  std::atomic<int32_t> Status = 0;
-  Workers.run([&](int64_t Worker, int64_t NumWorkers) {
-    if (int32_t Own = Entry(&Args, Worker, NumWorkers))
-      Status.store(Own, std::memory_order_relaxed);
-  });
-  return Status.load(std::memory_order_relaxed);
 }
 
 void Session::truncate(int32_t Sequence, int64_t Length) {
