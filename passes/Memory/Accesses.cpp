@@ -23,6 +23,12 @@ SmallVector<Access> lathe::step::getAccesses(PhaseOp phase) {
   return accesses;
 }
 
+LayersOp lathe::step::getResumedStack(ProgramOp program) {
+  auto stacks = program.getBody().getOps<LayersOp>();
+  bool alone = program.isEncoder() && llvm::hasSingleElement(stacks);
+  return alone ? *stacks.begin() : LayersOp();
+}
+
 bool lathe::step::conflict(const Access &a, const Access &b) {
   if (!a.write && !b.write)
     return false;

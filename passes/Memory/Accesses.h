@@ -22,6 +22,10 @@ llvm::SmallVector<Access> getAccesses(PhaseOp phase);
 /// have their offsets.
 bool conflict(const Access &a, const Access &b);
 
+/// The stack that a step may leave behind any layer, or ahead of the first, to go on from
+/// there later (lathe_step_args::resumes): that of an encoder with one.  Else null.
+LayersOp getResumedStack(ProgramOp program);
+
 } // namespace lathe::step
 
 #endif // LATHE_PASSES_MEMORY_ACCESSES_H

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "passes/Memory/Accesses.h"
 #include "passes/Memory/Passes.h"
 #include "passes/PassEffect.h"
 #include "passes/PassStatistics.h"
@@ -53,8 +54,12 @@ private:
       if (isa<BarrierOp>(op))
         touches.clear();
       else if (auto layers = dyn_cast<LayersOp>(op)) {
+        SmallVector<Touch> before = touches;
         if (failed(run(layers)))
           return failure();
+        // A part of a step may run no layer.
+        if (layers == getResumedStack(getOperation()))
+          touches.append(before);
       } else if (auto phase = dyn_cast<PhaseOp>(op)) {
         if (failed(run(phase)))
           return failure();

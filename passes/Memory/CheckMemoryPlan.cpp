@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "passes/Memory/Accesses.h"
 #include "passes/Memory/Passes.h"
 #include "passes/PassEffect.h"
 #include "passes/PassStatistics.h"
@@ -53,12 +54,26 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
 
   void runOnOperation() override {
     owners = Owners();
-    for (Operation &op : getOperation().getBody().front()) {
+    Block &block = getOperation().getBody().front();
+    if (failed(run(block.begin(), block.end())))
+      return signalPassFailure();
+    // A step that goes on finds what the one before left; that may have run no layer.
+    LayersOp stack = getResumedStack(getOperation());
+    if (stack && (failed(run(stack->getIterator(), block.end())) ||
+                  failed(run(block.begin(), stack->getIterator())) ||
+                  failed(run(std::next(stack->getIterator()), block.end())) ||
+                  failed(run(stack->getIterator(), block.end()))))
+      signalPassFailure();
+  }
+
+  LogicalResult run(Block::iterator first, Block::iterator last) {
+    for (Operation &op : llvm::make_range(first, last)) {
       auto phase = dyn_cast<PhaseOp>(op);
       auto layers = dyn_cast<LayersOp>(op);
       if ((phase && failed(run(phase))) || (layers && failed(run(layers))))
-        return signalPassFailure();
+        return failure();
     }
+    return success();
   }
 
   LogicalResult run(PhaseOp phase) {

@@ -63,7 +63,7 @@ struct PlaceBarriersPass : lathe::impl::PlaceBarriersPassBase<PlaceBarriersPass>
   /// What is pending at the end of any body is pending at the start of every
   /// body.  Barriers are only ever added, so two rounds reach the fixed point.
   void visit(LayersOp layers, Pending &pending) {
-    Pending start = pending;
+    Pending before = pending, start = pending;
     for (int round = 0; round < 2; ++round) {
       Pending end;
       for (Region &body : layers.getBodies()) {
@@ -74,6 +74,9 @@ struct PlaceBarriersPass : lathe::impl::PlaceBarriersPassBase<PlaceBarriersPass>
       pending = end;
       llvm::append_range(start, end);
     }
+    // A part of a step may run no layer.
+    if (layers == getResumedStack(getOperation()))
+      llvm::append_range(pending, before);
   }
 
   lathe::PassCounter numBarriers{"barriers", "barriers placed"};

@@ -168,6 +168,11 @@ ManifestEntry ManifestReader::entry(JsonValue Object, const std::string &Path) {
   Entry.ScratchBytes = integer(Object, Path, "scratch_bytes", 0, MaxMemoryBytes);
   if (Object["greatest_logits"])
     Entry.GreatestLogits = integer(Object, Path, "greatest_logits", 1, MaxVocabulary);
+  if (JsonValue Resumes = Object["resumes"]) {
+    if (!Resumes.boolean())
+      fault(join(Path, "resumes"), "expected true or false");
+    Entry.Resumes = Resumes.boolean().value_or(false);
+  }
   return Entry;
 }
 

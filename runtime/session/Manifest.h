@@ -38,6 +38,8 @@ struct ManifestEntry {
   int64_t ScratchBytes = 0; ///< Per worker.
   /// Most of the greatest logits that it can be asked for alone; 0: it computes all.
   int64_t GreatestLogits = 0;
+  /// Whether a step may end behind any layer and go on from there later.
+  bool Resumes = false;
 };
 
 enum class WeightLayout {

@@ -5,11 +5,16 @@
 #include "compiler/target/cpu/Manifest.h"
 #include "compiler/target/cpu/Passes.h"
 #include "compiler/target/cpu/PhaseEmitter.h"
+#include "passes/Memory/Accesses.h"
 #include "passes/PassEffect.h"
 #include "passes/PassStatistics.h"
 
+#include "lathe/abi.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
+
+#include <cstddef>
 
 namespace lathe::compiler {
 #define GEN_PASS_DEF_EMITCPUPASS
@@ -35,7 +40,12 @@ public:
   unsigned numKernels = 0, numShared = 0;
 
 private:
-  LogicalResult emitBlock(Block &block, Value layer);
+  LogicalResult emitBody();
+  LogicalResult emitOps(Block::iterator first, Block::iterator last, Value layer);
+  LogicalResult emitBlock(Block &block, Value layer) {
+    return emitOps(block.begin(), block.end(), layer);
+  }
+  Value stepField(KernelBuilder &k, int64_t offset);
   LogicalResult emitLayers(step::LayersOp layers);
   Value emitBodyIndex(step::LayersOp layers, Value layer);
   LogicalResult emitPhase(step::PhaseOp phase, Value layer);
@@ -115,10 +125,20 @@ Value ProgramEmitter::emitBodyIndex(step::LayersOp layers, Value layer) {
   return body;
 }
 
+/// A number of the step's arguments; every worker reads the same one.
+Value ProgramEmitter::stepField(KernelBuilder &k, int64_t offset) {
+  return k.load(k.i64(), k.at(entry.getArgument(0), offset));
+}
+
 LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
   KernelBuilder k(builder, layers.getLoc());
   LogicalResult result = success();
-  k.forLoop(k.constant(0), k.constant(layers.getCount()), 1, [&](Value layer) {
+  Value first = k.constant(0), end = k.constant(layers.getCount());
+  if (layers == step::getResumedStack(program)) {
+    first = stepField(k, offsetof(lathe_step_args, first_layer));
+    end = k.sub(end, stepField(k, offsetof(lathe_step_args, layers_left)));
+  }
+  k.forLoop(first, end, 1, [&](Value layer) {
     if (layers.getBodies().size() == 1) {
       result = emitBlock(layers.getBodies().front().front(), layer);
       return;
@@ -133,8 +153,8 @@ LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
   return result;
 }
 
-LogicalResult ProgramEmitter::emitBlock(Block &block, Value layer) {
-  for (Operation &op : block) {
+LogicalResult ProgramEmitter::emitOps(Block::iterator first, Block::iterator last, Value layer) {
+  for (Operation &op : llvm::make_range(first, last)) {
     if (auto phase = dyn_cast<step::PhaseOp>(op)) {
       if (failed(emitPhase(phase, layer)))
         return failure();
@@ -149,14 +169,27 @@ LogicalResult ProgramEmitter::emitBlock(Block &block, Value layer) {
   return success();
 }
 
+/// A step that goes on leaves out what is ahead of the stack.
+LogicalResult ProgramEmitter::emitBody() {
+  Block &body = program.getBody().front();
+  KernelBuilder k(builder, program.getLoc());
+  Value none = k.constant(0);
+  step::LayersOp stack = step::getResumedStack(program);
+  if (!stack)
+    return emitBlock(body, none);
+  LogicalResult ahead = success();
+  k.ifThen(k.equal(stepField(k, offsetof(lathe_step_args, resumes)), none),
+           [&] { ahead = emitOps(body.begin(), stack->getIterator(), none); });
+  return failed(ahead) ? ahead : emitOps(stack->getIterator(), body.end(), none);
+}
+
 LogicalResult ProgramEmitter::emit() {
   Type i64 = builder.getI64Type(), ptr = LLVM::LLVMPointerType::get(builder.getContext());
   auto type = builder.getFunctionType({ptr, i64, i64}, {builder.getI32Type()});
   entry = func::FuncOp::create(builder, program.getLoc(),
                                ("lathe_entry_" + program.getSymName()).str(), type);
   builder.setInsertionPointToEnd(entry.addEntryBlock());
-  Value none = arith::ConstantIntOp::create(builder, program.getLoc(), 0, 64);
-  if (failed(emitBlock(program.getBody().front(), none)))
+  if (failed(emitBody()))
     return failure();
   Value status = arith::ConstantIntOp::create(builder, program.getLoc(), 0, 32);
   func::ReturnOp::create(builder, program.getLoc(), status);

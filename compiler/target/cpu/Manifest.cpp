@@ -3,6 +3,7 @@
 #include "compiler/target/cpu/Manifest.h"
 
 #include "compiler/target/cpu/KVLayout.h"
+#include "passes/Memory/Accesses.h"
 #include "passes/Upstream.h"
 
 #include "lathe/abi.h"
@@ -41,6 +42,8 @@ static void writeEntries(llvm::json::OStream &json, ModuleOp module, int64_t scr
         program.walk([&](ir::HeadTopkOp head) {
           json.attribute("greatest_logits", static_cast<int64_t>(head.getK()));
         });
+        if (step::getResumedStack(program))
+          json.attribute("resumes", true);
       });
   });
 }

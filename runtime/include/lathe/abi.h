@@ -69,6 +69,13 @@ typedef struct lathe_step_args {
    * which has LATHE_HEAD_REPORT_BYTES: i64 rows of the output head, and i64 1
    * where these are all of its rows, else 0. */
   int64_t *head_report;
+  /* Of an entry with "resumes" in the manifest, an encoder's: the part of the step
+   * that runs.  All 0: all of it.  It ends behind the layers but for the last
+   * `layers_left`, and gives the results of these rows.  One that `resumes` goes on at
+   * `first_layer`, where another ended; rows and arena are as that one left them. */
+  int64_t resumes; /* 0: from the tokens on, and then first_layer is 0 */
+  int64_t first_layer;
+  int64_t layers_left;
 } lathe_step_args;
 
 #define LATHE_HEAD_REPORT_BYTES 64

@@ -66,6 +66,7 @@ typedef struct lathe_model lathe_model;           /* A file, its program and wei
 typedef struct lathe_session lathe_session;       /* KV caches of some sequences.     */
 typedef struct lathe_sampler lathe_sampler;       /* Options and a random state.      */
 typedef struct lathe_generation lathe_generation; /* A stream of tokens.              */
+typedef struct lathe_classifier lathe_classifier; /* An encoder with calibrated heads. */
 
 enum { LATHE_SEVERITY_ERROR = 0, LATHE_SEVERITY_WARNING = 1 };
 
@@ -193,6 +194,22 @@ typedef struct lathe_text {
   const char *bytes;
   size_t size;
 } lathe_text;
+
+/* Whether a text leaves the layers early. */
+enum {
+  LATHE_EXIT_AUTO = 0, /* As it was calibrated. */
+  LATHE_EXIT_NEVER = 1 /* It goes through all layers. */
+};
+
+/* Since 1.2.  Where what is found of texts goes, an element for each; each may be
+ * NULL. */
+typedef struct lathe_classify_results {
+  size_t struct_size;
+  int32_t *labels;      /* classifier_label tells their names. */
+  float *probabilities; /* Of the labels, as the classifier sees them. */
+  int32_t *layers;      /* That ran. */
+  double *seconds;
+} lathe_classify_results;
 
 enum {
   LATHE_DETOKENIZE_SHOW_CONTROL = 1, /* Spell control tokens; else they are left out. */
@@ -435,6 +452,24 @@ typedef struct lathe_api {
    * which the log callback is told (E0836). */
   lathe_error *(*model_embed)(const lathe_model *model, const lathe_text *texts, size_t count,
                               const lathe_embed_options *options, float *vectors, size_t capacity);
+
+  /* [any] Makes a classifier of an encoder with the file `path` of `lathe calibrate
+   * --task classify`.  E02xx and E0843 a file that cannot be read, E0844 one that is
+   * for another model, E0834 no encoder. */
+  lathe_error *(*classifier_open)(const lathe_model *model, const char *path,
+                                  lathe_classifier **classifier);
+  /* [last] */
+  void (*classifier_destroy)(lathe_classifier *classifier);
+  /* [any] The name of a label, which lives as long as the classifier; they are counted
+   * from 0, and one that is not there is E0839. */
+  lathe_error *(*classifier_label)(const lathe_classifier *classifier, int32_t label,
+                                   const char **name);
+  /* [any] The labels of `count` texts, one after the other; a text's is the same alone
+   * or behind others.  `exit`: LATHE_EXIT_...  Calls take turns with those of
+   * model_embed.  Texts of too many tokens lose their end (E0836). */
+  lathe_error *(*classifier_classify)(const lathe_classifier *classifier, const lathe_text *texts,
+                                      size_t count, int32_t exit,
+                                      const lathe_classify_results *results);
 } lathe_api;
 
 /* The table for programs of `version` (LATHE_API_VERSION); NULL when this library

@@ -23,7 +23,7 @@ from ctypes import (
     c_uint64,
     c_void_p,
 )
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Optional, Sequence, Union
 
 from ._errors import Diagnostic, Error
 
@@ -39,6 +39,7 @@ LOGITS = {None: 0, "last": 1, "all": 2}
 GENERATE_IGNORE_END = 1
 POOLS = {None: 0, "mean": 1, "cls": 2}
 NORMALIZES = {None: 0, True: 1, False: 2}
+EXITS = {"auto": 0, "never": 1}
 STOPS = (None, "end", "max_tokens", "context", "callback")
 
 
@@ -131,8 +132,20 @@ class EmbedOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("pool", c_int32), ("normalize", c_int32)]
 
 
+class ClassifyResults(Sized):
+    _fields_ = [("struct_size", c_size_t), ("labels", POINTER(c_int32))]
+    _fields_ += [("probabilities", POINTER(c_float)), ("layers", POINTER(c_int32))]
+    _fields_ += [("seconds", POINTER(c_double))]
+
+
 class Text(Structure):
     _fields_ = [("bytes", c_char_p), ("size", c_size_t)]
+
+
+def texts_of(texts: "Sequence[Union[str, bytes]]") -> Any:
+    """An array of texts for the library; it keeps them alive."""
+    raw = [each.encode("utf-8") if isinstance(each, str) else each for each in texts]
+    return (Text * len(raw))(*((each, len(each)) for each in raw))
 
 
 def _failing(*arguments: Any) -> Any:
@@ -194,6 +207,13 @@ class Table(Structure):
             _failing(
                 c_void_p, POINTER(Text), c_size_t, POINTER(EmbedOptions), _FLOATS, c_size_t
             ),
+        ),
+        ("classifier_open", _failing(c_void_p, c_char_p, POINTER(c_void_p))),
+        ("classifier_destroy", _DESTROY),
+        ("classifier_label", _failing(c_void_p, c_int32, POINTER(c_char_p))),
+        (
+            "classifier_classify",
+            _failing(c_void_p, POINTER(Text), c_size_t, c_int32, POINTER(ClassifyResults)),
         ),
     ]
 

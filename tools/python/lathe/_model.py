@@ -3,12 +3,13 @@
 import ctypes
 import os
 import weakref
-from typing import Any, NamedTuple, Optional, Sequence, Union
+from typing import Any, List, NamedTuple, Optional, Sequence, Union
 
 import numpy
 
 from . import _library as library
 from ._callbacks import Callbacks, Progress
+from ._classifier import Classification, Classifier, Texts
 from ._session import Generation, Session, Tokens, as_pointer, as_tokens
 from ._session import _destroy, _FLOATS, _TOKENS
 
@@ -155,9 +156,8 @@ class Model:
         if pool not in library.POOLS:
             raise ValueError(f"pool must be 'mean', 'cls' or None, found {pool!r}")
         alone = isinstance(texts, (str, bytes))
-        raw = [t.encode("utf-8") if isinstance(t, str) else t for t in ([texts] if alone else texts)]
-        array = (library.Text * len(raw))(*((each, len(each)) for each in raw))
-        vectors = numpy.empty((len(raw), self.info.embedding), numpy.float32)
+        array = library.texts_of([texts] if alone else texts)
+        vectors = numpy.empty((len(array), self.info.embedding), numpy.float32)
         options = library.EmbedOptions(
             pool=library.POOLS[pool], normalize=library.NORMALIZES[normalize]
         )
@@ -165,13 +165,23 @@ class Model:
             library.api().model_embed(
                 self._handle,
                 array,
-                len(raw),
+                len(array),
                 ctypes.byref(options),
                 as_pointer(vectors, _FLOATS),
                 vectors.size,
             )
         )
         return vectors[0] if alone else vectors
+
+    def classifier(self, cal: "Path") -> Classifier:
+        """A classifier of an encoder, with the file that `lathe calibrate --task classify` wrote."""
+        return Classifier(self._handle, cal, self._callbacks)
+
+    def classify(
+        self, texts: Texts, *, cal: "Path", exit: str = "auto"
+    ) -> "Union[Classification, List[Classification]]":
+        """What texts are: `Classifier.classify` of the classifier of `cal`, which is read at each call."""
+        return self.classifier(cal).classify(texts, exit=exit)
 
     def generate(self, prompt: Union[str, Tokens], **options: Any) -> Generation:
         """Continues a text or tokens in a session of its own; the options are those of
