@@ -117,7 +117,7 @@ static std::vector<double> ridge(const LabelledVectors &Texts, size_t Features, 
     for (size_t I = 0; I < Count; ++I)
       Square += std::pow(Texts.of(I)[F] - Mean, 2) / double(Count);
     for (size_t I = 0; I < Count; ++I)
-      X[I][F] = Square > 0 ? (Texts.of(I)[F] - Mean) / std::sqrt(Square) : 0;
+      X[I][F] = Square > 1e-9 ? (Texts.of(I)[F] - Mean) / std::sqrt(Square) : 0;
   }
   std::vector<std::vector<double>> A(Features, std::vector<double>(Features));
   std::vector<double> b(Features), Scores;

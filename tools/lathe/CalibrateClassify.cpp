@@ -27,7 +27,7 @@ private:
 
   std::optional<std::string> Train, Valid, Test, Plot;
   std::optional<int64_t> MaxTokens;
-  std::optional<double> Target;
+  std::optional<double> Target, Gain;
   PoolingArgument Pool;
   ExitRule Rule;
   bool AsJson = false;
@@ -41,6 +41,8 @@ void CalibrateClassify::declare(Options &Accepted) {
   Accepted.integer(MaxTokens, "--max-tokens", "classify: tokens of a text that are read",
                    {8, 1 << 16});
   Accepted.number(Target, "--lose", "classify: most points of accuracy to lose (0.5)", {0, 100});
+  Accepted.number(Gain, "--gain", "classify: refuse exits that are not so much faster (0.05)",
+                  {0, 10});
   Pool.declare(Accepted);
   Accepted.text(Plot, "--plot", "FILE", "classify: draw accuracy against latency (.svg)");
   Accepted.flag(AsJson, "--json", "classify: print JSON");
@@ -106,6 +108,7 @@ void CalibrateClassify::run(const CalibrateArguments &Given, Terminal &Term, Dia
   if (!Parts)
     return;
   Rule.Target = Target.value_or(Rule.Target);
+  Rule.Gain = Gain.value_or(Rule.Gain);
   Term.progress("loading " + *Given.Model.Path + " ...");
   std::unique_ptr<Encoder> Model = load(Given.Model, Diags);
   if (!Model)

@@ -1,52 +1,49 @@
 #!/usr/bin/env python3
-"""Writes random labelled texts of a tiny BERT's words (tiny_bert.py); needs numpy only.
+"""Writes random labelled texts for a tiny BERT (tiny_bert.py); needs numpy only.
 
-    labelled_texts.py OUT_DIR [--certainty SHARE]
+    labelled_texts.py OUT_DIR
 
 OUT_DIR gets train.tsv, valid.tsv and test.tsv, and the same texts without labels as train.txt, ...
+A text's label is what a random linear head finds in the vector behind the model's last layer, so
+that heads find it the better, the more layers they have seen.
 """
 
-import argparse
 import pathlib
+import sys
 
 import numpy as np
+import tiny_bert
 
 LABELS = ["animals", "plants", "stones"]
 SIZES = {"train": 500, "valid": 600, "test": 400}
+SPECIAL = len(tiny_bert.SPECIAL)
 
 
-def make(random, count, certainty):
-    """Labels and texts; a word is one of the label's own with that probability, else any."""
-    labels = random.integers(0, len(LABELS), count)
-    texts = []
-    for label in labels:
-        size = random.integers(3, 14)
-        own, any_word = label * 20 + random.integers(0, 20, size), random.integers(0, 60, size)
-        words = np.where(random.random(size) < certainty, own, any_word)
-        texts.append(" ".join(f"w{word}" for word in words))
-    return labels, texts
+def label(random, texts):
+    """An index into LABELS for each text."""
+    weights = tiny_bert.random_weights(tiny_bert.CONFIG)
+    ids = [np.concatenate([[2], words + SPECIAL, [3]]) for words in texts]
+    vectors = np.array([tiny_bert.forward(tiny_bert.CONFIG, weights, each).mean(0) for each in ids])
+    vectors = (vectors - vectors.mean(0)) / vectors.std(0)
+    return (vectors @ random.standard_normal((vectors.shape[1], len(LABELS)))).argmax(1)
 
 
-def write(folder, certainty=0.45):
-    """Gives the labels and texts of each part."""
+def write(folder):
+    """Gives the labels of each part."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    random, parts = np.random.default_rng(8), {}
+    random, labels, first = np.random.default_rng(8), {}, 0
+    texts = [random.integers(0, 60, random.integers(3, 14)) for _ in range(sum(SIZES.values()))]
+    found = label(random, texts)
     for name, count in SIZES.items():
-        labels, texts = parts[name] = make(random, count, certainty)
-        lines = [f"{LABELS[label]}\t{text}\n" for label, text in zip(labels, texts)]
+        labels[name] = found[first : first + count]
+        words = [" ".join(f"w{word}" for word in text) for text in texts[first : first + count]]
+        lines = [f"{LABELS[each]}\t{text}\n" for each, text in zip(labels[name], words)]
         (folder / f"{name}.tsv").write_text("".join(lines))
-        (folder / f"{name}.txt").write_text("".join(text + "\n" for text in texts))
-    return parts
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--certainty", type=float, default=0.45)
-    options = parser.parse_args()
-    write(options.folder, options.certainty)
+        (folder / f"{name}.txt").write_text("".join(text + "\n" for text in words))
+        first += count
+    return labels
 
 
 if __name__ == "__main__":
-    main()
+    write(sys.argv[1])
