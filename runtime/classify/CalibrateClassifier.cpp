@@ -130,9 +130,9 @@ bool ClassifierCalibration::follow(const LabelledTexts &Texts, const char *Name,
   // The first texts find cold caches, and are taken again.
   for (size_t I = 0; I < Tokens.size() + StageTexts; ++I) {
     size_t Text = I < StageTexts ? I : I - StageTexts;
-    if (I % StageTexts == 0 && !enter("following " + std::string(Name) + " " +
-                                      std::to_string(Text) + " of " +
-                                      std::to_string(Tokens.size())))
+    if (I % StageTexts == 0 &&
+        !enter("following " + std::string(Name) + " " + std::to_string(Text) + " of " +
+               std::to_string(Tokens.size())))
       return false;
     if (!followOne(Tokens[Text], Into.Vectors.Vectors.data() + Text * Stride,
                    Into.Seconds.data() + Text * Depths))
@@ -145,8 +145,10 @@ void ClassifierCalibration::tryPoints(const FollowedTexts &Valid, const Followed
   fitTemperatures(Heads, Valid.Vectors);
   JudgedTexts OnValid = judgeTexts(Heads, Valid.Vectors), OnTest = judgeTexts(Heads, Test.Vectors);
   for (const ExitChoice &Choice : Options.Rule.choices(OnValid)) {
-    ExitPoint Point = {Choice, evaluate(Choice, OnValid, Valid.Seconds),
-                       evaluate(Choice, OnTest, Test.Seconds), {}};
+    ExitPoint Point = {Choice,
+                       evaluate(Choice, OnValid, Valid.Seconds),
+                       evaluate(Choice, OnTest, Test.Seconds),
+                       {}};
     Point.Refused = Options.Rule.refusal(Point.Valid);
     Result.Points.push_back(std::move(Point));
   }

@@ -186,7 +186,8 @@ bool ClassifierFile::checkModel(const Encoder &Model, const std::string &Where,
                                 Diagnostics &Diags) const {
   const ExitHead &Last = Heads.back();
   auto Features = static_cast<size_t>(Model.depths() * Model.width());
-  if (hashModel(Model.folder()) == ModelHash && Last.Depth + 1 == Model.depths() && Last.Weights.size() == Features * Labels.size())
+  if (hashModel(Model.folder()) == ModelHash && Last.Depth + 1 == Model.depths() &&
+      Last.Weights.size() == Features * Labels.size())
     return true;
   Diags.error(844, Where, "was measured on another model",
               "calibrate this one: 'lathe calibrate MODEL --task classify'");

@@ -32,9 +32,9 @@ struct ExitOutcome {
   int64_t RightWhole = 0; ///< Of the last head alone.
   double Deviation = 0;   ///< Of the loss of one text (1, 0 or -1), standard.
   double MeanDepth = 0;
-  double Seconds = 0;            ///< Of a text, in the mean.
-  double WholeSeconds = 0;       ///< The same through all layers.
-  std::vector<int64_t> LeftAt;   ///< [depths]: how many texts left there.
+  double Seconds = 0;          ///< Of a text, in the mean.
+  double WholeSeconds = 0;     ///< The same through all layers.
+  std::vector<int64_t> LeftAt; ///< [depths]: how many texts left there.
 
   double accuracy() const { return double(Right) / double(Texts); }
   /// Points of accuracy, of 100, that exits lose.

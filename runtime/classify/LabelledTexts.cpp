@@ -62,8 +62,9 @@ std::optional<LabelledTexts> LabelledTexts::parse(std::string_view Content,
       Found.insert(Each.Label);
     Result.Labels.assign(Found.begin(), Found.end());
     if (Found.size() < 2 || Found.size() > MostLabels)
-      Faults.error(839, "", "found " + std::to_string(Found.size()) + " labels, expected 2 to " +
-                                std::to_string(MostLabels));
+      Faults.error(839, "",
+                   "found " + std::to_string(Found.size()) + " labels, expected 2 to " +
+                       std::to_string(MostLabels));
   }
   for (const Line &Each : Lines) {
     auto Place = std::ranges::lower_bound(Result.Labels, Each.Label);

@@ -20,7 +20,8 @@ std::optional<Classification> TextClassifier::classify(const std::vector<int32_t
   using Clock = std::chrono::steady_clock;
   Clock::time_point Start = Clock::now();
   Classification Result;
-  int64_t Last = Model.depths() - 1, FirstExit = Policy == ExitPolicy::Auto ? File.firstExit() : Last;
+  int64_t Last = Model.depths() - 1,
+          FirstExit = Policy == ExitPolicy::Auto ? File.firstExit() : Last;
   if (!Model.begin(Text, File.Pool, Vectors.data(), Diags))
     return std::nullopt;
   for (int64_t Depth = 0;; ++Depth) {

@@ -45,9 +45,9 @@ public:
                                          Diagnostics &Diags);
 
   /// Those of several; E0807 when `Cancel` was set before one.
-  std::optional<std::vector<Classification>>
-  classify(std::span<const std::vector<int32_t>> Texts, ExitPolicy Policy, Diagnostics &Diags,
-           const std::atomic<bool> *Cancel = nullptr);
+  std::optional<std::vector<Classification>> classify(std::span<const std::vector<int32_t>> Texts,
+                                                      ExitPolicy Policy, Diagnostics &Diags,
+                                                      const std::atomic<bool> *Cancel = nullptr);
 
 private:
   Encoder &Model;

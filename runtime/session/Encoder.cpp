@@ -113,8 +113,7 @@ static void cut(std::vector<int32_t> &Ids, size_t Most, int32_t End) {
 
 std::vector<std::vector<int32_t>> Encoder::tokenize(std::span<const std::string_view> Texts,
                                                     Diagnostics &Diags, int64_t Wanted) const {
-  auto Most =
-      static_cast<size_t>(Wanted > 0 ? std::min(Wanted, Facts.MaxTokens) : Facts.MaxTokens);
+  auto Most = static_cast<size_t>(Wanted > 0 ? std::min(Wanted, Facts.MaxTokens) : Facts.MaxTokens);
   std::vector<std::vector<int32_t>> Result;
   size_t NumCut = 0;
   for (std::string_view Text : Texts) {

@@ -137,7 +137,7 @@ private:
   MappedMemory Arena, Scratch;
   /// The columns of the current step, as lathe_step_args wants them.
   std::vector<int32_t> Tokens, Positions, Sequences, Wanted;
-  int64_t Depth = 0;            ///< Of the text that `begin` started.
+  int64_t Depth = 0;             ///< Of the text that `begin` started.
   std::vector<float> AtOneDepth; ///< Vectors of a step's texts.
 };
 

@@ -49,9 +49,8 @@ void CalibrateClassify::declare(Options &Accepted) {
 }
 
 /// Of `Path`, whose labels are `Known` where these are given.
-static std::optional<LabelledTexts> readTexts(const std::string &Path,
-                                              const std::vector<std::string> *Known,
-                                              Diagnostics &Diags) {
+static std::optional<LabelledTexts>
+readTexts(const std::string &Path, const std::vector<std::string> *Known, Diagnostics &Diags) {
   std::optional<std::string> Content = readTextFile(Path, Diags);
   return Content ? LabelledTexts::parse(*Content, Path, Known, Diags) : std::nullopt;
 }
@@ -83,7 +82,8 @@ std::unique_ptr<Encoder> CalibrateClassify::load(const ModelArguments &Given,
 static bool writeText(const std::string &Path, const std::string &Text, const std::string &Input,
                       Terminal &Term, Diagnostics &Diags) {
   std::unique_ptr<OutputFile> File = OutputFile::open(Path, Input, Term, Diags);
-  return File && File->write({reinterpret_cast<const uint8_t *>(Text.data()), Text.size()}, Diags) &&
+  return File &&
+         File->write({reinterpret_cast<const uint8_t *>(Text.data()), Text.size()}, Diags) &&
          File->finish(Diags);
 }
 
@@ -95,8 +95,8 @@ bool CalibrateClassify::write(const CalibrateArguments &Given, const CalibratedC
   std::string Shown = AsJson ? classifierJson(Found, Rule) : classifierTable(Found);
   bool ToOutput = Given.Output != "-";
   (ToOutput ? Term.out(Shown) : (Term.err(Shown), true));
-  return !Given.Output || writeText(*Given.Output, classifierFileText(Found, Rule),
-                                    *Given.Model.Path, Term, Diags);
+  return !Given.Output ||
+         writeText(*Given.Output, classifierFileText(Found, Rule), *Given.Model.Path, Term, Diags);
 }
 
 void CalibrateClassify::run(const CalibrateArguments &Given, Terminal &Term, Diagnostics &Diags) {

@@ -64,7 +64,8 @@ void ClassifierPlot::drawAxes() {
   double StepX = roundStep(MostX / 8), StepY = roundStep((MostY - LeastY) / 8);
   for (double At = 0; At <= MostX; At += StepX) {
     Picture.line(x(At / 1e3), Top, x(At / 1e3), Bottommost, "grid");
-    Picture.text(x(At / 1e3), Bottommost + 18, formatFixed(At, StepX < 1 ? 2 : 0), "soft", "middle");
+    Picture.text(x(At / 1e3), Bottommost + 18, formatFixed(At, StepX < 1 ? 2 : 0), "soft",
+                 "middle");
   }
   for (double At = std::ceil(LeastY / StepY) * StepY; At <= MostY; At += StepY) {
     Picture.line(Left, y(At), Rightmost, y(At), "grid");
@@ -72,8 +73,8 @@ void ClassifierPlot::drawAxes() {
   }
   Picture.text((Left + Rightmost) / 2, PictureHeight - 12, "ms a text, mean", "soft", "middle");
   Picture.text(Left, Top - 10, "accuracy, %", "soft", "middle");
-  Picture.text(Left + 60, 24, "Accuracy against latency on " + std::to_string(Found.TestTexts) +
-                                  " texts", "head");
+  Picture.text(Left + 60, 24,
+               "Accuracy against latency on " + std::to_string(Found.TestTexts) + " texts", "head");
 }
 
 void ClassifierPlot::drawBaselines() {
@@ -96,8 +97,8 @@ void ClassifierPlot::drawDepths() {
   for (size_t Depth = 0; Depth < Found.RightAtDepth.size(); ++Depth) {
     double X = x(Found.SecondsToDepth[Depth]), Y = y(accuracy(Found.RightAtDepth[Depth]));
     if (Depth != 0)
-      Picture.line(x(Found.SecondsToDepth[Depth - 1]), y(accuracy(Found.RightAtDepth[Depth - 1])), X,
-                   Y, "grid");
+      Picture.line(x(Found.SecondsToDepth[Depth - 1]), y(accuracy(Found.RightAtDepth[Depth - 1])),
+                   X, Y, "grid");
     Picture.circle(X, Y, 5, "buffer k0",
                    "all texts leave at " + std::to_string(Depth) + ": " +
                        formatFixed(accuracy(Found.RightAtDepth[Depth]), 1) + " %");
@@ -111,8 +112,8 @@ void ClassifierPlot::drawPoints() {
     bool IsChosen = Found.Chosen == I;
     Picture.circle(x(Point.Test.Seconds), y(100 * Point.Test.accuracy()), IsChosen ? 8 : 5,
                    IsChosen ? "buffer k2" : "buffer k1",
-                   "exits from " + std::to_string(Point.Choice.FirstExit) + " on: " +
-                       formatFixed(1e3 * Point.Test.Seconds, 2) + " ms, " +
+                   "exits from " + std::to_string(Point.Choice.FirstExit) +
+                       " on: " + formatFixed(1e3 * Point.Test.Seconds, 2) + " ms, " +
                        formatFixed(100 * Point.Test.accuracy(), 1) + " %");
   }
   double X = PictureWidth - Right + 24, Y = PictureHeight - Bottom - 60;

@@ -39,9 +39,9 @@ static std::string verdictText(const CalibratedClassifier &Found, size_t Index) 
 std::string cli::classifierTable(const CalibratedClassifier &Found) {
   int64_t Texts = Found.TestTexts, Right = Found.RightAtDepth.back();
   auto Share = [&](int64_t Of) { return percent(double(Of) / double(Texts)); };
-  TextTable Table({"", "threshold", "layers", "ms", "speed", "accuracy", "95 %", "lost",
-                   "bound", "verdict"},
-                  {9});
+  TextTable Table(
+      {"", "threshold", "layers", "ms", "speed", "accuracy", "95 %", "lost", "bound", "verdict"},
+      {9});
   Table.add({"bag of words (TF-IDF)", "", "", "", "", Share(Found.RightByWords),
              intervalText(Found.RightByWords, Texts), "", "", ""});
   std::string Layers = std::to_string(Found.RightAtDepth.size() - 1);

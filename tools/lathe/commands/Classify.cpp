@@ -119,7 +119,8 @@ static std::string statsText(const Totals &Of, size_t Texts) {
   cli::TextTable Table({"layers", "texts", "share"});
   for (size_t Depth = 0; Depth < Of.LeftAt.size(); ++Depth)
     Table.add({std::to_string(Depth), std::to_string(Of.LeftAt[Depth]),
-               formatFixed(100 * double(Of.LeftAt[Depth]) / double(std::max<size_t>(Texts, 1)), 1) + " %"});
+               formatFixed(100 * double(Of.LeftAt[Depth]) / double(std::max<size_t>(Texts, 1)), 1) +
+                   " %"});
   return Table.text() + "mean: " + formatFixed(Of.MeanDepth, 2) + " layers, " +
          formatFixed(1e3 * Of.Seconds, 2) + " ms a text\n";
 }

@@ -103,9 +103,8 @@ void EmbedCommand::run(Terminal &Term, Diagnostics &Diags) {
   std::vector<float> Vectors(Words->size() * Width);
   Pooling Wanted = Pool.of(*Model);
   bool Unit = !NoNormalize && (Normalize || Model->facts().Normalize);
-  bool Done = Depths
-                  ? Model->encodeDepths(Tokens, Wanted, Vectors.data(), Diags, interruptFlag())
-                  : Model->encode(Tokens, Wanted, Unit, Vectors.data(), Diags, interruptFlag());
+  bool Done = Depths ? Model->encodeDepths(Tokens, Wanted, Vectors.data(), Diags, interruptFlag())
+                     : Model->encode(Tokens, Wanted, Unit, Vectors.data(), Diags, interruptFlag());
   if (!Done)
     return;
   if (Output)
