@@ -119,6 +119,15 @@ TEST(Manifest, AnEntryMaySayHowManyLogitsItFinds) {
   EXPECT_EQ(Read->Entries[1].GreatestLogits, 0);
 }
 
+TEST(Manifest, AnEntryMaySayThatStepsGoOn) {
+  Diagnostics Diags;
+  std::string Text = with("\"max_rows\":1,", "\"max_rows\":1,\"resumes\":true,");
+  std::optional<Manifest> Read = Manifest::parse(Text, "model.so", Diags);
+  ASSERT_TRUE(Read) << Diags.str();
+  EXPECT_TRUE(Read->Entries[0].Resumes);
+  EXPECT_FALSE(Read->Entries[1].Resumes);
+}
+
 TEST(Manifest, TellsEachFaultOfAFunction) {
   const Fault Faults[] = {
       {"[-1,16]", "[16,-1]", "inputs[0].shape: expected sizes from 1 on"},
@@ -157,6 +166,8 @@ TEST(Manifest, TellsEachFault) {
       {"\"max_rows\":1,", "\"max_rows\":0,", "entries[1].max_rows"},
       {"\"max_rows\":1,", "\"max_rows\":1,\"greatest_logits\":0,",
        "entries[1].greatest_logits: found '0', expected"},
+      {"\"max_rows\":1,", "\"max_rows\":1,\"resumes\":1,",
+       "entries[1].resumes: expected true or false"},
       {"\"arena_bytes\":64", "\"arena_bytes\":9223372036854775807", "entries[1].arena_bytes"},
       {"\"q4_1\"", "\"q9_9\"", "weights[0].format: found 'q9_9'"},
       {"\"panel32\"", "\"panel64\"", "weights[0].layout: found 'panel64'"},

@@ -93,6 +93,15 @@ static void check_text(lathe_model *model) {
   EXPECT(size == count && tokens[2] == -7);
   EXPECT(number_of(api->model_tokenize(model, NULL, 0, 0, NULL, 0, &size)) == 0 && size == 0);
   EXPECT(number_of(api->model_tokenize(model, NULL, 3, 0, tokens, 64, &size)) == 822);
+
+  /* No encoder, and so no classifier. */
+  lathe_classifier *classifier = NULL;
+  EXPECT(number_of(api->classifier_open(model, "none.cal", &classifier)) == 834);
+  EXPECT(number_of(api->classifier_open(model, NULL, &classifier)) == 822);
+  EXPECT(number_of(api->classifier_open(NULL, "none.cal", &classifier)) == 822);
+  EXPECT(number_of(api->classifier_classify(NULL, NULL, 0, LATHE_EXIT_AUTO, NULL)) == 822);
+  EXPECT(classifier == NULL);
+  api->classifier_destroy(NULL);
   EXPECT(number_of(api->model_tokenize(model, text, 3, 16, tokens, 64, &size)) == 821);
   tokens[0] = Vocabulary;
   EXPECT(number_of(api->model_detokenize(model, tokens, 1, 0, back, 64, &size)) == 801);
