@@ -410,11 +410,10 @@ TEST_P(HeadTest, ComputesAllForSomeRowsOfAStep) {
     }
 }
 
-/// The bits of a row do not depend on the other rows, and one that is not finite is told of
-/// by all of its logits.
+/// A row that is not finite has no bounds: all rows of its step get all of their logits.
 TEST_P(HeadTest, GivesAllRowsOfAStepWhereOneIsOutOfRange) {
   Head From = makeQuiet(23);
-  From.X[1 * Width + 40] = std::numeric_limits<float>::quiet_NaN();
+  From.X[1 * Width + 40] = Infinity;
   plant(From, 5, 0, 120);
   Outcome Found = runRows(From, {0, 1, 3}, 1, 2);
   EXPECT_EQ(Found.Bits, std::vector<int64_t>(2, 7));
