@@ -65,7 +65,6 @@ class Counts:
         several = self.positions > self.steps and self.accepted > 0
         good = self.positions - self.whole >= least and several == guessing
         report.case(f"{title}: rows are left out", good, told)
-        print(f"     {told}")
 
 
 def compare(report, title, model, prompts, ways, **options):
