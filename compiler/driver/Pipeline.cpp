@@ -4,6 +4,7 @@
 
 #include "compiler/driver/TestFault.h"
 #include "compiler/reference/Passes.h"
+#include "compiler/target/cpu/CpuTarget.h"
 #include "compiler/target/cpu/Passes.h"
 #include "dialects/Lathe/LatheOps.h"
 #include "dialects/Step/StepOps.h"
@@ -51,6 +52,8 @@ void addPrecision(OpPassManager &passes, const PipelineOptions &options) {
   LowerPrecisionPassOptions precision;
   precision.policy = options.precision;
   precision.kv = options.kvType;
+  const CpuTarget *target = findCpuTarget(options.target);
+  precision.storedBF16 = target && !target->bf16Dot ? "f32" : "bf16";
   passes.addPass(createLowerPrecisionPass(precision));
   passes.addPass(createScreenHeadPass());
 }

@@ -22,11 +22,28 @@ void cli::declareKVType(Options &Accepted, std::string &KVType) {
                   "elements of the KV cache (auto: f16, or f32 with --precision f32)");
 }
 
+static TargetResolver &targetResolver() {
+  static TargetResolver Resolver = nullptr;
+  return Resolver;
+}
+
+TargetResolverRegistration::TargetResolverRegistration(TargetResolver Resolver) {
+  targetResolver() = Resolver;
+}
+
+void cli::declareTarget(Options &Accepted, std::string &Target, std::string Meta,
+                        std::string Help) {
+  Accepted.converted(Target, "--target", std::move(Meta), std::move(Help),
+                     [](std::string &Given) -> std::optional<Diagnostic> {
+                       return targetResolver() ? targetResolver()(Given) : std::nullopt;
+                     });
+}
+
 void TargetArguments::declare(Options &Accepted) {
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
   declareKVType(Accepted, KVType);
   // The compiler knows its targets; a program from the cache runs without it.
-  Accepted.text(Target, "--target", "NAME", "CPU, and sizes (host; an error lists them)");
+  declareTarget(Accepted, Target, "NAME", "CPU, and sizes (host; an error lists them)");
 }
 
 void ModelArguments::declareModel(Options &Accepted) {

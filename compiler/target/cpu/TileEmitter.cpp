@@ -78,21 +78,22 @@ static void prefetchNextPanel(KernelBuilder &k, const WeightFormat &format,
 
 SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTarget &target,
                                                   const WeightFormat &format,
-                                                  const PanelPointers &panel, Value steps,
-                                                  ValueRange inits, PanelBody body) {
+                                                  const PanelPointers &panel,
+                                                  const StepRange &steps, ValueRange inits,
+                                                  PanelBody body) {
   auto block = [&](Value place, Value index, ArrayRef<SmallVector<Value>> headers,
                    ValueRange carried) {
     bool hasTail = format.tailBytes() != 0;
     if (target.prefetchBytes > 0 && hasTail)
-      prefetchNextPanel(k, format, panel, steps, index);
+      prefetchNextPanel(k, format, panel, steps.all, index);
     else if (target.prefetchBytes > 0)
       k.prefetch(k.at(place, target.prefetchBytes), format.blockBytes());
     PanelBlock found{place, {}};
     if (hasTail)
-      found = {place, {}, panel.panel, panel.tail, steps, index};
+      found = {place, {}, panel.panel, panel.tail, steps.all, index};
     return body(PanelPlace{found, headers}, index, carried);
   };
-  return k.forLoop(k.constant(0), steps, 1, inits, [&](Value index, ValueRange carried) {
+  return k.forLoop(steps.first, steps.last, 1, inits, [&](Value index, ValueRange carried) {
     Value step = k.at(panel.panel, k.mul(index, format.stepBytes()));
     SmallVector<SmallVector<Value>> headers;
     for (int64_t group = 0; group < PanelGroups; ++group)

@@ -65,7 +65,15 @@ struct PanelPlace {
   }
 };
 
-/// Loops over the blocks of the first `steps` steps of a panel, asking for weights
+/// Steps `first` to before `last` of a panel that has `all`, each i64.
+struct StepRange {
+  mlir::Value first, last, all;
+  static StepRange whole(KernelBuilder &k, mlir::Value steps) {
+    return {k.constant(0), steps, steps};
+  }
+};
+
+/// Loops over the blocks of some steps of a panel, asking for weights
 /// `target.prefetchBytes` ahead: panels follow each other in memory, and the hardware's
 /// own prefetching ends with every page.  Where rows are whole in memory, a step reads of
 /// all parts of a panel, and what is asked for is the next panel, without its tail where `panel`
@@ -74,7 +82,7 @@ using PanelBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(const PanelP
                                                                     mlir::ValueRange)>;
 llvm::SmallVector<mlir::Value> forPanelSteps(KernelBuilder &k, const CpuTarget &target,
                                              const WeightFormat &format, const PanelPointers &panel,
-                                             mlir::Value steps, mlir::ValueRange inits,
+                                             const StepRange &steps, mlir::ValueRange inits,
                                              PanelBody body);
 
 /// Builds the body of a tile function of that kind: one row, with all of its

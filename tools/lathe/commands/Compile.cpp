@@ -58,7 +58,7 @@ void CompileCommand::declare(Options &Accepted) {
                   "stop at a stage and print it");
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
   declareKVType(Accepted, KVType);
-  Accepted.text(Targets, "--target", "LIST",
+  declareTarget(Accepted, Targets, "LIST",
                 "CPUs, as \"host\" or \"x86-64-v3,x86-64-v4\"; the best is chosen when it runs");
   Accepted.flag(Embed, "--embed-weights", "put the weights into FILE, not for .o");
   Accepted.flag(External, "--external-weights", "leave them in INPUT, found by its name (default)");
