@@ -31,8 +31,9 @@ FusionRole roleOf(Operation *op) {
 /// Builds one program of at most `maxRows` rows from `@forward` or `@main`.
 class ProgramBuilder {
 public:
-  ProgramBuilder(func::FuncOp forward, int64_t maxRows, int64_t inlineRows)
-      : forward(forward), maxRows(maxRows), inlineRows(inlineRows), builder(forward.getContext()) {}
+  ProgramBuilder(func::FuncOp forward, int64_t maxRows, int64_t inlineRows, int64_t screenRows)
+      : forward(forward), maxRows(maxRows), inlineRows(inlineRows), screenRows(screenRows),
+        builder(forward.getContext()) {}
 
   LogicalResult build(StringRef name);
 
@@ -61,7 +62,7 @@ private:
   Value bufferFor(Value value);
 
   func::FuncOp forward;
-  int64_t maxRows, inlineRows;
+  int64_t maxRows, inlineRows, screenRows;
   OpBuilder builder;
   ProgramOp program;
   Operation *allocEnd = nullptr;  ///< Allocations are put in front of this op.
@@ -145,10 +146,10 @@ PhaseOp ProgramBuilder::buildPhase(StringRef name, Axis axis, ArrayRef<Operation
   return phase;
 }
 
-/// Many rows have too little in common for a head to leave out what none of them wants.
+/// Many rows are a prompt's, of which one wants logits.
 void ProgramBuilder::cloneOp(Operation *op) {
   auto head = dyn_cast<HeadTopkOp>(op);
-  if (!head || maxRows == 1) {
+  if (!head || maxRows <= screenRows) {
     builder.clone(*op, inPhase);
     return;
   }
@@ -492,7 +493,7 @@ struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
     else if (isEncoder(forward))
       entries = {{"forward", std::max<int64_t>(prefillRows, findContext(module))}};
     for (auto [name, maxRows] : entries) {
-      ProgramBuilder program(forward, maxRows, inlineRows);
+      ProgramBuilder program(forward, maxRows, inlineRows, screenRows);
       if (failed(program.build(name)))
         return signalPassFailure();
       numPhases += program.numPhases;

@@ -26,7 +26,8 @@ double SpeculationStats::tokensPerStep() const {
 DecodeLoop::DecodeLoop(Session &Run, int32_t Sequence, const SpeculationChoice &How, HeadMode Head,
                        int64_t Greatest)
     : Run(Run), Sequence(Sequence), How(How), Control(Run.stepTimes(), How.Kind && How.Kind->Free),
-      HeadControl(Head, Greatest, Run.greatestLogits()) {
+      PlainHead(Head, Greatest, Run.greatestLogits()),
+      VerifyHead(Head, Greatest, Run.greatestLogits(Run.verifyRows())) {
   if (How.Kind)
     Stats.Draft = How.Kind->Name;
 }
@@ -118,17 +119,18 @@ bool DecodeLoop::run(int64_t Guesses, Diagnostics &Diags) {
   if (Logits.size() < Needed)
     Logits.resize(Needed);
   std::span<const int32_t> Tokens = std::span(Input).first(Guesses + 1);
-  int64_t Greatest = Guesses ? 0 : HeadControl.choose();
+  HeadController &Head = Guesses ? VerifyHead : PlainHead;
+  int64_t Greatest = Head.choose();
   Clock::time_point Start = Clock::now();
   bool Done = Guesses
-                  ? Run.verify(Sequence, Tokens, Logits.data(), Diags)
+                  ? Run.verify(Sequence, Tokens, Logits.data(), Diags, Greatest)
                   : Run.append(Sequence, Tokens, LogitsOf::Last, Logits.data(), Diags, Greatest);
   if (!Done)
     return false;
   double Seconds = secondsSince(Start);
+  // Steps of different numbers of rows are compared by what such steps take.
+  Head.told(Seconds / (Guesses ? Run.stepTimes().relative(Guesses + 1) : 1), Run.headReport());
   Run.stepTimes().record(Guesses + 1, Seconds);
-  if (!Guesses)
-    HeadControl.told(Seconds, Run.headReport());
   HeadStats += Run.headReport();
   Rows = Guesses + 1;
   ++Stats.Steps[Guesses];

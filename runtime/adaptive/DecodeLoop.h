@@ -89,7 +89,7 @@ private:
   SpeculationChoice How;
   std::unique_ptr<Draft> Guess; ///< Null: speculation is off.
   SpeculationController Control;
-  HeadController HeadControl;
+  HeadController PlainHead, VerifyHead; ///< Of steps without guesses, and with.
   HeadReport HeadStats;
   std::vector<float> Logits; ///< [rows][vocabulary]
   std::array<int32_t, StepTimes::MaxRows> Input = {};

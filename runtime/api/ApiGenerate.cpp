@@ -85,6 +85,7 @@ static bool fillResult(const Generation &Stream, lathe_generate_result *Out, Dia
   Result.head_steps = From.Stats.Head.Steps;
   Result.head_whole = From.Stats.Head.Whole;
   Result.head_rows = From.Stats.Head.Rows;
+  Result.head_positions = From.Stats.Head.Positions;
   return fillStruct(Out, Result, "lathe_generate_result", LeastResult, Diags);
 }
 

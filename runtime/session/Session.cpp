@@ -6,6 +6,7 @@
 #include "runtime/support/FaultList.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <limits>
 #include <string>
@@ -136,8 +137,8 @@ bool Session::append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf
   return step(Rows, Logits, Diags, Greatest);
 }
 
-int64_t Session::greatestLogits() const {
-  return Code.manifest().Entries[Code.entryFor(1)].GreatestLogits;
+int64_t Session::greatestLogits(int64_t Rows) const {
+  return Code.manifest().Entries[Code.entryFor(Rows)].GreatestLogits;
 }
 
 int64_t Session::verifyRows() const {
@@ -148,10 +149,10 @@ int64_t Session::verifyRows() const {
 }
 
 bool Session::verify(int32_t Sequence, std::span<const int32_t> Tokens, float *Logits,
-                     Diagnostics &Diags) {
+                     Diagnostics &Diags, int64_t Greatest) {
   assert(!Tokens.empty() && static_cast<int64_t>(Tokens.size()) <= verifyRows() &&
          "guesses of more than one call");
-  if (!append(Sequence, Tokens, LogitsOf::All, Logits, Diags))
+  if (!append(Sequence, Tokens, LogitsOf::All, Logits, Diags, Greatest))
     return false;
   Lengths[Sequence] -= static_cast<int64_t>(Tokens.size()) - 1;
   return true;
@@ -211,12 +212,13 @@ bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags,
 void Session::addHeadReport(int64_t Greatest) {
   if (Greatest == 0 || LogitsRows.empty())
     return;
-  int64_t Whole = 0;
+  uint64_t Whole = 0;
   for (size_t I = 0; I < HeadReports.size(); I += LATHE_HEAD_REPORT_BYTES / sizeof(int64_t)) {
     Head.Rows += HeadReports[I];
-    Whole |= HeadReports[I + 1];
+    Whole |= static_cast<uint64_t>(HeadReports[I + 1]);
   }
-  Head.Whole += Whole;
+  Head.Whole += std::popcount(Whole);
+  Head.Positions += static_cast<int64_t>(LogitsRows.size());
   ++Head.Steps;
 }
 

@@ -83,9 +83,9 @@ public:
   bool append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted, float *Logits,
               Diagnostics &Diags, int64_t Greatest = 0);
 
-  /// Most of the greatest logits of a step of one row that are found without computing
-  /// all; 0: all are computed.
-  int64_t greatestLogits() const;
+  /// Most of the greatest logits of each row of a step of `Rows` that are found without
+  /// computing all; 0: all are computed.
+  int64_t greatestLogits(int64_t Rows = 1) const;
 
   /// What it took to find them, in the latest `step`.
   const HeadReport &headReport() const { return Head; }
@@ -95,8 +95,9 @@ public:
   /// sequence grows by one position.  The others are guesses, each of which
   /// `accept` may make count until the sequence changes in another way.
   ///
-  /// At most verifyRows() tokens.  Errors are those of `step`.
-  bool verify(int32_t Sequence, std::span<const int32_t> Tokens, float *Logits, Diagnostics &Diags);
+  /// At most verifyRows() tokens.  Errors are those of `step`, and so is `Greatest`.
+  bool verify(int32_t Sequence, std::span<const int32_t> Tokens, float *Logits, Diagnostics &Diags,
+              int64_t Greatest = 0);
 
   /// Makes the next position of `Sequence` count, if `verify` ran it with `Token`.
   /// Otherwise forgets all guesses and is false.

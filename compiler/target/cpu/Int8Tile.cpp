@@ -25,8 +25,9 @@ class Int8Tile {
 public:
   Int8Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
            const TileArguments &arguments)
-      : k(k), format(*kind.format), target(target), dot(*target.int8Dot),
-        weights(*format.int8Weights()), arguments(arguments) {}
+      : k(k), format(*kind.format), coarse(kind.coarse ? format.coarse() : nullptr), target(target),
+        dot(*target.int8Dot), weights(coarse ? coarse->weights() : *format.int8Weights()),
+        arguments(arguments) {}
 
   void emitOneRow();
   void emitManyRows();
@@ -52,6 +53,7 @@ private:
   Value emitOneRowProduct(const PanelBlock &block, int64_t group, const BlockRow &row);
   SmallVector<Value> emitOneRowBlock(const PanelPlace &block, Value index, ValueRange carried);
 
+  Scaling readScaling(const PanelBlock &block, int64_t group);
   void unpackBlock(const PanelPlace &block);
   SmallVector<Value> emitSection(ArrayRef<BlockRow> rows, ArrayRef<Value> groups, int64_t section,
                                  ArrayRef<Int8Dot::Parts> halves);
@@ -69,6 +71,7 @@ private:
 
   KernelBuilder &k;
   const WeightFormat &format;
+  const CoarseFormat *coarse; ///< Null: all of the weights.
   const CpuTarget &target;
   const Int8Dot &dot;
   Int8Weights weights;
@@ -161,8 +164,7 @@ SmallVector<Value> Int8Tile::emitOneRowBlock(const PanelPlace &block, Value inde
   SmallVector<Value> sums;
   for (int64_t group = 0; group < PanelGroups; ++group) {
     Value total = emitOneRowProduct(block.group(group), group, row);
-    Scaling scaling{format.scale(k, block.group(group), group),
-                    format.minimum(k, block.group(group), group)};
+    Scaling scaling = readScaling(block.group(group), group);
     sums.push_back(addBlock(scaling, row, total, carried[group]));
   }
   return sums;
@@ -188,9 +190,17 @@ static int64_t bytesOf(Type type) {
   return vector.getNumElements() * vector.getElementTypeBitWidth() / 8;
 }
 
+Int8Tile::Scaling Int8Tile::readScaling(const PanelBlock &block, int64_t group) {
+  Value d = format.scale(k, block, group);
+  if (!coarse)
+    return {d, format.minimum(k, block, group)};
+  // Both are exact: the step is a power of two, and the centre has few bits, as d does.
+  return {k.mulf(d, k.splat(coarse->step())), k.mulf(d, k.splat(coarse->centre()))};
+}
+
 void Int8Tile::unpackBlock(const PanelPlace &block) {
   for (int64_t group = 0; group < PanelGroups; ++group) {
-    format.unpackInt8(k, block.group(group), group, [&](int64_t quad, Value weight) {
+    auto store = [&](int64_t quad, Value weight) {
       Int8Dot::Parts parts = dot.prepare(k, weights, weight);
       partTypes = llvm::to_vector(ValueRange(parts).getTypes());
       int64_t bytes = 0;
@@ -202,12 +212,16 @@ void Int8Tile::unpackBlock(const PanelPlace &block) {
         k.store(part, k.at(buffer, offset));
         offset += bytesOf(part.getType());
       }
-    });
-    k.store(format.scale(k, block.group(group), group), k.at(buffer, scaleOffset(group)));
-    if (Value minimum = format.minimum(k, block.group(group), group)) {
-      hasMinimum = true;
-      k.store(minimum, k.at(buffer, minimumOffset(group)));
-    }
+    };
+    if (coarse)
+      coarse->unpackCoarse(k, block.group(group), group, store);
+    else
+      format.unpackInt8(k, block.group(group), group, store);
+    Scaling scaling = readScaling(block.group(group), group);
+    k.store(scaling.d, k.at(buffer, scaleOffset(group)));
+    hasMinimum = bool(scaling.m);
+    if (hasMinimum)
+      k.store(scaling.m, k.at(buffer, minimumOffset(group)));
     Int8Dot::Parts halves = readHalves(block.group(group), group);
     scaleTypes = llvm::to_vector(ValueRange(halves).getTypes());
     int64_t offset = halvesOffset(group);
@@ -325,8 +339,8 @@ void Int8Tile::emitManyRows() {
     for (int64_t group = 0; group < PanelGroups; ++group)
       k.store(k.splat(0.0f), k.at(destination, group * Lanes * 4));
   });
-  forPanelSteps(k, target, format, {arguments.panel, arguments.tail},
-                StepRange::whole(k, arguments.wholeSteps), ValueRange(),
+  PanelPointers panel{arguments.panel, coarse ? Value() : arguments.tail};
+  forPanelSteps(k, target, format, panel, StepRange::whole(k, arguments.wholeSteps), ValueRange(),
                 [&](const PanelPlace &block, Value index, ValueRange) -> SmallVector<Value> {
                   unpackBlock(block);
                   emitAllRows(index);

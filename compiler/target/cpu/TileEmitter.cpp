@@ -36,17 +36,22 @@ PanelPointers lathe::compiler::emitPanelPointers(KernelBuilder &k, Value matrix,
   return {panel, k.at(tails, k.mul(number, steps * format.tailBytes()))};
 }
 
-TileKind TileKind::get(Value input, Value weight, bool manyRows) {
+TileKind TileKind::get(Value input, Value weight, bool manyRows, bool coarse) {
   RankedTensorType type = typeOf(weight);
   const WeightFormat &format = ::formatOf(type);
-  return {&format, StringRef(ir::getBlockFormat(type.getElementType())->Name),
-          cast<RankedTensorType>(input.getType()).getElementType(), manyRows,
-          type.getDimSize(1) % format.stepElements()};
+  return {&format,
+          StringRef(ir::getBlockFormat(type.getElementType())->Name),
+          cast<RankedTensorType>(input.getType()).getElementType(),
+          manyRows,
+          type.getDimSize(1) % format.stepElements(),
+          coarse};
 }
 
 std::string TileKind::name() const {
   StringRef inputName = input.isF32() ? "f32" : input.isBF16() ? "bf16" : "q8_act";
   std::string name = ("tile." + formatName + "." + inputName + (manyRows ? ".rows" : ".row")).str();
+  if (coarse)
+    name += ".coarse";
   return rest ? name + ".rest" + std::to_string(rest) : name;
 }
 
@@ -67,7 +72,8 @@ static void prefetchNextPanel(KernelBuilder &k, const WeightFormat &format,
     k.prefetch(k.at(start, next), bytes);
   };
   share(panel.panel, format.frontBytes(), format.stepBytes());
-  share(panel.tail, 0, format.tailBytes());
+  if (panel.tail)
+    share(panel.tail, 0, format.tailBytes());
 }
 
 SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTarget &target,
@@ -106,7 +112,7 @@ SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTar
 void lathe::compiler::emitTileCall(PhaseContext &c, Value inputLike, Value weight,
                                    const TileOperands &operands) {
   KernelBuilder &k = c.k;
-  TileKind kind = TileKind::get(inputLike, weight, operands.manyRows);
+  TileKind kind = TileKind::get(inputLike, weight, operands.manyRows, operands.coarse);
   const Rows &input = operands.input;
   Value none = LLVM::ZeroOp::create(k.builder(), k.getLoc(), k.ptr());
   Value scaleOffset = k.mul(operands.firstRow, 4);

@@ -29,9 +29,10 @@ struct TileKind {
   mlir::Type input; ///< f32, bf16 or !lathe.q8_act.
   bool manyRows;    ///< Any number of rows, or exactly one.
   int64_t rest;     ///< Elements of a last step that is not whole.
+  bool coarse;      ///< By WeightFormat::coarse, which reads no tail; of many rows only.
 
   /// The kind of tile that computes products of rows like `input` and the matrix `weight`.
-  static TileKind get(mlir::Value input, mlir::Value weight, bool manyRows);
+  static TileKind get(mlir::Value input, mlir::Value weight, bool manyRows, bool coarse);
   bool isInt8() const { return mlir::isa<ir::QuantizedActivationType>(input); }
   std::string name() const;
 };
@@ -75,8 +76,8 @@ struct StepRange {
 /// Loops over the blocks of some steps of a panel, asking for weights
 /// `target.prefetchBytes` ahead: panels follow each other in memory, and the hardware's
 /// own prefetching ends with every page.  Where rows are whole in memory, a step reads of
-/// all parts of a panel, and what is asked for is the next panel.  `body` gets a block, its number
-/// in the panel and the carried values.
+/// all parts of a panel, and what is asked for is the next panel, without its tail where `panel`
+/// has none.  `body` gets a block, its number in the panel and the carried values.
 using PanelBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(const PanelPlace &, mlir::Value,
                                                                     mlir::ValueRange)>;
 llvm::SmallVector<mlir::Value> forPanelSteps(KernelBuilder &k, const CpuTarget &target,
@@ -100,6 +101,7 @@ struct TileOperands {
   Rows input;              ///< All rows of the contraction's input.
   mlir::Value destination; ///< f32 [rows][columns].
   int64_t destinationRowBytes;
+  bool coarse = false; ///< TileKind::coarse
 };
 
 /// The code for the format of a matrix, which was looked for before emission.

@@ -66,8 +66,9 @@ typedef struct lathe_step_args {
    * all its bits, or -infinity.  More than the manifest says means all. */
   int64_t wanted_logits;
   /* Unless wanted_logits is 0: what was computed to find them, by each worker,
-   * which has LATHE_HEAD_REPORT_BYTES: i64 rows of the output head, and i64 1
-   * where these are all of its rows, else 0. */
+   * which has LATHE_HEAD_REPORT_BYTES: i64 rows of the output head, for all rows
+   * of logits together, and i64 with bit r set where for row r of the logits these
+   * are all rows of the head that are the worker's.  At most 63 rows. */
   int64_t *head_report;
   /* Of an entry with "resumes" in the manifest, an encoder's: the part of the step
    * that runs.  All 0: all of it.  It ends behind the layers but for the last

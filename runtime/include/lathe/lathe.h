@@ -300,8 +300,10 @@ typedef struct lathe_generate_result {
   int64_t drafted;    /* Guessed tokens that were verified ... */
   int64_t accepted;   /* ... and were right. */
   int64_t head_steps; /* Steps that screened the output head, ... */
-  int64_t head_whole; /* ... those among them that computed all of it, ... */
-  int64_t head_rows;  /* ... and rows of it that they computed. */
+  int64_t head_whole; /* ... the positions among theirs that needed all of it, ... */
+  int64_t head_rows;  /* ... rows of it that were computed for all positions together, ... */
+  int64_t
+      head_positions; /* ... and positions, of which a step that verifies guesses has several. */
 } lathe_generate_result;
 
 /* Filled by generation_next; the caller sets struct_size. */

@@ -240,14 +240,15 @@ static void addSpeculation(RunReport &Report, const SpeculationStats &Stats,
 }
 
 static void addHead(RunReport &Report, const HeadReport &Stats, const Session &Run) {
-  double Steps = static_cast<double>(std::max<int64_t>(Stats.Steps, 1));
+  double Positions = static_cast<double>(std::max<int64_t>(Stats.Positions, 1));
+  double Rows = static_cast<double>(Stats.Rows) / Positions;
   Report.section("head");
   Report.add("greatest_logits", Run.greatestLogits());
   Report.add("screened_steps", Stats.Steps);
-  Report.add("whole_steps", Stats.Whole);
-  Report.add("rows_per_step", static_cast<double>(Stats.Rows) / Steps, 1);
-  Report.add("rows_share",
-             static_cast<double>(Stats.Rows) / Steps / static_cast<double>(Run.vocabulary()), 5);
+  Report.add("screened_positions", Stats.Positions);
+  Report.add("whole_positions", Stats.Whole);
+  Report.add("rows_per_position", Rows, 1);
+  Report.add("rows_share", Rows / static_cast<double>(Run.vocabulary()), 5);
 }
 
 /// What --stats and --json ask for; false on an error.

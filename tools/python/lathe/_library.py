@@ -121,6 +121,7 @@ class GenerateResultStruct(Sized):
     _fields_ += [("prefill_seconds", c_double), ("decode_seconds", c_double)]
     _fields_ += [(name, c_int64) for name in ("steps", "rounds", "drafted", "accepted")]
     _fields_ += [(name, c_int64) for name in ("head_steps", "head_whole", "head_rows")]
+    _fields_ += [("head_positions", c_int64)]
 
 
 class PieceStruct(Sized):

@@ -46,8 +46,8 @@ class Piece(NamedTuple):
 class GenerationResult(NamedTuple):
     """`stop` is None while it goes on, else "end", "max_tokens", "context" or "callback". Of the
     `steps` after the prompt `rounds` verified guesses: `drafted` tokens, of which `accepted` were
-    right. `head_steps` screened the output head and computed `head_rows` rows of it, `head_whole` of
-    them all rows."""
+    right. `head_steps` screened the output head for `head_positions` positions (a step that verifies
+    guesses has several) and computed `head_rows` rows of it, for `head_whole` positions all."""
 
     stop: Optional[str]
     end_token: int
@@ -62,6 +62,7 @@ class GenerationResult(NamedTuple):
     head_steps: int
     head_whole: int
     head_rows: int
+    head_positions: int
 
 
 class Generation(Iterator[Piece]):
