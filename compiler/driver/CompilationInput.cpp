@@ -2,6 +2,8 @@
 
 #include "compiler/driver/Compilation.h"
 #include "compiler/import/Import.h"
+#include "dialects/Lathe/LatheOps.h"
+#include "runtime/support/NumberRanges.h"
 
 #include "mlir/Bytecode/BytecodeReader.h"
 #include "mlir/IR/AttrTypeSubElements.h"
@@ -121,6 +123,37 @@ OwningOpRef<ModuleOp> Compilation::parse() {
     diags.error(503, options.input, "'lathe.stage' names no stage",
                 "stages: " + llvm::join(allStages(), ", "));
   return module;
+}
+
+/// Finds the layers to skip, which only the model can tell from "0-20".
+bool Compilation::chooseLayers(ModuleOp module) {
+  if (options.layers.empty() && options.skip.empty())
+    return true;
+  int64_t count = 0;
+  module.walk([&](ir::LayersOp op) { count = std::max<int64_t>(count, op.getCount()); });
+  if (inputStage > 0 || count == 0) {
+    diags.error(503, options.input,
+                "the choice of layers comes too late: the program is at stage '" +
+                    allStages()[inputStage].str() + "', expected 'import'");
+    return false;
+  }
+  std::vector<bool> kept(count, true);
+  auto drop = [&](const std::string &text, const char *what, bool listed) {
+    std::optional<std::vector<bool>> found = parseLayerList(text, what, count, diags);
+    for (int64_t layer = 0; found && layer < count; ++layer)
+      kept[layer] = kept[layer] && (*found)[layer] != listed;
+    return found.has_value();
+  };
+  if ((!options.layers.empty() && !drop(options.layers, "layers", false)) ||
+      (!options.skip.empty() && !drop(options.skip, "skip", true)))
+    return false;
+  for (int64_t layer = 0; layer < count; ++layer)
+    if (!kept[layer])
+      options.pipeline.skippedLayers.push_back(layer);
+  if (std::ssize(options.pipeline.skippedLayers) < count)
+    return true;
+  diags.error(830, "layers", "found none that is left to run, expected at least one");
+  return false;
 }
 
 OwningOpRef<ModuleOp> Compilation::load() {

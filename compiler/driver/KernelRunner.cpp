@@ -33,6 +33,7 @@ KernelFacts::KernelFacts(ModuleOp module) {
     smallest = std::min(smallest, cast<RankedTensorType>(op.getTable().getType()).getDimSize(0));
   });
   tokens = smallest;
+  module.walk([&](step::LayersOp op) { layers = std::max<int64_t>(layers, op.getCount()); });
 }
 
 namespace {
@@ -79,6 +80,10 @@ std::vector<KernelStep> lathe::compiler::makeKernelSteps(const KernelFacts &fact
       if (plan.wantsLogits && (isLast || random.chance(10)))
         step.logitsRows.push_back(row);
     }
+    step.layerRuns.assign(facts.layers, 1);
+    if (number % 2 != 0 && facts.layers > 1)
+      for (int32_t &runs : MutableArrayRef(step.layerRuns).drop_front())
+        runs = !random.chance(25);
     steps.push_back(std::move(step));
   }
   return steps;
@@ -183,6 +188,7 @@ int32_t KernelRunner::call(const KernelStep &step, lathe_step_args &args, Worker
   args.sequence = step.sequences.data();
   args.logits_rows = step.logitsRows.size();
   args.logits_row = step.logitsRows.data();
+  args.layer_runs = step.layerRuns.data();
   auto entry = reinterpret_cast<lathe_entry>(object->lookup("lathe_entry_" + step.entry));
   std::atomic<int32_t> status = 0;
   pool.run([&](int64_t worker, int64_t workers) {

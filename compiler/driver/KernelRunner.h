@@ -28,6 +28,7 @@ struct KernelStep {
   std::string entry;
   std::vector<int32_t> tokens, positions, sequences; ///< One for each row.
   std::vector<int32_t> logitsRows;                   ///< Rows that want logits.
+  std::vector<int32_t> layerRuns;                    ///< 0 for layers that are left out.
 };
 
 /// What the calls of a module's programs need to know of them.
@@ -43,11 +44,13 @@ struct KernelFacts {
   std::vector<Entry> entries;   ///< Ascending by maxRows.
   int64_t tokens = 2;           ///< Rows of the smallest embedding table.
   int64_t vocabulary = 0;       ///< Logits of a row.
+  int64_t layers = 0;           ///< Of the largest stack.
   int64_t bytesPerPosition = 0; ///< Of a sequence's slab of the KV cache.
 };
 
 /// Calls that go on with two sequences: a long chunk and short ones, single rows
-/// by the smallest and by the largest entry, and a step without logits.
+/// by the smallest and by the largest entry, and a step without logits.  Every other
+/// one leaves layers out.
 std::vector<KernelStep> makeKernelSteps(const KernelFacts &facts, Random random);
 
 /// The kernels of one module, linked into this process.

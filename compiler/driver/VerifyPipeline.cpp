@@ -83,12 +83,13 @@ static ReferenceArray makeEmptyCache(RankedTensorType type) {
 
 LogicalResult KernelOracle::run(ModuleOp module) {
   ArrayRef<RankedTensorType> types = references.begin()->second->inputTypes();
-  ReferenceArray keys = makeEmptyCache(types[4]), values = makeEmptyCache(types[5]);
+  ReferenceArray keys = makeEmptyCache(types[5]), values = makeEmptyCache(types[6]);
   for (const KernelStep &step : steps) {
     std::vector<ReferenceArray> inputs{makeIntegers(step.tokens),
                                        makeIntegers(step.positions),
                                        makeIntegers(step.sequences),
                                        makeIntegers(step.logitsRows),
+                                       makeIntegers(step.layerRuns),
                                        std::move(keys),
                                        std::move(values)};
     llvm::append_range(inputs, weights.arrays());

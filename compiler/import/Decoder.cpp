@@ -306,8 +306,8 @@ Value DecoderBuilder::buildLayers(Value hidden, Value &cache) {
     select.push_back(it - bodies.begin());
   }
   auto selectAttr = bodies.size() > 1 ? builder.getDenseI64ArrayAttr(select) : DenseI64ArrayAttr();
-  auto layers = LayersOp::create(builder, loc, config.layers, ValueRange{hidden, cache}, selectAttr,
-                                 bodies.size());
+  auto layers = LayersOp::create(builder, loc, config.layers, ValueRange{hidden, cache}, rows,
+                                 selectAttr, DenseI64ArrayAttr(), bodies.size());
   for (auto [region, body] : llvm::zip(layers.getBodies(), bodies))
     buildBody(region.front(), body.second);
   cache = layers.getResult(1);

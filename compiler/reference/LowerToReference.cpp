@@ -31,7 +31,7 @@ SmallVector<Type> lathe::compiler::getReferenceTypes(Type type) {
   Builder builder(type.getContext());
   constexpr int64_t any = ShapedType::kDynamic;
   if (isa<RowsType>(type))
-    return SmallVector<Type>(4, RankedTensorType::get({any}, builder.getI32Type()));
+    return SmallVector<Type>(5, RankedTensorType::get({any}, builder.getI32Type()));
   if (auto cache = dyn_cast<KVType>(type)) {
     int64_t shape[] = {cache.getLayers(), any, any, cache.getHeads(), cache.getHeadDim()};
     return SmallVector<Type>(2, RankedTensorType::get(shape, builder.getF32Type()));
@@ -79,6 +79,8 @@ private:
   LogicalResult lowerBlock(Block &block);
   LogicalResult lowerOp(Operation &op);
   LogicalResult lowerLayers(LayersOp op);
+  LogicalResult lowerBodies(LayersOp op, Value layer, ValueRange carried);
+  Value buildRuns(LayersOp op, Value layer);
   LogicalResult lowerGroup(GroupOp op);
   LogicalResult lowerUpstream(Operation &op);
   FailureOr<SmallVector<Value>> lowerBody(Region &body, Value layer, ValueRange carried);
@@ -216,6 +218,29 @@ static Value buildSelection(OpBuilder &builder, Location loc, ArrayRef<int64_t> 
   return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), number);
 }
 
+/// Whether a layer runs, as the rows say and `skip` does; null: all run.
+Value FunctionLowering::buildRuns(LayersOp op, Value layer) {
+  Location loc = op.getLoc();
+  Value runs;
+  auto require = [&](Value table) {
+    Value flag = tensor::ExtractOp::create(builder, loc, table, layer);
+    Value zero = arith::ConstantIntOp::create(builder, loc, 0, 32);
+    Value own = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, flag, zero);
+    runs = runs ? arith::AndIOp::create(builder, loc, runs, own).getResult() : own;
+  };
+  if (op.getRows())
+    require(values.all(op.getRows()).back());
+  if (op.getSkip()) {
+    SmallVector<int32_t> kept(op.getCount(), 0);
+    for (int64_t layer : cast<LayerLoopOpInterface>(*op).getKeptLayers())
+      kept[layer] = 1;
+    auto type = RankedTensorType::get(kept.size(), builder.getI32Type());
+    require(arith::ConstantOp::create(builder, loc,
+                                      DenseElementsAttr::get(type, ArrayRef<int32_t>(kept))));
+  }
+  return runs;
+}
+
 LogicalResult FunctionLowering::lowerLayers(LayersOp op) {
   if (failed(convertTypes(op, op.getResultTypes())))
     return failure();
@@ -229,9 +254,23 @@ LogicalResult FunctionLowering::lowerLayers(LayersOp op) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value layer = loop.getInductionVar();
+  ValueRange carried = loop.getRegionIterArgs();
+  Value runs = buildRuns(op, layer);
+  if (!runs)
+    return lowerBodies(op, layer, carried);
+  auto choice = scf::IfOp::create(builder, loc, loop.getResultTypes(), runs, /*hasElse=*/true);
+  scf::YieldOp::create(builder, loc, choice.getResults());
+  builder.setInsertionPointToEnd(choice.elseBlock());
+  scf::YieldOp::create(builder, loc, carried);
+  builder.setInsertionPointToEnd(choice.thenBlock());
+  return lowerBodies(op, layer, carried);
+}
 
+/// The body that the layer selects, and the yield that ends it.
+LogicalResult FunctionLowering::lowerBodies(LayersOp op, Value layer, ValueRange carried) {
+  Location loc = op.getLoc();
   auto fill = [&](Region &body) {
-    FailureOr<SmallVector<Value>> yielded = lowerBody(body, layer, loop.getRegionIterArgs());
+    FailureOr<SmallVector<Value>> yielded = lowerBody(body, layer, carried);
     if (failed(yielded))
       return failure();
     scf::YieldOp::create(builder, loc, *yielded);
@@ -245,7 +284,7 @@ LogicalResult FunctionLowering::lowerLayers(LayersOp op) {
   int64_t cases = op.getBodies().size() - 1;
   SmallVector<int64_t> numbers = llvm::to_vector(llvm::seq<int64_t>(0, cases));
   auto choice =
-      scf::IndexSwitchOp::create(builder, loc, loop.getResultTypes(), number, numbers, cases);
+      scf::IndexSwitchOp::create(builder, loc, carried.getTypes(), number, numbers, cases);
   scf::YieldOp::create(builder, loc, choice.getResults());
   for (auto [index, body] : llvm::enumerate(op.getBodies())) {
     Region &target =

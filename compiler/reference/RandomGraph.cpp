@@ -264,8 +264,8 @@ void GraphBuilder::buildBody(Block &block, int64_t body) {
 Value GraphBuilder::buildStack(Value hidden, Value &cache) {
   auto select =
       plan.bodyCount > 1 ? builder.getDenseI64ArrayAttr(plan.bodies) : DenseI64ArrayAttr();
-  auto stack = LayersOp::create(builder, loc, plan.layers, ValueRange{hidden, cache}, select,
-                                unsigned(plan.bodyCount));
+  auto stack = LayersOp::create(builder, loc, plan.layers, ValueRange{hidden, cache}, rows, select,
+                                DenseI64ArrayAttr(), unsigned(plan.bodyCount));
   for (auto [body, region] : llvm::enumerate(stack.getBodies()))
     buildBody(region.front(), body);
   cache = stack.getResult(1);

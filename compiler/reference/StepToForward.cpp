@@ -226,7 +226,8 @@ LogicalResult ForwardBuilder::buildLayers(step::LayersOp layers) {
   if (failed(inits))
     return failure();
   auto stack = ir::LayersOp::create(builder, layers.getLoc(), layers.getCount(), *inits,
-                                    layers.getSelectAttr(), unsigned(layers.getBodies().size()));
+                                    values.lookupOrNull(layers.getRows()), layers.getSelectAttr(),
+                                    layers.getSkipAttr(), unsigned(layers.getBodies().size()));
   for (auto [from, to] : llvm::zip(layers.getBodies(), stack.getBodies())) {
     // Nothing but what is carried leaves a round or enters it.
     held.clear();

@@ -5,6 +5,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -27,7 +28,8 @@ struct Cost {
 
 /// The tensors that stand for the values of a program in its reference form.
 /// A tensor value maps to one f32 tensor; rows map to three i32 tensors [rows]
-/// (token, position, sequence) and one [logits rows] (row of each logits row);
+/// (token, position, sequence), one [logits rows] (row of each logits row), and one
+/// [layers] (0 for a layer that is left out);
 /// a KV cache maps to two f32 tensors [layers, sequences, capacity, heads, dim].
 class ReferenceValues {
 public:
@@ -45,8 +47,15 @@ private:
   llvm::StringMap<mlir::Value> symbols;
 };
 
-/// What LayerLoopOpInterface promises of count, select, regions and types.
+/// What LayerLoopOpInterface promises of count, select, skip, regions and types.
 llvm::LogicalResult verifyLayerLoop(mlir::Operation *op);
+
+/// `at %rows`, `select [...]` and `skip [...]`, which loops over layers have in common.
+/// `rows` stays empty where there are none.
+mlir::ParseResult parseLayerChoice(mlir::OpAsmParser &parser, mlir::OperationState &result,
+                                   std::optional<mlir::OpAsmParser::UnresolvedOperand> &rows);
+/// The same, each with a blank behind it.
+void printLayerChoice(mlir::OpAsmPrinter &printer, mlir::Operation *op);
 
 } // namespace lathe::ir
 

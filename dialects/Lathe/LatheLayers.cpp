@@ -1,4 +1,4 @@
-//===- LatheLayers.cpp - Weights symbols and the layer loop ----------------===//
+//===- LatheLayers.cpp - Loops over layers ---------------------------------===//
 
 #include "dialects/Lathe/LatheOps.h"
 
@@ -7,135 +7,12 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/Matchers.h"
-
-#include <numeric>
+#include "llvm/ADT/BitVector.h"
 
 using namespace mlir;
 using namespace lathe::ir;
 
 static constexpr int64_t maxLayers = lathe::limits::MaxLayers;
-
-//===----------------------------------------------------------------------===//
-// WeightsOp
-//===----------------------------------------------------------------------===//
-
-static bool isPrefix(ArrayRef<int64_t> layers) {
-  for (auto [index, layer] : llvm::enumerate(layers))
-    if (layer != static_cast<int64_t>(index))
-      return false;
-  return !layers.empty();
-}
-
-/// `30 x` or `[0, 5] x`.
-static ParseResult parseLayerList(OpAsmParser &parser, SmallVectorImpl<int64_t> &layers) {
-  SMLoc loc = parser.getCurrentLocation();
-  int64_t count;
-  OptionalParseResult number = parser.parseOptionalInteger(count);
-  if (number.has_value()) {
-    if (failed(*number))
-      return failure();
-    if (count < 1 || count > maxLayers)
-      return parser.emitError(loc)
-             << "number of layers must be between 1 and " << maxLayers << ", got " << count;
-    layers.resize(count);
-    std::iota(layers.begin(), layers.end(), 0);
-    return parser.parseKeyword("x");
-  }
-  auto element = [&] { return parser.parseInteger(layers.emplace_back()); };
-  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, element))
-    return failure();
-  return parser.parseKeyword("x");
-}
-
-ParseResult WeightsOp::parse(OpAsmParser &parser, OperationState &result) {
-  StringAttr name, source;
-  if (parser.parseSymbolName(name, getSymNameAttrName(result.name), result.attributes) ||
-      parser.parseColon())
-    return failure();
-  Type type;
-  OptionalParseResult direct = parser.parseOptionalType(type);
-  if (!direct.has_value()) {
-    SmallVector<int64_t> layers;
-    if (parseLayerList(parser, layers) || parser.parseType(type))
-      return failure();
-    result.addAttribute(getLayersAttrName(result.name),
-                        parser.getBuilder().getDenseI64ArrayAttr(layers));
-  } else if (failed(*direct)) {
-    return failure();
-  }
-  if (parser.parseKeyword("from") ||
-      parser.parseAttribute(source, getSourceAttrName(result.name), result.attributes) ||
-      parser.parseOptionalAttrDict(result.attributes))
-    return failure();
-  result.addAttribute(getTypeAttrName(result.name), TypeAttr::get(type));
-  return success();
-}
-
-void WeightsOp::print(OpAsmPrinter &printer) {
-  printer << ' ';
-  printer.printSymbolName(getSymName());
-  printer << " : ";
-  if (std::optional<ArrayRef<int64_t>> layers = getLayers()) {
-    if (isPrefix(*layers))
-      printer << layers->size();
-    else
-      printer << '[' << *layers << ']';
-    printer << " x ";
-  }
-  printer << getType() << " from " << getSourceAttr();
-  printer.printOptionalAttrDict((*this)->getAttrs(), {getSymNameAttrName(), getTypeAttrName(),
-                                                      getSourceAttrName(), getLayersAttrName()});
-}
-
-/// Ascending numbers of layers, each once.
-static LogicalResult verifyLayerList(WeightsOp op, ArrayRef<int64_t> layers) {
-  if (layers.empty())
-    return op.emitOpError() << "names no layer";
-  for (auto [before, after] : llvm::zip(layers.drop_back(), layers.drop_front()))
-    if (before >= after)
-      return op.emitOpError() << "layers must be ascending, got " << after << " after " << before;
-  if (layers.front() < 0 || layers.back() >= maxLayers)
-    return op.emitOpError() << "layers must be between 0 and " << maxLayers - 1 << ", got "
-                            << (layers.front() < 0 ? layers.front() : layers.back());
-  return success();
-}
-
-LogicalResult WeightsOp::verify() {
-  RankedTensorType type = getTensorType();
-  if (type.getRank() < 1 || type.getRank() > 2 || !isBoundedShape(type.getShape()))
-    return emitOpError() << "a weight is a vector or a matrix of known size, got " << type;
-  const BlockFormat *format = lathe::ir::getBlockFormat(type.getElementType());
-  if (!format)
-    return emitOpError() << "element type " << type.getElementType()
-                         << " is no registered weight format";
-  if (type.getShape().back() % format->BlockElements != 0)
-    return emitOpError() << "last dimension must be a multiple of the block of "
-                         << format->BlockElements << " elements, got " << type.getShape().back();
-  size_t places = getSource().count("{}"), expected = getLayers() ? 1 : 0;
-  if (places != expected)
-    return emitOpError() << "source of a " << (getLayers() ? "layered" : "single")
-                         << " weight must hold '{}' " << (getLayers() ? "once" : "nowhere")
-                         << ", got " << getSourceAttr();
-  if (getSource().empty())
-    return emitOpError() << "source must name a tensor, got \"\"";
-  return getLayers() ? verifyLayerList(*this, *getLayers()) : success();
-}
-
-int64_t WeightsOp::getOrdinal(int64_t layer) {
-  ArrayRef<int64_t> layers = *getLayers();
-  auto it = llvm::find(layers, layer);
-  return it == layers.end() ? -1 : it - layers.begin();
-}
-
-std::string WeightsOp::getTensorName(int64_t layer) {
-  auto [before, after] = getSource().split("{}");
-  return getLayers() ? (before + Twine(layer) + after).str() : getSource().str();
-}
-
-int64_t WeightsOp::getTensorBytes() {
-  const BlockFormat *format = lathe::ir::getBlockFormat(getTensorType().getElementType());
-  return getTensorType().getNumElements() / format->BlockElements * format->BlockBytes;
-}
 
 //===----------------------------------------------------------------------===//
 // Loops over layers
@@ -156,6 +33,26 @@ static LogicalResult verifySelect(LayerLoopOpInterface loop) {
   return success();
 }
 
+/// Ascending layers of the loop, and not all of them.
+static LogicalResult verifySkip(LayerLoopOpInterface loop) {
+  std::optional<ArrayRef<int64_t>> skip = loop.getSkip();
+  if (!skip)
+    return success();
+  if (skip->empty())
+    return loop->emitOpError() << "skip names no layer";
+  int64_t count = loop.getCount(), before = -1;
+  for (int64_t layer : *skip) {
+    if (layer < 0 || layer >= count)
+      return loop->emitOpError() << "skip names layer " << layer << " of " << count;
+    if (layer <= before)
+      return loop->emitOpError() << "skip must be ascending, got " << layer << " after " << before;
+    before = layer;
+  }
+  if (static_cast<int64_t>(skip->size()) == count)
+    return loop->emitOpError() << "skip must leave a layer, got all " << count;
+  return success();
+}
+
 LogicalResult lathe::ir::verifyLayerLoop(Operation *op) {
   auto loop = cast<LayerLoopOpInterface>(op);
   int64_t count = loop.getCount();
@@ -163,13 +60,14 @@ LogicalResult lathe::ir::verifyLayerLoop(Operation *op) {
     return op->emitOpError() << "count must be between 1 and " << maxLayers << ", got " << count;
   if (op->getNumRegions() == 0)
     return op->emitOpError() << "needs a body";
-  if (failed(verifySelect(loop)))
+  if (failed(verifySelect(loop)) || failed(verifySkip(loop)))
     return failure();
-  if (op->getOperandTypes() != op->getResultTypes())
-    return op->emitOpError() << "carried values start as (" << op->getOperandTypes()
-                             << ") and end as (" << op->getResultTypes() << ")";
+  TypeRange carried = loop.getInits().getTypes();
+  if (carried != op->getResultTypes())
+    return op->emitOpError() << "carried values start as (" << carried << ") and end as ("
+                             << op->getResultTypes() << ")";
   SmallVector<Type> expected{IndexType::get(op->getContext())};
-  llvm::append_range(expected, op->getOperandTypes());
+  llvm::append_range(expected, carried);
   for (Region &body : op->getRegions())
     if (body.getArgumentTypes() != expected)
       return op->emitOpError() << "a body must have arguments (" << expected << "), got ("
@@ -189,10 +87,40 @@ SmallVector<int64_t> lathe::ir::getPossibleLayers(Value layer) {
   if (!loop || argument.getArgNumber() != 0)
     return layers;
   unsigned body = argument.getOwner()->getParent()->getRegionNumber();
-  for (int64_t number = 0, end = loop.getCount(); number < end; ++number)
+  for (int64_t number : loop.getKeptLayers())
     if (loop.getBodyOf(number) == body)
       layers.push_back(number);
   return layers;
+}
+
+static ParseResult parseLayerNumbers(OpAsmParser &parser, StringRef keyword,
+                                     NamedAttrList &attributes) {
+  if (failed(parser.parseOptionalKeyword(keyword)))
+    return success();
+  SmallVector<int64_t> numbers;
+  auto element = [&] { return parser.parseInteger(numbers.emplace_back()); };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, element))
+    return failure();
+  attributes.append(keyword, parser.getBuilder().getDenseI64ArrayAttr(numbers));
+  return success();
+}
+
+ParseResult lathe::ir::parseLayerChoice(OpAsmParser &parser, OperationState &result,
+                                        std::optional<OpAsmParser::UnresolvedOperand> &rows) {
+  if (succeeded(parser.parseOptionalKeyword("at")) && parser.parseOperand(rows.emplace()))
+    return failure();
+  return failure(parseLayerNumbers(parser, "select", result.attributes) ||
+                 parseLayerNumbers(parser, "skip", result.attributes));
+}
+
+void lathe::ir::printLayerChoice(OpAsmPrinter &printer, Operation *op) {
+  auto loop = cast<LayerLoopOpInterface>(op);
+  if (loop.getRows())
+    printer << "at " << loop.getRows() << ' ';
+  if (std::optional<ArrayRef<int64_t>> select = loop.getSelect())
+    printer << "select [" << *select << "] ";
+  if (std::optional<ArrayRef<int64_t>> skip = loop.getSkip())
+    printer << "skip [" << *skip << "] ";
 }
 
 //===----------------------------------------------------------------------===//
@@ -200,12 +128,17 @@ SmallVector<int64_t> lathe::ir::getPossibleLayers(Value layer) {
 //===----------------------------------------------------------------------===//
 
 void LayersOp::build(OpBuilder &builder, OperationState &state, int64_t count, ValueRange inits,
-                     DenseI64ArrayAttr select, unsigned numBodies) {
+                     Value rows, DenseI64ArrayAttr select, DenseI64ArrayAttr skip,
+                     unsigned numBodies) {
   state.addOperands(inits);
+  if (rows)
+    state.addOperands(rows);
   state.addTypes(inits.getTypes());
-  state.addAttribute(getCountAttrName(state.name), builder.getI64IntegerAttr(count));
-  if (select)
-    state.addAttribute(getSelectAttrName(state.name), select);
+  Properties &properties = state.getOrAddProperties<Properties>();
+  properties.operandSegmentSizes = {static_cast<int32_t>(inits.size()), rows ? 1 : 0};
+  properties.count = builder.getI64IntegerAttr(count);
+  properties.select = select;
+  properties.skip = skip;
   OpBuilder::InsertionGuard guard(builder);
   for (unsigned i = 0; i < numBodies; ++i) {
     Region *region = state.addRegion();
@@ -234,16 +167,14 @@ ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
     return failure();
   Builder &builder = parser.getBuilder();
   result.addAttribute(getCountAttrName(result.name), builder.getI64IntegerAttr(count));
-  if (succeeded(parser.parseOptionalKeyword("select"))) {
-    SmallVector<int64_t> select;
-    auto element = [&] { return parser.parseInteger(select.emplace_back()); };
-    if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, element))
-      return failure();
-    result.addAttribute(getSelectAttrName(result.name), builder.getDenseI64ArrayAttr(select));
-  }
-  if (parser.parseColonTypeList(result.types) ||
-      parser.resolveOperands(inits, result.types, parser.getNameLoc(), result.operands))
+  std::optional<OpAsmParser::UnresolvedOperand> rows;
+  if (parseLayerChoice(parser, result, rows) || parser.parseColonTypeList(result.types) ||
+      parser.resolveOperands(inits, result.types, parser.getNameLoc(), result.operands) ||
+      (rows &&
+       parser.resolveOperand(*rows, RowsType::get(parser.getContext()), result.operands)))
     return failure();
+  result.getOrAddProperties<Properties>().operandSegmentSizes = {
+      static_cast<int32_t>(inits.size()), rows ? 1 : 0};
   for (auto [argument, type] : llvm::zip(llvm::drop_begin(arguments), result.types))
     argument.type = type;
   do {
@@ -259,10 +190,9 @@ void LayersOp::print(OpAsmPrinter &printer) {
   llvm::interleaveComma(
       llvm::zip(llvm::drop_begin(head.getArguments()), getInits()), printer,
       [&](auto pair) { printer << std::get<0>(pair) << " = " << std::get<1>(pair); });
-  printer << ')';
-  if (std::optional<ArrayRef<int64_t>> select = getSelect())
-    printer << " select [" << *select << ']';
-  printer << " : ";
+  printer << ") ";
+  printLayerChoice(printer, *this);
+  printer << ": ";
   llvm::interleaveComma(getResultTypes(), printer);
   printer << ' ';
   llvm::interleaveComma(llvm::enumerate(getBodies()), printer, [&](auto indexed) {
@@ -272,7 +202,38 @@ void LayersOp::print(OpAsmPrinter &printer) {
       printer.shadowRegionArgs(body, head.getArguments());
     printer.printRegion(body, /*printEntryBlockArgs=*/false);
   });
-  printer.printOptionalAttrDict((*this)->getAttrs(), {getCountAttrName(), getSelectAttrName()});
+  printer.printOptionalAttrDict((*this)->getAttrs(),
+                                {getCountAttrName(), getSelectAttrName(), getSkipAttrName(),
+                                 getOperandSegmentSizesAttrName()});
+}
+
+/// Drops bodies that only skipped layers select.
+LogicalResult LayersOp::canonicalize(LayersOp op, PatternRewriter &rewriter) {
+  if (!op.getSelect() || !op.getSkip())
+    return failure();
+  ArrayRef<int64_t> before = *op.getSelect();
+  llvm::BitVector used(op.getBodies().size());
+  for (int64_t layer : cast<LayerLoopOpInterface>(*op).getKeptLayers())
+    used.set(before[layer]);
+  if (used.all())
+    return failure();
+  // Skipped layers select the first body that is left: none but the kept ones count.
+  SmallVector<int64_t> place(used.size(), 0);
+  for (auto [number, body] : llvm::enumerate(used.set_bits()))
+    place[body] = number;
+  SmallVector<int64_t> select;
+  for (int64_t body : before)
+    select.push_back(place[body]);
+  bool isOne = used.count() == 1;
+  auto fresh = LayersOp::create(rewriter, op.getLoc(), op.getCount(), op.getInits(), op.getRows(),
+                                isOne ? DenseI64ArrayAttr() : rewriter.getDenseI64ArrayAttr(select),
+                                op.getSkipAttr(), used.count());
+  for (auto [body, target] : llvm::zip(used.set_bits(), fresh.getBodies())) {
+    rewriter.eraseBlock(&target.front());
+    rewriter.inlineRegionBefore(op.getBodies()[body], target, target.end());
+  }
+  rewriter.replaceOp(op, fresh);
+  return success();
 }
 
 LogicalResult LayersOp::verifyRegions() {

@@ -375,7 +375,7 @@ def Lathe_BiasOp : Lathe_ModelOp<"bias", "Elementwise", [AllTypesMatch<["input",
 // Structure
 //===----------------------------------------------------------------------===//
 
-def Lathe_LayersOp : Lathe_Op<"layers", [RecursiveMemoryEffects,
+def Lathe_LayersOp : Lathe_Op<"layers", [RecursiveMemoryEffects, AttrSizedOperandSegments,
     DeclareOpInterfaceMethods<LayerLoopOpInterface, []>]> {
   let summary = "the stack of layers: a loop with one body per distinct layer";
   let description = [{
@@ -383,23 +383,31 @@ def Lathe_LayersOp : Lathe_Op<"layers", [RecursiveMemoryEffects,
     are what each body yields. Layer i runs body `select[i]`; without `select`
     there is one body. The first argument of a body is the number of the layer.
 
+    With `at %rows` only the layers run that the rows of the step ask for; a layer
+    in `skip` runs in no step. What is carried goes by a layer that does not run as it
+    is, so that such a layer leaves nothing in the KV cache.
+
     ```mlir
     %x1, %c1 = lathe.layers %i = 0 to 30 (%h = %x, %c = %kv) : tensor<?x576xf32>, !lathe.kv<30 x 3 x 64 x f16> {
       ...
       lathe.yield %y, %c2 : tensor<?x576xf32>, !lathe.kv<30 x 3 x 64 x f16>
     }
     %x1 = lathe.layers %i = 0 to 3 (%h = %x) select [0, 1, 0] : tensor<?x576xf32> { ... }, { ... }
+    %x1 = lathe.layers %i = 0 to 30 (%h = %x) at %rows skip [14, 17] : tensor<?x576xf32> { ... }
     ```
   }];
-  let arguments = (ins Variadic<AnyType>:$inits, I64Attr:$count,
-                       OptionalAttr<DenseI64ArrayAttr>:$select);
+  let arguments = (ins Variadic<AnyType>:$inits, Optional<Lathe_RowsType>:$rows, I64Attr:$count,
+                       OptionalAttr<DenseI64ArrayAttr>:$select,
+                       OptionalAttr<DenseI64ArrayAttr>:$skip);
   let results = (outs Variadic<AnyType>:$results);
   let regions = (region VariadicRegion<SizedRegion<1>>:$bodies);
   let hasCustomAssemblyFormat = 1;
   let hasRegionVerifier = 1;
+  let hasCanonicalizeMethod = 1;
   let skipDefaultBuilders = 1;
   let builders = [OpBuilder<(ins "int64_t":$count, "::mlir::ValueRange":$inits,
-                                 "::mlir::DenseI64ArrayAttr":$select, "unsigned":$numBodies)>];
+                                 "::mlir::Value":$rows, "::mlir::DenseI64ArrayAttr":$select,
+                                 "::mlir::DenseI64ArrayAttr":$skip, "unsigned":$numBodies)>];
 }
 
 def Lathe_GroupOp : Lathe_Op<"group", [

@@ -122,17 +122,23 @@ LogicalResult AllocOp::verify() {
 // LayersOp
 //===----------------------------------------------------------------------===//
 
-void LayersOp::build(OpBuilder &builder, OperationState &state, int64_t count,
-                     DenseI64ArrayAttr select, unsigned numBodies) {
-  state.addAttribute(getCountAttrName(state.name), builder.getI64IntegerAttr(count));
-  if (select)
-    state.addAttribute(getSelectAttrName(state.name), select);
+void LayersOp::build(OpBuilder &builder, OperationState &state, int64_t count, Value rows,
+                     DenseI64ArrayAttr select, DenseI64ArrayAttr skip, unsigned numBodies) {
+  if (rows)
+    state.addOperands(rows);
+  Properties &properties = state.getOrAddProperties<Properties>();
+  properties.count = builder.getI64IntegerAttr(count);
+  properties.select = select;
+  properties.skip = skip;
   OpBuilder::InsertionGuard guard(builder);
   for (unsigned i = 0; i < numBodies; ++i) {
     Region *region = state.addRegion();
     builder.createBlock(region, region->end(), builder.getIndexType(), state.location);
   }
 }
+
+/// What is carried is in buffers.
+OperandRange LayersOp::getInits() { return (*this)->getOperands().take_front(0); }
 
 ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
   OpAsmParser::Argument layer;
@@ -145,13 +151,11 @@ ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
     return parser.emitError(parser.getNameLoc()) << "the stack starts at layer 0, got " << first;
   Builder &builder = parser.getBuilder();
   result.addAttribute(getCountAttrName(result.name), builder.getI64IntegerAttr(count));
-  if (succeeded(parser.parseOptionalKeyword("select"))) {
-    SmallVector<int64_t> select;
-    auto element = [&] { return parser.parseInteger(select.emplace_back()); };
-    if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, element))
-      return failure();
-    result.addAttribute(getSelectAttrName(result.name), builder.getDenseI64ArrayAttr(select));
-  }
+  std::optional<OpAsmParser::UnresolvedOperand> rows;
+  if (ir::parseLayerChoice(parser, result, rows) ||
+      (rows &&
+       parser.resolveOperand(*rows, ir::RowsType::get(parser.getContext()), result.operands)))
+    return failure();
   do {
     if (parser.parseRegion(*result.addRegion(), layer))
       return failure();
@@ -162,15 +166,15 @@ ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
 void LayersOp::print(OpAsmPrinter &printer) {
   Block &head = getBodies().front().front();
   printer << ' ' << head.getArgument(0) << " = 0 to " << getCount() << ' ';
-  if (std::optional<ArrayRef<int64_t>> select = getSelect())
-    printer << "select [" << *select << "] ";
+  ir::printLayerChoice(printer, *this);
   llvm::interleaveComma(llvm::enumerate(getBodies()), printer, [&](auto indexed) {
     Region &body = indexed.value();
     if (indexed.index() != 0)
       printer.shadowRegionArgs(body, head.getArguments());
     printer.printRegion(body, /*printEntryBlockArgs=*/false, /*printBlockTerminators=*/true);
   });
-  printer.printOptionalAttrDict((*this)->getAttrs(), {getCountAttrName(), getSelectAttrName()});
+  printer.printOptionalAttrDict((*this)->getAttrs(),
+                                {getCountAttrName(), getSelectAttrName(), getSkipAttrName()});
 }
 
 //===----------------------------------------------------------------------===//

@@ -61,20 +61,24 @@ def Step_LayersOp : Step_Op<"layers", [RecursiveMemoryEffects, NoTerminator, Has
   let summary = "the stack of layers";
   let description = [{
     Runs the body of each layer in turn, in place on buffers. `select` names
-    the body of each layer when there are several.
+    the body of each layer when there are several. Layers in `skip` never run; with
+    `at %rows`, nor do those that the rows leave out, which all workers read alike.
 
     ```mlir
-    step.layers %i = 0 to 30 {
+    step.layers %i = 0 to 30 at %rows skip [14, 17] {
       ...
     }
     ```
   }];
-  let arguments = (ins I64Attr:$count, OptionalAttr<DenseI64ArrayAttr>:$select);
+  let arguments = (ins Optional<Lathe_RowsType>:$rows, I64Attr:$count,
+                       OptionalAttr<DenseI64ArrayAttr>:$select,
+                       OptionalAttr<DenseI64ArrayAttr>:$skip);
   let regions = (region VariadicRegion<SizedRegion<1>>:$bodies);
   let hasCustomAssemblyFormat = 1;
   let skipDefaultBuilders = 1;
-  let builders = [OpBuilder<(ins "int64_t":$count, "::mlir::DenseI64ArrayAttr":$select,
-                                 "unsigned":$numBodies)>];
+  let builders = [OpBuilder<(ins "int64_t":$count, "::mlir::Value":$rows,
+                                 "::mlir::DenseI64ArrayAttr":$select,
+                                 "::mlir::DenseI64ArrayAttr":$skip, "unsigned":$numBodies)>];
 }
 
 def Step_Axis : I32EnumAttr<"Axis", "what the tiles of a phase divide", [

@@ -2,6 +2,8 @@
 
 #include "passes/Memory/Accesses.h"
 
+#include "llvm/ADT/SetVector.h"
+
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::step;
@@ -21,6 +23,18 @@ SmallVector<Access> lathe::step::getAccesses(PhaseOp phase) {
     }
   }
   return accesses;
+}
+
+SmallVector<std::pair<int64_t, int64_t>> lathe::step::getBodyPairs(LayersOp layers) {
+  llvm::SetVector<std::pair<int64_t, int64_t>> pairs;
+  auto loop = cast<ir::LayerLoopOpInterface>(*layers);
+  SmallVector<int64_t> kept = loop.getKeptLayers();
+  for (auto [index, first] : llvm::enumerate(kept)) {
+    pairs.insert({loop.getBodyOf(first), -1});
+    for (int64_t second : ArrayRef(kept).drop_front(index + 1))
+      pairs.insert({loop.getBodyOf(first), loop.getBodyOf(second)});
+  }
+  return pairs.takeVector();
 }
 
 bool lathe::step::conflict(const Access &a, const Access &b) {

@@ -7,6 +7,8 @@
 
 #include "llvm/ADT/SmallVector.h"
 
+#include <utility>
+
 namespace lathe::step {
 
 /// One access of a phase: a buffer of the arena, the KV cache or the logits.
@@ -21,6 +23,10 @@ llvm::SmallVector<Access> getAccesses(PhaseOp phase);
 /// Whether the two touch a common byte and one of them writes.  Buffers must
 /// have their offsets.
 bool conflict(const Access &a, const Access &b);
+
+/// Pairs of bodies of which the second may run right behind the first, as any layers
+/// between them may be left out.  A body that runs first and last has no second: -1.
+llvm::SmallVector<std::pair<int64_t, int64_t>> getBodyPairs(LayersOp layers);
 
 } // namespace lathe::step
 

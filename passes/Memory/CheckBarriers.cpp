@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "passes/Memory/Accesses.h"
 #include "passes/Memory/Passes.h"
 #include "passes/PassEffect.h"
 #include "passes/PassStatistics.h"
@@ -65,12 +66,28 @@ private:
 
   /// In the order of the layers; two rounds show the back edge of a lone body.
   LogicalResult run(LayersOp layers) {
+    if (layers.getRows() || layers.getSkip())
+      return runInAnyOrder(layers);
     SmallVector<int64_t> order(std::min<int64_t>(layers.getCount(), 2), 0);
     if (std::optional<ArrayRef<int64_t>> select = layers.getSelect())
       order.assign(select->begin(), select->end());
     for (int64_t body : order)
       if (failed(run(layers.getBodies()[body].front())))
         return failure();
+    return success();
+  }
+
+  /// Bodies behind all that may be ahead of them: layers may be left out, though never all.
+  LogicalResult runInAnyOrder(LayersOp layers) {
+    SmallVector<Touch> before = touches, behind;
+    for (auto [first, second] : getBodyPairs(layers)) {
+      touches = before;
+      if (failed(run(layers.getBodies()[first].front())) ||
+          (second >= 0 && failed(run(layers.getBodies()[second].front()))))
+        return failure();
+      behind.append(touches);
+    }
+    touches = std::move(behind);
     return success();
   }
 

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "passes/Memory/Accesses.h"
 #include "passes/Memory/Passes.h"
 #include "passes/PassEffect.h"
 #include "passes/PassStatistics.h"
@@ -81,17 +82,38 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
     return success();
   }
 
+  LogicalResult run(Region &body) {
+    for (PhaseOp phase : body.getOps<PhaseOp>())
+      if (failed(run(phase)))
+        return failure();
+    return success();
+  }
+
   /// All pairs of bodies that follow each other, each at least twice.
   LogicalResult run(LayersOp layers) {
+    if (layers.getRows() || layers.getSkip())
+      return runInAnyOrder(layers);
     SmallVector<int64_t> order;
     if (std::optional<ArrayRef<int64_t>> select = layers.getSelect())
       order.assign(select->begin(), select->end());
     else
       order.assign(std::min<int64_t>(layers.getCount(), 3), 0);
     for (int64_t body : order)
-      for (PhaseOp phase : layers.getBodies()[body].getOps<PhaseOp>())
-        if (failed(run(phase)))
-          return failure();
+      if (failed(run(layers.getBodies()[body])))
+        return failure();
+    return success();
+  }
+
+  /// Pairs of bodies, as layers may be left out.  What is behind the stack finds what the
+  /// last pair left, and every pair finds what was ahead of the stack.
+  LogicalResult runInAnyOrder(LayersOp layers) {
+    Owners before = owners;
+    for (auto [first, second] : getBodyPairs(layers)) {
+      owners = before;
+      if (failed(run(layers.getBodies()[first])) ||
+          (second >= 0 && failed(run(layers.getBodies()[second]))))
+        return failure();
+    }
     return success();
   }
 

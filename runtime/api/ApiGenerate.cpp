@@ -20,7 +20,7 @@ static constexpr size_t LeastOptions = offsetof(lathe_generate_options, speculat
 static constexpr size_t LeastResult = offsetof(lathe_generate_result, steps);
 
 static std::optional<GenerateOptions> readOptions(const lathe_generate_options *Given,
-                                                  Diagnostics &Diags) {
+                                                  const SharedModel &Of, Diagnostics &Diags) {
   constexpr const char *Name = "lathe_generate_options";
   std::optional<lathe_generate_options> Raw = readStruct(Given, Name, LeastOptions, Diags);
   if (!Raw || !checkFlags(Name, Raw->flags, LATHE_GENERATE_IGNORE_END, Diags))
@@ -31,6 +31,11 @@ static std::optional<GenerateOptions> readOptions(const lathe_generate_options *
   if (!Sampling || !Speculation)
     return std::nullopt;
   GenerateOptions Options;
+  if (Raw->layers || Raw->skip) {
+    Options.Layers = readLayers(Raw->layers, Raw->skip, Of, Diags);
+    if (!Options.Layers)
+      return std::nullopt;
+  }
   Options.Speculation = *Speculation;
   Options.Sampling = *Sampling;
   Options.MaxTokens = Raw->max_tokens > 0 ? Raw->max_tokens : -1;
@@ -42,7 +47,7 @@ static std::optional<GenerateOptions> readOptions(const lathe_generate_options *
 /// Runs the prompt; null on error.  The caller has the session's turn.
 static std::unique_ptr<Generation> start(SharedSession &Of, const int32_t *Prompt, size_t Count,
                                          const lathe_generate_options *Given, Diagnostics &Diags) {
-  std::optional<GenerateOptions> Options = readOptions(Given, Diags);
+  std::optional<GenerateOptions> Options = readOptions(Given, *Of.Of, Diags);
   if (!Options || !checkArray(Prompt, Count, "prompt", Diags))
     return nullptr;
   // Without a tokenizer there are tokens but no text, which is no error here.

@@ -33,6 +33,7 @@ struct CompileRequest {
   std::string ReproducerFolder = {}; ///< lathe_compile_request::reproducer_dir.
   bool Timing = false;               ///< Tables of passes and their times, on standard error.
   std::string Machine = {};          ///< Empty: none.
+  std::string Layers = {}, Skip = {}; ///< lathe_compile_request::layers and skip.
   int64_t Depth = 0;
   /// lathe_compile_request::on_manifest; empty: nobody is told.
   std::function<void(std::string_view Text)> OnManifest = {};

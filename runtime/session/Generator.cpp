@@ -58,7 +58,8 @@ std::unique_ptr<Generation> Generation::start(Session &Run, const Tokenizer *Voc
 }
 
 bool Generation::prefill(std::span<const int32_t> Prompt, Diagnostics &Diags) {
-  if (!Run.checkSequence(Options.Sequence, Diags))
+  if (!Run.checkSequence(Options.Sequence, Diags) ||
+      (Options.Layers && !Run.setLayers(Options.Sequence, Options.Layers, Diags)))
     return false;
   int64_t Free = Run.capacity() - Run.length(Options.Sequence);
   if (Prompt.empty()) {

@@ -34,6 +34,8 @@ struct GenerateOptions {
   bool ParseSpecial = false;          ///< Text prompts: read "<|im_start|>" as a token.
   int32_t Sequence = 0;               ///< Continues what this sequence of the session holds.
   SpeculationChoice Speculation = {}; ///< Changes how fast tokens come, never which.
+  /// As of Session::setLayers; null: as the sequence is set.
+  std::shared_ptr<const LayerMask> Layers = nullptr;
 };
 
 enum class StopReason {
@@ -84,7 +86,7 @@ public:
   /// token ends the generation.  Both must outlive it.
   ///
   /// Null on error: E0813 an empty prompt, E0814 a prompt longer than the free
-  /// context, and all of Session::step and Sampler::create.
+  /// context, and all of Session::setLayers, Session::step and Sampler::create.
   static std::unique_ptr<Generation> start(Session &Run, const Tokenizer *Vocabulary,
                                            std::span<const int32_t> Prompt,
                                            const GenerateOptions &Options, Diagnostics &Diags);

@@ -60,6 +60,7 @@ private:
   void checkShape(const ManifestWeight &Weight, const std::string &Path);
   void checkLayers(const ManifestWeight &Weight, int64_t NumLayers, const std::string &Path);
   void checkTable(Manifest &Result);
+  void checkSkipped(Manifest &Result);
   void checkEntries(Manifest &Result);
 
   FaultList Faults;
@@ -228,6 +229,18 @@ void ManifestReader::checkTable(Manifest &Result) {
   Result.WeightTableSize = Next;
 }
 
+void ManifestReader::checkSkipped(Manifest &Result) {
+  const std::vector<int64_t> &Skipped = Result.SkippedLayers;
+  bool Ascending = std::adjacent_find(Skipped.begin(), Skipped.end(), std::greater_equal<>()) ==
+                   Skipped.end();
+  if (!Skipped.empty() && (!Ascending || Skipped.back() >= Result.Model.Layers ||
+                           std::ssize(Skipped) == Result.Model.Layers)) {
+    fault("skipped_layers", "expected layers, ascending, below " +
+                                std::to_string(Result.Model.Layers) + " and not all of them");
+    Result.SkippedLayers.clear();
+  }
+}
+
 void ManifestReader::checkEntries(Manifest &Result) {
   if (Result.Entries.empty())
     fault("entries", "found none, expected at least one");
@@ -263,6 +276,9 @@ void ManifestReader::read(JsonValue Root, Manifest &Result) {
     Result.KVType = text(Object, Path, "type");
     Result.KVBytesPerPosition = integer(Object, Path, "bytes_per_position", 0, MaxMemoryBytes);
   });
+  if (Root["skipped_layers"])
+    Result.SkippedLayers = integers(Root, "", "skipped_layers", 0, MaxLayers);
+  checkSkipped(Result);
   checkEntries(Result);
   checkTable(Result);
 }
@@ -293,11 +309,11 @@ std::optional<Manifest> Manifest::parse(std::string_view Text, const std::string
     Result.ABI = *Found;
   else
     return Malformed("'abi' is missing, expected the version of the interface");
-  if (Result.ABI != LATHE_ABI_VERSION) {
+  if (Result.ABI < LATHE_ABI_OLDEST || Result.ABI > LATHE_ABI_VERSION) {
     Diags.error(603, Where,
                 "compiled for version " + std::to_string(Result.ABI) +
                     " of the interface to the runtime, expected " +
-                    std::to_string(LATHE_ABI_VERSION),
+                    std::to_string(LATHE_ABI_OLDEST) + " to " + std::to_string(LATHE_ABI_VERSION),
                 "compile the model again with this version of lathe");
     return std::nullopt;
   }

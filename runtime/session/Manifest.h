@@ -71,6 +71,10 @@ struct Manifest {
   int64_t WeightTableSize = 0; ///< Pointers in the weight table: all tensors, each once.
   std::string KVType;          ///< Elements of the KV cache: "f32", "f16", "bf16" or "int8".
   int64_t KVBytesPerPosition = 0;
+  std::vector<int64_t> SkippedLayers; ///< Ascending; the program was compiled without them.
+
+  /// Whether layers can be left out step by step (lathe_step_args::layer_runs).
+  bool choosesLayers() const { return ABI >= 2; }
 
   /// Parses and checks `Text`.  `Where` names the program in messages.  A text
   /// of another ABI version fails with E0603 before anything else is read;

@@ -82,6 +82,9 @@ bool Session::allocate(Diagnostics &Diags) {
   SlabBytes = static_cast<int64_t>(Slab.value_or(std::numeric_limits<uint64_t>::max()));
   ScratchStride = static_cast<int64_t>(Stride);
   Lengths.assign(Options.Sequences, 0);
+  if (!Options.Layers)
+    Options.Layers = std::make_shared<const LayerMask>(Program);
+  Layers.assign(Options.Sequences, Options.Layers);
   Held.resize(Options.Sequences);
   auto Get = [&](const char *What, uint64_t Each, uint64_t Count, MappedMemory &Memory) {
     return allocateMemory(What, Each, Count, Options.Memory, Memory, Diags);
@@ -185,7 +188,7 @@ bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags)
       Diags.error(807, {}, "interrupted with " + std::to_string(Rows.size()) + " rows to go");
       return false;
     }
-    int64_t Count = Rows.size();
+    int64_t Count = static_cast<int64_t>(countAlike(Rows));
     if (Options.PrefillChunk)
       Count = std::min(Count, Options.PrefillChunk);
     size_t Entry = Code.entryFor(Count);
@@ -198,6 +201,16 @@ bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags)
     Rows = Rows.subspan(Count);
   }
   return true;
+}
+
+/// Rows at the front that run the same layers.
+size_t Session::countAlike(std::span<const Row> Rows) const {
+  const std::shared_ptr<const LayerMask> &First = Layers[Rows.front().Sequence];
+  auto Other = std::ranges::find_if(Rows, [&](const Row &Each) {
+    const std::shared_ptr<const LayerMask> &Own = Layers[Each.Sequence];
+    return Own != First && *Own != *First;
+  });
+  return static_cast<size_t>(Other - Rows.begin());
 }
 
 bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, Diagnostics &Diags) {
@@ -224,6 +237,7 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, D
   Args.logits_rows = static_cast<int64_t>(LogitsRows.size());
   Args.logits_row = LogitsRows.data();
   Args.logits = Logits;
+  Args.layer_runs = Layers[Rows.front().Sequence]->runs();
   Args.barrier = &WorkerPool::barrierCallback;
   Args.barrier_context = &Workers;
   if (int32_t Status = callEntry(Code.entry(Entry), Args); Status != 0) {
@@ -236,6 +250,24 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, D
     Held[Each.Sequence].push_back(Each.Token);
     Lengths[Each.Sequence] = Each.Position + 1;
   }
+  return true;
+}
+
+bool Session::setLayers(int32_t Sequence, std::shared_ptr<const LayerMask> Wanted,
+                        Diagnostics &Diags) {
+  if (!Wanted)
+    Wanted = std::make_shared<const LayerMask>(Code.manifest());
+  const LayerMask &Now = *Layers[Sequence];
+  if (Lengths[Sequence] != 0 && Now != *Wanted) {
+    std::string Without = Now.skippedText();
+    Diags.error(832, "sequence " + std::to_string(Sequence),
+                "found " + std::to_string(Lengths[Sequence]) + " positions that were run " +
+                    (Without.empty() ? "with all layers" : "without the layers " + Without) +
+                    ", expected none, as other layers are asked for",
+                "truncate the sequence to length 0 first");
+    return false;
+  }
+  Layers[Sequence] = std::move(Wanted);
   return true;
 }
 

@@ -10,6 +10,7 @@
 #define LATHE_RUNTIME_SESSION_SESSION_H
 
 #include "runtime/adaptive/StepTimes.h"
+#include "runtime/session/LayerMask.h"
 #include "runtime/session/Program.h"
 #include "runtime/support/Diagnostics.h"
 #include "runtime/support/MappedMemory.h"
@@ -47,6 +48,8 @@ struct SessionOptions {
   /// all of them; false ends the step as `Cancel` does.
   std::function<bool(int64_t Done, int64_t Rows)> OnChunk = {};
   MemorySource Memory = {}; ///< For KV caches, activations and workers; else the kernel's.
+  /// What sequences run until `setLayers`; made for the session's program.  Null: all.
+  std::shared_ptr<const LayerMask> Layers = nullptr;
 };
 
 /// Bytes of address space; the KV cache is resident only as far as it is used.
@@ -66,7 +69,8 @@ public:
 
   /// Runs `Rows` in order: in one call of the smallest entry that takes them,
   /// or in chunks of the largest.  Rows of different sequences may be mixed;
-  /// those of one sequence continue it without gaps.  `Logits` receives
+  /// those of one sequence continue it without gaps.  Neighbours that run other
+  /// layers are in calls of their own.  `Logits` receives
   /// [rows that want them][vocabulary] and may be null when none does.
   ///
   /// All rows are checked before any runs (E0801 token, E0802 position, E0803
@@ -100,6 +104,13 @@ public:
   /// E0803, and false, when there is no such sequence.
   bool checkSequence(int32_t Sequence, Diagnostics &Diags) const;
 
+  /// Chooses the layers that `Sequence`, which must exist, runs from its first position
+  /// on; null: all.  E0832, and false, when it holds positions that other layers made.
+  bool setLayers(int32_t Sequence, std::shared_ptr<const LayerMask> Layers, Diagnostics &Diags);
+
+  /// The layers that `Sequence` runs.
+  const LayerMask &layers(int32_t Sequence) const { return *Layers[Sequence]; }
+
   /// Positions that `Sequence` holds.
   int64_t length(int32_t Sequence) const { return Lengths[Sequence]; }
 
@@ -123,6 +134,7 @@ private:
   bool allocate(Diagnostics &Diags);
   bool check(std::span<const Row> Rows, const float *Logits, Diagnostics &Diags) const;
   bool stopAsked(int64_t Done, int64_t Total) const;
+  size_t countAlike(std::span<const Row> Rows) const;
   bool runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, Diagnostics &Diags);
   int32_t callEntry(lathe_entry Entry, lathe_step_args &Args);
 
@@ -135,6 +147,8 @@ private:
   int64_t ScratchStride = 0;
   MappedMemory Arena, Scratch, KV;
   std::vector<int64_t> Lengths; ///< Per sequence.
+  /// Per sequence; never null.
+  std::vector<std::shared_ptr<const LayerMask>> Layers;
   /// Per sequence, the token of every position that was run.  Those behind its
   /// length are guesses.
   std::vector<std::vector<int32_t>> Held;

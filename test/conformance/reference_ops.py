@@ -63,9 +63,10 @@ class Rows:
         self.sequence = (places // capacity).astype(numpy.int32)
         wanted = random.random(count) < 0.5
         self.logits_row = numpy.flatnonzero(wanted).astype(numpy.int32)
+        self.runs = numpy.ones(8, numpy.int32)  # Of the layers.
 
     def arrays(self):
-        return [self.token, self.position, self.sequence, self.logits_row]
+        return [self.token, self.position, self.sequence, self.logits_row, self.runs]
 
 
 def normal(random, *shape):

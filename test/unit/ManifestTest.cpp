@@ -60,11 +60,25 @@ TEST(Manifest, NamesTensors) {
 }
 
 TEST(Manifest, RefusesOtherVersionsBeforeAnythingElse) {
+  for (const char *Text : {R"({"abi":0})", R"({"abi":3})"}) {
+    Diagnostics Diags;
+    EXPECT_FALSE(Manifest::parse(Text, "model.so", Diags));
+    ASSERT_EQ(Diags.all().size(), 1u);
+    EXPECT_EQ(Diags.all()[0].Number, 603u);
+    EXPECT_EQ(Diags.exitCode(), ExitCode::VersionMismatch);
+  }
+}
+
+TEST(Manifest, SaysWhichLayersItWasCompiledWithout) {
   Diagnostics Diags;
-  EXPECT_FALSE(Manifest::parse(R"({"abi":2})", "model.so", Diags));
-  ASSERT_EQ(Diags.all().size(), 1u);
-  EXPECT_EQ(Diags.all()[0].Number, 603u);
-  EXPECT_EQ(Diags.exitCode(), ExitCode::VersionMismatch);
+  std::optional<Manifest> Old = Manifest::parse(Sound, "model.so", Diags);
+  std::optional<Manifest> New =
+      Manifest::parse(with("\"abi\":1,", "\"abi\":2,\"skipped_layers\":[14,17],"), "model.so", Diags);
+  ASSERT_TRUE(Old && New) << Diags.str();
+  EXPECT_FALSE(Old->choosesLayers());
+  EXPECT_TRUE(Old->SkippedLayers.empty());
+  EXPECT_TRUE(New->choosesLayers());
+  EXPECT_EQ(New->SkippedLayers, (std::vector<int64_t>{14, 17}));
 }
 
 TEST(Manifest, RefusesWhatIsNoJSON) {
@@ -106,6 +120,8 @@ TEST(Manifest, TellsEachFault) {
       {"\"output_norm.weight\"", "\"{}\"", "weights[1].tensors"},
       {"\"first\":1", "\"first\":2", "'blk.attn_q' starts at pointer 2, expected 1"},
       {"\"first\":1", "\"first\":0", "starts at pointer 0, expected"},
+      {"\"abi\":1,", "\"abi\":2,\"skipped_layers\":[3,3],", "skipped_layers: expected layers"},
+      {"\"abi\":1,", "\"abi\":2,\"skipped_layers\":[30],", "skipped_layers: expected layers"},
   };
   for (const Fault &Each : Faults) {
     Diagnostics Diags;

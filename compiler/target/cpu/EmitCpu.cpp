@@ -8,8 +8,12 @@
 #include "passes/PassEffect.h"
 #include "passes/PassStatistics.h"
 
+#include "lathe/abi.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
+
+#include <cstddef>
 
 namespace lathe::compiler {
 #define GEN_PASS_DEF_EMITCPUPASS
@@ -37,6 +41,7 @@ public:
 private:
   LogicalResult emitBlock(Block &block, Value layer);
   LogicalResult emitLayers(step::LayersOp layers);
+  LogicalResult emitLayer(step::LayersOp layers, Value layer);
   Value emitBodyIndex(step::LayersOp layers, Value layer);
   LogicalResult emitPhase(step::PhaseOp phase, Value layer);
   FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase, StringRef name,
@@ -115,20 +120,39 @@ Value ProgramEmitter::emitBodyIndex(step::LayersOp layers, Value layer) {
   return body;
 }
 
+/// The layer itself, whichever body it runs.
+LogicalResult ProgramEmitter::emitLayer(step::LayersOp layers, Value layer) {
+  if (layers.getBodies().size() == 1)
+    return emitBlock(layers.getBodies().front().front(), layer);
+  KernelBuilder k(builder, layers.getLoc());
+  LogicalResult result = success();
+  Value index = emitBodyIndex(layers, layer);
+  for (auto [number, body] : llvm::enumerate(layers.getBodies()))
+    k.ifThen(k.equal(index, k.constant(number)), [&] {
+      if (failed(emitBlock(body.front(), layer)))
+        result = failure();
+    });
+  return result;
+}
+
+/// Which layers run is the same for all workers, so that all meet at every barrier.
 LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
   KernelBuilder k(builder, layers.getLoc());
   LogicalResult result = success();
-  k.forLoop(k.constant(0), k.constant(layers.getCount()), 1, [&](Value layer) {
-    if (layers.getBodies().size() == 1) {
-      result = emitBlock(layers.getBodies().front().front(), layer);
+  int64_t kept = cast<ir::LayerLoopOpInterface>(*layers).getKeptLayers().size();
+  k.forLoop(k.constant(0), k.constant(kept), 1, [&](Value layer) {
+    if (layers.getSkip())
+      for (ArrayRef<int64_t> skip = *layers.getSkip(); int64_t skipped : skip)
+        layer = k.select(k.less(layer, k.constant(skipped)), layer, k.add(layer, 1));
+    if (!layers.getRows()) {
+      result = emitLayer(layers, layer);
       return;
     }
-    Value index = emitBodyIndex(layers, layer);
-    for (auto [number, body] : llvm::enumerate(layers.getBodies()))
-      k.ifThen(k.equal(index, k.constant(number)), [&] {
-        if (failed(emitBlock(body.front(), layer)))
-          result = failure();
-      });
+    Value runs = k.load(k.ptr(), k.at(entry.getArgument(0), offsetof(lathe_step_args, layer_runs)));
+    Value flag = k.load(k.i32(), k.at(runs, k.mul(layer, sizeof(int32_t))));
+    Value isSet = arith::CmpIOp::create(builder, layers.getLoc(), arith::CmpIPredicate::ne, flag,
+                                        arith::ConstantIntOp::create(builder, layers.getLoc(), 0, 32));
+    k.ifThen(isSet, [&] { result = emitLayer(layers, layer); });
   });
   return result;
 }

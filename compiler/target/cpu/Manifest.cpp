@@ -90,6 +90,17 @@ static void writeCache(llvm::json::OStream &json, ModuleOp module) {
   });
 }
 
+/// All programs leave out the same layers.
+static void writeSkipped(llvm::json::OStream &json, ModuleOp module) {
+  std::optional<ArrayRef<int64_t>> skip;
+  module.walk([&](step::LayersOp layers) { skip = layers.getSkip(); });
+  if (skip)
+    json.attributeArray("skipped_layers", [&] {
+      for (int64_t layer : *skip)
+        json.value(layer);
+    });
+}
+
 std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &target,
                                            const WeightTable &weights, int64_t scratchBytes) {
   std::string text;
@@ -109,6 +120,7 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
     writeEntries(json, module, scratchBytes);
     writeWeights(json, module, weights);
     writeCache(json, module);
+    writeSkipped(json, module);
   });
   return text;
 }

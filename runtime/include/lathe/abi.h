@@ -18,14 +18,17 @@
 
 #include <stdint.h>
 
-#define LATHE_ABI_VERSION 1
+#define LATHE_ABI_VERSION 2
+/* The oldest version whose programs still run: they read less of lathe_step_args. */
+#define LATHE_ABI_OLDEST 1
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* The arguments of one step.  The compiled code reads the fields by offset:
- * append only, and raise LATHE_ABI_VERSION on any other change. */
+/* The arguments of one step.  The compiled code reads the fields by offset: append
+ * only, and raise LATHE_ABI_VERSION, as a program must not read what an older runtime
+ * does not have; on any other change raise LATHE_ABI_OLDEST, too. */
 typedef struct lathe_step_args {
   /* The arena that the manifest asks for, 64-byte aligned. */
   uint8_t *arena;
@@ -55,6 +58,9 @@ typedef struct lathe_step_args {
   /* Returns when all workers of the step have called it. */
   void (*barrier)(void *barrier_context, int64_t worker);
   void *barrier_context;
+  /* Since 2.  Not 0 for the layers that the step runs, at least one of them; keys and
+   * values of the others are neither written nor read.  All rows run the same layers. */
+  const int32_t *layer_runs; /* [layers of the model] */
 } lathe_step_args;
 
 typedef int32_t (*lathe_entry)(lathe_step_args *args, int64_t worker, int64_t workers);

@@ -58,7 +58,7 @@ extern "C" {
 
 /* Major version in the upper 16 bits, minor in the lower. */
 #define LATHE_API_MAJOR 1
-#define LATHE_API_MINOR 1
+#define LATHE_API_MINOR 2
 #define LATHE_API_VERSION ((uint32_t)LATHE_API_MAJOR << 16 | LATHE_API_MINOR)
 
 typedef struct lathe_error lathe_error;           /* A list of diagnostics.           */
@@ -145,6 +145,10 @@ typedef struct lathe_compile_options {
   uint32_t flags;        /* LATHE_COMPILE_... */
   uint32_t reserved;
   const lathe_callbacks *callbacks; /* NULL: none */
+  /* Since 1.2.  The layers to compile, and those to leave out for good, as lists such as
+   * "0-20,25"; NULL: all, and none.  E0830. */
+  const char *layers;
+  const char *skip;
 } lathe_compile_options;
 
 /* Filled by model_info; the caller sets struct_size.  Texts live as long as the
@@ -183,6 +187,11 @@ typedef struct lathe_session_options {
   int64_t prefill_chunk; /* Most rows in one call of compiled code; 0: as many as it takes. */
   const lathe_callbacks *callbacks; /* NULL: none */
   const lathe_allocator *allocator; /* NULL: the kernel's memory, resident as far as it is used */
+  /* Since 1.2.  The layers that sequences run, and those that they leave out, as lists
+   * such as "0-20,25"; NULL: all that were compiled, and none.  E0830 no such list, E0831
+   * the program cannot do so. */
+  const char *layers;
+  const char *skip;
 } lathe_session_options;
 
 /* Filled by session_info; the caller sets struct_size. */
@@ -229,6 +238,11 @@ typedef struct lathe_generate_options {
    * "off"; a draft's name ("ngram"), or with ":4" behind it to guess always so many.
    * E0816 anything else.  Since 1.1. */
   const char *speculate;
+  /* Since 1.2.  The layers of this sequence from its first position on, as in
+   * lathe_session_options; both NULL: as it is set.  E0832 when it holds positions that
+   * other layers made. */
+  const char *layers;
+  const char *skip;
 } lathe_generate_options;
 
 /* Why a generation ended. */

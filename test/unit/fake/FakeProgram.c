@@ -6,8 +6,8 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define MANIFEST                                                                                   \
-  "{\"abi\":1,\"compiler\":\"fake\",\"target\":\"x86-64\",\"features\":[],\"precision\":\"auto\"," \
-  "\"model\":{\"architecture\":\"fake\",\"vocabulary\":16,\"embedding\":4,\"layers\":1,"           \
+  "{\"abi\":2,\"compiler\":\"fake\",\"target\":\"x86-64\",\"features\":[],\"precision\":\"auto\"," \
+  "\"model\":{\"architecture\":\"fake\",\"vocabulary\":16,\"embedding\":4,\"layers\":3,"           \
   "\"context\":300},\"entries\":["                                                                 \
   "{\"name\":\"decode\",\"max_rows\":1,\"arena_bytes\":64,\"scratch_bytes\":64},"                  \
   "{\"name\":\"prefill\",\"max_rows\":4,\"arena_bytes\":256,\"scratch_bytes\":100}],"              \
@@ -53,6 +53,8 @@ static int32_t run(lathe_step_args *Args, int64_t Worker, int64_t Workers, int64
       memcpy(&Token, slot(Args, Args->sequence[R], P), sizeof(Token));
       Sum += Token;
     }
+    for (int32_t Layer = 0; Layer < FakeLayers; ++Layer)
+      Sum += Args->layer_runs[Layer] ? 0 : FakeLeftOut << Layer;
     memcpy(Args->arena + R * ArenaBytesPerRow, &Sum, sizeof(Sum));
   }
   Args->barrier(Args->barrier_context, Worker);

@@ -233,6 +233,13 @@ static void addSpeculation(RunReport &Report, const SpeculationStats &Stats,
   Report.add("time_relative", std::move(Relative), 2);
 }
 
+static void addLayers(RunReport &Report, const LayerMask &Layers) {
+  Report.section("layers");
+  Report.add("run", Layers.count());
+  Report.add("of", Layers.layers());
+  Report.add("skipped", Layers.skippedText().empty() ? "none" : Layers.skippedText());
+}
+
 /// What --stats and --json ask for; false on an error.
 bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal &Term,
                         Diagnostics &Diags) const {
@@ -240,6 +247,7 @@ bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal 
     return true;
   RunReport Report;
   addSpeed(Report, Stats);
+  addLayers(Report, All.Run->layers(0));
   addSpeculation(Report, Stats.Speculation, All.Run->stepTimes());
   if (ShowStats)
     Term.err(Report.text());
@@ -329,6 +337,7 @@ static CommandRegistration Registered({
     "  lathe run model.gguf \"Why is the sky blue?\"\n"
     "  lathe run model.gguf \"The capital of France is\" --raw -n 16\n"
     "  lathe run model.gguf -f story.txt --temp 0.8 --top-p 0.95 --seed 7\n"
+    "  lathe run model.gguf \"Say yes.\" --skip 14,17 --stats\n"
     "  lathe run model.gguf                 a conversation; Ctrl-D ends it\n",
     createCommand<RunCommand>,
 });

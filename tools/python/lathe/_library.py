@@ -27,7 +27,7 @@ from typing import Any, Iterator, Optional
 
 from ._errors import Diagnostic, Error
 
-API_VERSION = 1 << 16 | 1
+API_VERSION = 1 << 16 | 2
 NAME = "liblathe.so"
 SONAME = "liblathe.so.0"
 
@@ -73,7 +73,7 @@ class ModelOptions(Sized):
 class CompileOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("targets", c_char_p), ("precision", c_char_p)]
     _fields_ += [("flags", c_uint32), ("reserved", c_uint32)]
-    _fields_ += [("callbacks", POINTER(CallbackStruct))]
+    _fields_ += [("callbacks", POINTER(CallbackStruct)), ("layers", c_char_p), ("skip", c_char_p)]
 
 
 class ModelInfoStruct(Sized):
@@ -90,6 +90,7 @@ class SessionOptions(Sized):
     _fields_ += [(name, c_int64) for name in ("capacity", "sequences", "prefill_chunk")]
     # The last is a lathe_allocator, which Python has no use for.
     _fields_ += [("callbacks", POINTER(CallbackStruct)), ("allocator", c_void_p)]
+    _fields_ += [("layers", c_char_p), ("skip", c_char_p)]
 
 
 class SessionInfoStruct(Sized):
@@ -109,7 +110,7 @@ class SamplerOptions(Sized):
 class GenerateOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("sampling", POINTER(SamplerOptions))]
     _fields_ += [("max_tokens", c_int64), ("sequence", c_int32), ("flags", c_uint32)]
-    _fields_ += [("speculate", c_char_p)]
+    _fields_ += [("speculate", c_char_p), ("layers", c_char_p), ("skip", c_char_p)]
 
 
 class GenerateResultStruct(Sized):

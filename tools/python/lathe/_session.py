@@ -35,6 +35,10 @@ def as_pointer(values: "numpy.ndarray", kind: Any) -> Any:
     return values.ctypes.data_as(kind)
 
 
+def as_text(given: Optional[str]) -> Optional[bytes]:
+    return None if given is None else given.encode()
+
+
 class Piece(NamedTuple):
     """A token with the text that became complete with it; text that was held back until the end has
     the token -1."""
@@ -113,6 +117,8 @@ class Session:
         capacity: int = 0,
         sequences: int = 1,
         prefill_chunk: int = 0,
+        layers: Optional[str] = None,
+        skip: Optional[str] = None,
         progress: Optional[Progress] = None,
     ) -> None:
         self._callbacks = Callbacks(progress)
@@ -121,6 +127,8 @@ class Session:
             sequences=sequences,
             prefill_chunk=prefill_chunk,
             callbacks=self._callbacks.pointer(),
+            layers=as_text(layers),
+            skip=as_text(skip),
         )
         handle = ctypes.c_void_p()
         error = library.api().session_create(model, ctypes.byref(options), ctypes.byref(handle))
@@ -201,11 +209,15 @@ class Session:
         sequence: int = 0,
         ignore_end: bool = False,
         speculate: str = "auto",
+        layers: Optional[str] = None,
+        skip: Optional[str] = None,
     ) -> Generation:
         """Continues what a sequence holds with the prompt and what the model says to it. At
         temperature 0 that is always the likeliest token. `speculate` says how tokens are guessed, of
         which several are verified in one step; it changes how fast they come and never which. "auto"
-        guesses where it pays; "off"; a draft's name, or "ngram:4" to guess always so many."""
+        guesses where it pays; "off"; a draft's name, or "ngram:4" to guess always so many.
+        `layers` and `skip` choose the layers of a sequence that holds nothing yet: lists such as
+        "0-20,25" of those to run, and of those to leave out."""
         if max_tokens is not None and max_tokens < 1:
             raise ValueError(f"found max_tokens={max_tokens}, expected at least 1")
         ids = as_tokens(prompt)
@@ -220,6 +232,8 @@ class Session:
             sequence=sequence,
             flags=library.GENERATE_IGNORE_END if ignore_end else 0,
             speculate=speculate.encode(),
+            layers=as_text(layers),
+            skip=as_text(skip),
         )
         handle = ctypes.c_void_p()
         self._callbacks.check(
