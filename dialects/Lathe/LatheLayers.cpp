@@ -170,11 +170,10 @@ ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
   std::optional<OpAsmParser::UnresolvedOperand> rows;
   if (parseLayerChoice(parser, result, rows) || parser.parseColonTypeList(result.types) ||
       parser.resolveOperands(inits, result.types, parser.getNameLoc(), result.operands) ||
-      (rows &&
-       parser.resolveOperand(*rows, RowsType::get(parser.getContext()), result.operands)))
+      (rows && parser.resolveOperand(*rows, RowsType::get(parser.getContext()), result.operands)))
     return failure();
-  result.getOrAddProperties<Properties>().operandSegmentSizes = {
-      static_cast<int32_t>(inits.size()), rows ? 1 : 0};
+  result.getOrAddProperties<Properties>().operandSegmentSizes = {static_cast<int32_t>(inits.size()),
+                                                                 rows ? 1 : 0};
   for (auto [argument, type] : llvm::zip(llvm::drop_begin(arguments), result.types))
     argument.type = type;
   do {

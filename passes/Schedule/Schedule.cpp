@@ -233,9 +233,9 @@ void ProgramBuilder::bindCarried(ir::LayersOp layers) {
 LogicalResult ProgramBuilder::scheduleLayers(ir::LayersOp layers) {
   bindCarried(layers);
   Value rows = layers.getRows() ? handles.lookup(layers.getRows()) : Value();
-  auto loop =
-      step::LayersOp::create(builder, layers.getLoc(), layers.getCount(), rows,
-                             layers.getSelectAttr(), layers.getSkipAttr(), layers.getBodies().size());
+  auto loop = step::LayersOp::create(builder, layers.getLoc(), layers.getCount(), rows,
+                                     layers.getSelectAttr(), layers.getSkipAttr(),
+                                     layers.getBodies().size());
   OpBuilder::InsertionGuard guard(builder);
   for (auto [from, to] : llvm::zip(layers.getBodies(), loop.getBodies())) {
     handles.map(from.getArgument(0), to.getArgument(0));

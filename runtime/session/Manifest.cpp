@@ -231,8 +231,8 @@ void ManifestReader::checkTable(Manifest &Result) {
 
 void ManifestReader::checkSkipped(Manifest &Result) {
   const std::vector<int64_t> &Skipped = Result.SkippedLayers;
-  bool Ascending = std::adjacent_find(Skipped.begin(), Skipped.end(), std::greater_equal<>()) ==
-                   Skipped.end();
+  bool Ascending =
+      std::adjacent_find(Skipped.begin(), Skipped.end(), std::greater_equal<>()) == Skipped.end();
   if (!Skipped.empty() && (!Ascending || Skipped.back() >= Result.Model.Layers ||
                            std::ssize(Skipped) == Result.Model.Layers)) {
     fault("skipped_layers", "expected layers, ascending, below " +

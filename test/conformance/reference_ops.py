@@ -355,22 +355,33 @@ def weights_and_layers(random):
     }}
     lathe.yield %p : tensor<?x8xf32>
 """
-    loop = (
-        f"  %0 = lathe.layers %i = 0 to 4 (%h = %x) select [1, 0, 1, 0] : {kind} {{\n"
-        + body.format(name="some", element="f32")
-        + "  }, {\n"
-        + body.format(name="rest", element="bf16")
-        + "  }\n  %n = lathe.weight @norm : tensor<8xf32>\n"
-        f"  %1 = lathe.bias %0, %n : {kind}, tensor<8xf32>\n  return %1 : {kind}"
-    )
     x, norm, bias = normal(random, 3, 8), normal(random, 8), normal(random, 4, 8)
     some, rest = normal(random, 2, 8, 8), normal(random, 2, 8, 8)
-    expected = x.astype(numpy.float64)
-    for layer in range(4):
-        matrix = (some if layer % 2 else rest)[layer // 2]
-        expected = expected @ matrix.T + bias[layer]
-    source = WEIGHTS + function(f"%x: {kind}", kind, loop)
-    yield "two bodies", source, [x, norm, some, rest, bias], [expected + norm], TOLERANCE
+    rows = Rows(random, 3)
+    rows.runs = numpy.array([1, 0, 1, 1], numpy.int32)
+    choices = {
+        "two bodies": ("", {0, 1, 2, 3}),
+        "layers that rows leave out": ("at %rows", {0, 2, 3}),
+        "layers that never run": ("", {0, 1}),
+        "both": ("at %rows", {0, 3}),
+    }
+    for name, (at, kept) in choices.items():
+        skip = f"skip {sorted({0, 1, 2, 3} - kept)}" if kept in ({0, 1}, {0, 3}) else ""
+        loop = (
+            f"  %0 = lathe.layers %i = 0 to 4 (%h = %x) {at} select [1, 0, 1, 0] {skip} : {kind} {{\n"
+            + body.format(name="some", element="f32")
+            + "  }, {\n"
+            + body.format(name="rest", element="bf16")
+            + "  }\n  %n = lathe.weight @norm : tensor<8xf32>\n"
+            f"  %1 = lathe.bias %0, %n : {kind}, tensor<8xf32>\n  return %1 : {kind}"
+        )
+        expected = x.astype(numpy.float64)
+        for layer in sorted(kept):
+            matrix = (some if layer % 2 else rest)[layer // 2]
+            expected = expected @ matrix.T + bias[layer]
+        source = WEIGHTS + function(f"%x: {kind}, %rows: !lathe.rows", kind, loop)
+        inputs = [x, *rows.arrays(), norm, some, rest, bias]
+        yield name, source, inputs, [expected + norm], TOLERANCE
 
 
 OPS = {

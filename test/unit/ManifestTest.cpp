@@ -72,8 +72,8 @@ TEST(Manifest, RefusesOtherVersionsBeforeAnythingElse) {
 TEST(Manifest, SaysWhichLayersItWasCompiledWithout) {
   Diagnostics Diags;
   std::optional<Manifest> Old = Manifest::parse(Sound, "model.so", Diags);
-  std::optional<Manifest> New =
-      Manifest::parse(with("\"abi\":1,", "\"abi\":2,\"skipped_layers\":[14,17],"), "model.so", Diags);
+  std::optional<Manifest> New = Manifest::parse(
+      with("\"abi\":1,", "\"abi\":2,\"skipped_layers\":[14,17],"), "model.so", Diags);
   ASSERT_TRUE(Old && New) << Diags.str();
   EXPECT_FALSE(Old->choosesLayers());
   EXPECT_TRUE(Old->SkippedLayers.empty());

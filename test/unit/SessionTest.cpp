@@ -154,7 +154,8 @@ TEST_F(SessionTest, ASequenceRunsItsLayers) {
   // Equal layers, made apart, change nothing.
   EXPECT_TRUE(Run->setLayers(1, Without("1"), Diags));
   EXPECT_FALSE(Run->setLayers(1, Without("0,2"), Diags));
-  expectError(832, "sequence 1: found 2 positions that were run without the layers 1, expected none");
+  expectError(832,
+              "sequence 1: found 2 positions that were run without the layers 1, expected none");
   EXPECT_FALSE(Run->setLayers(0, Without("2"), Diags));
   expectError(832, "sequence 0: found 2 positions that were run with all layers");
   EXPECT_EQ(step(rows({1}, 1)), (Ints{8}));

@@ -75,8 +75,8 @@ std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequen
   LoadedModel Result;
   Result.Source = Model::load(std::move(Input.File), Options, Diags);
   if (Result.Source)
-    Wanted.Layers = LayerMask::parse(Layers.value_or(""), Skip.value_or(""),
-                                     Result.Source->manifest(), Diags);
+    Wanted.Layers =
+        LayerMask::parse(Layers.value_or(""), Skip.value_or(""), Result.Source->manifest(), Diags);
   if (Wanted.Layers)
     Result.Run = Result.Source->createSession(Wanted, Diags);
   if (!Result.Run)

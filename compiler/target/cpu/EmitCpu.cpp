@@ -150,8 +150,9 @@ LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
     }
     Value runs = k.load(k.ptr(), k.at(entry.getArgument(0), offsetof(lathe_step_args, layer_runs)));
     Value flag = k.load(k.i32(), k.at(runs, k.mul(layer, sizeof(int32_t))));
-    Value isSet = arith::CmpIOp::create(builder, layers.getLoc(), arith::CmpIPredicate::ne, flag,
-                                        arith::ConstantIntOp::create(builder, layers.getLoc(), 0, 32));
+    Value isSet =
+        arith::CmpIOp::create(builder, layers.getLoc(), arith::CmpIPredicate::ne, flag,
+                              arith::ConstantIntOp::create(builder, layers.getLoc(), 0, 32));
     k.ifThen(isSet, [&] { result = emitLayer(layers, layer); });
   });
   return result;

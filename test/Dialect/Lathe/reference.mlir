@@ -80,8 +80,8 @@ func.func @contraction(%x: tensor<?x64x!lathe.q8_act>, %w: tensor<32x64x!lathe.q
 // CHECK:           %[[FLAG:.*]] = tensor.extract %[[RUNS]][%[[I]]]
 // CHECK:           %[[ASKED:.*]] = arith.cmpi ne, %[[FLAG]]
 // CHECK:           %[[KEPT:.*]] = arith.constant dense<[1, 0, 1]> : tensor<3xi32>
-// CHECK:           %[[RUN:.*]] = arith.andi %[[ASKED]]
-// CHECK:           %[[Y:.*]] = scf.if %[[RUN]]
+// CHECK:           %[[GOES:.*]] = arith.andi %[[ASKED]]
+// CHECK:           %[[Y:.*]] = scf.if %[[GOES]]
 // CHECK:           } else {
 // CHECK-NEXT:        scf.yield %[[H]]
 // CHECK:           scf.yield %[[Y]]

@@ -9,6 +9,7 @@
 #include "tools/lathe/OutputFile.h"
 #include "tools/lathe/RunReport.h"
 
+#include "runtime/adaptive/Calibration.h"
 #include "runtime/session/Generator.h"
 #include "runtime/support/Text.h"
 #include "runtime/tokenizer/ChatFormat.h"
@@ -35,6 +36,7 @@ private:
   };
 
   bool checkArguments(bool AtTerminal, Diagnostics &Diags);
+  bool choosePoint(const GGUFFile &File, ModelArguments &Wanted, Diagnostics &Diags) const;
   std::optional<Loaded> load(Terminal &Term, Diagnostics &Diags) const;
   std::unique_ptr<ChatFormat> findChatFormat(const GGUFFile &File, Diagnostics &Diags) const;
   GenerateOptions generateOptions() const;
@@ -51,7 +53,8 @@ private:
   std::optional<double> Temperature, TopP, MinP;
   std::string Speculate = "auto";
   SpeculationChoice Speculation; ///< What that means.
-  std::optional<std::string> JsonPath;
+  std::optional<std::string> JsonPath, CalibrationPath;
+  std::optional<double> Budget, Quality;
   bool Raw = false, ShowStats = false;
 };
 
@@ -112,6 +115,10 @@ void RunCommand::declare(Options &Accepted) {
   Accepted.integer(Seed, "--seed", "seed of the sampling (0)", {0, INT64_MAX});
   Accepted.text(Speculate, "--speculate", "HOW",
                 "guess tokens, same text: off, auto, ngram (auto)");
+  Accepted.text(CalibrationPath, "--cal", "FILE", "choose layers by what 'lathe calibrate' wrote");
+  Accepted.number(Budget, "--budget", "with --cal: at most X of the whole model's time (1)",
+                  {0, 1});
+  Accepted.number(Quality, "--quality", "with --cal: at least X of its answers (0)", {0, 1});
   Accepted.flag(ShowStats, "--stats", "tell more of the run on standard error");
   Accepted.text(JsonPath, "--json", "FILE", "write what --stats tells (- is standard output)");
   Arguments.declareFlags(Accepted);
@@ -127,7 +134,28 @@ bool RunCommand::checkArguments(bool AtTerminal, Diagnostics &Diags) {
   if (Text.count() == 0 && AtTerminal && Raw)
     Diags.error(108, "lathe run", "found no PROMPT, expected one with --raw",
                 "without --raw a conversation begins");
+  if (!CalibrationPath && (Budget || Quality))
+    Diags.error(108, "lathe run", "found --budget or --quality, expected --cal with it");
+  if (CalibrationPath && (Arguments.Layers || Arguments.Skip))
+    Diags.error(111, "lathe run", "found --cal beside --layers or --skip, expected one of them");
   return !Diags.hasErrors();
+}
+
+/// Makes the layers that the calibration file offers those that are wanted.
+bool RunCommand::choosePoint(const GGUFFile &File, ModelArguments &Wanted,
+                             Diagnostics &Diags) const {
+  if (!CalibrationPath)
+    return true;
+  std::optional<std::string> Words = readTextFile(*CalibrationPath, Diags);
+  std::optional<Calibration> Points =
+      Words ? Calibration::parse(*Words, *CalibrationPath, Diags) : std::nullopt;
+  if (!Points || !Points->checkModel(File.headerBytes(), *CalibrationPath, Diags))
+    return false;
+  std::optional<OperatingPoint> Chosen =
+      Points->choose({Budget.value_or(1), Quality.value_or(0)}, *CalibrationPath, Diags);
+  if (Chosen)
+    Wanted.Skip = Chosen->Skip;
+  return Chosen.has_value();
 }
 
 /// Null with no error when the text shall be continued as it is.
@@ -147,7 +175,10 @@ std::optional<RunCommand::Loaded> RunCommand::load(Terminal &Term, Diagnostics &
   All.Chat = findChatFormat(*Input.File, Diags);
   if (Diags.hasErrors())
     return std::nullopt;
-  std::optional<LoadedModel> Ready = Arguments.load(std::move(Input), 1, 0, Term, Diags);
+  ModelArguments Wanted = Arguments;
+  if (!choosePoint(*Input.File, Wanted, Diags))
+    return std::nullopt;
+  std::optional<LoadedModel> Ready = Wanted.load(std::move(Input), 1, 0, Term, Diags);
   if (!Ready)
     return std::nullopt;
   static_cast<LoadedModel &>(All) = std::move(*Ready);
