@@ -23,7 +23,8 @@ target_link_libraries(LatheMLIR INTERFACE
   MLIRLinalgDialect MLIRMathDialect MLIRSCFDialect MLIRTensorDialect MLIRVectorDialect
   # Passes
   MLIRAffineToStandard MLIRArithToLLVM MLIRArithTransforms MLIRBufferizationTransforms
-  MLIRControlFlowToLLVM MLIRFuncToLLVM MLIRLinalgTransforms MLIRMathToLLVM MLIRMemRefToLLVM
+  MLIRControlFlowToLLVM MLIRFuncToLLVM MLIRLinalgTransforms MLIRMathToLLVM MLIRMathTransforms
+  MLIRMemRefToLLVM
   MLIRMemRefTransforms MLIRReconcileUnrealizedCasts MLIRSCFToControlFlow MLIRSCFTransforms
   MLIRTensorTransforms MLIRTransforms MLIRVectorToLLVMPass
   # Reading, and the way to LLVM IR
@@ -37,4 +38,5 @@ target_link_options(LatheMLIR INTERFACE -Wl,--as-needed -Wl,--gc-sections
 # The GPU dialects' passes start every code generator that LLVM has.
 llvm_map_components_to_libnames(LATHE_ALL_TARGETS AllTargetsCodeGens AllTargetsDescs AllTargetsInfos)
 target_link_libraries(LatheMLIREverything INTERFACE ${LATHE_ALL_TARGETS} LLVMAMDGPUAsmParser
-  MLIROptLib MLIRRegisterAllDialects MLIRRegisterAllExtensions MLIRRegisterAllPasses)
+  LLVMSupportLSP MLIRLspServerLib MLIROptLib MLIRRegisterAllDialects
+  MLIRRegisterAllExtensions MLIRRegisterAllPasses)

@@ -4,6 +4,8 @@
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -60,11 +62,26 @@ llvm::Expected<std::unique_ptr<Codegen>> Codegen::create(const CpuTarget &target
   return codegen;
 }
 
+/// Whether there are phases of ops that are not ours: all others work on pointers.
+static bool usesMemory(ModuleOp module) {
+  auto isMemory = [](Operation *op) {
+    return isa_and_nonnull<memref::MemRefDialect, math::MathDialect>(op->getDialect())
+               ? WalkResult::interrupt()
+               : WalkResult::advance();
+  };
+  return module.walk(isMemory).wasInterrupted();
+}
+
 llvm::Error Codegen::lower(ModuleOp module) {
   PassManager passes(module.getContext());
+  bool upstream = usesMemory(module);
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(createConvertVectorToLLVMPass());
+  if (upstream)
+    passes.addPass(createConvertMathToLLVMPass());
   passes.addPass(createArithToLLVMConversionPass());
+  if (upstream)
+    passes.addPass(createFinalizeMemRefToLLVMConversionPass());
   passes.addPass(createConvertControlFlowToLLVMPass());
   passes.addPass(createConvertFuncToLLVMPass());
   passes.addPass(createReconcileUnrealizedCastsPass());

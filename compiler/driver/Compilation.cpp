@@ -194,6 +194,8 @@ void Compilation::report(ModuleOp module) {
 void Compilation::compile() {
   DialectRegistry registry;
   registerLatheDialects(registry);
+  if (isProgramText())
+    registerUpstreamDialects(registry);
   context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
   context->loadAllAvailableDialects();
   ScopedDiagnosticHandler handler(context.get(), [this](mlir::Diagnostic &diag) { collect(diag); });

@@ -18,7 +18,8 @@
 namespace lathe::compiler {
 
 struct CompilationOptions {
-  std::string input; ///< GGUF, or MLIR text (.mlir) or bytecode (.mlirbc) of a stage.
+  std::string
+      input; ///< GGUF, a model folder, or MLIR text (.mlir) or bytecode (.mlirbc) of a stage.
   PipelineOptions pipeline;
   bool verifyEachPass = false;  ///< Run the reference before and after every pass.
   bool timing = false;          ///< Print how long each pass took.
@@ -56,9 +57,13 @@ public:
 
 private:
   void compile();
+  /// Whether the input is MLIR and no model file.
+  bool isProgramText() const;
   mlir::OwningOpRef<mlir::ModuleOp> load();
+  mlir::OwningOpRef<mlir::ModuleOp> importModel();
   mlir::OwningOpRef<mlir::ModuleOp> parse();
   void checkDialects(mlir::ModuleOp module);
+  void checkUpstream(mlir::ModuleOp module);
   std::string describe(mlir::Location location);
   void warnOfLateOptions(mlir::ModuleOp module);
   bool checkStage(mlir::ModuleOp module);

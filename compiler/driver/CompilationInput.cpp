@@ -1,7 +1,9 @@
 //===- CompilationInput.cpp - What a compile starts from -------------------===//
 
 #include "compiler/driver/Compilation.h"
+#include "compiler/import/FolderArchitecture.h"
 #include "compiler/import/Import.h"
+#include "compiler/target/cpu/UpstreamOps.h"
 #include "dialects/Lathe/LatheOps.h"
 #include "runtime/support/NumberRanges.h"
 
@@ -90,6 +92,13 @@ void Compilation::checkDialects(ModuleOp module) {
   });
 }
 
+/// All that no code can be made of is told before anything is compiled.
+void Compilation::checkUpstream(ModuleOp module) {
+  findUnsupported(module, [&](Location loc, const std::string &what, const std::string &hint) {
+    diags.error(509, describe(loc), what, hint);
+  });
+}
+
 OwningOpRef<ModuleOp> Compilation::parse() {
   auto buffer = llvm::MemoryBuffer::getFile(options.input, /*IsText=*/true);
   if (!buffer) {
@@ -119,6 +128,10 @@ OwningOpRef<ModuleOp> Compilation::parse() {
   context->allowUnregisteredDialects(false);
   if (module)
     checkDialects(*module);
+  // Kernels are made of other ops than programs.
+  int kernels = static_cast<int>(allStages().size()) - 1;
+  if (module && !diags.hasErrors() && getStage(*module) < kernels)
+    checkUpstream(*module);
   if (module && getStage(*module) < 0)
     diags.error(503, options.input, "'lathe.stage' names no stage",
                 "stages: " + llvm::join(allStages(), ", "));
@@ -152,18 +165,28 @@ bool Compilation::chooseLayers(ModuleOp module) {
       options.pipeline.skippedLayers.push_back(layer);
   if (std::ssize(options.pipeline.skippedLayers) < count)
     return true;
-  diags.error(830, "layers", "found none that is left to run, expected at least one");
+  diags.error(840, "layers", "found none that is left to run, expected at least one");
   return false;
 }
 
-OwningOpRef<ModuleOp> Compilation::load() {
+bool Compilation::isProgramText() const {
   StringRef path = options.input;
-  if (path.ends_with(".mlir") || path.ends_with(".mlirbc"))
-    return parse();
+  return path.ends_with(".mlir") || path.ends_with(".mlirbc");
+}
+
+OwningOpRef<ModuleOp> Compilation::importModel() {
+  if (ModelFolder::matches(options.input)) {
+    std::unique_ptr<ModelFolder> folder = ModelFolder::open(options.input, diags);
+    return folder ? importFolder(*folder, *context, diags) : OwningOpRef<ModuleOp>();
+  }
   std::unique_ptr<GGUFFile> file = GGUFFile::open(options.input, diags);
-  if (!file)
-    return {};
-  OwningOpRef<ModuleOp> module = importGGUF(*file, *context, diags);
+  return file ? importGGUF(*file, *context, diags) : OwningOpRef<ModuleOp>();
+}
+
+OwningOpRef<ModuleOp> Compilation::load() {
+  if (isProgramText())
+    return parse();
+  OwningOpRef<ModuleOp> module = importModel();
   if (module && failed(verify(*module)))
     return {};
   if (module)

@@ -25,7 +25,9 @@ KernelFacts::KernelFacts(ModuleOp module) {
     entries.push_back({program.getSymName().str(), int64_t(program.getMaxRows()),
                        int64_t(program.getArena().value_or(0))});
     vocabulary = cast<step::BufferType>(program.getLogits().getType()).getShape()[1];
-    bytesPerPosition = std::max(bytesPerPosition, slabBytesPerPosition(program));
+    isEncoder = program.isEncoder();
+    if (!isEncoder)
+      bytesPerPosition = std::max(bytesPerPosition, slabBytesPerPosition(program));
   }
   llvm::sort(entries, [](const Entry &a, const Entry &b) { return a.maxRows < b.maxRows; });
   int64_t smallest = std::numeric_limits<int32_t>::max();
@@ -34,6 +36,9 @@ KernelFacts::KernelFacts(ModuleOp module) {
   });
   tokens = smallest;
   module.walk([&](step::LayersOp op) { layers = std::max<int64_t>(layers, op.getCount()); });
+  module.walk([&](ir::EmbedPositionOp op) {
+    positions = std::min(positions, ir::dimOf(op.getTable(), 0));
+  });
 }
 
 namespace {
@@ -63,7 +68,32 @@ static KernelStep makeStep(const KernelFacts::Entry &entry, int64_t rows, int64_
   return step;
 }
 
+/// Some steps of whole texts: 17 rows and 36 are no multiples of what vectors hold.
+static std::vector<KernelStep> makeTextSteps(const KernelFacts &facts, Random random) {
+  std::vector<KernelStep> steps;
+  const KernelFacts::Entry &entry = facts.entries.back();
+  for (std::vector<int64_t> lengths : {std::vector<int64_t>{36, 1, 17, 16}, {1}, {70}, {5, 3}}) {
+    KernelStep &step = steps.emplace_back();
+    step.entry = entry.name;
+    step.layerRuns.assign(facts.layers, 1);
+    for (auto [number, wanted] : llvm::enumerate(lengths)) {
+      int64_t room = entry.maxRows - static_cast<int64_t>(step.tokens.size());
+      int64_t length = std::min({wanted, facts.positions, room});
+      for (int64_t position = 0; position < length; ++position) {
+        step.tokens.push_back(random.draw(0, facts.tokens - 1));
+        step.positions.push_back(position);
+        step.sequences.push_back(number);
+        if (position + 1 == length || random.chance(10))
+          step.logitsRows.push_back(step.tokens.size() - 1);
+      }
+    }
+  }
+  return steps;
+}
+
 std::vector<KernelStep> lathe::compiler::makeKernelSteps(const KernelFacts &facts, Random random) {
+  if (facts.isEncoder)
+    return makeTextSteps(facts, random);
   std::vector<KernelStep> steps;
   int32_t lengths[KernelFacts::sequences] = {};
   for (auto [number, plan] : llvm::enumerate(stepPlans)) {
@@ -188,6 +218,7 @@ int32_t KernelRunner::call(const KernelStep &step, lathe_step_args &args, Worker
   args.sequence = step.sequences.data();
   args.logits_rows = step.logitsRows.size();
   args.logits_row = step.logitsRows.data();
+  args.wanted_logits = step.wantedLogits;
   args.layer_runs = step.layerRuns.data();
   auto entry = reinterpret_cast<lathe_entry>(object->lookup("lathe_entry_" + step.entry));
   std::atomic<int32_t> status = 0;
@@ -215,6 +246,8 @@ FailureOr<std::vector<ReferenceArray>> KernelRunner::run(Location loc, ArrayRef<
   args.kv_capacity = KernelFacts::capacity;
   args.barrier = &WorkerPool::barrierCallback;
   args.barrier_context = pool.get();
+  reports.assign(workers, {});
+  args.head_report = reinterpret_cast<int64_t *>(reports.data());
   std::vector<ReferenceArray> results;
   for (const KernelStep &step : steps) {
     int64_t rows = step.logitsRows.size();

@@ -29,6 +29,7 @@ struct KernelStep {
   std::vector<int32_t> tokens, positions, sequences; ///< One for each row.
   std::vector<int32_t> logitsRows;                   ///< Rows that want logits.
   std::vector<int32_t> layerRuns;                    ///< 0 for layers that are left out.
+  int64_t wantedLogits = 0;                          ///< As in lathe_step_args.
 };
 
 /// What the calls of a module's programs need to know of them.
@@ -43,6 +44,8 @@ struct KernelFacts {
   };
   std::vector<Entry> entries;   ///< Ascending by maxRows.
   int64_t tokens = 2;           ///< Rows of the smallest embedding table.
+  int64_t positions = capacity; ///< And of the smallest table of positions.
+  bool isEncoder = false;       ///< No cache: steps are of whole texts.
   int64_t vocabulary = 0;       ///< Logits of a row.
   int64_t layers = 0;           ///< Of the largest stack.
   int64_t bytesPerPosition = 0; ///< Of a sequence's slab of the KV cache.
@@ -50,7 +53,7 @@ struct KernelFacts {
 
 /// Calls that go on with two sequences: a long chunk and short ones, single rows
 /// by the smallest and by the largest entry, and a step without logits.  Every other
-/// one leaves layers out.
+/// one leaves layers out.  Those of an encoder hold one text or several, of one row too.
 std::vector<KernelStep> makeKernelSteps(const KernelFacts &facts, Random random);
 
 /// The kernels of one module, linked into this process.
@@ -67,6 +70,13 @@ public:
                                                    llvm::ArrayRef<KernelStep> steps,
                                                    const uint8_t *const *weights, unsigned workers);
 
+  /// What one worker told of the latest step: as lathe_step_args::head_report.
+  struct HeadReport {
+    int64_t rows, whole;
+    int64_t unused[LATHE_HEAD_REPORT_BYTES / sizeof(int64_t) - 2];
+  };
+  llvm::ArrayRef<HeadReport> headReports() const { return reports; }
+
 private:
   explicit KernelRunner(const KernelFacts &facts) : facts(facts) {}
   llvm::Error link(const std::string &object);
@@ -77,6 +87,7 @@ private:
   const KernelFacts &facts;
   std::unique_ptr<LoadedObject> object;
   int64_t scratchStride = 0, slabBytes = 0;
+  std::vector<HeadReport> reports;
   MappedMemory arena, scratch, cache;
 };
 

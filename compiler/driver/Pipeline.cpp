@@ -14,9 +14,20 @@
 #include "passes/Precision/Passes.h"
 #include "passes/Schedule/Passes.h"
 
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/Transforms/BufferizableOpInterfaceImpl.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/BufferizableOpInterfaceImpl.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/BufferizableOpInterfaceImpl.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/BufferizableOpInterfaceImpl.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Transforms/Passes.h"
@@ -36,6 +47,7 @@ void addFused(OpPassManager &passes, const PipelineOptions &options) {
   }
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
+  passes.addPass(createGroupUpstreamPass());
   passes.addPass(createFusePass());
 }
 
@@ -46,6 +58,7 @@ void addPrecision(OpPassManager &passes, const PipelineOptions &options) {
   precision.policy = options.precision;
   precision.kv = options.kvType;
   passes.addPass(createLowerPrecisionPass(precision));
+  passes.addPass(createScreenHeadPass());
 }
 
 void addScheduled(OpPassManager &passes, const PipelineOptions &options) {
@@ -186,6 +199,16 @@ void lathe::compiler::registerLathePasses() {
   registerReferencePasses();
   registerTestFaultPass();
   PassRegistration<MarkStagePass>();
+}
+
+void lathe::compiler::registerUpstreamDialects(DialectRegistry &registry) {
+  registry.insert<affine::AffineDialect, bufferization::BufferizationDialect,
+                  cf::ControlFlowDialect, linalg::LinalgDialect, math::MathDialect,
+                  memref::MemRefDialect, tensor::TensorDialect>();
+  arith::registerBufferizableOpInterfaceExternalModels(registry);
+  linalg::registerBufferizableOpInterfaceExternalModels(registry);
+  scf::registerBufferizableOpInterfaceExternalModels(registry);
+  tensor::registerBufferizableOpInterfaceExternalModels(registry);
 }
 
 void lathe::compiler::registerLatheDialects(DialectRegistry &registry) {

@@ -46,6 +46,10 @@ void registerLathePasses();
 /// Registers the dialects that the stages use.
 void registerLatheDialects(mlir::DialectRegistry &registry);
 
+/// Registers what a program may hold besides, and what its code is made with.  A
+/// model's graph needs none of it, and loading it takes time.
+void registerUpstreamDialects(mlir::DialectRegistry &registry);
+
 } // namespace lathe::compiler
 
 #endif // LATHE_COMPILER_DRIVER_PIPELINE_H

@@ -83,22 +83,22 @@ static ReferenceArray makeEmptyCache(RankedTensorType type) {
 
 LogicalResult KernelOracle::run(ModuleOp module) {
   ArrayRef<RankedTensorType> types = references.begin()->second->inputTypes();
-  ReferenceArray keys = makeEmptyCache(types[5]), values = makeEmptyCache(types[6]);
+  // Keys and values, where there is a cache.
+  std::vector<ReferenceArray> cache;
+  if (!facts.isEncoder)
+    cache = {makeEmptyCache(types[5]), makeEmptyCache(types[6])};
   for (const KernelStep &step : steps) {
-    std::vector<ReferenceArray> inputs{makeIntegers(step.tokens),
-                                       makeIntegers(step.positions),
-                                       makeIntegers(step.sequences),
-                                       makeIntegers(step.logitsRows),
-                                       makeIntegers(step.layerRuns),
-                                       std::move(keys),
-                                       std::move(values)};
+    std::vector<ReferenceArray> inputs{makeIntegers(step.tokens), makeIntegers(step.positions),
+                                       makeIntegers(step.sequences), makeIntegers(step.logitsRows),
+                                       makeIntegers(step.layerRuns)};
+    std::move(cache.begin(), cache.end(), std::back_inserter(inputs));
     llvm::append_range(inputs, weights.arrays());
     auto results = references[step.entry]->run(module.getLoc(), inputs);
     if (failed(results))
       return failure();
-    logits.push_back(std::move((*results)[0]));
-    keys = std::move((*results)[1]);
-    values = std::move((*results)[2]);
+    logits.push_back(std::move(results->front()));
+    cache.assign(std::make_move_iterator(results->begin() + 1),
+                 std::make_move_iterator(results->end()));
   }
   references.clear();
   return success();
@@ -122,7 +122,8 @@ public:
 
   void runBeforePass(Pass *, Operation *op) override {
     auto module = dyn_cast<ModuleOp>(op);
-    if (!module || module.getOps<step::ProgramOp>().empty())
+    if (!module || module.getOps<step::ProgramOp>().empty() ||
+        (*module.getOps<step::ProgramOp>().begin()).isFunction())
       return;
     planned = module.clone();
     oracle = nullptr;

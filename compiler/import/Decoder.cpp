@@ -57,7 +57,7 @@ DecoderConfig lathe::compiler::readDecoderConfig(const GGUFFile &file, StringRef
                 "head dimension and rotary dimension must be even, found " +
                     std::to_string(config.headDim) + " and " + std::to_string(config.ropeDim));
   config.attentionScale = 1.0f / std::sqrt(static_cast<float>(config.headDim));
-  if (const GGUFTensor *embedding = file.findTensor("token_embd.weight"))
+  if (const FileTensor *embedding = file.findTensor("token_embd.weight"))
     config.vocabulary = embedding->Shape.front();
   return config;
 }
@@ -69,7 +69,7 @@ struct LayerRole {
   std::string symbol; ///< "blk.attn_q"
   std::string source; ///< "blk.{}.attn_q.weight"
   SmallVector<int64_t> shape;
-  SmallVector<const GGUFTensor *> tensors; ///< Null where an optional one is absent.
+  SmallVector<const FileTensor *> tensors; ///< Null where an optional one is absent.
 };
 
 class DecoderBuilder {
@@ -86,7 +86,7 @@ private:
   void addRole(StringRef name, StringRef suffix, ArrayRef<int64_t> shape, bool optional = false);
   std::string getSignature(int64_t layer);
   void declareWeights();
-  void declare(StringRef symbol, const GGUFTensor &tensor, StringRef source,
+  void declare(StringRef symbol, const FileTensor &tensor, StringRef source,
                DenseI64ArrayAttr layers);
   void buildForward();
   void buildRopeTables();
@@ -114,7 +114,7 @@ private:
   OpBuilder builder;
   Location loc;
   OwningOpRef<ModuleOp> module;
-  const GGUFTensor *embedding = nullptr, *outputNorm = nullptr, *output = nullptr;
+  const FileTensor *embedding = nullptr, *outputNorm = nullptr, *output = nullptr;
   llvm::MapVector<StringRef, LayerRole> roles;
   /// Symbol of a role's tensors in one format: (role, format name) -> symbol.
   llvm::StringMap<std::string> symbols;
@@ -184,11 +184,11 @@ std::string DecoderBuilder::getSignature(int64_t layer) {
   return signature + std::to_string(windowOf(layer)) + "," + std::to_string(ropeOf(layer));
 }
 
-void DecoderBuilder::declare(StringRef symbol, const GGUFTensor &tensor, StringRef source,
+void DecoderBuilder::declare(StringRef symbol, const FileTensor &tensor, StringRef source,
                              DenseI64ArrayAttr layers) {
   Type element = getElementType(builder.getContext(), *tensor.Format);
   auto type = RankedTensorType::get(tensor.Shape, element);
-  WeightsOp::create(builder, loc, symbol, type, source, layers, StringAttr());
+  WeightsOp::create(builder, loc, symbol, type, source, layers, StringAttr(), StringAttr());
 }
 
 void DecoderBuilder::declareWeights() {
@@ -221,7 +221,7 @@ Value DecoderBuilder::weight(StringRef symbol) {
 
 /// The layer's weight of that role, or null when the layer has none.
 Value DecoderBuilder::layerWeight(StringRef name, int64_t layer, Value index) {
-  const GGUFTensor *tensor = roles.find(name)->second.tensors[layer];
+  const FileTensor *tensor = roles.find(name)->second.tensors[layer];
   if (!tensor)
     return {};
   StringRef symbol = symbols[(name + ":" + StringRef(tensor->Format->Name)).str()];

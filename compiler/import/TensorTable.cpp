@@ -67,9 +67,9 @@ static std::string shapeText(llvm::ArrayRef<int64_t> shape) {
   return "[" + llvm::join(text, ", ") + "]";
 }
 
-const GGUFTensor *TensorTable::require(const llvm::Twine &name, llvm::ArrayRef<int64_t> shape) {
+const FileTensor *TensorTable::require(const llvm::Twine &name, llvm::ArrayRef<int64_t> shape) {
   std::string text = name.str();
-  if (const GGUFTensor *tensor = file.findTensor(text)) {
+  if (const FileTensor *tensor = file.findTensor(text)) {
     used.insert(text);
     return check(*tensor, shape);
   }
@@ -77,11 +77,11 @@ const GGUFTensor *TensorTable::require(const llvm::Twine &name, llvm::ArrayRef<i
   return nullptr;
 }
 
-const GGUFTensor *TensorTable::find(const llvm::Twine &name, llvm::ArrayRef<int64_t> shape) {
+const FileTensor *TensorTable::find(const llvm::Twine &name, llvm::ArrayRef<int64_t> shape) {
   return file.findTensor(name.str()) ? require(name, shape) : nullptr;
 }
 
-const GGUFTensor *TensorTable::check(const GGUFTensor &tensor, llvm::ArrayRef<int64_t> shape) {
+const FileTensor *TensorTable::check(const FileTensor &tensor, llvm::ArrayRef<int64_t> shape) {
   std::string where = file.path() + ": tensor '" + std::string(tensor.Name) + "'";
   bool good = true;
   if (llvm::ArrayRef<int64_t>(tensor.Shape) != shape) {
@@ -94,12 +94,17 @@ const GGUFTensor *TensorTable::check(const GGUFTensor &tensor, llvm::ArrayRef<in
         llvm::map_range(allBlockFormats(),
                         [](const BlockFormat *format) { return std::string(format->Name); }),
         ", ");
-    diags.error(406, where,
-                "tensor type " + std::to_string(tensor.TypeNumber) + " is not supported",
+    diags.error(406, where, "tensor type " + file.typeName(tensor) + " is not supported",
                 "supported: " + names);
     good = false;
   }
   return good ? &tensor : nullptr;
+}
+
+void TensorTable::ignore(llvm::StringRef prefix) {
+  for (size_t i = 0; i < file.tensorCount(); ++i)
+    if (llvm::StringRef name(file.tensor(i).Name); name.starts_with(prefix))
+      used.insert(name);
 }
 
 void TensorTable::finish() {
@@ -113,9 +118,9 @@ void TensorTable::finish() {
     diags.error(404, file.path(), text, "the file is incomplete, or of another architecture");
   }
   std::vector<std::string> extra;
-  for (const GGUFTensor &tensor : file.tensors())
-    if (!used.contains(llvm::StringRef(tensor.Name)))
-      extra.emplace_back(tensor.Name);
+  for (size_t i = 0; i < file.tensorCount(); ++i)
+    if (llvm::StringRef name(file.tensor(i).Name); !used.contains(name))
+      extra.push_back(name.str());
   if (extra.empty())
     return;
   auto first = llvm::ArrayRef(extra).take_front(shown);

@@ -44,21 +44,24 @@ private:
 /// The tensors of a file by the role they have in the graph.
 class TensorTable {
 public:
-  TensorTable(const GGUFFile &file, Diagnostics &diags) : file(file), diags(diags) {}
+  TensorTable(const TensorFile &file, Diagnostics &diags) : file(file), diags(diags) {}
 
   /// The tensor `name`, which must exist, have `shape` (outermost first) and a
   /// supported format; null and an error otherwise.
-  const GGUFTensor *require(const llvm::Twine &name, llvm::ArrayRef<int64_t> shape);
+  const FileTensor *require(const llvm::Twine &name, llvm::ArrayRef<int64_t> shape);
   /// The same, but null without an error when there is no such tensor.
-  const GGUFTensor *find(const llvm::Twine &name, llvm::ArrayRef<int64_t> shape);
+  const FileTensor *find(const llvm::Twine &name, llvm::ArrayRef<int64_t> shape);
+
+  /// Says that the graph can do without the tensors whose names begin so.
+  void ignore(llvm::StringRef prefix);
 
   /// Reports what was missing, and warns of tensors that nobody asked for.
   void finish();
 
 private:
-  const GGUFTensor *check(const GGUFTensor &tensor, llvm::ArrayRef<int64_t> shape);
+  const FileTensor *check(const FileTensor &tensor, llvm::ArrayRef<int64_t> shape);
 
-  const GGUFFile &file;
+  const TensorFile &file;
   Diagnostics &diags;
   llvm::StringSet<> used;
   std::vector<std::string> missing;

@@ -129,7 +129,7 @@ void GraphBuilder::declare(const Twine &symbol, RankedTensorType type, const Twi
                            DenseI64ArrayAttr layers) {
   std::string name = symbol.str();
   types[name] = type;
-  WeightsOp::create(builder, loc, name, type, source.str(), layers, StringAttr());
+  WeightsOp::create(builder, loc, name, type, source.str(), layers, StringAttr(), StringAttr());
 }
 
 /// A role whose format differs between bodies is declared once for each format.

@@ -15,6 +15,8 @@ using namespace lathe::ir;
 
 /// Rows of a step: a chunk of a sequence with a past, and the start of another.
 static constexpr int32_t rowPositions[] = {3, 4, 5, 0, 1};
+/// Without a cache there is no past.
+static constexpr int32_t freshPositions[] = {0, 1, 2, 0, 1};
 static constexpr int32_t rowSequences[] = {0, 0, 0, 1, 1};
 static constexpr int32_t logitsRows[] = {2, 3, 4};
 static constexpr int64_t rowCount = std::size(rowPositions), sequenceCount = 2, capacity = 8;
@@ -58,7 +60,8 @@ void InputMaker::addRows(Random &random) {
   for (int32_t &token : tokens)
     token = random.draw(0, vocabulary - 1);
   addInts(tokens);
-  addInts(rowPositions);
+  bool hasPast = llvm::any_of(func.getArgumentTypes(), llvm::IsaPred<KVType>);
+  addInts(hasPast ? rowPositions : freshPositions);
   addInts(rowSequences);
   addInts(logitsRows);
   // The first layer always runs, so that a stack is never empty.

@@ -90,6 +90,11 @@ private:
   Buffers collectCarried(step::LayersOp layers);
   FailureOr<SmallVector<Value>> valuesOf(ArrayRef<Value> buffers, Operation *user);
   Type valueType(Value buffer);
+  /// The cache is what it holds now, where there is one.
+  void mapCache() {
+    if (Value cache = program.getCache())
+      values.map(cache, held[cache]);
+  }
 
   ProgramOp program;
   OpBuilder builder;
@@ -174,7 +179,8 @@ LogicalResult ForwardBuilder::buildBlock(Block &block) {
 
 Buffers ForwardBuilder::collectCarried(step::LayersOp layers) {
   Buffers carried;
-  carried.insert(program.getCache());
+  if (Value cache = program.getCache())
+    carried.insert(cache);
   NeedCollector::collect(layers, carried);
   NeedCollector after(carried);
   for (Operation *op = layers->getNextNode(); op; op = op->getNextNode())
@@ -210,7 +216,7 @@ LogicalResult ForwardBuilder::buildBody(Block &from, Block &to, ArrayRef<Value> 
   values.map(from.getArgument(0), to.getArgument(0));
   for (auto [buffer, argument] : llvm::zip(carried, to.getArguments().drop_front()))
     held[buffer] = argument;
-  values.map(program.getCache(), held[program.getCache()]);
+  mapCache();
   if (failed(buildBlock(from)))
     return failure();
   FailureOr<SmallVector<Value>> yielded = valuesOf(carried, from.getParentOp());
@@ -237,7 +243,7 @@ LogicalResult ForwardBuilder::buildLayers(step::LayersOp layers) {
   held.clear();
   for (auto [buffer, result] : llvm::zip(carried, stack.getResults()))
     held[buffer] = result;
-  values.map(program.getCache(), held[program.getCache()]);
+  mapCache();
   return success();
 }
 
@@ -246,22 +252,29 @@ LogicalResult ForwardBuilder::buildLayers(step::LayersOp layers) {
 //===----------------------------------------------------------------------===//
 
 LogicalResult ForwardBuilder::build() {
-  Value rows = program.getRows(), cache = program.getCache(), logits = program.getLogits();
-  auto type = builder.getFunctionType({rows.getType(), cache.getType()},
-                                      {valueType(logits), cache.getType()});
+  SmallVector<Value> inputs{program.getRows()}, results{program.getLogits()};
+  Value cache = program.getCache();
+  if (cache) {
+    inputs.push_back(cache);
+    results.push_back(cache);
+  }
+  auto types = llvm::map_to_vector(results, [&](Value each) { return valueType(each); });
+  auto type = builder.getFunctionType(TypeRange(ValueRange(inputs)), types);
   auto forward =
       func::FuncOp::create(builder, program.getLoc(), lathe::compiler::forwardName, type);
   Block *entry = forward.addEntryBlock();
   builder.setInsertionPointToStart(entry);
-  values.map(rows, entry->getArgument(0));
-  values.map(cache, entry->getArgument(1));
-  held[cache] = entry->getArgument(1);
+  for (auto [input, argument] : llvm::zip(inputs, entry->getArguments()))
+    values.map(input, argument);
+  if (cache)
+    held[cache] = values.lookup(cache);
   if (failed(buildBlock(program.getBody().front())))
     return failure();
-  Value result = held.lookup(logits);
-  if (!result)
+  if (!held.lookup(program.getLogits()))
     return program.emitError() << "nothing stores the logits";
-  func::ReturnOp::create(builder, program.getLoc(), ValueRange{result, held.lookup(cache)});
+  for (Value &result : results)
+    result = held.lookup(result);
+  func::ReturnOp::create(builder, program.getLoc(), results);
   return success();
 }
 

@@ -126,7 +126,10 @@ LogicalResult Evaluator::add(func::FuncOp func, ModuleOutcomes &all) {
   return success(outcome != nullptr);
 }
 
+/// Functions on tensors are verified as long as they are functions.
 LogicalResult Evaluator::add(step::ProgramOp program, ModuleOutcomes &all) {
+  if (program.isFunction())
+    return success();
   FailureOr<OwningOpRef<ModuleOp>> forward = stepToForward(program);
   if (failed(forward))
     return failure();

@@ -17,7 +17,7 @@ enum class FusionRole {
   Contraction, ///< A matrix product; the heart of a group.
   Elementwise, ///< Each result element needs the operands' elements of the same head or column.
   View,        ///< Another shape for the same elements.
-  Attention,   ///< Reads the KV cache; a group of its own.
+  Attention,   ///< Reads other rows: of the KV cache, or of the step; a group of its own.
   None,        ///< Never fused.
 };
 

@@ -29,6 +29,10 @@ def FusionOpInterface : OpInterface<"FusionOpInterface"> {
   let methods = [
     InterfaceMethod<"The part the op can play in a fusion group.",
       "::lathe::ir::FusionRole", "getFusionRole">,
+    InterfaceMethod<[{
+      Whether the result has only the rows that want one, and so has all that is
+      computed from it.
+    }], "bool", "selectsRows", (ins), "", "return false;">,
   ];
 }
 

@@ -2,6 +2,8 @@
 
 #include "dialects/Lathe/LatheOps.h"
 
+#include "dialects/Lathe/OpVerifiers.h"
+
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 
@@ -34,30 +36,26 @@ static void printRopeLayout(OpAsmPrinter &printer, Operation *, RopeLayoutAttr l
 // Helpers
 //===----------------------------------------------------------------------===//
 
-static int64_t dimOf(Value value, unsigned index) {
-  return cast<RankedTensorType>(value.getType()).getDimSize(index);
-}
-
 static Type elementOf(Value value) {
   return cast<RankedTensorType>(value.getType()).getElementType();
 }
 
-/// Elements of one row.
-static int64_t rowElements(Value value) {
+int64_t lathe::ir::rowElements(Value value) {
   int64_t elements = 1;
   for (int64_t size : cast<RankedTensorType>(value.getType()).getShape().drop_front())
     elements *= size;
   return elements;
 }
 
-static LogicalResult verifyEqual(Operation *op, StringRef what, int64_t found, int64_t expected) {
+LogicalResult lathe::ir::verifyEqual(Operation *op, StringRef what, int64_t found,
+                                     int64_t expected) {
   if (found == expected)
     return success();
   return op->emitOpError() << what << " must be " << expected << ", got " << found;
 }
 
-/// A matrix of known shape in a registered format, rows of whole blocks.
-static LogicalResult verifyMatrix(Operation *op, StringRef what, StringRef shape, Value weight) {
+LogicalResult lathe::ir::verifyMatrix(Operation *op, StringRef what, StringRef shape,
+                                      Value weight) {
   auto type = cast<RankedTensorType>(weight.getType());
   if (type.getRank() != 2 || !isBoundedShape(type.getShape()))
     return op->emitOpError() << what << " must be " << shape << " of known size, got " << type;
@@ -71,7 +69,7 @@ static LogicalResult verifyMatrix(Operation *op, StringRef what, StringRef shape
   return success();
 }
 
-static LogicalResult verifyFinite(Operation *op, StringRef what, const APFloat &value) {
+LogicalResult lathe::ir::verifyFinite(Operation *op, StringRef what, const APFloat &value) {
   if (value.isFinite())
     return success();
   return op->emitOpError() << what << " must be a finite number, got " << value.convertToDouble();
@@ -86,8 +84,7 @@ static LogicalResult verifyCachedLayer(Operation *op, KVType cache, Value layer)
   return success();
 }
 
-/// Bytes of a weight as stored in the model file.
-static int64_t weightBytes(RankedTensorType type) {
+int64_t lathe::ir::weightBytes(RankedTensorType type) {
   const lathe::BlockFormat *format = getBlockFormat(type.getElementType());
   return format ? type.getNumElements() / format->BlockElements * format->BlockBytes : 0;
 }
@@ -208,25 +205,42 @@ SmallVector<float> RopeTableOp::getFrequencies() {
 // Contraction
 //===----------------------------------------------------------------------===//
 
-LogicalResult LinearOp::verify() {
-  auto weight = cast<RankedTensorType>(getWeight().getType());
-  if (failed(verifyMatrix(*this, "weight", "[outputs, inputs]", getWeight())) ||
+/// Rows times a matrix.
+template <typename ProductOp> static LogicalResult verifyProduct(ProductOp op) {
+  auto weight = cast<RankedTensorType>(op.getWeight().getType());
+  if (failed(verifyMatrix(op, "weight", "[outputs, inputs]", op.getWeight())) ||
       failed(
-          verifyEqual(*this, "width of the input", dimOf(getInput(), 1), weight.getDimSize(1))) ||
+          verifyEqual(op, "width of the input", dimOf(op.getInput(), 1), weight.getDimSize(1))) ||
       failed(
-          verifyEqual(*this, "width of the result", dimOf(getResult(), 1), weight.getDimSize(0))))
+          verifyEqual(op, "width of the result", dimOf(op.getResult(), 1), weight.getDimSize(0))))
     return failure();
-  if (isa<QuantizedActivationType>(elementOf(getInput())) &&
+  if (isa<QuantizedActivationType>(elementOf(op.getInput())) &&
       !isa<BlockType>(weight.getElementType()))
-    return emitOpError() << "an !lathe.q8_act input needs a block-quantised weight, got "
-                         << weight.getElementType();
+    return op.emitOpError() << "an !lathe.q8_act input needs a block-quantised weight, got "
+                            << weight.getElementType();
   return success();
 }
 
-Cost LinearOp::getCost(int64_t rows) {
-  auto weight = cast<RankedTensorType>(getWeight().getType());
+static Cost costOfProduct(Value matrix, int64_t rows) {
+  auto weight = cast<RankedTensorType>(matrix.getType());
   return {2 * rows * weight.getNumElements(), weightBytes(weight)};
 }
+
+LogicalResult LinearOp::verify() { return verifyProduct(*this); }
+Cost LinearOp::getCost(int64_t rows) { return costOfProduct(getWeight(), rows); }
+
+LogicalResult HeadTopkOp::verify() {
+  constexpr int64_t most = 64;
+  // The accessor of a 64-bit attribute is unsigned.
+  auto k = static_cast<int64_t>(getK());
+  if (k < 1 || k > most)
+    return emitOpError() << "k must be from 1 to " << most << ", got " << k;
+  if (!isa<QuantizedActivationType>(elementOf(getInput())))
+    return emitOpError() << "input must be !lathe.q8_act rows, got " << elementOf(getInput());
+  return verifyProduct(*this);
+}
+/// At most, which is what it takes where the rows cannot be told apart.
+Cost HeadTopkOp::getCost(int64_t rows) { return costOfProduct(getWeight(), rows); }
 
 //===----------------------------------------------------------------------===//
 // Heads

@@ -26,6 +26,12 @@ class Lathe_ModelOp<string mnemonic, string role, list<Trait> traits = []>
   }];
 }
 
+/// Declarations of a RowWise op that keeps the rows that want a result.
+defvar selectsRowsDeclaration = [{
+    FusionRole getFusionRole() { return FusionRole::RowWise; }
+    bool selectsRows() { return true; }
+}];
+
 /// The first dimension counts the rows of a step; the others are known.
 class Lathe_RowsOf<Type tensor, string summary>
     : ConfinedType<tensor, [CPred<"::lathe::ir::isRowTensor($_self)">],
@@ -50,18 +56,21 @@ def Lathe_WeightsOp : Lathe_Op<"weights", [Symbol]> {
     Declares a weight by the name of its tensor in the model file, with its
     logical shape `[N, K]` (outputs first) or `[N]` and its element format. A
     weight of the layer stack is declared once for all layers that have it in
-    this shape and format; `{}` in the source stands for the layer's number.
+    this shape and format; `{}` in the source stands for the layer's number. A
+    program that is written by hand may name the file, GGUF or safetensors, by its
+    place below the program's own folder; the others are in the model's.
 
     ```mlir
     lathe.weights @output_norm : tensor<576xf32> from "output_norm.weight"
     lathe.weights @blk.attn_q : 30 x tensor<576x576x!lathe.q4_1> from "blk.{}.attn_q.weight"
     lathe.weights @blk.ffn_down.q8_0 : [0, 5] x tensor<576x1536x!lathe.q8_0> from "blk.{}.ffn_down.weight"
+    lathe.weights @decay : tensor<64xf32> from "mixer.decay" in "mixer.safetensors"
     ```
     `30 x` is short for layers 0 to 29.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type,
                        StrAttr:$source, OptionalAttr<DenseI64ArrayAttr>:$layers,
-                       OptionalAttr<StrAttr>:$sym_visibility);
+                       OptionalAttr<StrAttr>:$file, OptionalAttr<StrAttr>:$sym_visibility);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -119,6 +128,7 @@ def Lathe_SelectLogitsOp : Lathe_ModelOp<"select_logits", "RowWise", [AllTypesMa
   let arguments = (ins Lathe_F32Rows:$input, Lathe_RowsType:$rows);
   let results = (outs Lathe_F32Rows:$result);
   let assemblyFormat = "$input `,` $rows attr-dict `:` type($result)";
+  let extraClassDeclaration = selectsRowsDeclaration;
 }
 
 //===----------------------------------------------------------------------===//
@@ -209,6 +219,26 @@ def Lathe_LinearOp : Lathe_ModelOp<"linear", "Contraction"> {
   }];
   let arguments = (ins Lathe_ActivationRows:$input,
                        AnyRankedTensor:$weight);
+  let results = (outs Lathe_F32Rows:$result);
+  let assemblyFormat = "$input `,` $weight attr-dict `:` type($input) `,` type($weight) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Lathe_HeadTopkOp : Lathe_ModelOp<"head_topk", "Contraction"> {
+  let summary = "rows times the output head, for whoever wants the greatest products";
+  let description = [{
+    `lathe.linear` that may leave products out. A step asks for the `n` greatest of
+    each row, or for all. With `n <= k`, a product that is at least the `n`-th
+    greatest of its row is there in all its bits; any other is too, or it is
+    -infinity. With more, or when all are wanted, nothing is left out, and that is
+    the reference meaning.
+
+    ```mlir
+    %l = lathe.head_topk %h, %w {k = 64} : tensor<?x640x!lathe.q8_act>, tensor<262144x640x!lathe.q8_0_planes4> -> tensor<?x262144xf32>
+    ```
+  }];
+  let arguments = (ins Lathe_QuantizedRows:$input, AnyRankedTensor:$weight,
+                       DefaultValuedAttr<I64Attr, "64">:$k);
   let results = (outs Lathe_F32Rows:$result);
   let assemblyFormat = "$input `,` $weight attr-dict `:` type($input) `,` type($weight) `->` type($result)";
   let hasVerifier = 1;
@@ -370,6 +400,8 @@ def Lathe_BiasOp : Lathe_ModelOp<"bias", "Elementwise", [AllTypesMatch<["input",
   let assemblyFormat = "$input `,` $bias attr-dict `:` type($result) `,` type($bias)";
   let hasVerifier = 1;
 }
+
+include "dialects/Lathe/LatheEncoder.td"
 
 //===----------------------------------------------------------------------===//
 // Structure

@@ -167,9 +167,10 @@ LogicalResult RopeTableOp::buildReference(OpBuilder &builder, ReferenceValues &v
 // Contraction
 //===----------------------------------------------------------------------===//
 
-LogicalResult LinearOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
-  ReferenceBuilder b(getLoc(), builder);
-  Value input = values.tensor(getInput()), weight = values.tensor(getWeight());
+template <typename ProductOp>
+static LogicalResult buildProduct(ProductOp op, OpBuilder &builder, ReferenceValues &values) {
+  ReferenceBuilder b(op.getLoc(), builder);
+  Value input = values.tensor(op.getInput()), weight = values.tensor(op.getWeight());
   SmallVector<OpFoldResult> sizes{b.size(input, 0), b.size(weight, 0)};
   Value empty = b.make<tensor::EmptyOp>(sizes, b.getF32Type());
   Value zero = linalg::FillOp::create(b, b.real(0.0f), empty).getResult(0);
@@ -186,8 +187,15 @@ LogicalResult LinearOp::buildReference(OpBuilder &builder, ReferenceValues &valu
         Value term = body.multiply(elements[0], elements[1]);
         linalg::YieldOp::create(body, body.add(elements[2], term));
       });
-  b.define(values, getResult(), product.getResult(0));
+  b.define(values, op.getResult(), product.getResult(0));
   return success();
+}
+
+LogicalResult LinearOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
+  return buildProduct(*this, builder, values);
+}
+LogicalResult HeadTopkOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
+  return buildProduct(*this, builder, values);
 }
 
 //===----------------------------------------------------------------------===//

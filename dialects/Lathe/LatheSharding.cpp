@@ -52,9 +52,11 @@ static Rule ruleOf(RMSNormOp op) {
   return {{P, P, W}, {{0, 1, 2}, {2}, {0, 1, 2}}};
 }
 
+static Rule ruleOf(LayerNormOp) { return {{P, W}, {{0, 1}, {1}, {1}, {0, 1}}}; }
 static Rule ruleOf(QuantizeOp) { return {{P, P}, {{0, 1}, {0, 1}}}; }
 static Rule ruleOf(SiluOp) { return {{P, P}, {{0, 1}, {0, 1}}}; }
 static Rule ruleOf(GeluTanhOp) { return {{P, P}, {{0, 1}, {0, 1}}}; }
+static Rule ruleOf(GeluOp) { return {{P, P}, {{0, 1}, {0, 1}}}; }
 static Rule ruleOf(AddOp) { return {{P, P}, {{0, 1}, {0, 1}, {0, 1}}}; }
 static Rule ruleOf(MulOp) { return {{P, P}, {{0, 1}, {0, 1}, {0, 1}}}; }
 static Rule ruleOf(BiasOp) { return {{P, P}, {{0, 1}, {1}, {0, 1}}}; }
@@ -356,8 +358,8 @@ static void attach(MLIRContext &context) {
 void lathe::ir::registerShardingModels(DialectRegistry &registry) {
   registry.insert<shard::ShardDialect>();
   registry.addExtension(+[](MLIRContext *context, LatheDialect *) {
-    attach<TensorModel, LinearOp, RMSNormOp, QuantizeOp, SiluOp, GeluTanhOp, AddOp, MulOp, BiasOp,
-           SplitHeadsOp, MergeHeadsOp, RopeOp>(*context);
+    attach<TensorModel, LinearOp, RMSNormOp, LayerNormOp, QuantizeOp, SiluOp, GeluTanhOp, GeluOp,
+           AddOp, MulOp, BiasOp, SplitHeadsOp, MergeHeadsOp, RopeOp>(*context);
     attach<CacheModel, KVAppendOp, AttentionOp>(*context);
   });
 }

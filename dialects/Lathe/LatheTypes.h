@@ -7,6 +7,7 @@
 
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Types.h"
+#include "mlir/IR/Value.h"
 
 #define GET_TYPEDEF_CLASSES
 #include "dialects/Lathe/LatheTypes.h.inc"
@@ -24,6 +25,11 @@ bool isBoundedShape(llvm::ArrayRef<int64_t> shape);
 /// Whether `type` is a tensor of rows: any number of them, each of a bounded
 /// shape.
 bool isRowTensor(mlir::Type type);
+
+/// The declared size of a dimension of a tensor.
+inline int64_t dimOf(mlir::Value tensor, unsigned dim) {
+  return llvm::cast<mlir::RankedTensorType>(tensor.getType()).getDimSize(dim);
+}
 
 /// The element type for a block format: a float type or a BlockType.
 mlir::Type getElementType(mlir::MLIRContext *context, const BlockFormat &format);

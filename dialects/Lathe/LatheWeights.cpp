@@ -6,6 +6,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/StringExtras.h"
 
 #include <numeric>
 
@@ -59,8 +60,13 @@ ParseResult WeightsOp::parse(OpAsmParser &parser, OperationState &result) {
     return failure();
   }
   if (parser.parseKeyword("from") ||
-      parser.parseAttribute(source, getSourceAttrName(result.name), result.attributes) ||
-      parser.parseOptionalAttrDict(result.attributes))
+      parser.parseAttribute(source, getSourceAttrName(result.name), result.attributes))
+    return failure();
+  StringAttr file;
+  if (succeeded(parser.parseOptionalKeyword("in")) &&
+      parser.parseAttribute(file, getFileAttrName(result.name), result.attributes))
+    return failure();
+  if (parser.parseOptionalAttrDict(result.attributes))
     return failure();
   result.addAttribute(getTypeAttrName(result.name), TypeAttr::get(type));
   return success();
@@ -78,8 +84,11 @@ void WeightsOp::print(OpAsmPrinter &printer) {
     printer << " x ";
   }
   printer << getType() << " from " << getSourceAttr();
-  printer.printOptionalAttrDict((*this)->getAttrs(), {getSymNameAttrName(), getTypeAttrName(),
-                                                      getSourceAttrName(), getLayersAttrName()});
+  if (getFile())
+    printer << " in " << getFileAttr();
+  printer.printOptionalAttrDict((*this)->getAttrs(),
+                                {getSymNameAttrName(), getTypeAttrName(), getSourceAttrName(),
+                                 getLayersAttrName(), getFileAttrName()});
 }
 
 /// Ascending numbers of layers, each once.
@@ -93,6 +102,20 @@ static LogicalResult verifyLayerList(WeightsOp op, ArrayRef<int64_t> layers) {
     return op.emitOpError() << "layers must be between 0 and " << maxLayers - 1 << ", got "
                             << (layers.front() < 0 ? layers.front() : layers.back());
   return success();
+}
+
+/// A file below the program's folder, so that a program cannot read elsewhere.
+static LogicalResult verifyPlace(WeightsOp op) {
+  if (!op.getFile())
+    return success();
+  StringRef file = *op.getFile();
+  bool below = !file.empty() && !file.starts_with("/") && !file.contains('\0');
+  for (StringRef part : llvm::split(file, '/'))
+    below &= part != "..";
+  if (below)
+    return success();
+  return op.emitOpError() << "file must be a path below the folder of the program, got "
+                          << op.getFileAttr();
 }
 
 LogicalResult WeightsOp::verify() {
@@ -113,6 +136,8 @@ LogicalResult WeightsOp::verify() {
                          << ", got " << getSourceAttr();
   if (getSource().empty())
     return emitOpError() << "source must name a tensor, got \"\"";
+  if (failed(verifyPlace(*this)))
+    return failure();
   return getLayers() ? verifyLayerList(*this, *getLayers()) : success();
 }
 

@@ -10,6 +10,7 @@
 #define LATHE_DIALECTS_LATHE_REFERENCEBUILDER_H
 
 #include "dialects/Lathe/LatheInterfaces.h"
+#include "dialects/Lathe/LatheTypes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -77,11 +78,6 @@ private:
   mlir::Value accumulate(mlir::Value first, mlir::Value last, mlir::Value start, Term term,
                          llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> combine);
 };
-
-/// The declared size of a dimension of a tensor.
-inline int64_t dimOf(mlir::Value tensor, unsigned dim) {
-  return llvm::cast<mlir::RankedTensorType>(tensor.getType()).getDimSize(dim);
-}
 
 /// The tensors of the rows of a step.
 struct RowsTensors {

@@ -48,28 +48,32 @@ Type BufferType::parse(AsmParser &parser) {
   SmallVector<int64_t> shape;
   Type elementType;
   if (parser.parseLess() || parser.parseDimensionList(shape, /*allowDynamic=*/false) ||
-      parser.parseType(elementType) || parser.parseGreater())
+      parser.parseType(elementType))
     return {};
-  return parser.getChecked<BufferType>(parser.getContext(), shape, elementType);
+  bool whole = succeeded(parser.parseOptionalComma());
+  if ((whole && parser.parseKeyword("whole")) || parser.parseGreater())
+    return {};
+  return parser.getChecked<BufferType>(parser.getContext(), shape, elementType, whole);
 }
 
 void BufferType::print(AsmPrinter &printer) const {
   printer << '<';
   printer.printDimensionList(getShape());
-  printer << 'x' << getElementType() << '>';
+  printer << 'x' << getElementType() << (getWhole() ? ", whole>" : ">");
 }
 
 LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,
-                                 ArrayRef<int64_t> shape, Type elementType) {
-  if (shape.size() < 2)
-    return emitError() << "a buffer has rows and at least one more dimension, got " << shape.size()
-                       << " dimensions";
+                                 ArrayRef<int64_t> shape, Type elementType, bool whole) {
+  if (shape.empty())
+    return emitError() << "a buffer has at least one dimension, got none";
   if (!ir::isBoundedShape(shape))
     return emitError() << "dimensions of a buffer must be positive and hold at most 2^40 elements";
   bool quantized = isa<ir::QuantizedActivationType>(elementType);
   if (!quantized && !elementType.isF32() && !elementType.isBF16())
     return emitError() << "the element type of a buffer must be f32, bf16 or !lathe.q8_act, got "
                        << elementType;
+  if (quantized && (whole || shape.size() < 2))
+    return emitError() << "!lathe.q8_act is for rows of blocks";
   if (quantized && shape.back() % 32 != 0)
     return emitError() << "a row of !lathe.q8_act must hold a multiple of 32 elements, got "
                        << shape.back();
@@ -89,7 +93,8 @@ int64_t BufferType::getBytes() const {
 
 RankedTensorType BufferType::getTensorType() const {
   SmallVector<int64_t> shape(getShape());
-  shape.front() = ShapedType::kDynamic;
+  if (!getWhole())
+    shape.front() = ShapedType::kDynamic;
   return RankedTensorType::get(shape, getElementType());
 }
 

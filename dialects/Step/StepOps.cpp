@@ -8,7 +8,7 @@
 using namespace mlir;
 using namespace lathe::step;
 
-/// The bare word: `rows`, `columns` or `heads`.
+/// The bare word: `rows`, `columns`, `heads` or `whole`.
 static ParseResult parseAxis(OpAsmParser &parser, AxisAttr &axis) {
   StringRef word;
   SMLoc loc = parser.getCurrentLocation();
@@ -16,7 +16,8 @@ static ParseResult parseAxis(OpAsmParser &parser, AxisAttr &axis) {
     return failure();
   std::optional<Axis> found = symbolizeAxis(word);
   if (!found)
-    return parser.emitError(loc) << "expected 'rows', 'columns' or 'heads', got '" << word << "'";
+    return parser.emitError(loc) << "expected 'rows', 'columns', 'heads' or 'whole', got '" << word
+                                 << "'";
   axis = AxisAttr::get(parser.getContext(), *found);
   return success();
 }
@@ -33,7 +34,11 @@ static void printAxis(OpAsmPrinter &printer, Operation *, AxisAttr axis) {
 //===----------------------------------------------------------------------===//
 
 void ProgramOp::getAsmBlockArgumentNames(Region &region, OpAsmSetValueNameFn setName) {
-  constexpr StringLiteral names[] = {"rows", "kv", "logits"};
+  SmallVector<StringRef> names{"rows", "kv", "logits"};
+  if (isFunction())
+    return;
+  if (isEncoder())
+    names.erase(names.begin() + 1);
   for (auto [argument, name] : llvm::zip(region.getArguments(), names))
     setName(argument, name);
 }
@@ -58,9 +63,17 @@ ParseResult ProgramOp::parse(OpAsmParser &parser, OperationState &result) {
       parseOptionalBytes(parser, "arena", getArenaAttrName(result.name), result.attributes) ||
       parseOptionalBytes(parser, "bound", getArenaBoundAttrName(result.name), result.attributes))
     return failure();
-  SmallVector<OpAsmParser::Argument> arguments;
-  if (parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren, /*allowType=*/true) ||
-      parser.parseOptionalAttrDictWithKeyword(result.attributes))
+  SmallVector<OpAsmParser::Argument> arguments, results;
+  if (parser.parseArgumentList(arguments, OpAsmParser::Delimiter::Paren, /*allowType=*/true))
+    return failure();
+  if (succeeded(parser.parseOptionalArrow())) {
+    result.addAttribute(getNumInputsAttrName(result.name),
+                        parser.getBuilder().getI64IntegerAttr(arguments.size()));
+    if (parser.parseArgumentList(results, OpAsmParser::Delimiter::Paren, /*allowType=*/true))
+      return failure();
+    llvm::append_range(arguments, results);
+  }
+  if (parser.parseOptionalAttrDictWithKeyword(result.attributes))
     return failure();
   return parser.parseRegion(*result.addRegion(), arguments);
 }
@@ -73,13 +86,23 @@ void ProgramOp::print(OpAsmPrinter &printer) {
     printer << " arena = " << *getArena();
   if (getArenaBound())
     printer << " bound = " << *getArenaBound();
-  printer << " (";
-  llvm::interleaveComma(getBody().getArguments(), printer,
-                        [&](BlockArgument argument) { printer.printRegionArgument(argument); });
-  printer << ')';
+  auto printArguments = [&](ArrayRef<BlockArgument> arguments) {
+    printer << '(';
+    llvm::interleaveComma(arguments, printer,
+                          [&](BlockArgument argument) { printer.printRegionArgument(argument); });
+    printer << ')';
+  };
+  ArrayRef<BlockArgument> arguments = getBody().getArguments();
+  int64_t inputs = isFunction() ? static_cast<int64_t>(*getNumInputs()) : arguments.size();
+  printer << ' ';
+  printArguments(arguments.take_front(inputs));
+  if (isFunction()) {
+    printer << " -> ";
+    printArguments(arguments.drop_front(inputs));
+  }
   printer.printOptionalAttrDictWithKeyword(
-      (*this)->getAttrs(),
-      {getSymNameAttrName(), getMaxRowsAttrName(), getArenaAttrName(), getArenaBoundAttrName()});
+      (*this)->getAttrs(), {getSymNameAttrName(), getMaxRowsAttrName(), getArenaAttrName(),
+                            getArenaBoundAttrName(), getNumInputsAttrName()});
   printer << ' ';
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }
@@ -87,28 +110,55 @@ void ProgramOp::print(OpAsmPrinter &printer) {
 /// A buffer has room for all rows that a step may have.
 static LogicalResult verifyRoom(Operation *op, ProgramOp program, BufferType buffer) {
   int64_t rows = program.getMaxRows();
-  if (buffer.getMaxRows() == rows)
+  if (buffer.getWhole() || buffer.getMaxRows() == rows)
     return success();
   return op->emitOpError() << "a buffer must have room for the " << rows
                            << " rows of the program, got " << buffer;
 }
 
+/// Inputs and results are buffers of f32, each with a name.
+static LogicalResult verifyFunction(ProgramOp program) {
+  auto inputs = static_cast<int64_t>(*program.getNumInputs());
+  int64_t arguments = program.getBody().getNumArguments();
+  if (inputs < 0 || inputs >= arguments)
+    return program.emitOpError() << "a function needs a result behind its inputs, got " << inputs
+                                 << " inputs among " << arguments << " arguments";
+  if (!program.getNames() || static_cast<int64_t>(program.getNames()->size()) != arguments)
+    return program.emitOpError() << "names must hold one name for each of " << arguments
+                                 << " arguments";
+  for (BlockArgument argument : program.getBody().getArguments()) {
+    auto buffer = dyn_cast<BufferType>(argument.getType());
+    if (!buffer || !buffer.getElementType().isF32())
+      return program.emitOpError()
+             << "arguments of a function must be buffers of f32, got " << argument.getType();
+    if (failed(verifyRoom(program, program, buffer)))
+      return failure();
+  }
+  return success();
+}
+
+static LogicalResult verifyModel(ProgramOp program) {
+  SmallVector<Type> types(program.getBody().getArgumentTypes());
+  bool decodes = types.size() == 3 && isa<lathe::ir::KVType>(types[1]);
+  if ((!decodes && !program.isEncoder()) || !isa<lathe::ir::RowsType>(types.front()) ||
+      !isa<BufferType>(types.back()))
+    return program.emitOpError()
+           << "arguments must be the rows, the KV cache and the buffer of the logits, got ("
+           << types << "); an encoder has no cache";
+  auto logits = cast<BufferType>(program.getLogits().getType());
+  if (logits.getShape().size() != 2 || !logits.getElementType().isF32() || logits.getWhole())
+    return program.emitOpError() << "logits must be rows of f32, got " << logits;
+  return verifyRoom(program, program, logits);
+}
+
 LogicalResult ProgramOp::verify() {
   if (static_cast<int64_t>(getMaxRows()) < 1)
     return emitOpError() << "max_rows must be positive, got " << static_cast<int64_t>(getMaxRows());
-  if (getBody().getNumArguments() != 3 || !isa<ir::RowsType>(getRows().getType()) ||
-      !isa<ir::KVType>(getCache().getType()) || !isa<BufferType>(getLogits().getType()))
-    return emitOpError()
-           << "arguments must be the rows, the KV cache and the buffer of the logits, got ("
-           << getBody().getArgumentTypes() << ")";
-  auto logits = cast<BufferType>(getLogits().getType());
-  if (logits.getShape().size() != 2 || !logits.getElementType().isF32())
-    return emitOpError() << "logits must be rows of f32, got " << logits;
   for (std::optional<uint64_t> bytes : {getArena(), getArenaBound()})
     if (static_cast<int64_t>(bytes.value_or(0)) < 0)
       return emitOpError() << "sizes of the arena must not be negative, got "
                            << static_cast<int64_t>(*bytes);
-  return verifyRoom(*this, *this, logits);
+  return isFunction() ? verifyFunction(*this) : verifyModel(*this);
 }
 
 LogicalResult AllocOp::verify() {
@@ -188,10 +238,12 @@ LogicalResult PhaseOp::verify() {
   // Generated code knows one layer only: that of the stack it stands in.
   auto stack = dyn_cast<LayersOp>((*this)->getParentOp());
   for (Operation &op : getBody().front())
-    for (Value operand : op.getOperands())
-      if (operand.getType().isIndex() && (!stack || operand != (*this)->getBlock()->getArgument(0)))
-        return op.emitOpError() << "the layer must be the number that the step.layers around the "
-                                   "phase counts";
+    if (isa_and_nonnull<ir::LatheDialect>(op.getDialect()))
+      for (Value operand : op.getOperands())
+        if (operand.getType().isIndex() &&
+            (!stack || operand != (*this)->getBlock()->getArgument(0)))
+          return op.emitOpError() << "the layer must be the number that the step.layers around the "
+                                     "phase counts";
   return success();
 }
 

@@ -18,25 +18,44 @@ def Step_ProgramOp : Step_Op<"program", [IsolatedFromAbove, Symbol, SingleBlock,
   let summary = "one entry of the compiled program";
   let description = [{
     What all workers run for one step of at most `max_rows` rows. The arguments
-    are the rows, the KV cache and the buffer for the logits; the caller owns
-    them. After memory planning, `arena` is the bytes of the arena and `bound`
+    are the rows, the KV cache and the buffer for the logits; of an encoder the rows
+    and the buffer for its results; or, of a function on tensors, buffers of its inputs and, behind the arrow, of its results, all with
+    their `names`. The caller owns them. After memory planning, `arena` is the bytes of the arena and `bound`
     the greatest sum of buffers alive at once, which no plan can beat.
 
     ```mlir
     step.program @decode max_rows = 1 (%rows: !lathe.rows, %kv: !lathe.kv<30 x 3 x 64 x f16>, %logits: !step.buffer<1x49152xf32>) {
       ...
     }
+    step.program @forward max_rows = 512 (%rows: !lathe.rows, %logits: !step.buffer<512x384xf32>) {
+      ...
+    }
+    step.program @main max_rows = 64 (%x: !step.buffer<64x8xf32>) -> (%y: !step.buffer<64x4xf32>) attributes {names = ["x", "y"]} {
+      ...
+    }
     ```
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$max_rows,
-                       OptionalAttr<I64Attr>:$arena, OptionalAttr<I64Attr>:$arena_bound);
+                       OptionalAttr<I64Attr>:$arena, OptionalAttr<I64Attr>:$arena_bound,
+                       OptionalAttr<I64Attr>:$num_inputs, OptionalAttr<StrArrayAttr>:$names);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{
-    ::mlir::BlockArgument getRows() { return getBody().getArgument(0); }
-    ::mlir::BlockArgument getCache() { return getBody().getArgument(1); }
-    ::mlir::BlockArgument getLogits() { return getBody().getArgument(2); }
+    /// Whether it computes a function on tensors; then there are no rows, no cache
+    /// and no logits, and these are null.
+    bool isFunction() { return getNumInputs().has_value(); }
+    /// Whether it is an encoder's; then there is no cache, which is null.
+    bool isEncoder() { return !isFunction() && getBody().getNumArguments() == 2; }
+    ::mlir::BlockArgument getRows() { return getModelArgument(0); }
+    ::mlir::BlockArgument getCache() {
+      return isEncoder() ? ::mlir::BlockArgument() : getModelArgument(1);
+    }
+    /// What the caller gets for the rows that want something.
+    ::mlir::BlockArgument getLogits() { return getModelArgument(isEncoder() ? 1 : 2); }
+    ::mlir::BlockArgument getModelArgument(unsigned index) {
+      return isFunction() ? ::mlir::BlockArgument() : getBody().getArgument(index);
+    }
   }];
 }
 
@@ -84,7 +103,8 @@ def Step_LayersOp : Step_Op<"layers", [RecursiveMemoryEffects, NoTerminator, Has
 def Step_Axis : I32EnumAttr<"Axis", "what the tiles of a phase divide", [
     I32EnumAttrCase<"Rows", 0, "rows">,
     I32EnumAttrCase<"Columns", 1, "columns">,
-    I32EnumAttrCase<"Heads", 2, "heads">]> {
+    I32EnumAttrCase<"Heads", 2, "heads">,
+    I32EnumAttrCase<"Whole", 3, "whole">]> {
   let cppNamespace = "::lathe::step";
   let genSpecializedAttr = 0;
 }
@@ -93,6 +113,7 @@ def Step_AxisAttr : EnumAttr<Step_Dialect, Step_Axis, "axis"> {
   let description = [{
     `rows`: a tile is one row. `columns`: a tile is a block of output columns,
     for all rows. `heads`: a tile is one key/value head for a block of rows.
+    `whole`: there is one tile, which one worker computes.
   }];
   let assemblyFormat = "$value";
 }

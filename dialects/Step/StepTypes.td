@@ -10,16 +10,22 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
   let summary = "memory for rows";
   let description = [{
     Room for the rows of a tensor: the first dimension is the greatest number
-    of rows. Rows are contiguous, but for `!lathe.q8_act`: its blocks
+    of rows. With `whole` it is room for a tensor of this very shape, whatever the
+    rows of a step are. Rows are contiguous, but for `!lathe.q8_act`: its blocks
     of 32 elements are kept in four parts, each with the block as its first
     index and the row as its second: int8 elements, f32 scales, int16 sums of
     elements, and f32 products of scale and sum (docs/layouts.md).
 
     ```mlir
     !step.buffer<8x576xf32>
+    !step.buffer<64xf32, whole>
     ```
   }];
-  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType);
+  let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType,
+                        "bool":$whole);
+  let builders = [TypeBuilder<(ins "::llvm::ArrayRef<int64_t>":$shape, "::mlir::Type":$elementType), [{
+    return $_get($_ctxt, shape, elementType, false);
+  }]>];
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
@@ -28,7 +34,7 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
     int64_t getRowElements() const;
     /// Bytes of the whole buffer.
     int64_t getBytes() const;
-    /// The tensor of a dynamic number of rows that a load gives.
+    /// The tensor that a load gives: of a dynamic number of rows, but for `whole`.
     ::mlir::RankedTensorType getTensorType() const;
   }];
 }

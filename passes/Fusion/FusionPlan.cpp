@@ -105,7 +105,8 @@ std::optional<unsigned> FusionPlan::groupOfUsers(Operation *op) const {
 /// group has one number of rows.
 void FusionPlan::markSelected() {
   for (Operation &op : block) {
-    bool behind = isa<SelectLogitsOp>(op);
+    auto fusable = dyn_cast<FusionOpInterface>(op);
+    bool behind = fusable && fusable.selectsRows();
     forEachOperand(&op, [&](Operation *def) { behind |= selected.contains(def); });
     if (behind)
       selected.insert(&op);

@@ -50,4 +50,22 @@ def FusePass : Pass<"lathe-fuse"> {
   let dependentDialects = ["::lathe::ir::LatheDialect"];
 }
 
+def GroupUpstreamPass : Pass<"lathe-group-upstream"> {
+  let summary = "puts ops of other dialects into groups";
+  let description = [{
+    Ops of `linalg`, `tensor`, `arith`, `math` and `scf` that follow each other
+    become a `lathe.group`, and with it a phase. A group ends where an op of ours
+    stands, where ops that can compute each row alone (`linalg.generic` along
+    the rows) meet others (a loop from row to row), and behind the selection of
+    the rows that want logits.
+
+    Tensors go from group to group. What is no tensor, or depends on nothing that
+    is computed (constants, empty tensors, the number of rows, a transposed
+    weight), is computed again in every group that needs it. Declared effect: exact.
+
+    Counts `groups` and `copies`, the ops that were copied into them.
+  }];
+  let dependentDialects = ["::lathe::ir::LatheDialect"];
+}
+
 #endif // LATHE_PASSES_FUSION_PASSES_TD

@@ -15,6 +15,15 @@ def SchedulePass : Pass<"lathe-schedule", "::mlir::ModuleOp"> {
     of the layer stack are updated in place where their last reader stands
     ahead of their writer.
 
+    An `@forward` without a cache is an encoder's. It becomes one entry, `forward`, of
+    `prefill-rows` rows, or as many as the model has positions, because all rows of a
+    text are in one step.
+
+    A module without `@forward` has `@main`, a function on tensors of f32. It
+    becomes one program of `prefill-rows` rows, whose arguments are buffers of the
+    inputs and the results. A group of ops of other dialects becomes a phase over
+    rows where each row can be computed alone, and else one over the whole.
+
     A group's prologue stays in its phase, where each worker computes it for
     itself, up to `inline-rows` rows; for more it becomes a phase of its own
     that is shared among the workers. Declared effect: exact.

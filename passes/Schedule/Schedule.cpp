@@ -4,10 +4,12 @@
 #include "passes/PassEffect.h"
 #include "passes/PassStatistics.h"
 #include "passes/Schedule/Passes.h"
+#include "passes/Upstream.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Transforms/RegionUtils.h"
 
 namespace lathe {
 #define GEN_PASS_DEF_SCHEDULEPASS
@@ -26,7 +28,7 @@ FusionRole roleOf(Operation *op) {
   return fusable ? fusable.getFusionRole() : FusionRole::None;
 }
 
-/// Builds one program of at most `maxRows` rows from `@forward`.
+/// Builds one program of at most `maxRows` rows from `@forward` or `@main`.
 class ProgramBuilder {
 public:
   ProgramBuilder(func::FuncOp forward, int64_t maxRows, int64_t inlineRows)
@@ -37,14 +39,22 @@ public:
   unsigned numPhases = 0, numInPlace = 0;
 
 private:
+  LogicalResult checkModel();
+  LogicalResult checkFunction();
+  LogicalResult buildModel(StringRef name);
+  LogicalResult buildFunction(StringRef name);
+  void createProgram(StringRef name, ArrayRef<Type> types);
+  BufferType bufferTypeOf(Type tensor);
   LogicalResult scheduleBlock(Block &block);
   LogicalResult scheduleLayers(ir::LayersOp layers);
+  bool isBehindSelection(GroupOp group);
   void scheduleGroup(GroupOp group);
   void bindCarried(ir::LayersOp layers);
   void bindYield(Block &body, unsigned index, Value buffer);
   void copyYielded(Block &body, ir::LayersOp layers);
   void copyPhase(Value from, Value to, Location loc);
   PhaseOp buildPhase(StringRef name, Axis axis, ArrayRef<Operation *> ops, Location loc);
+  void cloneOp(Operation *op);
   void storeResults(PhaseOp phase, ArrayRef<std::pair<Value, Value>> stores);
   Value fetch(Value value, PhaseOp phase);
   Value allocate(Type tensor, Location loc);
@@ -58,6 +68,7 @@ private:
   DenseMap<Value, Value> buffers; ///< A value of @forward, and where it lives.
   IRMapping handles;              ///< Rows, caches and layer numbers.
   IRMapping inPhase;              ///< Values inside the phase being built.
+  DenseSet<Value> selected;       ///< Hold the rows that want logits, and no others.
 };
 
 } // namespace
@@ -66,17 +77,21 @@ private:
 // Buffers
 //===----------------------------------------------------------------------===//
 
-Value ProgramBuilder::allocate(Type tensor, Location loc) {
+BufferType ProgramBuilder::bufferTypeOf(Type tensor) {
   auto type = cast<RankedTensorType>(tensor);
   SmallVector<int64_t> shape(type.getShape());
-  shape.front() = maxRows;
+  bool whole = type.hasStaticShape();
+  if (!whole)
+    shape.front() = maxRows;
+  return BufferType::get(builder.getContext(), shape, type.getElementType(), whole);
+}
+
+Value ProgramBuilder::allocate(Type tensor, Location loc) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&program.getBody().front());
   if (allocEnd)
     builder.setInsertionPointAfter(allocEnd);
-  auto alloc = AllocOp::create(builder, loc,
-                               BufferType::get(builder.getContext(), shape, type.getElementType()),
-                               IntegerAttr());
+  auto alloc = AllocOp::create(builder, loc, bufferTypeOf(tensor), IntegerAttr());
   allocEnd = alloc;
   return alloc;
 }
@@ -120,12 +135,27 @@ PhaseOp ProgramBuilder::buildPhase(StringRef name, Axis axis, ArrayRef<Operation
   OpBuilder::InsertionGuard guard(builder);
   builder.createBlock(&phase.getBody());
   for (Operation *op : ops) {
-    for (Value operand : op->getOperands())
+    llvm::SetVector<Value> used(op->operand_begin(), op->operand_end());
+    getUsedValuesDefinedAbove(op->getRegions(), used);
+    for (Value operand : used)
       inPhase.map(operand, fetch(operand, phase));
     builder.setInsertionPointToEnd(&phase.getBody().front());
-    builder.clone(*op, inPhase);
+    cloneOp(op);
   }
   return phase;
+}
+
+/// Many rows have too little in common for a head to leave out what none of them wants.
+void ProgramBuilder::cloneOp(Operation *op) {
+  auto head = dyn_cast<HeadTopkOp>(op);
+  if (!head || maxRows == 1) {
+    builder.clone(*op, inPhase);
+    return;
+  }
+  inPhase.map(head.getResult(),
+              LinearOp::create(builder, head.getLoc(), head.getType(),
+                               inPhase.lookup(head.getInput()), inPhase.lookup(head.getWeight()))
+                  .getResult());
 }
 
 /// Stores values of the phase just built.
@@ -137,19 +167,43 @@ void ProgramBuilder::storeResults(PhaseOp phase, ArrayRef<std::pair<Value, Value
 }
 
 void ProgramBuilder::copyPhase(Value from, Value to, Location loc) {
-  PhaseOp phase = buildPhase("copy", Axis::Rows, {}, loc);
+  Axis axis = isTensorOfRows(from.getType()) ? Axis::Rows : Axis::Whole;
+  PhaseOp phase = buildPhase("copy", axis, {}, loc);
+  phase.setLogitsRows(selected.contains(from));
   Value value = fetch(from, phase);
   inPhase.map(from, value);
   storeResults(phase, {{from, to}});
 }
 
+/// Whether its rows are those that want logits.
+bool ProgramBuilder::isBehindSelection(GroupOp group) {
+  bool behind = false;
+  group.walk([&](Operation *op) {
+    auto fusable = dyn_cast<FusionOpInterface>(op);
+    behind |= fusable && fusable.selectsRows();
+    for (Value operand : op->getOperands())
+      behind |= selected.contains(operand);
+  });
+  return behind;
+}
+
+/// What the tiles of a group of ops of other dialects divide.
+static std::optional<Axis> findUpstreamAxis(GroupOp group) {
+  Block &body = group.getBody().front();
+  if (!holdsUpstream(body))
+    return std::nullopt;
+  bool byRows =
+      llvm::all_of(group.getResultTypes(), isTensorOfRows) &&
+      llvm::all_of(body.without_terminator(), [](Operation &op) { return worksRowByRow(&op); });
+  return byRows ? Axis::Rows : Axis::Whole;
+}
+
 void ProgramBuilder::scheduleGroup(GroupOp group) {
   SmallVector<Operation *> prologue, rest;
-  bool contraction = false, attention = false, selects = false;
+  bool contraction = false, attention = false, selects = isBehindSelection(group);
   for (Operation &op : group.getBody().front().without_terminator()) {
     contraction |= roleOf(&op) == FusionRole::Contraction;
     attention |= roleOf(&op) == FusionRole::Attention;
-    selects |= isa<SelectLogitsOp>(op);
   }
   for (Operation &op : group.getBody().front().without_terminator())
     (contraction && roleOf(&op) == FusionRole::RowWise ? prologue : rest).push_back(&op);
@@ -170,6 +224,7 @@ void ProgramBuilder::scheduleGroup(GroupOp group) {
   }
 
   Axis axis = contraction ? Axis::Columns : attention ? Axis::Heads : Axis::Rows;
+  axis = findUpstreamAxis(group).value_or(axis);
   PhaseOp phase = buildPhase(group.getName(), axis, rest, group.getLoc());
   phase.setLogitsRows(selects);
   SmallVector<std::pair<Value, Value>> stores;
@@ -178,6 +233,8 @@ void ProgramBuilder::scheduleGroup(GroupOp group) {
     bool cache = isa<KVType>(outer.getType());
     if (cache)
       handles.map(outer, program.getCache());
+    if (selects)
+      selected.insert(outer);
     stores.push_back({inner, cache ? Value(program.getCache()) : bufferFor(outer)});
   }
   storeResults(phase, stores);
@@ -283,30 +340,125 @@ LogicalResult ProgramBuilder::scheduleBlock(Block &block) {
   return success();
 }
 
-LogicalResult ProgramBuilder::build(StringRef name) {
-  auto returned = cast<func::ReturnOp>(forward.getBody().front().getTerminator());
-  Type rowsType = RowsType::get(builder.getContext());
-  if (forward.getNumArguments() != 2 || forward.getArgument(0).getType() != rowsType ||
-      !isa<KVType>(forward.getArgument(1).getType()) || returned.getNumOperands() != 2)
+//===----------------------------------------------------------------------===//
+// Programs
+//===----------------------------------------------------------------------===//
+
+static func::ReturnOp returnOf(func::FuncOp function) {
+  return cast<func::ReturnOp>(function.getBody().front().getTerminator());
+}
+
+/// Of an encoder, which keeps nothing from step to step.
+static bool isEncoder(func::FuncOp forward) { return forward.getNumArguments() == 1; }
+
+LogicalResult ProgramBuilder::checkModel() {
+  func::ReturnOp returned = returnOf(forward);
+  ArrayRef<Type> types = forward.getArgumentTypes();
+  bool decodes = types.size() == 2 && isa<KVType>(types[1]) && returned.getNumOperands() == 2;
+  bool encodes = types.size() == 1 && returned.getNumOperands() == 1;
+  if ((!decodes && !encodes) || !isa<RowsType>(types.front()))
     return forward.emitError()
-           << "@forward must take rows and a KV cache and return logits and the cache";
+           << "@forward must take rows and a KV cache and return logits and the "
+              "cache; that of an encoder must take rows and return results";
   if (!returned.getOperand(0).getDefiningOp<GroupOp>())
     return forward.emitError() << "the logits must come from a fusion group; run lathe-fuse first";
-  auto logits = cast<RankedTensorType>(returned.getOperand(0).getType());
-  SmallVector<int64_t> shape(logits.getShape());
-  shape.front() = maxRows;
-  auto logitsType = BufferType::get(builder.getContext(), shape, logits.getElementType());
+  return success();
+}
 
+LogicalResult ProgramBuilder::checkFunction() {
+  auto isBuffer = [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor || !tensor.getElementType().isF32() || tensor.getRank() == 0)
+      return false;
+    return isBoundedShape(tensor.getShape().drop_front(isTensorOfRows(type)));
+  };
+  FunctionType type = forward.getFunctionType();
+  if (type.getNumResults() == 0)
+    return forward.emitError() << "@main must return something";
+  for (Type each : llvm::concat<const Type>(type.getInputs(), type.getResults()))
+    if (!isBuffer(each))
+      return forward.emitError() << "@main must take and return tensors of f32 of known shape, but "
+                                    "for the first dimension, got "
+                                 << each;
+  return success();
+}
+
+void ProgramBuilder::createProgram(StringRef name, ArrayRef<Type> types) {
   builder.setInsertionPoint(forward);
-  program = ProgramOp::create(builder, forward.getLoc(), builder.getStringAttr(name),
-                              builder.getI64IntegerAttr(maxRows), IntegerAttr(), IntegerAttr());
-  Type types[] = {rowsType, forward.getArgument(1).getType(), logitsType};
   Location loc = forward.getLoc();
-  builder.createBlock(&program.getBody(), {}, types, {loc, loc, loc});
+  program = ProgramOp::create(builder, loc, builder.getStringAttr(name),
+                              builder.getI64IntegerAttr(maxRows), IntegerAttr(), IntegerAttr(),
+                              IntegerAttr(), ArrayAttr());
+  builder.createBlock(&program.getBody(), {}, types, SmallVector<Location>(types.size(), loc));
+}
+
+LogicalResult ProgramBuilder::buildModel(StringRef name) {
+  if (failed(checkModel()))
+    return failure();
+  Value logits = returnOf(forward).getOperand(0);
+  SmallVector<Type> types(forward.getArgumentTypes());
+  types.push_back(bufferTypeOf(logits.getType()));
+  createProgram(name, types);
   handles.map(forward.getArgument(0), program.getRows());
-  handles.map(forward.getArgument(1), program.getCache());
-  buffers[returned.getOperand(0)] = program.getLogits();
+  if (!isEncoder(forward))
+    handles.map(forward.getArgument(1), program.getCache());
+  buffers[logits] = program.getLogits();
   return scheduleBlock(forward.getBody().front());
+}
+
+/// Names that the program gives, `lathe.name`, else "arg0" and "result0".
+static ArrayAttr namesOf(func::FuncOp function) {
+  Builder builder(function.getContext());
+  SmallVector<Attribute> names;
+  for (unsigned i = 0; i < function.getNumArguments(); ++i) {
+    auto given = function.getArgAttrOfType<StringAttr>(i, "lathe.name");
+    names.push_back(given ? given : builder.getStringAttr("arg" + Twine(i)));
+  }
+  for (unsigned i = 0; i < function.getNumResults(); ++i) {
+    auto given = function.getResultAttrOfType<StringAttr>(i, "lathe.name");
+    names.push_back(given ? given : builder.getStringAttr("result" + Twine(i)));
+  }
+  return builder.getArrayAttr(names);
+}
+
+/// A result that a group makes is made in its place; others are copied there.
+LogicalResult ProgramBuilder::buildFunction(StringRef name) {
+  if (failed(checkFunction()))
+    return failure();
+  FunctionType type = forward.getFunctionType();
+  SmallVector<Type> types;
+  for (Type each : llvm::concat<const Type>(type.getInputs(), type.getResults()))
+    types.push_back(bufferTypeOf(each));
+  createProgram(name, types);
+  program.setNumInputs(type.getNumInputs());
+  program.setNamesAttr(namesOf(forward));
+  for (auto [argument, buffer] :
+       llvm::zip(forward.getArguments(), program.getBody().getArguments()))
+    buffers[argument] = buffer;
+  auto places = program.getBody().getArguments().drop_front(type.getNumInputs());
+  SmallVector<std::pair<Value, Value>> copies;
+  for (auto [value, place] : llvm::zip(returnOf(forward).getOperands(), places)) {
+    if (value.getDefiningOp<GroupOp>() && !buffers.contains(value))
+      buffers[value] = place;
+    else
+      copies.push_back({value, place});
+  }
+  if (failed(scheduleBlock(forward.getBody().front())))
+    return failure();
+  for (auto [value, place] : copies)
+    copyPhase(value, place, forward.getLoc());
+  return success();
+}
+
+LogicalResult ProgramBuilder::build(StringRef name) {
+  return forward.getName() == "forward" ? buildModel(name) : buildFunction(name);
+}
+
+/// Positions that a model was trained for, or 0: as many rows are one text at most.
+static int64_t findContext(ModuleOp module) {
+  auto facts = module->getAttrOfType<DictionaryAttr>("lathe.model");
+  auto context = facts ? facts.getAs<IntegerAttr>("context") : IntegerAttr();
+  return context ? context.getInt() : 0;
 }
 
 namespace {
@@ -317,8 +469,15 @@ struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
   void runOnOperation() override {
     ModuleOp module = getOperation();
     auto forward = module.lookupSymbol<func::FuncOp>("forward");
+    bool isFunction = !forward;
+    if (isFunction)
+      forward = module.lookupSymbol<func::FuncOp>("main");
     if (!forward) {
-      module.emitError() << "there is no func.func @forward to schedule";
+      module.emitError() << "there is no func.func @forward or @main to schedule";
+      return signalPassFailure();
+    }
+    if (!llvm::hasSingleElement(forward.getBody())) {
+      forward.emitError() << "a function of one block is expected";
       return signalPassFailure();
     }
     if (decodeRows < 1 || prefillRows < decodeRows) {
@@ -330,6 +489,10 @@ struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
     if (decodeRows < verifyRows && verifyRows < prefillRows)
       entries.emplace_back("verify", verifyRows);
     entries.emplace_back("prefill", prefillRows);
+    if (isFunction)
+      entries = {{"main", prefillRows}};
+    else if (isEncoder(forward))
+      entries = {{"forward", std::max<int64_t>(prefillRows, findContext(module))}};
     for (auto [name, maxRows] : entries) {
       ProgramBuilder program(forward, maxRows, inlineRows);
       if (failed(program.build(name)))

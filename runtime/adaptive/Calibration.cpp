@@ -28,7 +28,7 @@ static std::optional<OperatingPoint> readPoint(JsonValue Value) {
 std::optional<Calibration> Calibration::parse(std::string_view Text, const std::string &Where,
                                               Diagnostics &Diags) {
   auto Malformed = [&](const std::string &Message) {
-    Diags.error(833, Where, Message, "'lathe calibrate' makes such files");
+    Diags.error(843, Where, Message, "'lathe calibrate' makes such files");
     return std::nullopt;
   };
   std::optional<JsonDocument> Parsed = JsonDocument::parse(Text);
@@ -60,7 +60,7 @@ bool Calibration::checkModel(std::span<const uint8_t> Header, const std::string 
                              Diagnostics &Diags) const {
   if (hexText(hashBlocks(Header)) == HeaderHash)
     return true;
-  Diags.error(834, Where, "was measured on another model",
+  Diags.error(844, Where, "was measured on another model",
               "calibrate this one: 'lathe calibrate MODEL -f TEXT -o FILE'");
   return false;
 }
@@ -84,7 +84,7 @@ Calibration::choose(const PointChoice &Wanted, const std::string &Where, Diagnos
   if (!Best) {
     auto Refused = std::ranges::count_if(
         Points, [](const OperatingPoint &Each) { return !Each.Refused.empty(); });
-    Diags.error(835, Where,
+    Diags.error(845, Where,
                 "found no part of the model that takes at most " + formatFixed(Wanted.Budget, 2) +
                     " of its time; the fastest that is offered takes " + formatFixed(Fastest, 2),
                 std::to_string(Refused) + " of " + std::to_string(Points.size()) +

@@ -39,16 +39,16 @@ struct Calibration {
   std::string HeaderHash; ///< hexText(hashBlocks(GGUFFile::headerBytes())) of the model.
   std::vector<OperatingPoint> Points;
 
-  /// Reads a calibration file.  Nullopt with E0833; `Where` names it.
+  /// Reads a calibration file.  Nullopt with E0843; `Where` names it.
   static std::optional<Calibration> parse(std::string_view Text, const std::string &Where,
                                           Diagnostics &Diags);
 
-  /// E0834, and false, when it was made for another model than the one with that header.
+  /// E0844, and false, when it was made for another model than the one with that header.
   bool checkModel(std::span<const uint8_t> Header, const std::string &Where,
                   Diagnostics &Diags) const;
 
   /// The point, or the whole model, that agrees most among those that meet `Wanted`; of
-  /// equals the fastest.  Nullopt with E0835 when there is none.
+  /// equals the fastest.  Nullopt with E0845 when there is none.
   std::optional<OperatingPoint> choose(const PointChoice &Wanted, const std::string &Where,
                                        Diagnostics &Diags) const;
 };

@@ -23,8 +23,10 @@ double SpeculationStats::tokensPerStep() const {
   return All ? static_cast<double>(All + Accepted) / static_cast<double>(All) : 0;
 }
 
-DecodeLoop::DecodeLoop(Session &Run, int32_t Sequence, const SpeculationChoice &How)
-    : Run(Run), Sequence(Sequence), How(How), Control(Run.stepTimes(), How.Kind && How.Kind->Free) {
+DecodeLoop::DecodeLoop(Session &Run, int32_t Sequence, const SpeculationChoice &How, HeadMode Head,
+                       int64_t Greatest)
+    : Run(Run), Sequence(Sequence), How(How), Control(Run.stepTimes(), How.Kind && How.Kind->Free),
+      HeadControl(Head, Greatest, Run.greatestLogits()) {
   if (How.Kind)
     Stats.Draft = How.Kind->Name;
 }
@@ -116,12 +118,18 @@ bool DecodeLoop::run(int64_t Guesses, Diagnostics &Diags) {
   if (Logits.size() < Needed)
     Logits.resize(Needed);
   std::span<const int32_t> Tokens = std::span(Input).first(Guesses + 1);
+  int64_t Greatest = Guesses ? 0 : HeadControl.choose();
   Clock::time_point Start = Clock::now();
-  bool Done = Guesses ? Run.verify(Sequence, Tokens, Logits.data(), Diags)
-                      : Run.append(Sequence, Tokens, LogitsOf::Last, Logits.data(), Diags);
+  bool Done = Guesses
+                  ? Run.verify(Sequence, Tokens, Logits.data(), Diags)
+                  : Run.append(Sequence, Tokens, LogitsOf::Last, Logits.data(), Diags, Greatest);
   if (!Done)
     return false;
-  Run.stepTimes().record(Guesses + 1, secondsSince(Start));
+  double Seconds = secondsSince(Start);
+  Run.stepTimes().record(Guesses + 1, Seconds);
+  if (!Guesses)
+    HeadControl.told(Seconds, Run.headReport());
+  HeadStats += Run.headReport();
   Rows = Guesses + 1;
   ++Stats.Steps[Guesses];
   Stats.Rounds += Guesses > 0;

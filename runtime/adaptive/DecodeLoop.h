@@ -44,13 +44,16 @@ class DecodeLoop {
 public:
   /// For at most `MaxTokens` tokens (negative: any number) of `Sequence`, which
   /// must exist.
-  DecodeLoop(Session &Run, int32_t Sequence, const SpeculationChoice &How);
+  /// `Greatest` is Sampler::greatestLogits.
+  DecodeLoop(Session &Run, int32_t Sequence, const SpeculationChoice &How, HeadMode Head,
+             int64_t Greatest);
 
   /// Runs `Prompt`; logits() are those of its last token.  Errors are those of
   /// Session::step.  `MaxTokens` will follow at most; negative: any number.
   bool prefill(std::span<const int32_t> Prompt, int64_t MaxTokens, Diagnostics &Diags);
 
-  /// What the next token is chosen from; [vocabulary].
+  /// What the next token is chosen from; [vocabulary].  Where few of the greatest decide,
+  /// the others may be -infinity.
   std::span<const float> logits() const;
 
   /// Tells the token that was chosen.
@@ -63,6 +66,9 @@ public:
   bool advance(int32_t Token, int64_t Wanted, Diagnostics &Diags);
 
   const SpeculationStats &stats() const { return Stats; }
+
+  /// What finding the greatest logits took.
+  const HeadReport &headStats() const { return HeadStats; }
 
 private:
   /// Guesses that plain decoding is compared with.
@@ -83,6 +89,8 @@ private:
   SpeculationChoice How;
   std::unique_ptr<Draft> Guess; ///< Null: speculation is off.
   SpeculationController Control;
+  HeadController HeadControl;
+  HeadReport HeadStats;
   std::vector<float> Logits; ///< [rows][vocabulary]
   std::array<int32_t, StepTimes::MaxRows> Input = {};
   int64_t Rows = 0;  ///< Of the latest step; 0 before it.

@@ -165,7 +165,7 @@ std::optional<std::vector<DepthPoint>> DepthCalibration::run(std::span<const int
                                                              Diagnostics &Diags) {
   size_t Wanted = 2 * Options.TextTokens;
   if (Text.size() < Wanted || Options.TextTokens < 2 * PromptTokens) {
-    Diags.error(836, "text",
+    Diags.error(846, "text",
                 "found " + std::to_string(Text.size()) + " tokens, expected at least " +
                     std::to_string(std::max(Wanted, 4 * PromptTokens)),
                 "give a longer text, or ask for fewer tokens");

@@ -56,7 +56,7 @@ public:
   DepthCalibration(const Model &Source, const DepthCalibrationOptions &Options)
       : Source(Source), Options(Options) {}
 
-  /// One point for 1, 2, ... skipped layers.  Nullopt on error: E0836 a text that is too
+  /// One point for 1, 2, ... skipped layers.  Nullopt on error: E0846 a text that is too
   /// short or a program that cannot leave layers out, E0807, and those of Session.
   std::optional<std::vector<DepthPoint>> run(std::span<const int32_t> Text, Diagnostics &Diags);
 

@@ -9,6 +9,7 @@
 #define LATHE_RUNTIME_API_API_H
 
 #include "lathe/lathe.h"
+#include "runtime/session/Encoder.h"
 #include "runtime/session/Generator.h"
 #include "runtime/session/Model.h"
 #include "runtime/support/Diagnostics.h"
@@ -39,10 +40,16 @@ private:
   lathe_callbacks Raw = {};
 };
 
-/// What sessions share of a model.
+/// What sessions share of a model, or an encoder with the lock of its calls.
 struct SharedModel {
-  std::unique_ptr<Model> Source;
+  std::unique_ptr<Model> Source;      ///< Null for an encoder.
+  std::unique_ptr<Encoder> Encodings; ///< Null for any other model.
+  std::mutex Encoding;
   Callbacks Told;
+
+  const Manifest &manifest() const {
+    return Encodings ? Encodings->manifest() : Source->manifest();
+  }
 
   /// The tokenizer, made on first use; null with its errors when the file has no
   /// usable one.  Any thread.
@@ -171,6 +178,10 @@ lathe_error *inSession(const SharedSession *Of, const char *Name, Callable Body)
 /// What lathe_get_api returns.
 const lathe_api *table(uint32_t Version);
 
+/// Opens a folder as an encoder; null on error.
+std::unique_ptr<Encoder> openEncoder(const char *Path, const ModelOptions &Options,
+                                     Diagnostics &Diags);
+
 /// The file whose model a path of NULL stands for; empty where there is none.  Each
 /// of the two libraries has its own.
 const std::string &ownModel();
@@ -178,6 +189,7 @@ const std::string &ownModel();
 /// Fills the part of the table that a file implements.
 void addErrors(lathe_api &Table);
 void addModels(lathe_api &Table);
+void addEmbedding(lathe_api &Table);
 void addCompiling(lathe_api &Table);
 void addSessions(lathe_api &Table);
 void addGenerating(lathe_api &Table);

@@ -28,7 +28,8 @@ static std::optional<GenerateOptions> readOptions(const lathe_generate_options *
   std::optional<SamplerOptions> Sampling = readSampling(Raw->sampling, Diags);
   std::optional<SpeculationChoice> Speculation =
       SpeculationChoice::parse(Raw->speculate ? Raw->speculate : "auto", Diags);
-  if (!Sampling || !Speculation)
+  std::optional<HeadMode> Head = parseHeadMode(Raw->head ? Raw->head : "auto", Diags);
+  if (!Sampling || !Speculation || !Head)
     return std::nullopt;
   GenerateOptions Options;
   if (Raw->layers || Raw->skip) {
@@ -37,6 +38,7 @@ static std::optional<GenerateOptions> readOptions(const lathe_generate_options *
       return std::nullopt;
   }
   Options.Speculation = *Speculation;
+  Options.Head = *Head;
   Options.Sampling = *Sampling;
   Options.MaxTokens = Raw->max_tokens > 0 ? Raw->max_tokens : -1;
   Options.Sequence = Raw->sequence;
@@ -85,6 +87,9 @@ static bool fillResult(const Generation &Stream, lathe_generate_result *Out, Dia
   Result.rounds = Guesses.Rounds;
   Result.drafted = Guesses.Drafted;
   Result.accepted = Guesses.Accepted;
+  Result.head_steps = From.Stats.Head.Steps;
+  Result.head_whole = From.Stats.Head.Whole;
+  Result.head_rows = From.Stats.Head.Rows;
   return fillStruct(Out, Result, "lathe_generate_result", LeastResult, Diags);
 }
 

@@ -8,6 +8,8 @@ using namespace lathe;
 using namespace lathe::api;
 
 const Tokenizer *SharedModel::vocabulary(Diagnostics &Diags) {
+  if (Encodings)
+    return &Encodings->tokenizer();
   std::call_once(Once, [&] {
     Made = Tokenizer::create(Source->file(), Faults);
     if (Made)
@@ -67,10 +69,14 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
           return false;
         auto Shared = std::make_shared<SharedModel>();
         Shared->Told = Told;
-        ModelInput Input = openModelInput(Path, Weights, Diags);
-        Options->Compiled = std::move(Input.Compiled);
-        Shared->Source = Model::load(std::move(Input.File), *Options, Diags);
-        if (!Shared->Source)
+        if (ModelFolder::matches(Path)) {
+          Shared->Encodings = openEncoder(Path, *Options, Diags);
+        } else {
+          ModelInput Input = openModelInput(Path, Weights, Diags);
+          Options->Compiled = std::move(Input.Compiled);
+          Shared->Source = Model::load(std::move(Input.File), *Options, Diags);
+        }
+        if (!Shared->Source && !Shared->Encodings)
           return false;
         *Out = new lathe_model{std::move(Shared)};
         return true;
@@ -82,8 +88,13 @@ static lathe_error *modelInfo(const lathe_model *Of, lathe_model_info *Out) {
   return guarded([&](Diagnostics &Diags) {
     if (!checkGiven(Of, "model", Diags))
       return false;
-    const Model &Source = *Of->Shared->Source;
-    const Manifest &Program = Source.manifest();
+    const SharedModel &Shared = *Of->Shared;
+    const Manifest &Program = Shared.manifest();
+    const WorkerPool &Workers =
+        Shared.Encodings ? Shared.Encodings->workers() : Shared.Source->workers();
+    LoadReport Report = Shared.Encodings ? Shared.Encodings->report() : Shared.Source->report();
+    const WeightStore &Weights =
+        Shared.Encodings ? Shared.Encodings->weights() : Shared.Source->weights();
     lathe_model_info Info = {};
     Info.architecture = Program.Model.Architecture.c_str();
     Info.target = Program.Target.c_str();
@@ -92,12 +103,12 @@ static lathe_error *modelInfo(const lathe_model *Of, lathe_model_info *Out) {
     Info.embedding = Program.Model.Embedding;
     Info.layers = Program.Model.Layers;
     Info.context = Program.Model.Context;
-    Info.threads = Source.workers().workers();
-    Info.weight_bytes = static_cast<int64_t>(Source.weights().view().Bytes);
-    Info.cache_hit = Source.report().CacheHit;
-    Info.compiled_ahead = Source.report().CompiledAhead;
-    Info.compile_seconds = Source.report().CompileMilliseconds / 1000;
-    Info.pack_seconds = Source.report().PackMilliseconds / 1000;
+    Info.threads = Workers.workers();
+    Info.weight_bytes = static_cast<int64_t>(Weights.view().Bytes);
+    Info.cache_hit = Report.CacheHit;
+    Info.compiled_ahead = Report.CompiledAhead;
+    Info.compile_seconds = Report.CompileMilliseconds / 1000;
+    Info.pack_seconds = Report.PackMilliseconds / 1000;
     return fillStruct(Out, Info, "lathe_model_info", sizeof(Info), Diags);
   });
 }

@@ -36,6 +36,11 @@ static lathe_error *createSession(lathe_model *Of, const lathe_session_options *
     std::optional<Callbacks> Told = Callbacks::read(Raw ? Raw->callbacks : nullptr, Diags);
     if (!Raw || !Told || !checkGiven(Of, "model", Diags) || !checkGiven(Out, "session", Diags))
       return false;
+    if (!Of->Shared->Source) {
+      Diags.error(835, "model", "is an encoder, expected a model that generates text",
+                  "model_embed gives the vectors of texts");
+      return false;
+    }
     SessionOptions Options;
     Options.Capacity = Raw->capacity;
     Options.Sequences = Raw->sequences ? Raw->sequences : 1;
@@ -59,7 +64,7 @@ static lathe_error *createSession(lathe_model *Of, const lathe_session_options *
 
 std::shared_ptr<const LayerMask> api::readLayers(const char *Layers, const char *Skip,
                                                  const SharedModel &Of, Diagnostics &Diags) {
-  return LayerMask::parse(Layers ? Layers : "", Skip ? Skip : "", Of.Source->manifest(), Diags);
+  return LayerMask::parse(Layers ? Layers : "", Skip ? Skip : "", Of.manifest(), Diags);
 }
 
 static lathe_error *sessionInfo(const lathe_session *Of, lathe_session_info *Out) {

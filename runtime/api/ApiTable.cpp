@@ -17,6 +17,7 @@ const lathe_api *api::table(uint32_t Version) {
     addCompiling(Filled);
     addSessions(Filled);
     addGenerating(Filled);
+    addEmbedding(Filled);
     return Filled;
   }();
   bool Fits = Version >> 16 == LATHE_API_MAJOR && (Version & 0xffff) <= LATHE_API_MINOR;

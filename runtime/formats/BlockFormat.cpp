@@ -28,7 +28,17 @@ const BlockFormat *findBlockFormat(std::string_view Name) {
 }
 
 const BlockFormat *findBlockFormat(uint32_t GGUFType) {
-  return findIf([&](const BlockFormat &Format) { return Format.GGUFType == GGUFType; });
+  return findIf([&](const BlockFormat &Format) {
+    return Format.GGUFType == GGUFType && Format.PackingOf.empty();
+  });
+}
+
+const BlockFormat &fileFormat(const BlockFormat &Format) {
+  if (Format.PackingOf.empty())
+    return Format;
+  const BlockFormat *InFiles = findBlockFormat(Format.PackingOf);
+  assert(InFiles && "a packing of a format that is not registered");
+  return *InFiles;
 }
 
 std::vector<const BlockFormat *> allBlockFormats() {
@@ -40,8 +50,9 @@ std::vector<const BlockFormat *> allBlockFormats() {
 }
 
 BlockFormatRegistration::BlockFormatRegistration(const BlockFormat &Format) {
-  assert(!findBlockFormat(Format.Name) && !findBlockFormat(Format.GGUFType) &&
-         "a block format is registered twice");
+  assert(!findBlockFormat(Format.Name) && "a block format is registered twice");
+  assert((!Format.PackingOf.empty() || !findBlockFormat(Format.GGUFType)) &&
+         "two formats of files have the same type");
   registry().push_back(&Format);
 }
 

@@ -49,21 +49,45 @@ struct BlockFormat {
   /// zero weights.  The layout is told in the file of the format.
   void (*PackPanel)(const uint8_t *Source, int64_t RowBytes, int64_t Rows, int64_t KBlocks,
                     uint8_t *Destination);
+
+  /// Bytes of a packed panel in front of its blocks.
+  int64_t PanelFrontBytes = 0;
+
+  /// Where panels have a second part, the tail, behind the first parts of all panels
+  /// of a matrix: its bytes for each block, and what packs it as PackPanel packs the
+  /// first part.
+  int64_t TailBlockBytes = 0;
+  void (*PackTail)(const uint8_t *Source, int64_t RowBytes, int64_t Rows, int64_t KBlocks,
+                   uint8_t *Destination) = nullptr;
+
+  /// Where this is another way to pack the blocks of a format of files: its name.
+  /// The members about blocks in the file, and GGUFType, are then those of that.
+  std::string_view PackingOf = {};
 };
 
-/// The registered format of that name or GGUF type, or null.
+/// The registered format of that name, or the format of files of that GGUF type,
+/// or null.
 const BlockFormat *findBlockFormat(std::string_view Name);
 const BlockFormat *findBlockFormat(uint32_t GGUFType);
+
+/// The format that tensors have in files when they are packed as `Format`.
+const BlockFormat &fileFormat(const BlockFormat &Format);
 
 /// All registered formats, by name.
 std::vector<const BlockFormat *> allBlockFormats();
 
-/// Bytes of one packed panel of `K` columns, a multiple of BlockElements.  For
-/// bf16 an odd `K` counts as K + 1.
+/// Bytes of the tail of a packed panel of `K` columns, a multiple of BlockElements.
+constexpr int64_t packedTailBytes(const BlockFormat &Format, int64_t K) {
+  return K / Format.BlockElements * Format.TailBlockBytes;
+}
+
+/// Bytes of one packed panel of `K` columns, a multiple of BlockElements, without its
+/// tail.  For bf16 an odd `K` counts as K + 1.
 constexpr int64_t packedPanelBytes(const BlockFormat &Format, int64_t K) {
   int64_t Blocks = K / Format.BlockElements;
   int64_t Multiple = Format.PanelBlockMultiple;
-  return (Blocks + Multiple - 1) / Multiple * Multiple * Format.PanelBlockBytes;
+  return Format.PanelFrontBytes +
+         (Blocks + Multiple - 1) / Multiple * Multiple * Format.PanelBlockBytes;
 }
 
 /// A static object of this type registers a format, which must outlive it.

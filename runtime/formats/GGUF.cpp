@@ -129,8 +129,14 @@ const GGUFTensor *GGUFFile::findTensor(std::string_view Name) const {
   return Found ? &Tensors[*Found] : nullptr;
 }
 
-std::span<const uint8_t> GGUFFile::data(const GGUFTensor &Tensor) const {
+std::span<const uint8_t> GGUFFile::data(const FileTensor &Tensor) const {
   return State->Bytes.subspan(Tensor.Offset, Tensor.Bytes);
+}
+
+std::string GGUFFile::typeName(const FileTensor &Tensor) const {
+  if (Tensor.Format)
+    return std::string(Tensor.Format->Name);
+  return "type " + std::to_string(static_cast<const GGUFTensor &>(Tensor).TypeNumber);
 }
 
 const GGUFValue *GGUFFile::findValue(std::string_view Key) const {

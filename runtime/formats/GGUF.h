@@ -9,9 +9,7 @@
 #ifndef LATHE_RUNTIME_FORMATS_GGUF_H
 #define LATHE_RUNTIME_FORMATS_GGUF_H
 
-#include "runtime/formats/BlockFormat.h"
-#include "runtime/support/Diagnostics.h"
-#include "runtime/support/MappedFile.h"
+#include "runtime/formats/TensorFile.h"
 
 #include <cstdint>
 #include <memory>
@@ -49,16 +47,13 @@ struct GGUFValue {
   std::span<const uint8_t> Bytes;
 };
 
-struct GGUFTensor {
-  std::string_view Name;
-  std::vector<int64_t> Shape; ///< Outermost first: [N, K] for a matrix (GGUF stores K first).
-  const BlockFormat *Format;  ///< Null when the type number is known to GGUF but not supported.
+/// GGUF stores the last dimension of `Shape` first.  `Bytes` is 0 when `Format` is
+/// null.
+struct GGUFTensor : FileTensor {
   uint32_t TypeNumber;
-  uint64_t Offset; ///< From the start of the file.
-  uint64_t Bytes;  ///< 0 when Format is null.
 };
 
-class GGUFFile {
+class GGUFFile final : public TensorFile {
 public:
   /// Opens, maps and checks `Path`.  Every fault that can be told goes to
   /// `Diags`; null when there is an error.  Unsupported tensor types are left
@@ -74,21 +69,22 @@ public:
   static std::unique_ptr<GGUFFile> parseHeader(std::span<const uint8_t> Header, uint64_t FileBytes,
                                                std::string Name, std::shared_ptr<const void> Owner,
                                                Diagnostics &Diags);
-  ~GGUFFile();
+  ~GGUFFile() override;
 
-  const std::string &path() const;
+  const std::string &path() const override;
   /// All bytes that are at hand.
   std::span<const uint8_t> bytes() const;
-  /// Size of the whole file.
-  uint64_t fileBytes() const;
-  /// The file on the disk; null for bytes in memory.
-  const FileIdentity *identity() const;
-  /// Header, metadata and tensor table: everything before the tensor data.
-  std::span<const uint8_t> headerBytes() const;
+  uint64_t fileBytes() const override;
+  const FileIdentity *identity() const override;
+  /// Header, metadata and tensor table.
+  std::span<const uint8_t> headerBytes() const override;
 
   std::span<const GGUFTensor> tensors() const;
-  const GGUFTensor *findTensor(std::string_view Name) const;
-  std::span<const uint8_t> data(const GGUFTensor &Tensor) const;
+  size_t tensorCount() const override { return tensors().size(); }
+  const GGUFTensor &tensor(size_t Index) const override { return tensors()[Index]; }
+  const GGUFTensor *findTensor(std::string_view Name) const override;
+  std::span<const uint8_t> data(const FileTensor &Tensor) const override;
+  std::string typeName(const FileTensor &Tensor) const override;
 
   std::span<const GGUFValue> values() const;
   const GGUFValue *findValue(std::string_view Key) const;

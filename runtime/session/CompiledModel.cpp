@@ -228,13 +228,21 @@ ModelInput openModelInput(const std::string &Path, const std::string &Weights, D
   std::unique_ptr<MappedFile> File = MappedFile::open(Path, Diags);
   if (!File)
     return {};
+  if (Path.ends_with(".mlir") || Path.ends_with(".mlirbc")) {
+    if (!Weights.empty())
+      return {GGUFFile::open(Weights, Diags), nullptr, Path};
+    Diags.error(633, Path,
+                "found a program without --weights, expected the model file of its weights",
+                "a function on tensors runs with 'lathe exec'");
+    return {};
+  }
   bool IsCompiled = CompiledModel::matches(File->bytes()) || Path.ends_with(".lathe");
   if (!IsCompiled && !Weights.empty()) {
     Diags.error(111, "--weights", "found it with a model file, which has its weights");
     return {};
   }
   if (!IsCompiled)
-    return {GGUFFile::open(Path, Diags), nullptr};
+    return {GGUFFile::open(Path, Diags), nullptr, {}};
   ModelInput Result;
   Result.Compiled = CompiledModel::open(std::move(File), Diags);
   if (Result.Compiled && Result.Compiled->hasWeights() && !Weights.empty())

@@ -114,10 +114,13 @@ struct ModelInput {
   std::unique_ptr<GGUFFile> File; ///< Null on error.
   /// Null for a model file; it goes into ModelOptions::Compiled.
   std::shared_ptr<const CompiledModel> Compiled;
+  /// A program written as MLIR, for ModelOptions::ProgramPath; else empty.
+  std::string ProgramPath = {};
 };
 
-/// Opens a model file, an artefact or an executable.  `Weights`, when it is not
-/// empty, names the model file of an artefact; E0111 with anything else.
+/// Opens a model file, an artefact or an executable, or the model file of a program
+/// (.mlir, .mlirbc).  `Weights`, when it is not empty, names the model file of an
+/// artefact, and must for a program; E0111 with anything else.
 ModelInput openModelInput(const std::string &Path, const std::string &Weights, Diagnostics &Diags);
 
 } // namespace lathe

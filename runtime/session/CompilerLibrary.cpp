@@ -2,6 +2,8 @@
 
 #include "runtime/session/CompilerLibrary.h"
 
+#include "runtime/support/LoadedObjects.h"
+#include "runtime/support/MappedMemory.h"
 #include "runtime/support/SiblingFile.h"
 
 #include <algorithm>
@@ -57,6 +59,11 @@ static const lathe_compiler_api *openTable(const std::string &Path, Diagnostics 
   return nullptr;
 }
 
+void CompilerLibrary::releasePages() const {
+  for (std::span<const uint8_t> Segment : Code)
+    releaseFilePages(Segment.data(), Segment.size());
+}
+
 const CompilerLibrary *CompilerLibrary::open(Diagnostics &Diags) {
   static std::mutex Mutex;
   static std::optional<CompilerLibrary> Opened;
@@ -73,8 +80,9 @@ const CompilerLibrary *CompilerLibrary::open(Diagnostics &Diags) {
                 "install the compiler, or set LATHE_COMPILER to its path");
     return nullptr;
   }
+  std::vector<LoadedObject> Before = listLoadedObjects();
   if (const lathe_compiler_api *Table = openTable(Path, Diags))
-    Opened = CompilerLibrary(Table);
+    Opened = CompilerLibrary(Table, newReadOnlySegments(Before, listLoadedObjects()));
   return Opened ? &*Opened : nullptr;
 }
 

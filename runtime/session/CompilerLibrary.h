@@ -17,6 +17,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace lathe {
 
@@ -102,9 +104,15 @@ public:
   /// null when there is an error.
   std::shared_ptr<CompileResult> compile(const CompileRequest &Request, Diagnostics &Diags) const;
 
+  /// Gives back the memory of the compiler's code, which is larger than many a
+  /// model.  What is used again comes from its file again.
+  void releasePages() const;
+
 private:
-  explicit CompilerLibrary(const lathe_compiler_api *API) : API(API) {}
+  CompilerLibrary(const lathe_compiler_api *API, std::vector<std::span<const uint8_t>> Code)
+      : API(API), Code(std::move(Code)) {}
   const lathe_compiler_api *API;
+  std::vector<std::span<const uint8_t>> Code; ///< Its own, LLVM's and MLIR's.
 };
 
 /// Appends diagnostics that were printed by Diagnostic::str() in another

@@ -40,7 +40,8 @@ private:
 Generation::Generation(Session &Run, const Tokenizer *Vocabulary, const GenerateOptions &Options,
                        Sampler Choose)
     : Run(Run), Vocabulary(Vocabulary), Options(Options), Choose(std::move(Choose)),
-      Steps(Run, Options.Sequence, Options.Speculation) {
+      Steps(Run, Options.Sequence, Options.Speculation, Options.Head,
+            this->Choose.greatestLogits()) {
   if (Vocabulary)
     Decoder.emplace(*Vocabulary);
 }
@@ -86,6 +87,7 @@ bool Generation::stepLast(Diagnostics &Diags) {
   LastIsRun = Steps.advance(Result.Tokens.back(), Wanted, Diags);
   Result.Stats.DecodeTokens += LastIsRun;
   Result.Stats.Speculation = Steps.stats();
+  Result.Stats.Head = Steps.headStats();
   return LastIsRun;
 }
 

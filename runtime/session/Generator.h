@@ -34,6 +34,7 @@ struct GenerateOptions {
   bool ParseSpecial = false;          ///< Text prompts: read "<|im_start|>" as a token.
   int32_t Sequence = 0;               ///< Continues what this sequence of the session holds.
   SpeculationChoice Speculation = {}; ///< Changes how fast tokens come, never which.
+  HeadMode Head = HeadMode::Auto;     ///< So does this.
   /// As of Session::setLayers; null: as the sequence is set.
   std::shared_ptr<const LayerMask> Layers = nullptr;
 };
@@ -54,6 +55,7 @@ struct GenerateStats {
   double PrefillSeconds = 0;
   double DecodeSeconds = 0; ///< Steps and sampling, without the callback.
   SpeculationStats Speculation;
+  HeadReport Head;
   double prefillTokensPerSecond() const {
     return PrefillSeconds > 0 ? PromptTokens / PrefillSeconds : 0;
   }

@@ -26,7 +26,7 @@ bool LayerMask::keepOnly(std::string_view Keep, const Manifest &Code, Diagnostic
     return false;
   for (int64_t Layer = 0; Layer < layers(); ++Layer) {
     if ((*Kept)[Layer] && !Runs[Layer]) {
-      Diags.error(831, "layers",
+      Diags.error(841, "layers",
                   "found layer " + std::to_string(Layer) +
                       ", but the program was compiled without layers " +
                       LayerMask(Code).skippedText());
@@ -51,11 +51,11 @@ std::shared_ptr<const LayerMask> LayerMask::parse(std::string_view Keep, std::st
       (!Skip.empty() && !Result.skip(Skip, Diags)))
     return nullptr;
   if (Result.count() == 0 && Result.layers() != 0) {
-    Diags.error(830, "layers", "found none that is left to run, expected at least one");
+    Diags.error(840, "layers", "found none that is left to run, expected at least one");
     return nullptr;
   }
   if (!Code.choosesLayers() && Result != LayerMask(Code)) {
-    Diags.error(831, "layers", "found a program that always runs all of its layers",
+    Diags.error(841, "layers", "found a program that always runs all of its layers",
                 "compile the model again with this version of lathe");
     return nullptr;
   }

@@ -29,7 +29,7 @@ public:
 
   /// `Keep` and `Skip` list layers and ranges, both ends included: "0-20,25".  Layers
   /// run that `Keep` lists, or all where it is empty, but for those that `Skip` lists.
-  /// Null on error: E0830 no such list, or no layer is left, E0831 a layer that the
+  /// Null on error: E0840 no such list, or no layer is left, E0841 a layer that the
   /// program was compiled without, or a program that cannot leave layers out.
   static std::shared_ptr<const LayerMask> parse(std::string_view Keep, std::string_view Skip,
                                                 const Manifest &Code, Diagnostics &Diags);

@@ -3,6 +3,7 @@
 #include "runtime/session/Manifest.h"
 
 #include "lathe/abi.h"
+#include "runtime/support/CheckedMath.h"
 #include "runtime/support/FaultList.h"
 #include "runtime/support/JsonReader.h"
 #include "runtime/support/Limits.h"
@@ -10,7 +11,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <limits>
+#include <utility>
 
 namespace lathe {
 
@@ -21,6 +24,7 @@ static constexpr int64_t MaxLayers = limits::MaxLayers;
 static constexpr int64_t MaxDimension = std::numeric_limits<int32_t>::max();
 static constexpr int64_t MaxRowsOfEntry = int64_t(1) << 20;
 static constexpr int64_t MaxMemoryBytes = int64_t(1) << 42;
+static constexpr uint64_t MaxTensorElements = uint64_t(1) << 40;
 static constexpr int64_t MaxTableSize = limits::MaxTableEntries;
 
 namespace {
@@ -55,6 +59,9 @@ private:
   std::vector<int64_t> integers(JsonValue Object, const std::string &Path, const char *Key,
                                 int64_t Least, int64_t Most);
 
+  void readModel(JsonValue Root, Manifest &Result);
+  void readSignature(JsonValue Root, Manifest &Result);
+  ManifestTensor tensor(JsonValue Object, const std::string &Path);
   ManifestEntry entry(JsonValue Object, const std::string &Path);
   ManifestWeight weight(JsonValue Object, const std::string &Path);
   void checkShape(const ManifestWeight &Weight, const std::string &Path);
@@ -160,6 +167,8 @@ ManifestEntry ManifestReader::entry(JsonValue Object, const std::string &Path) {
   Entry.MaxRows = integer(Object, Path, "max_rows", 1, MaxRowsOfEntry);
   Entry.ArenaBytes = integer(Object, Path, "arena_bytes", 0, MaxMemoryBytes);
   Entry.ScratchBytes = integer(Object, Path, "scratch_bytes", 0, MaxMemoryBytes);
+  if (Object["greatest_logits"])
+    Entry.GreatestLogits = integer(Object, Path, "greatest_logits", 1, MaxVocabulary);
   return Entry;
 }
 
@@ -172,13 +181,25 @@ ManifestWeight ManifestReader::weight(JsonValue Object, const std::string &Path)
     fault(join(Path, "format"),
           "found " + lathe::quoted(Format) + ", expected a known block format");
   std::string Layout = text(Object, Path, "layout");
-  Weight.Layout = Layout == "vector" ? WeightLayout::Vector : WeightLayout::Panel32;
-  if (Layout != "vector" && Layout != "panel32")
+  constexpr std::pair<std::string_view, WeightLayout> Layouts[] = {
+      {"panel32", WeightLayout::Panel32},
+      {"vector", WeightLayout::Vector},
+      {"plain", WeightLayout::Plain}};
+  auto Known = std::find_if(std::begin(Layouts), std::end(Layouts),
+                            [&](const auto &Each) { return Each.first == Layout; });
+  if (Known != std::end(Layouts))
+    Weight.Layout = Known->second;
+  else
     fault(join(Path, "layout"),
-          "found " + lathe::quoted(Layout) + ", expected 'panel32' or 'vector'");
+          "found " + lathe::quoted(Layout) + ", expected 'panel32', 'vector' or 'plain'");
   Weight.Shape = integers(Object, Path, "shape", 1, MaxDimension);
   Weight.First = integer(Object, Path, "first", 0, MaxTableSize);
   Weight.Tensors = text(Object, Path, "tensors");
+  if (Object["file"])
+    Weight.File = text(Object, Path, "file");
+  if (Weight.File.starts_with('/') || ("/" + Weight.File + "/").find("/../") != std::string::npos)
+    fault(join(Path, "file"),
+          "found " + lathe::quoted(Weight.File) + ", expected a path below the program's folder");
   Weight.Layered = bool(Object["layers"]);
   if (Weight.Layered)
     Weight.Layers = integers(Object, Path, "layers", 0, MaxLayers);
@@ -187,6 +208,14 @@ ManifestWeight ManifestReader::weight(JsonValue Object, const std::string &Path)
 
 void ManifestReader::checkShape(const ManifestWeight &Weight, const std::string &Path) {
   bool IsVector = Weight.Layout == WeightLayout::Vector;
+  if (Weight.Layout == WeightLayout::Plain) {
+    if (Weight.Shape.empty() || Weight.Shape.size() > 2)
+      fault(join(Path, "shape"),
+            "found " + std::to_string(Weight.Shape.size()) + " dimensions, expected 1 or 2");
+    if (Weight.Format && Weight.Format->Quantized)
+      fault(join(Path, "layout"), "found 'plain' for a quantised weight");
+    return;
+  }
   if (Weight.Shape.size() != (IsVector ? 1 : 2))
     return fault(join(Path, "shape"), "found " + std::to_string(Weight.Shape.size()) +
                                           " dimensions, expected " + (IsVector ? "1" : "2"));
@@ -257,13 +286,10 @@ void ManifestReader::read(JsonValue Root, Manifest &Result) {
   Result.Target = text(Root, "", "target");
   Result.Features = texts(Root, "", "features");
   Result.Precision = text(Root, "", "precision");
-  object(Root, "", "model", [&](JsonValue Object, const std::string &Path) {
-    Result.Model.Architecture = text(Object, Path, "architecture");
-    Result.Model.Vocabulary = integer(Object, Path, "vocabulary", 1, MaxVocabulary);
-    Result.Model.Embedding = integer(Object, Path, "embedding", 1, MaxDimension);
-    Result.Model.Layers = integer(Object, Path, "layers", 0, MaxLayers);
-    Result.Model.Context = integer(Object, Path, "context", 1, MaxDimension);
-  });
+  if (Root["outputs"])
+    readSignature(Root, Result);
+  else
+    readModel(Root, Result);
   objects(Root, "", "entries", [&](JsonValue Object, const std::string &Path) {
     Result.Entries.push_back(entry(Object, Path));
   });
@@ -272,15 +298,58 @@ void ManifestReader::read(JsonValue Root, Manifest &Result) {
     checkShape(Result.Weights.back(), Path);
     checkLayers(Result.Weights.back(), Result.Model.Layers, Path);
   });
-  object(Root, "", "kv", [&](JsonValue Object, const std::string &Path) {
-    Result.KVType = text(Object, Path, "type");
-    Result.KVBytesPerPosition = integer(Object, Path, "bytes_per_position", 0, MaxMemoryBytes);
-  });
   if (Root["skipped_layers"])
     Result.SkippedLayers = integers(Root, "", "skipped_layers", 0, MaxLayers);
   checkSkipped(Result);
   checkEntries(Result);
   checkTable(Result);
+}
+
+void ManifestReader::readModel(JsonValue Root, Manifest &Result) {
+  object(Root, "", "model", [&](JsonValue Object, const std::string &Path) {
+    Result.Model.Architecture = text(Object, Path, "architecture");
+    Result.Model.Vocabulary = integer(Object, Path, "vocabulary", 1, MaxVocabulary);
+    Result.Model.Embedding = integer(Object, Path, "embedding", 1, MaxDimension);
+    Result.Model.Layers = integer(Object, Path, "layers", 0, MaxLayers);
+    Result.Model.Context = integer(Object, Path, "context", 1, MaxDimension);
+  });
+  object(Root, "", "kv", [&](JsonValue Object, const std::string &Path) {
+    Result.KVType = text(Object, Path, "type");
+    Result.KVBytesPerPosition = integer(Object, Path, "bytes_per_position", 0, MaxMemoryBytes);
+  });
+}
+
+ManifestTensor ManifestReader::tensor(JsonValue Object, const std::string &Path) {
+  ManifestTensor Tensor;
+  Tensor.Name = text(Object, Path, "name");
+  Tensor.Shape = integers(Object, Path, "shape", -1, MaxDimension);
+  uint64_t Product = 1;
+  for (size_t I = 0; I < Tensor.Shape.size(); ++I) {
+    bool Rows = I == 0 && Tensor.Shape[I] == -1;
+    Product = Rows ? Product : checkedMul<uint64_t>(Product, Tensor.Shape[I]).value_or(0);
+    if ((!Rows && Tensor.Shape[I] < 1) || Product == 0 || Product > MaxTensorElements) {
+      fault(join(Path, "shape"), "expected sizes from 1 on, whose product is at most " +
+                                     std::to_string(MaxTensorElements) +
+                                     ", and -1 in the first place alone");
+      break;
+    }
+  }
+  if (Tensor.Shape.empty())
+    fault(join(Path, "shape"), "found no dimension, expected at least 1");
+  return Tensor;
+}
+
+void ManifestReader::readSignature(JsonValue Root, Manifest &Result) {
+  objects(Root, "", "inputs", [&](JsonValue Object, const std::string &Path) {
+    Result.Inputs.push_back(tensor(Object, Path));
+  });
+  objects(Root, "", "outputs", [&](JsonValue Object, const std::string &Path) {
+    Result.Outputs.push_back(tensor(Object, Path));
+  });
+  if (Result.Outputs.empty())
+    fault("outputs", "found none, expected at least one");
+  // A function may have a stack of layers of any height.
+  Result.Model.Layers = MaxLayers;
 }
 
 std::string ManifestWeight::tensorName(int64_t Ordinal) const {

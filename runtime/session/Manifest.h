@@ -25,8 +25,8 @@ inline constexpr int64_t KVPositionGranule = 256;
 
 struct ManifestModel {
   std::string Architecture; ///< As in the model file: "llama".
-  int64_t Vocabulary = 0;   ///< Logits per row; token ids are below it.
-  int64_t Embedding = 0;
+  int64_t Vocabulary = 0;   ///< Logits per row, but of encoders; token ids are below it.
+  int64_t Embedding = 0;    ///< Elements of a row between layers, and of an encoder's results.
   int64_t Layers = 0;
   int64_t Context = 0; ///< Positions the model was trained for.
 };
@@ -36,27 +36,39 @@ struct ManifestEntry {
   int64_t MaxRows = 0;
   int64_t ArenaBytes = 0;
   int64_t ScratchBytes = 0; ///< Per worker.
+  /// Most of the greatest logits that it can be asked for alone; 0: it computes all.
+  int64_t GreatestLogits = 0;
 };
 
 enum class WeightLayout {
   Panel32, ///< [N, K] in panels of 32 output rows (docs/layouts.md).
   Vector,  ///< One f32 vector.
+  Plain,   ///< As it is in the file, of elements that are not quantised.
 };
 
 /// One weight of the program: one tensor, or one per layer that has it.
 struct ManifestWeight {
   std::string Symbol;
   const BlockFormat *Format = nullptr; ///< Never null after parsing.
-  std::vector<int64_t> Shape;          ///< [N, K] for Panel32, [N] for Vector.
+  std::vector<int64_t> Shape;          ///< [N, K] for Panel32, [N] for Vector, any for Plain.
   WeightLayout Layout = WeightLayout::Panel32;
   int64_t First = 0;           ///< Index of the first pointer in the weight table.
   bool Layered = false;        ///< Whether the manifest lists layers.
   std::vector<int64_t> Layers; ///< Ascending; pointer First + i belongs to Layers[i].
   std::string Tensors;         ///< Tensor name; "{}" stands for the layer number.
+  std::string File;            ///< Of the tensors, as the program names it; empty: any.
 
   int64_t tensorCount() const { return Layered ? static_cast<int64_t>(Layers.size()) : 1; }
   /// The name in the model file of tensor `Ordinal` < tensorCount().
   std::string tensorName(int64_t Ordinal) const;
+};
+
+/// What a function on tensors takes or gives: f32 in C order.
+struct ManifestTensor {
+  std::string Name;
+  std::vector<int64_t> Shape; ///< The first is -1 where it is the number of rows.
+
+  bool hasRows() const { return Shape.front() == -1; }
 };
 
 struct Manifest {
@@ -66,15 +78,23 @@ struct Manifest {
   std::vector<std::string> Features; ///< CPU features the code uses.
   std::string Precision;
   ManifestModel Model;
-  std::vector<ManifestEntry> Entries; ///< Ascending by MaxRows; never empty.
+  std::vector<ManifestTensor> Inputs, Outputs; ///< Of a function; else empty.
+  std::vector<ManifestEntry> Entries;          ///< Ascending by MaxRows; never empty.
   std::vector<ManifestWeight> Weights;
   int64_t WeightTableSize = 0; ///< Pointers in the weight table: all tensors, each once.
-  std::string KVType;          ///< Elements of the KV cache: "f32", "f16", "bf16" or "int8".
+  /// Elements of the KV cache: "f32", "f16", "bf16" or "int8"; "none" of an encoder.
+  std::string KVType;
   int64_t KVBytesPerPosition = 0;
   std::vector<int64_t> SkippedLayers; ///< Ascending; the program was compiled without them.
 
   /// Whether layers can be left out step by step (lathe_step_args::layer_runs).
   bool choosesLayers() const { return ABI >= 2; }
+
+  /// Whether the program is a function on tensors, and no model: then `Model` and
+  /// the KV cache say nothing.
+  bool isFunction() const { return !Outputs.empty(); }
+  /// Whether the program is an encoder: its steps are of whole texts, and keep nothing.
+  bool isEncoder() const { return KVType == "none"; }
 
   /// Parses and checks `Text`.  `Where` names the program in messages.  A text
   /// of another ABI version fails with E0603 before anything else is read;

@@ -35,8 +35,16 @@ static uint64_t packedBytes(const ManifestWeight &Weight) {
   constexpr uint64_t Alignment = 64;
   if (Weight.Layout == WeightLayout::Vector)
     return roundUp(product(static_cast<uint64_t>(Weight.Shape[0]), sizeof(float)), Alignment);
+  if (Weight.Layout == WeightLayout::Plain) {
+    auto Bytes = static_cast<uint64_t>(Weight.Format->BlockBytes);
+    for (int64_t Size : Weight.Shape)
+      Bytes = product(Bytes, static_cast<uint64_t>(Size));
+    return roundUp(Bytes, Alignment);
+  }
+  int64_t PanelBytes = packedPanelBytes(*Weight.Format, Weight.Shape[1]) +
+                       packedTailBytes(*Weight.Format, Weight.Shape[1]);
   return roundUp(product(static_cast<uint64_t>(panelCount(Weight.Shape[0])),
-                         static_cast<uint64_t>(packedPanelBytes(*Weight.Format, Weight.Shape[1]))),
+                         static_cast<uint64_t>(PanelBytes)),
                  Alignment);
 }
 

@@ -8,20 +8,11 @@
 #include "runtime/session/PendingWeights.h"
 #include "runtime/session/ProgramCache.h"
 #include "runtime/support/BackgroundTask.h"
+#include "runtime/support/Timed.h"
 
-#include <chrono>
 #include <optional>
 
 namespace lathe {
-
-/// Milliseconds that `Body` takes are added to `Total`; gives what it returns.
-template <typename Callable> static auto timed(double &Total, Callable Body) {
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point Start = Clock::now();
-  auto Result = Body();
-  Total += std::chrono::duration<double, std::milli>(Clock::now() - Start).count();
-  return Result;
-}
 
 /// What people call the model.
 static std::string modelName(const GGUFFile &File) {
@@ -40,10 +31,11 @@ static CacheNote cacheNote(const GGUFFile &File, const ModelOptions &Options) {
           hostDescription()};
 }
 
-static std::string cacheKey(const GGUFFile &File, const ModelOptions &Options,
-                            const CacheNote &Note) {
+/// `Graph` is the text of a program in place of the model's own, or null.
+static std::string cacheKey(const GGUFFile &File, const MappedFile *Graph,
+                            const ModelOptions &Options, const CacheNote &Note) {
   CacheKeyParts Parts;
-  Parts.ModelHeader = File.headerBytes();
+  Parts.ModelHeader = Graph ? Graph->bytes() : File.headerBytes();
   Parts.Target = Options.Target;
   Parts.Precision = Options.Precision;
   Parts.KVType = Options.KVType;
@@ -62,7 +54,7 @@ static std::shared_ptr<CompileResult> compileModel(const GGUFFile &File,
   if (!Compiler)
     return nullptr;
   CompileRequest Request;
-  Request.Input = File.path();
+  Request.Input = Options.ProgramPath.empty() ? File.path() : Options.ProgramPath;
   Request.Target = Options.Target;
   Request.Precision = Options.Precision;
   Request.KVType = Options.KVType;
@@ -103,11 +95,16 @@ std::shared_ptr<const Program> Model::findOrCompile(const GGUFFile &File,
           if (!New.Cache)
             return nullptr;
           New.Note = cacheNote(File, Options);
-          New.Key = cacheKey(File, Options, New.Note);
+          std::unique_ptr<MappedFile> Graph;
+          if (!Options.ProgramPath.empty())
+            Graph = MappedFile::open(Options.ProgramPath, Diags);
+          if (!Options.ProgramPath.empty() && !Graph)
+            return nullptr;
+          New.Key = cacheKey(File, Graph.get(), Options, New.Note);
           return New.Cache->find(New.Key, Diags);
         });
     Report.CacheHit = Found != nullptr;
-    if (Found)
+    if (Found || Diags.hasErrors())
       return Found;
   }
   return timed(Report.CompileMilliseconds, [&]() -> std::shared_ptr<const Program> {
@@ -153,6 +150,16 @@ bool Model::loadCode(const ModelOptions &Options, NewProgram &New, PendingWeight
     return false;
   // One thread is for compiling first and for packing then.
   Code = findOrCompile(*File, Options, Report, New, Threads > 1 ? &Pending : nullptr, Diags);
+  if (Code && manifest().isFunction()) {
+    Diags.error(833, Options.ProgramPath, "is a function on tensors, expected a model",
+                "'lathe exec' runs it");
+    return false;
+  }
+  if (Code && manifest().isEncoder()) {
+    Diags.error(835, Options.ProgramPath, "is an encoder, expected a model that generates text",
+                "'lathe embed' takes a model folder");
+    return false;
+  }
   return Code && Code->checkHost(Diags) && Fits(memoryNeed(manifest(), Positions, Sequences));
 }
 
@@ -187,6 +194,14 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   });
   if (Pending.isStarted())
     Result->Report.PackMilliseconds = Pending.milliseconds();
+  if (New.Code)
+    if (const CompilerLibrary *Compiler = CompilerLibrary::open(Diags))
+      Compiler->releasePages();
+  if (Result->Weights)
+    timed(Result->Report.PackMilliseconds, [&] {
+      Result->Weights->populate(*Result->Workers);
+      return true;
+    });
   Storing.wait();
   Diags.append(StoreDiags);
   if (!Result->Weights || !enterStage(LoadStage::Done, Options, Diags))

@@ -30,6 +30,9 @@ struct ModelOptions {
   /// What was compiled ahead: neither the cache nor the compiler is asked, and
   /// target and precision choose among what there is.  Null: compile.
   std::shared_ptr<const CompiledModel> Compiled = nullptr;
+  /// A program written as MLIR to compile in place of the model file's own graph,
+  /// from whose file its weights are; empty: none.
+  std::string ProgramPath = {};
   std::string Target = "host";    ///< lathe_compile_request::target.
   std::string Precision = "auto"; ///< lathe_compile_request::precision.
   std::string KVType = "auto";    ///< lathe_compile_request::kv_type.

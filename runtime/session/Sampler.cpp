@@ -3,6 +3,7 @@
 #include "runtime/session/Sampler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -29,11 +30,36 @@ std::optional<Sampler> Sampler::create(const SamplerOptions &Options, Diagnostic
   return Sampler(Options);
 }
 
+static constexpr float Infinity = std::numeric_limits<float>::infinity();
+
+/// The bits of a float as an integer that is in the same order; NaNs are outside.
+static int32_t inOrder(float Value) {
+  int32_t Bits = std::bit_cast<int32_t>(Value);
+  return Bits ^ (Bits >> 31 & std::numeric_limits<int32_t>::max());
+}
+
+/// Whether all are below `Highest` or equal to it, and none is NaN or +infinity.
+static bool hasNoBetter(std::span<const float> Logits, float Highest) {
+  // Integers, as no order of comparing floats would be the compiler's to choose.
+  int32_t Least = std::numeric_limits<int32_t>::max();
+  int32_t Most = std::numeric_limits<int32_t>::min();
+  for (float Logit : Logits) {
+    Least = std::min(Least, inOrder(Logit));
+    Most = std::max(Most, inOrder(Logit));
+  }
+  return Least >= inOrder(-Infinity) && Most <= inOrder(Highest) && Most < inOrder(Infinity);
+}
+
 std::optional<int32_t> Sampler::best(std::span<const float> Logits, Diagnostics &Diags) const {
-  constexpr float Infinity = std::numeric_limits<float>::infinity();
+  constexpr size_t Strip = 64;
   int32_t Best = -1;
   float Highest = -Infinity;
   for (size_t I = 0; I < Logits.size(); ++I) {
+    if (I % Strip == 0)
+      while (Logits.size() - I >= Strip && hasNoBetter(Logits.subspan(I, Strip), Highest))
+        I += Strip;
+    if (I == Logits.size())
+      break;
     // NaN fails this comparison as well.
     if (!(Logits[I] < Infinity)) {
       Diags.error(809, "logit of token " + std::to_string(I),
@@ -68,9 +94,12 @@ void Sampler::fillCandidates(std::span<const float> Logits, float Best) {
   Candidates.clear();
   SortedCount = 0;
   for (size_t I = 0; I < Logits.size(); ++I) {
+    // Of a screened head that is most of them.
+    if (Logits[I] == -Infinity)
+      continue;
     double Weight = std::exp((double(Logits[I]) - double(Best)) / Options.Temperature);
     if (Weight > 0)
-      Candidates.push_back({Weight, static_cast<int32_t>(I)});
+      Candidates.push_back({Weight, Logits[I], static_cast<int32_t>(I)});
   }
 }
 
@@ -80,17 +109,25 @@ void Sampler::sortPrefix(size_t Count) {
     return;
   std::partial_sort(Candidates.begin() + SortedCount, Candidates.begin() + Count, Candidates.end(),
                     [](const Candidate &Left, const Candidate &Right) {
-                      return Left.Weight != Right.Weight ? Left.Weight > Right.Weight
-                                                         : Left.ID < Right.ID;
+                      return Left.Logit != Right.Logit ? Left.Logit > Right.Logit
+                                                       : Left.ID < Right.ID;
                     });
   SortedCount = Count;
 }
 
+int64_t Sampler::greatestLogits() const {
+  if (Options.Temperature == 0)
+    return 1;
+  return Options.TopK <= MostGreatestLogits ? Options.TopK : 0;
+}
+
 void Sampler::keepTopK() {
-  if (Options.TopK == 0 || Options.TopK >= static_cast<int64_t>(Candidates.size()))
+  int64_t All = static_cast<int64_t>(Candidates.size());
+  // A draw depends on the order, which must not depend on how many more there were.
+  if (Options.TopK == 0 || (Options.TopK >= All && Options.TopK > MostGreatestLogits))
     return;
   sortPrefix(Options.TopK);
-  Candidates.resize(Options.TopK);
+  Candidates.resize(std::min(Options.TopK, All));
 }
 
 void Sampler::keepTopP() {

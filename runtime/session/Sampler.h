@@ -27,6 +27,10 @@ struct SamplerOptions {
   uint64_t Seed = 0;
 };
 
+/// A sampler that keeps no more than so many of the most likely tokens needs no other
+/// logits.
+inline constexpr int64_t MostGreatestLogits = 64;
+
 class Sampler {
 public:
   /// Checks `Options`: temperature in [0, 100], top-k >= 0, top-p in (0, 1],
@@ -37,9 +41,13 @@ public:
   /// are -infinity (a single -infinity only rules its token out).
   std::optional<int32_t> sample(std::span<const float> Logits, Diagnostics &Diags);
 
+  /// How many of the greatest logits decide; 0: all.  The others may be -infinity.
+  int64_t greatestLogits() const;
+
 private:
   struct Candidate {
     double Weight; ///< exp((logit - best) / temperature).
+    float Logit;
     int32_t ID;
   };
 

@@ -86,6 +86,8 @@ bool Session::allocate(Diagnostics &Diags) {
     Options.Layers = std::make_shared<const LayerMask>(Program);
   Layers.assign(Options.Sequences, Options.Layers);
   Held.resize(Options.Sequences);
+  HeadReports.resize(static_cast<size_t>(Workers.workers()) * LATHE_HEAD_REPORT_BYTES /
+                     sizeof(int64_t));
   auto Get = [&](const char *What, uint64_t Each, uint64_t Count, MappedMemory &Memory) {
     return allocateMemory(What, Each, Count, Options.Memory, Memory, Diags);
   };
@@ -124,7 +126,7 @@ bool Session::check(std::span<const Row> Rows, const float *Logits, Diagnostics 
 }
 
 bool Session::append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted,
-                     float *Logits, Diagnostics &Diags) {
+                     float *Logits, Diagnostics &Diags, int64_t Greatest) {
   if (!checkSequence(Sequence, Diags))
     return false;
   std::vector<Row> Rows;
@@ -134,7 +136,11 @@ bool Session::append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf
     Rows.push_back({Token, static_cast<int32_t>(Position++), Sequence, Wanted == LogitsOf::All});
   if (Wanted == LogitsOf::Last && !Rows.empty())
     Rows.back().WantsLogits = true;
-  return step(Rows, Logits, Diags);
+  return step(Rows, Logits, Diags, Greatest);
+}
+
+int64_t Session::greatestLogits() const {
+  return Code.manifest().Entries[Code.entryFor(1)].GreatestLogits;
 }
 
 int64_t Session::verifyRows() const {
@@ -179,9 +185,10 @@ bool Session::stopAsked(int64_t Done, int64_t Total) const {
          (Options.OnChunk && !Options.OnChunk(Done, Total));
 }
 
-bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags) {
+bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest) {
   if (!check(Rows, Logits, Diags))
     return false;
+  Head = {};
   int64_t Total = static_cast<int64_t>(Rows.size());
   while (!Rows.empty()) {
     if (stopAsked(Total - static_cast<int64_t>(Rows.size()), Total)) {
@@ -193,7 +200,7 @@ bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags)
       Count = std::min(Count, Options.PrefillChunk);
     size_t Entry = Code.entryFor(Count);
     Count = std::min(Count, Code.manifest().Entries[Entry].MaxRows);
-    if (!runChunk(Entry, Rows.first(Count), Logits, Diags))
+    if (!runChunk(Entry, Rows.first(Count), Logits, Greatest, Diags))
       return false;
     // Nobody wants logits when there is no memory for them.
     if (Logits)
@@ -213,7 +220,24 @@ size_t Session::countAlike(std::span<const Row> Rows) const {
   return static_cast<size_t>(Other - Rows.begin());
 }
 
-bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, Diagnostics &Diags) {
+/// Adds what all workers told of finding the greatest logits.
+void Session::addHeadReport(int64_t Greatest) {
+  if (Greatest == 0 || LogitsRows.empty())
+    return;
+  int64_t Whole = 0;
+  for (size_t I = 0; I < HeadReports.size(); I += LATHE_HEAD_REPORT_BYTES / sizeof(int64_t)) {
+    Head.Rows += HeadReports[I];
+    Whole |= HeadReports[I + 1];
+  }
+  Head.Whole += Whole;
+  ++Head.Steps;
+}
+
+bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, int64_t Greatest,
+                       Diagnostics &Diags) {
+  const ManifestEntry &Called = Code.manifest().Entries[Entry];
+  if (Greatest > Called.GreatestLogits)
+    Greatest = 0;
   Tokens.clear(), Positions.clear(), Sequences.clear(), LogitsRows.clear();
   for (const Row &Each : Rows) {
     if (Each.WantsLogits)
@@ -240,11 +264,14 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, D
   Args.layer_runs = Layers[Rows.front().Sequence]->runs();
   Args.barrier = &WorkerPool::barrierCallback;
   Args.barrier_context = &Workers;
+  Args.wanted_logits = Greatest;
+  Args.head_report = HeadReports.data();
   if (int32_t Status = callEntry(Code.entry(Entry), Args); Status != 0) {
-    Diags.error(806, "entry '" + Code.manifest().Entries[Entry].Name + "'",
+    Diags.error(806, "entry '" + Called.Name + "'",
                 "returned status " + std::to_string(Status) + ", expected 0");
     return false;
   }
+  addHeadReport(Greatest);
   for (const Row &Each : Rows) {
     Held[Each.Sequence].resize(Each.Position);
     Held[Each.Sequence].push_back(Each.Token);
@@ -260,7 +287,7 @@ bool Session::setLayers(int32_t Sequence, std::shared_ptr<const LayerMask> Wante
   const LayerMask &Now = *Layers[Sequence];
   if (Lengths[Sequence] != 0 && Now != *Wanted) {
     std::string Without = Now.skippedText();
-    Diags.error(832, "sequence " + std::to_string(Sequence),
+    Diags.error(842, "sequence " + std::to_string(Sequence),
                 "found " + std::to_string(Lengths[Sequence]) + " positions that were run " +
                     (Without.empty() ? "with all layers" : "without the layers " + Without) +
                     ", expected none, as other layers are asked for",

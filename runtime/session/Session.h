@@ -9,6 +9,7 @@
 #ifndef LATHE_RUNTIME_SESSION_SESSION_H
 #define LATHE_RUNTIME_SESSION_SESSION_H
 
+#include "runtime/adaptive/HeadController.h"
 #include "runtime/adaptive/StepTimes.h"
 #include "runtime/session/LayerMask.h"
 #include "runtime/session/Program.h"
@@ -76,12 +77,22 @@ public:
   /// All rows are checked before any runs (E0801 token, E0802 position, E0803
   /// sequence, E0804 missing logits).  When a call fails (E0806) or is
   /// cancelled (E0807), the sequences keep the chunks that were done.
-  bool step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags);
+  ///
+  /// Of each row the `Greatest` greatest logits are needed, 0: all.  Others may be
+  /// -infinity, where `greatestLogits` says so.
+  bool step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest = 0);
 
   /// Steps with `Tokens` as the next positions of `Sequence`.  `Logits` receives
   /// [none, 1 or tokens][vocabulary].  Errors are those of `step`.
   bool append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted, float *Logits,
-              Diagnostics &Diags);
+              Diagnostics &Diags, int64_t Greatest = 0);
+
+  /// Most of the greatest logits of a step of one row that are found without computing
+  /// all; 0: all are computed.
+  int64_t greatestLogits() const;
+
+  /// What it took to find them, in the latest `step`.
+  const HeadReport &headReport() const { return Head; }
 
   /// Runs `Tokens` as the next positions of `Sequence` in one call of compiled
   /// code; `Logits` receives [tokens][vocabulary].  Only the first counts: the
@@ -105,7 +116,7 @@ public:
   bool checkSequence(int32_t Sequence, Diagnostics &Diags) const;
 
   /// Chooses the layers that `Sequence`, which must exist, runs from its first position
-  /// on; null: all.  E0832, and false, when it holds positions that other layers made.
+  /// on; null: all.  E0842, and false, when it holds positions that other layers made.
   bool setLayers(int32_t Sequence, std::shared_ptr<const LayerMask> Layers, Diagnostics &Diags);
 
   /// The layers that `Sequence` runs.
@@ -135,7 +146,9 @@ private:
   bool check(std::span<const Row> Rows, const float *Logits, Diagnostics &Diags) const;
   bool stopAsked(int64_t Done, int64_t Total) const;
   size_t countAlike(std::span<const Row> Rows) const;
-  bool runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, Diagnostics &Diags);
+  bool runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, int64_t Greatest,
+                Diagnostics &Diags);
+  void addHeadReport(int64_t Greatest);
   int32_t callEntry(lathe_entry Entry, lathe_step_args &Args);
 
   const Program &Code;
@@ -153,6 +166,8 @@ private:
   /// length are guesses.
   std::vector<std::vector<int32_t>> Held;
   StepTimes Times;
+  HeadReport Head;
+  std::vector<int64_t> HeadReports; ///< Of all workers, as lathe_step_args wants them.
 
   // The columns of the current chunk, as lathe_step_args wants them.
   std::vector<int32_t> Tokens, Positions, Sequences, LogitsRows;

@@ -50,6 +50,13 @@ struct JsonTree {
         return;
   }
 
+  /// How many nodes it holds.
+  size_t size(uint32_t Parent) const {
+    size_t Count = 0;
+    forEach(Parent, [&](uint32_t) { return ++Count, true; });
+    return Count;
+  }
+
   void print(uint32_t Index, std::string &Into) const;
   void printAll(uint32_t Index, std::string &Into) const;
 
@@ -196,21 +203,26 @@ std::optional<std::string_view> JsonValue::text() const {
   return Found ? std::optional(Tree->text(Found->Text)) : std::nullopt;
 }
 
+size_t JsonValue::size() const { return Tree ? Tree->size(Index) : 0; }
+
 std::optional<std::vector<JsonValue>> JsonValue::elements() const {
   if (!nodeOf(Tree, Index, Kind::Array))
     return std::nullopt;
   std::vector<JsonValue> List;
+  List.reserve(Tree->size(Index));
   Tree->forEach(Index, [&](uint32_t I) { return List.emplace_back(*Tree, I), true; });
   return List;
 }
 
 std::vector<std::pair<std::string_view, JsonValue>> JsonValue::members() const {
   std::vector<std::pair<std::string_view, JsonValue>> List;
-  if (isObject())
-    Tree->forEach(Index, [&](uint32_t I) {
-      List.emplace_back(Tree->text(Tree->Nodes[I].Key), JsonValue(*Tree, I));
-      return true;
-    });
+  if (!isObject())
+    return List;
+  List.reserve(Tree->size(Index));
+  Tree->forEach(Index, [&](uint32_t I) {
+    List.emplace_back(Tree->text(Tree->Nodes[I].Key), JsonValue(*Tree, I));
+    return true;
+  });
   return List;
 }
 

@@ -41,6 +41,8 @@ public:
   std::optional<double> number() const; ///< Integers too.
   std::optional<bool> boolean() const;
   std::optional<std::string_view> text() const;
+  /// How many elements an array or members an object has; 0 for anything else.
+  size_t size() const;
   /// Of an array.
   std::optional<std::vector<JsonValue>> elements() const;
   /// Of an object, in the order of the text, each time that a name stands there; empty

@@ -28,6 +28,13 @@ inline constexpr uint64_t MaxAlignment = uint64_t(1) << 20;
 /// Arrays of arrays in a metadata value; the outermost counts as 1.
 inline constexpr unsigned MaxArrayDepth = 4;
 
+/// Of a safetensors file.  The format allows 100 MB; a header as long as this names
+/// 150,000 tensors.
+inline constexpr uint64_t MaxSafetensorsHeaderBytes = uint64_t(1) << 24;
+inline constexpr uint64_t MaxSafetensorsDimensions = 8;
+/// Of JSON that is an object of objects of arrays.
+inline constexpr uint64_t MaxSafetensorsDepth = 8;
+
 } // namespace lathe::limits
 
 #endif // LATHE_RUNTIME_SUPPORT_LIMITS_H

@@ -82,9 +82,10 @@ private:
 /// Several threads may do so at once, each for its part.
 void populateFilePages(const uint8_t *Start, size_t Bytes);
 
-/// Tells the kernel that the whole pages inside [Start, Start + Bytes) of a
-/// read-only *file* mapping are not needed for now.  They come back from the
-/// file when touched.  Never for anonymous memory, which would be lost.
+/// Tells the kernel that the whole pages inside [Start, Start + Bytes) of a *file*
+/// mapping are not needed for now.  They come back from the file when touched.  The
+/// mapping is read-only or shared: what was written there is the file's.  Never for
+/// anonymous memory, which would be lost.
 void releaseFilePages(const uint8_t *Start, size_t Bytes);
 
 } // namespace lathe

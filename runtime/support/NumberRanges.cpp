@@ -58,7 +58,7 @@ std::optional<std::vector<bool>> parseLayerList(std::string_view Text, const std
                                                 int64_t Layers, Diagnostics &Diags) {
   std::optional<std::vector<bool>> Listed = parseNumberRanges(Text, Layers);
   if (!Listed)
-    Diags.error(830, What,
+    Diags.error(840, What,
                 "found " + quoted(Text, 40) + ", expected layers and ranges of layers from 0 to " +
                     std::to_string(Layers - 1),
                 "\"0-20,25\" is layers 0 to 20 and layer 25");

@@ -22,7 +22,7 @@ std::optional<std::vector<bool>> parseNumberRanges(std::string_view Text, int64_
 std::string numberRangesText(const std::vector<bool> &Listed);
 
 /// The ranges in `Text` as layers of a model of `Layers`; `What` names the option.
-/// Nullopt with E0830.
+/// Nullopt with E0840.
 std::optional<std::vector<bool>> parseLayerList(std::string_view Text, const std::string &What,
                                                 int64_t Layers, Diagnostics &Diags);
 

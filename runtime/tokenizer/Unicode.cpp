@@ -68,7 +68,7 @@ static bool isWhiteSpace(uint32_t Value) {
          Value == 0x2029 || Value == 0x202F || Value == 0x205F || Value == 0x3000;
 }
 
-static CharClass classify(uint32_t Value) {
+CharClass lathe::classOf(uint32_t Value) {
   if (isWhiteSpace(Value))
     return CharClass::Space;
   switch (utf8proc_category(utf8proc_int32_t(Value))) {
@@ -112,7 +112,7 @@ std::vector<TextChar> lathe::classifyText(std::string_view Text) {
   while (!Text.empty()) {
     UTF8Char Char = decodeUTF8(Text);
     if (Char.State == UTF8State::Valid) {
-      Chars.emplace_back(Char.Value, classify(Char.Value));
+      Chars.emplace_back(Char.Value, classOf(Char.Value));
       Text.remove_prefix(Char.Length);
       continue;
     }

@@ -51,6 +51,9 @@ enum class CharClass : uint8_t {
   Space, ///< The White_Space property, whatever the general category.
 };
 
+/// The class of a Unicode scalar value.
+CharClass classOf(uint32_t Value);
+
 /// A set of classes.
 using CharSet = uint16_t;
 constexpr CharSet charSet(CharClass Class) { return CharSet(1u << unsigned(Class)); }

@@ -49,9 +49,6 @@ static constexpr std::string_view EndTokenNames[] = {
     "<|file_sep|>",
 };
 
-/// A longer text could make every search in a text slow.
-static constexpr size_t MaxSearchedBytes = 1024;
-
 std::string_view Vocabulary::piece(int32_t Id) const {
   if (!contains(Id))
     return {};
@@ -226,10 +223,10 @@ static void checkTexts(const Vocabulary &Tokens, const std::vector<std::string_v
     std::string_view Text = Texts[size_t(Id)];
     if (!isValidUTF8(Text))
       Faults.error(705, Name(Id), "its text is not UTF-8");
-    if ((LimitsPieces || Tokens.isSpecial(Id)) && Text.size() > MaxSearchedBytes)
+    if ((LimitsPieces || Tokens.isSpecial(Id)) && Text.size() > Vocabulary::MaxSearchedBytes)
       Faults.error(713, Name(Id),
                    "its text has " + std::to_string(Text.size()) + " bytes, expected at most " +
-                       std::to_string(MaxSearchedBytes));
+                       std::to_string(Vocabulary::MaxSearchedBytes));
   }
   for (TextTable::Duplicate Pair : Duplicates)
     Faults.error(706, Name(Pair.Second),
@@ -255,6 +252,19 @@ std::unique_ptr<Vocabulary> Vocabulary::read(const GGUFFile &File, const Vocabul
     Rules.Check(*Result, Names, Faults);
   if (Faults.any())
     return nullptr;
+  Result->decodePieces(Names.texts(), Rules);
+  return Result;
+}
+
+std::unique_ptr<Vocabulary> Vocabulary::create(const TextTable &Names, VocabularyParts Parts,
+                                               const VocabularyRules &Rules) {
+  std::unique_ptr<Vocabulary> Result(new Vocabulary);
+  Result->Types = std::move(Parts.Types);
+  Result->Bos = Parts.Bos;
+  Result->Eos = Parts.Eos;
+  Result->Unknown = Parts.Unknown;
+  Result->AddBos = Parts.AddBos;
+  Result->AddEos = Parts.AddEos;
   Result->decodePieces(Names.texts(), Rules);
   return Result;
 }

@@ -49,12 +49,27 @@ struct VocabularyRules {
   void (*Check)(const Vocabulary &Tokens, const TextTable &Names, FaultList &Faults) = nullptr;
 };
 
+/// A vocabulary that is not a GGUF file's.
+struct VocabularyParts {
+  std::vector<TokenType> Types; ///< One for each text.
+  int32_t Bos = -1, Eos = -1, Unknown = -1;
+  bool AddBos = false, AddEos = false;
+};
+
 class Vocabulary {
 public:
   /// `Names` receives the token texts as they stand in the file: views that
   /// live as long as `File`; also when there is an error and null is returned.
   static std::unique_ptr<Vocabulary> read(const GGUFFile &File, const VocabularyRules &Rules,
                                           TextTable &Names, Diagnostics &Diags);
+
+  /// The tokens of texts `Names`, each of which stands once, is valid UTF-8 and, where
+  /// it is special, short enough to be searched for (MaxSearchedBytes).
+  static std::unique_ptr<Vocabulary> create(const TextTable &Names, VocabularyParts Parts,
+                                            const VocabularyRules &Rules);
+
+  /// A longer text could make every search in a text slow.
+  static constexpr size_t MaxSearchedBytes = 1024;
 
   int32_t size() const { return int32_t(Types.size()); }
   bool contains(int32_t Id) const { return Id >= 0 && Id < size(); }

@@ -16,11 +16,14 @@ void packMatrix(const BlockFormat &Format, const uint8_t *Source, int64_t N, int
   assert(FirstPanel >= 0 && LastPanel <= panelCount(N) && "panels outside the matrix");
   int64_t KBlocks = K / Format.BlockElements;
   int64_t RowBytes = KBlocks * Format.BlockBytes;
-  int64_t PanelBytes = packedPanelBytes(Format, K);
+  int64_t PanelBytes = packedPanelBytes(Format, K), TailBytes = packedTailBytes(Format, K);
+  uint8_t *Tails = Destination + panelCount(N) * PanelBytes;
   for (int64_t Panel = FirstPanel; Panel < LastPanel; ++Panel) {
-    int64_t Row = Panel * PanelRows;
-    Format.PackPanel(Source + Row * RowBytes, RowBytes, std::min(PanelRows, N - Row), KBlocks,
-                     Destination + Panel * PanelBytes);
+    int64_t Row = Panel * PanelRows, Rows = std::min(PanelRows, N - Row);
+    const uint8_t *From = Source + Row * RowBytes;
+    Format.PackPanel(From, RowBytes, Rows, KBlocks, Destination + Panel * PanelBytes);
+    if (Format.PackTail)
+      Format.PackTail(From, RowBytes, Rows, KBlocks, Tails + Panel * TailBytes);
   }
 }
 

@@ -2,8 +2,8 @@
 //
 // Weights are packed once, when a model is loaded, into panels of 32 output
 // rows (docs/layouts.md); all K of a panel are contiguous, and panel p starts
-// at p * packedPanelBytes.  Each format tells its layout in
-// runtime/formats/blocks/.
+// at p * packedPanelBytes.  Where panels have tails, these follow all panels in
+// the same order.  Each format tells its layout in runtime/formats/blocks/.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,7 +26,7 @@ constexpr int64_t panelCount(int64_t N) { return (N + PanelRows - 1) / PanelRows
 
 /// Bytes of a whole packed matrix of `N` rows and `K` columns.
 constexpr int64_t packedMatrixBytes(const BlockFormat &Format, int64_t N, int64_t K) {
-  return panelCount(N) * packedPanelBytes(Format, K);
+  return panelCount(N) * (packedPanelBytes(Format, K) + packedTailBytes(Format, K));
 }
 
 /// Packs the panels FirstPanel <= p < LastPanel of the [N, K] matrix at

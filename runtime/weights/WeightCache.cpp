@@ -13,6 +13,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -47,10 +48,33 @@ static_assert(sizeof(Header) <= WeightEntryHeaderBytes);
 
 } // namespace
 
-static void hash(const void *Bytes, size_t Count, uint64_t (&Result)[2]) {
-  XXH128_hash_t Hash = XXH3_128bits(Bytes, Count);
+static void setHash(XXH128_hash_t Hash, uint64_t (&Result)[2]) {
   Result[0] = Hash.low64;
   Result[1] = Hash.high64;
+}
+
+static void hash(const void *Bytes, size_t Count, uint64_t (&Result)[2]) {
+  setHash(XXH3_128bits(Bytes, Count), Result);
+}
+
+/// The hash of `Bytes` bytes of `File` from `Offset` on; false when they cannot be
+/// read.  Not through a mapping, whose pages would come back into this process while
+/// a compiler may need the room.
+static bool hashFile(int File, uint64_t Offset, uint64_t Bytes, uint64_t (&Result)[2]) {
+  std::vector<uint8_t> Buffer(size_t(1) << 18);
+  XXH3_state_t State;
+  XXH3_128bits_reset(&State);
+  while (Bytes != 0) {
+    ssize_t Count = pread(File, Buffer.data(), std::min<uint64_t>(Buffer.size(), Bytes),
+                          static_cast<off_t>(Offset));
+    if (Count <= 0)
+      return false;
+    XXH3_128bits_update(&State, Buffer.data(), static_cast<size_t>(Count));
+    Offset += static_cast<uint64_t>(Count);
+    Bytes -= static_cast<uint64_t>(Count);
+  }
+  setHash(XXH3_128bits_digest(&State), Result);
+  return true;
 }
 
 /// Why the entry is not that of `Key`; empty when its header is sound.
@@ -97,14 +121,14 @@ struct WeightEntryWriter::Job {
 
   int File;
   Header Contents;
-  std::span<const uint8_t> Weights;
   CacheFolder Folder;
   uint64_t MaxBytes;
   BackgroundTask Flushing{[this] { run(); }};
 };
 
 bool WeightEntryWriter::Job::flush() {
-  hash(Weights.data(), Weights.size(), Contents.WeightHash);
+  if (!hashFile(File, WeightEntryHeaderBytes, Contents.WeightBytes, Contents.WeightHash))
+    return false;
   hash(&Contents, offsetof(Header, HeaderHash), Contents.HeaderHash);
   if (pwrite(File, &Contents, sizeof(Contents), 0) != ssize_t(sizeof(Contents)))
     return false;
@@ -132,10 +156,7 @@ WeightEntryWriter::WeightEntryWriter(MappedMemory Mapped, std::unique_ptr<Job> T
 
 WeightEntryWriter::~WeightEntryWriter() { Work->Flushing.wait(); }
 
-void WeightEntryWriter::keep() {
-  Work->Weights = {Memory.data() + WeightEntryHeaderBytes, Work->Contents.WeightBytes};
-  Work->Flushing.start();
-}
+void WeightEntryWriter::keep() { Work->Flushing.start(); }
 
 /// A file without a name in `Folder`, with room for `Bytes`; -1 with errno set when
 /// there can be none.
@@ -265,7 +286,8 @@ std::string WeightCache::key(const FileIdentity &Model, std::span<const uint8_t>
     Add(Weight.Shape.data(), Weight.Shape.size() * sizeof(int64_t));
     Add(Weight.Layers.data(), Weight.Layers.size() * sizeof(int64_t));
     for (int64_t Number : {int64_t(Weight.Layout), Weight.First, int64_t(Weight.Layered),
-                           Weight.Format->PanelBlockBytes, Weight.Format->PanelBlockMultiple})
+                           Weight.Format->PanelBlockBytes, Weight.Format->PanelBlockMultiple,
+                           Weight.Format->TailBlockBytes})
       AddNumber(static_cast<uint64_t>(Number));
   }
   XXH128_canonical_t Canonical;

@@ -22,42 +22,58 @@ static constexpr uint64_t WeightAlignment = 64;
 
 /// Source bytes packed before their pages are given back: long enough for all
 /// workers, short beside the whole file.
-static constexpr int64_t SliceBytes = int64_t(16) << 20;
+static constexpr int64_t SliceBytes = int64_t(4) << 20;
 
 namespace {
 
 /// One tensor to pack, and where to.
 struct PackJob {
   const ManifestWeight *Weight;
-  const GGUFTensor *Tensor;
+  const TensorFile *File;
+  const FileTensor *Tensor;
   uint64_t Offset;
 };
 
 /// Packs tensors one after the other, each with all workers.
 class PackRun {
 public:
-  PackRun(const GGUFFile &File, WorkerPool &Workers, SourcePages Pages, uint8_t *Destination)
-      : File(File), Workers(Workers), Pages(Pages), Destination(Destination) {}
+  /// Packs to `Start` bytes into `Memory`.  `ToFile`: that is a file's, so that pages
+  /// come slice by slice and go again, while a compiler may need the room.
+  PackRun(WorkerPool &Workers, SourcePages Pages, MappedMemory &Memory, size_t Start, bool ToFile)
+      : Workers(Workers), Pages(Pages), Memory(Memory), Start(Start), ToFile(ToFile) {}
 
   void pack(const PackJob &Job);
 
   /// The jobs so far whose weights are not all finite, and the first block of
   /// each that is not.
-  const std::vector<std::pair<const GGUFTensor *, int64_t>> &nonFinite() const { return NonFinite; }
+  const std::vector<std::pair<PackJob, int64_t>> &nonFinite() const { return NonFinite; }
 
 private:
   void packPanels(const PackJob &Job, std::span<const uint8_t> Source);
   void packVectorOf(const PackJob &Job, std::span<const uint8_t> Source);
-  void doneWith(std::span<const uint8_t> Source) {
+  void copyPlain(const PackJob &Job, std::span<const uint8_t> Source);
+  uint8_t *destination(const PackJob &Job) const { return Memory.data() + Start + Job.Offset; }
+  /// Clears the pages of panels First <= p < Last in one call.
+  void prepare(const PackJob &Job, int64_t First, int64_t Last) {
+    auto Panel = static_cast<uint64_t>(packedPanelBytes(*Job.Weight->Format, Job.Weight->Shape[1]));
+    if (ToFile)
+      Memory.populate(Start + Job.Offset + static_cast<uint64_t>(First) * Panel,
+                      static_cast<uint64_t>(Last - First) * Panel);
+  }
+  /// Gives back the source's pages, and those of what was made of it.
+  void doneWith(std::span<const uint8_t> Source, std::span<const uint8_t> Packed) {
     if (Pages == SourcePages::Release)
       releaseFilePages(Source.data(), Source.size());
+    if (ToFile)
+      releaseFilePages(Packed.data(), Packed.size());
   }
 
-  const GGUFFile &File;
   WorkerPool &Workers;
   SourcePages Pages;
-  uint8_t *Destination;
-  std::vector<std::pair<const GGUFTensor *, int64_t>> NonFinite;
+  MappedMemory &Memory;
+  size_t Start;
+  bool ToFile;
+  std::vector<std::pair<PackJob, int64_t>> NonFinite;
 };
 
 constexpr int64_t AllFinite = std::numeric_limits<int64_t>::max();
@@ -71,25 +87,33 @@ static std::string shapeText(const std::vector<int64_t> &Shape) {
   return Text;
 }
 
-/// The tensor of `Weight` for layer `Ordinal`, or null with an error.
-static const GGUFTensor *findTensor(const GGUFFile &File, const ManifestWeight &Weight,
-                                    int64_t Ordinal, FaultList &Faults) {
+/// Vectors are f32 when they are packed, whatever float they are in the file.
+static bool fits(const FileTensor &Tensor, const ManifestWeight &Weight) {
+  bool Converts = Weight.Layout == WeightLayout::Vector && Tensor.Format &&
+                  !Tensor.Format->Quantized && !Weight.Format->Quantized;
+  bool Same = Tensor.Format == &fileFormat(*Weight.Format);
+  return (Same || Converts) && Tensor.Shape == Weight.Shape;
+}
+
+/// The tensor of `Weight` for layer `Ordinal`, or null with an error at `Place` in
+/// the list's input.
+static const FileTensor *findTensor(const TensorFile &File, const ManifestWeight &Weight,
+                                    int64_t Ordinal, const std::string &Place, FaultList &Faults) {
   std::string Name = Weight.tensorName(Ordinal);
-  std::string Where = "tensor " + quoted(Name);
-  const GGUFTensor *Tensor = File.findTensor(Name);
+  std::string Where = Place + "tensor " + quoted(Name);
+  const FileTensor *Tensor = File.findTensor(Name);
   if (!Tensor) {
     Faults.error(630, Where,
-                 "missing, expected " + std::string(Weight.Format->Name) + " of " +
+                 "missing, expected " + std::string(fileFormat(*Weight.Format).Name) + " of " +
                      shapeText(Weight.Shape));
     return nullptr;
   }
-  if (Tensor->Format == Weight.Format && Tensor->Shape == Weight.Shape)
+  if (fits(*Tensor, Weight))
     return Tensor;
-  std::string Found = Tensor->Format ? std::string(Tensor->Format->Name)
-                                     : "type " + std::to_string(Tensor->TypeNumber);
   Faults.error(631, Where,
-               "found " + Found + " of " + shapeText(Tensor->Shape) + ", expected " +
-                   std::string(Weight.Format->Name) + " of " + shapeText(Weight.Shape));
+               "found " + File.typeName(*Tensor) + " of " + shapeText(Tensor->Shape) +
+                   ", expected " + std::string(fileFormat(*Weight.Format).Name) + " of " +
+                   shapeText(Weight.Shape));
   return nullptr;
 }
 
@@ -99,18 +123,35 @@ static const GGUFTensor *findTensor(const GGUFFile &File, const ManifestWeight &
 static uint64_t packedBytes(const ManifestWeight &Weight) {
   if (Weight.Layout == WeightLayout::Vector)
     return static_cast<uint64_t>(Weight.Shape[0]) * sizeof(float);
+  if (Weight.Layout == WeightLayout::Plain) {
+    auto Bytes = static_cast<uint64_t>(Weight.Format->BlockBytes);
+    for (int64_t Size : Weight.Shape)
+      Bytes *= static_cast<uint64_t>(Size);
+    return Bytes;
+  }
   return static_cast<uint64_t>(packedMatrixBytes(*Weight.Format, Weight.Shape[0], Weight.Shape[1]));
 }
 
 /// One job per pointer of the weight table, in its order; sets `Bytes` to the
 /// size of all.  Tells every tensor that does not fit.
-static std::vector<PackJob> planJobs(const GGUFFile &File, const Manifest &Program,
+static std::vector<PackJob> planJobs(const WeightFiles &Files, const Manifest &Program,
                                      std::optional<uint64_t> &Bytes, Diagnostics &Diags) {
-  FaultList Faults(Diags, File.path());
+  const TensorFile *Only = Files.only();
+  FaultList Faults(Diags, Only ? Only->path() : "weights");
   std::vector<PackJob> Jobs(Program.WeightTableSize);
-  for (const ManifestWeight &Weight : Program.Weights)
+  for (const ManifestWeight &Weight : Program.Weights) {
+    const TensorFile *File = Files.find(Weight.File);
+    if (!File) {
+      Faults.error(633, "weight " + quoted(Weight.Symbol),
+                   Weight.File.empty() ? "names no file, and there is none for those that do not"
+                                       : "is in " + quoted(Weight.File) + ", which is not open",
+                   "name the file with --weights, or in the program");
+      continue;
+    }
+    std::string Place = Only ? "" : File->path() + ": ";
     for (int64_t I = 0; I < Weight.tensorCount(); ++I)
-      Jobs[Weight.First + I] = {&Weight, findTensor(File, Weight, I, Faults), 0};
+      Jobs[Weight.First + I] = {&Weight, File, findTensor(*File, Weight, I, Place, Faults), 0};
+  }
   if (Faults.any())
     return {};
   Bytes = 0;
@@ -132,20 +173,31 @@ static std::vector<uint64_t> offsetsOf(const std::vector<PackJob> &Jobs) {
 }
 
 void PackRun::pack(const PackJob &Job) {
-  std::span<const uint8_t> Source = File.data(*Job.Tensor);
+  std::span<const uint8_t> Source = Job.File->data(*Job.Tensor);
   if (Job.Weight->Layout == WeightLayout::Panel32)
     packPanels(Job, Source);
+  else if (Job.Weight->Layout == WeightLayout::Plain)
+    copyPlain(Job, Source);
   else
     packVectorOf(Job, Source);
 }
 
 void PackRun::packVectorOf(const PackJob &Job, std::span<const uint8_t> Source) {
-  const BlockFormat &Format = *Job.Weight->Format;
+  const BlockFormat &Format = *Job.Tensor->Format;
   int64_t Count = Job.Weight->Shape[0];
   if (auto Bad = findNonFiniteBlock(Format, Source.data(), Count / Format.BlockElements))
-    NonFinite.emplace_back(Job.Tensor, *Bad);
-  packVector(Format, Source.data(), Count, reinterpret_cast<float *>(Destination + Job.Offset));
-  doneWith(Source);
+    NonFinite.emplace_back(Job, *Bad);
+  packVector(Format, Source.data(), Count, reinterpret_cast<float *>(destination(Job)));
+  doneWith(Source, {});
+}
+
+void PackRun::copyPlain(const PackJob &Job, std::span<const uint8_t> Source) {
+  const BlockFormat &Format = *Job.Weight->Format;
+  auto Blocks = static_cast<int64_t>(Source.size()) / Format.BlockBytes;
+  if (auto Bad = findNonFiniteBlock(Format, Source.data(), Blocks))
+    NonFinite.emplace_back(Job, *Bad);
+  std::copy(Source.begin(), Source.end(), destination(Job));
+  doneWith(Source, {destination(Job), Source.size()});
 }
 
 /// Packs panels First <= p < Last, and looks for blocks that are not finite
@@ -171,38 +223,42 @@ void PackRun::packPanels(const PackJob &Job, std::span<const uint8_t> Source) {
   const BlockFormat &Format = *Job.Weight->Format;
   int64_t N = Job.Weight->Shape[0], K = Job.Weight->Shape[1];
   int64_t PanelSourceBytes = PanelRows * (K / Format.BlockElements) * Format.BlockBytes;
+  int64_t PackedPanelBytes = packedPanelBytes(Format, K);
   int64_t Panels = panelCount(N);
   int64_t PerSlice = std::max(SliceBytes / PanelSourceBytes, Workers.workers());
   std::vector<int64_t> FirstBad(static_cast<size_t>(Workers.workers()), AllFinite);
   for (int64_t First = 0; First < Panels; First += PerSlice) {
     int64_t Count = std::min(PerSlice, Panels - First);
     Workers.run([&](int64_t Worker, int64_t NumWorkers) {
-      int64_t Bad =
-          packAndCheck(Job, Source, First + Count * Worker / NumWorkers,
-                       First + Count * (Worker + 1) / NumWorkers, Destination + Job.Offset);
+      int64_t From = First + Count * Worker / NumWorkers;
+      int64_t To = First + Count * (Worker + 1) / NumWorkers;
+      prepare(Job, From, To);
+      int64_t Bad = packAndCheck(Job, Source, From, To, destination(Job));
       FirstBad[Worker] = std::min(FirstBad[Worker], Bad);
     });
-    size_t Start = static_cast<size_t>(First * PanelSourceBytes);
-    size_t Length = static_cast<size_t>(Count * PanelSourceBytes);
-    doneWith(Source.subspan(Start, std::min(Length, Source.size() - Start)));
+    auto Begin = static_cast<size_t>(First * PanelSourceBytes);
+    auto Length = static_cast<size_t>(Count * PanelSourceBytes);
+    doneWith(Source.subspan(Begin, std::min(Length, Source.size() - Begin)),
+             {destination(Job) + First * PackedPanelBytes,
+              static_cast<size_t>(Count * PackedPanelBytes)});
   }
   if (int64_t Bad = *std::min_element(FirstBad.begin(), FirstBad.end()); Bad != AllFinite)
-    NonFinite.emplace_back(Job.Tensor, Bad);
+    NonFinite.emplace_back(Job, Bad);
 }
 
 /// Tells the tensors that are not finite; false when that is an error.
-static bool reportNonFinite(const PackRun &Run, const std::string &Path, NonFiniteWeights Level,
-                            Diagnostics &Diags) {
+static bool reportNonFinite(const PackRun &Run, NonFiniteWeights Level, Diagnostics &Diags) {
   auto Tell = Level == NonFiniteWeights::Error ? &Diagnostics::error : &Diagnostics::warning;
   size_t Told = std::min<size_t>(Run.nonFinite().size(), FaultList::Limit);
   for (size_t I = 0; I < Told; ++I) {
-    auto [Tensor, Block] = Run.nonFinite()[I];
-    (Diags.*Tell)(325, Path + ": tensor " + quoted(Tensor->Name),
+    const auto &[Job, Block] = Run.nonFinite()[I];
+    (Diags.*Tell)(325, Job.File->path() + ": tensor " + quoted(Job.Tensor->Name),
                   "block " + std::to_string(Block) + " is not finite",
                   "the file is damaged, or was quantised from weights that were");
   }
   if (size_t Others = Run.nonFinite().size() - Told)
-    (Diags.*Tell)(324, Path, std::to_string(Others) + " more faults are not listed", {});
+    (Diags.*Tell)(324, Run.nonFinite().front().first.File->path(),
+                  std::to_string(Others) + " more faults are not listed", {});
   return Told == 0 || Level == NonFiniteWeights::Warning;
 }
 
@@ -221,7 +277,7 @@ static void forEachShare(size_t Bytes, WorkerPool &Workers, Callable Body) {
 
 /// Clearing fresh pages costs as much as packing: all workers share it, and large
 /// pages spare most of the faults.
-static void populate(MappedMemory &Memory, WorkerPool &Workers) {
+static void clear(MappedMemory &Memory, WorkerPool &Workers) {
   Memory.adviseHugePages();
   forEachShare(Memory.size(), Workers,
                [&](size_t Offset, size_t Bytes) { Memory.populate(Offset, Bytes); });
@@ -229,14 +285,15 @@ static void populate(MappedMemory &Memory, WorkerPool &Workers) {
 
 namespace {
 
-/// Where in the cache the weights of one file belong.
+/// Where in the cache the weights of one file belong; those of several, or of bytes
+/// in memory, nowhere.
 class CachePlace {
 public:
-  CachePlace(const WeightCache *Wanted, const GGUFFile &File, const Manifest &Program,
+  CachePlace(const WeightCache *Wanted, const TensorFile *File, const Manifest &Program,
              uint64_t Bytes)
-      : Cache(File.identity() ? Wanted : nullptr), File(File), Bytes(Bytes) {
+      : Cache(File && File->identity() ? Wanted : nullptr), File(File), Bytes(Bytes) {
     if (Cache)
-      Key = WeightCache::key(*File.identity(), File.headerBytes(), Program);
+      Key = WeightCache::key(*File->identity(), File->headerBytes(), Program);
   }
 
   std::unique_ptr<MappedFile> find(Diagnostics &Diags) const {
@@ -245,11 +302,11 @@ public:
 
   /// Null when what is packed now is not to be kept.
   std::unique_ptr<WeightEntryWriter> create(Diagnostics &Diags) const {
-    return Cache && isSettled() ? Cache->create(Key, Bytes, File.path(), Diags) : nullptr;
+    return Cache && isSettled() ? Cache->create(Key, Bytes, File->path(), Diags) : nullptr;
   }
 
   /// Whether the file is still the one that was opened.
-  bool unchanged() const { return FileIdentity::of(File.path()) == *File.identity(); }
+  bool unchanged() const { return FileIdentity::of(File->path()) == *File->identity(); }
 
 private:
   /// Whether the file was last changed long enough ago that a change from now on
@@ -258,11 +315,11 @@ private:
     using namespace std::chrono;
     constexpr nanoseconds Step = seconds(2);
     nanoseconds Now = system_clock::now().time_since_epoch();
-    return Now - nanoseconds(File.identity()->ChangedNanoseconds) > Step;
+    return Now - nanoseconds(File->identity()->ChangedNanoseconds) > Step;
   }
 
   const WeightCache *Cache;
-  const GGUFFile &File;
+  const TensorFile *File;
   uint64_t Bytes;
   std::string Key;
 };
@@ -275,15 +332,13 @@ void WeightStore::setTable(const uint8_t *First, std::span<const uint64_t> Offse
     Table.push_back(First + Offset);
 }
 
-/// Memory for the packed weights: a new entry's, else our own.  Null, with an error,
-/// when there is none.
+/// Memory for the packed weights: a new entry's, whose pages come as it is filled,
+/// else our own.  Null, with an error, when there is none.
 uint8_t *WeightStore::allocate(std::unique_ptr<WeightEntryWriter> Entry, WorkerPool &Workers,
                                Diagnostics &Diags) {
   NewEntry = std::move(Entry);
-  if (NewEntry) {
-    populate(NewEntry->memory(), Workers);
+  if (NewEntry)
     return NewEntry->memory().data() + WeightEntryHeaderBytes;
-  }
   std::optional<MappedMemory> Fresh = MappedMemory::allocate(Bytes);
   if (!Fresh) {
     Diags.error(810, "weights", "no memory for " + std::to_string(Bytes) + " bytes",
@@ -291,8 +346,14 @@ uint8_t *WeightStore::allocate(std::unique_ptr<WeightEntryWriter> Entry, WorkerP
     return nullptr;
   }
   Memory = std::move(*Fresh);
-  populate(Memory, Workers);
+  clear(Memory, Workers);
   return Memory.data();
+}
+
+void WeightStore::populate(WorkerPool &Workers) const {
+  if (NewEntry || FromCache)
+    forEachShare(Bytes, Workers,
+                 [&](size_t Offset, size_t Length) { populateFilePages(Start + Offset, Length); });
 }
 
 /// A stray write of compiled code ends in a fault and not in a weight from now on.
@@ -306,13 +367,13 @@ bool WeightStore::seal(bool Keep, Diagnostics &Diags) {
   return true;
 }
 
-std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Manifest &Program,
+std::unique_ptr<WeightStore> WeightStore::create(const WeightFiles &Files, const Manifest &Program,
                                                  WorkerPool &Workers, SourcePages Pages,
                                                  NonFiniteWeights NonFinite, Diagnostics &Diags,
                                                  const WeightCache *Cache) {
   unsigned ErrorsBefore = Diags.errorCount();
   std::optional<uint64_t> Size;
-  std::vector<PackJob> Jobs = planJobs(File, Program, Size, Diags);
+  std::vector<PackJob> Jobs = planJobs(Files, Program, Size, Diags);
   if (Diags.errorCount() != ErrorsBefore)
     return nullptr;
   if (!Size) {
@@ -322,13 +383,9 @@ std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Man
   std::unique_ptr<WeightStore> Store(new WeightStore);
   Store->Bytes = *Size;
   std::vector<uint64_t> Offsets = offsetsOf(Jobs);
-  CachePlace Place(Cache, File, Program, *Size);
+  CachePlace Place(Cache, Files.only(), Program, *Size);
   if (std::shared_ptr<const MappedFile> Entry = Place.find(Diags)) {
-    std::span<const uint8_t> All = Entry->bytes();
-    forEachShare(All.size(), Workers, [&](size_t Offset, size_t Bytes) {
-      populateFilePages(All.data() + Offset, Bytes);
-    });
-    Store->setTable(All.data() + WeightEntryHeaderBytes, Offsets);
+    Store->setTable(Entry->bytes().data() + WeightEntryHeaderBytes, Offsets);
     Store->Owner = Entry;
     Store->FromCache = true;
     return Store;
@@ -337,16 +394,19 @@ std::unique_ptr<WeightStore> WeightStore::create(const GGUFFile &File, const Man
   if (!Start && *Size != 0)
     return nullptr;
   Store->setTable(Start, Offsets);
-  PackRun Run(File, Workers, Pages, Start);
+  bool ToFile = Store->NewEntry != nullptr;
+  MappedMemory &Target = ToFile ? Store->NewEntry->memory() : Store->Memory;
+  PackRun Run(Workers, Pages, Target, ToFile ? WeightEntryHeaderBytes : 0, ToFile);
   for (const PackJob &Job : Jobs)
     Run.pack(Job);
-  if (!reportNonFinite(Run, File.path(), NonFinite, Diags) ||
+  if (!reportNonFinite(Run, NonFinite, Diags) ||
       !Store->seal(Run.nonFinite().empty() && (!Store->NewEntry || Place.unchanged()), Diags))
     return nullptr;
   return Store;
 }
 
-std::unique_ptr<WeightStore> WeightStore::fromPacked(const GGUFFile &File, const Manifest &Program,
+std::unique_ptr<WeightStore> WeightStore::fromPacked(const TensorFile &File,
+                                                     const Manifest &Program,
                                                      std::span<const uint8_t> Packed,
                                                      std::shared_ptr<const void> Owner,
                                                      Diagnostics &Diags) {

@@ -11,7 +11,7 @@
 #ifndef LATHE_RUNTIME_WEIGHTS_WEIGHTSTORE_H
 #define LATHE_RUNTIME_WEIGHTS_WEIGHTSTORE_H
 
-#include "runtime/formats/GGUF.h"
+#include "runtime/formats/TensorFile.h"
 #include "runtime/session/Manifest.h"
 #include "runtime/support/Diagnostics.h"
 #include "runtime/support/MappedMemory.h"
@@ -20,8 +20,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace lathe {
@@ -32,8 +35,29 @@ struct WeightView {
   size_t Bytes = 0;                      ///< Packed size, for reports.
 };
 
+/// The files that the weights of a program are in.  They must outlive it.
+class WeightFiles {
+public:
+  WeightFiles() = default;
+  /// The one for weights that name no file.  Not explicit: most programs have no
+  /// other.
+  WeightFiles(const TensorFile &Only) { add({}, Only); }
+
+  void add(std::string Name, const TensorFile &File) { Files.emplace(std::move(Name), &File); }
+  /// The file that is added under `Name`, or null.
+  const TensorFile *find(const std::string &Name) const {
+    auto Found = Files.find(Name);
+    return Found == Files.end() ? nullptr : Found->second;
+  }
+  /// The only file, or null.
+  const TensorFile *only() const { return Files.size() == 1 ? Files.begin()->second : nullptr; }
+
+private:
+  std::map<std::string, const TensorFile *> Files;
+};
+
 /// Whether the pages of the model file may be given back: only when the file
-/// is mapped (GGUFFile::open), never for bytes in memory (GGUFFile::parse).
+/// is mapped (TensorFile::open), never for bytes in memory (GGUFFile::parse).
 enum class SourcePages { Keep, Release };
 
 /// What weights that are infinite or not a number are (E0325).
@@ -41,15 +65,15 @@ enum class NonFiniteWeights { Warning, Error };
 
 class WeightStore {
 public:
-  /// Checks that `File` has every tensor of `Program` in the right format and
+  /// Checks that `Files` have every tensor of `Program` in the right format and
   /// shape, then finds them in `Cache`, or packs them with all workers.  Null on
   /// error: E0630 and E0631, one per tensor up to a limit and then a count; E0810
   /// out of memory; E0325 when `NonFinite` says that it is an error.
   ///
   /// A null `Cache` is none.  Weights that are not all finite are not kept there, so
   /// that E0325 is told every time, nor is what was packed from a file that changed
-  /// meanwhile or just before.
-  static std::unique_ptr<WeightStore> create(const GGUFFile &File, const Manifest &Program,
+  /// meanwhile or just before, nor what comes from several files.
+  static std::unique_ptr<WeightStore> create(const WeightFiles &Files, const Manifest &Program,
                                              WorkerPool &Workers, SourcePages Pages,
                                              NonFiniteWeights NonFinite, Diagnostics &Diags,
                                              const WeightCache *Cache = nullptr);
@@ -57,10 +81,15 @@ public:
   /// Weights that were packed ahead, in the order and with the gaps of a store that
   /// `create` made; `Owner` keeps them.  `File` may be a header alone.  Null on
   /// error: E0630, E0631, and E0632 when `Packed` has another size.
-  static std::unique_ptr<WeightStore> fromPacked(const GGUFFile &File, const Manifest &Program,
+  static std::unique_ptr<WeightStore> fromPacked(const TensorFile &File, const Manifest &Program,
                                                  std::span<const uint8_t> Packed,
                                                  std::shared_ptr<const void> Owner,
                                                  Diagnostics &Diags);
+
+  /// Brings the pages of weights that lie in the cache into this process, with all
+  /// workers: a call instead of a fault for each, in the first step.  To be called
+  /// when nothing else needs the memory that the compiler may have taken.
+  void populate(WorkerPool &Workers) const;
 
   /// All packed weights, one after the other.
   std::span<const uint8_t> packed() const { return {Start, Bytes}; }

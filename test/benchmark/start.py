@@ -101,7 +101,7 @@ def main():
     jit = run_by_lathe(options.lathe, options.model)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LATHE_CACHE"] = f"{folder}/cache"
-        cold = Subject("JIT, nothing in the cache", [*jit, "--no-cache"])
+        cold = Subject("JIT, without a cache", [*jit, "--no-cache"])
         warm = Subject("JIT, all in the cache", jit)
         subjects = [warm, *make(options.lathe, options.model, pathlib.Path(folder))]
         for turn in range(options.rounds + 1):

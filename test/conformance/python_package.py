@@ -236,7 +236,10 @@ def check_order(report, path):
 
 
 def check_documentation(report, path, folder):
+    bert = folder / "bert"
+    subprocess.run([sys.executable, TINY.with_name("tiny_bert.py"), bert], check=True)
     names = {"lathe": package, "path": path, "numpy": numpy, "model": package.load(path)}
+    names["encoder"] = package.load(bert)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     here = os.getcwd()
     os.chdir(folder)

@@ -6,6 +6,7 @@ program on random arrays, and the answer is compared with a formula written here
 description, in float64 where rounding is not the point.
 """
 
+import math
 import os
 import pathlib
 import subprocess
@@ -314,12 +315,101 @@ def attention(random):
         yield name, source, [query, keys, values, *r.arrays()], [expected], TOLERANCE
 
 
+class Texts:
+    """Rows of whole texts, one behind the other."""
+
+    def __init__(self, random, lengths, vocabulary=11):
+        rows = sum(lengths)
+        self.token = random.integers(0, vocabulary, rows).astype(numpy.int32)
+        self.position = numpy.concatenate([numpy.arange(n) for n in lengths]).astype(numpy.int32)
+        self.sequence = numpy.repeat(numpy.arange(len(lengths)), lengths).astype(numpy.int32)
+        ends = numpy.cumsum(lengths)
+        self.slices = [slice(end - n, end) for n, end in zip(lengths, ends)]
+        # The first row, a row in the middle and the last of each text.
+        wanted = [(s.start, (s.start + s.stop) // 2, s.stop - 1) for s in self.slices]
+        self.logits_row = numpy.unique(numpy.concatenate(wanted)).astype(numpy.int32)
+        self.runs = numpy.ones(8, numpy.int32)  # Of the layers.
+
+    def arrays(self):
+        return [self.token, self.position, self.sequence, self.logits_row, self.runs]
+
+
+LENGTHS = ((1,), (5, 1, 3), (2, 9))
+
+
+def embed_position(random):
+    for lengths in LENGTHS:
+        r, table = Texts(random, lengths), normal(random, 9, 16)
+        for op, expected in (("position", table[r.position]), ("segment", table[0 * r.position])):
+            source = function(
+                "%r: !lathe.rows, %t: tensor<9x16xf32>",
+                "tensor<?x16xf32>",
+                f"  %0 = lathe.embed_{op} %r, %t : tensor<9x16xf32> -> tensor<?x16xf32>\n"
+                "  return %0 : tensor<?x16xf32>",
+            )
+            yield f"{op} of {lengths}", source, [*r.arrays(), table], [expected], 0
+
+
+def layer_norm(random):
+    for rows, width in ((1, 64), (5, 24)):
+        x, weight, bias = 3 + normal(random, rows, width), normal(random, width), normal(random, width)
+        wide, eps = x.astype(numpy.float64), 1e-2
+        centred = wide - wide.mean(-1, keepdims=True)
+        expected = centred / numpy.sqrt((centred**2).mean(-1, keepdims=True) + eps) * weight + bias
+        kind, vector = f"tensor<?x{width}xf32>", f"tensor<{width}xf32>"
+        source = function(
+            f"%x: {kind}, %w: {vector}, %b: {vector}",
+            kind,
+            f"  %0 = lathe.layer_norm %x, %w, %b {{eps = {eps} : f32}} : {kind}, {vector}\n"
+            f"  return %0 : {kind}",
+        )
+        yield f"{rows}x{width}", source, [x, weight, bias], [expected], TOLERANCE
+
+
+def pool(random):
+    for lengths in LENGTHS:
+        r = Texts(random, lengths)
+        x = normal(random, sum(lengths), 16)
+        starts = r.logits_row - r.position[r.logits_row]
+        wide = x.astype(numpy.float64)
+        expected = [wide[first : last + 1].mean(0) for first, last in zip(starts, r.logits_row)]
+        source = function(
+            "%x: tensor<?x16xf32>, %r: !lathe.rows",
+            "tensor<?x16xf32>",
+            "  %0 = lathe.pool %x, %r : tensor<?x16xf32>\n  return %0 : tensor<?x16xf32>",
+        )
+        yield str(lengths), source, [x, *r.arrays()], [numpy.stack(expected)], TOLERANCE
+
+
+def self_attention(random):
+    for lengths, heads, dim in ((LENGTHS[0], 2, 8), (LENGTHS[1], 3, 5), (LENGTHS[2], 1, 16)):
+        r, width = Texts(random, lengths), heads * dim
+        query, key, value = (normal(random, sum(lengths), width) for _ in range(3))
+        expected = numpy.zeros((sum(lengths), width))
+        for text in r.slices:
+            for head in range(heads):
+                part = (text, slice(head * dim, (head + 1) * dim))
+                q, k, v = (each[part].astype(numpy.float64) for each in (query, key, value))
+                weights = numpy.exp(0.5 * q @ k.T)
+                expected[part] = weights / weights.sum(-1, keepdims=True) @ v
+        kind = f"tensor<?x{width}xf32>"
+        source = function(
+            f"%q: {kind}, %k: {kind}, %v: {kind}, %r: !lathe.rows",
+            kind,
+            f"  %0 = lathe.self_attention %q, %k, %v at %r {{heads = {heads}, scale = 5.0e-01 : f32}}"
+            f" : {kind}\n  return %0 : {kind}",
+        )
+        yield f"{heads} heads, {lengths}", source, [query, key, value, *r.arrays()], [expected], TOLERANCE
+
+
 def elementwise(random):
     x, y, row = 3 * normal(random, 4, 12), normal(random, 4, 12), normal(random, 12)
     wide, kind = x.astype(numpy.float64), "tensor<?x12xf32>"
     inner = numpy.sqrt(2 / numpy.pi) * (wide + 0.044715 * wide**3)
     gelu = 0.5 * wide * (1 + numpy.tanh(inner))
+    exact = 0.5 * wide * (1 + numpy.vectorize(math.erf)(wide / math.sqrt(2)))
     for name, operands, types, inputs, expected, tolerance in (
+        ("gelu", "%x", kind, [x], exact, TOLERANCE),
         ("gelu_tanh", "%x", kind, [x], gelu, TOLERANCE),
         ("silu", "%x", kind, [x], wide / (1 + numpy.exp(-wide)), TOLERANCE),
         ("add", "%x, %y", kind, [x, y], x + y, 0),
@@ -396,6 +486,10 @@ OPS = {
     "rope": rope,
     "kv_append": kv_append,
     "attention": attention,
+    "embed_position": embed_position,
+    "layer_norm": layer_norm,
+    "pool": pool,
+    "self_attention": self_attention,
     "elementwise": elementwise,
     "weights_and_layers": weights_and_layers,
 }

@@ -214,17 +214,6 @@ protected:
 
   /// The products [Rows][Outputs], computed `Together` rows at a time.
   std::vector<float> run(int64_t Together, bool Int8) {
-    std::string Text = programText(Format, Together, Int8);
-    OwningOpRef<ModuleOp> Module = parseSourceString<ModuleOp>(Text, &Context);
-    EXPECT_TRUE(Module);
-    KernelFacts Facts(*Module);
-    PassManager Passes(&Context);
-    PipelineOptions Options;
-    Options.target = std::get<1>(GetParam());
-    addStage(Passes, findStage("kernels"), Options);
-    EXPECT_TRUE(succeeded(Passes.run(*Module)));
-    auto Runner = KernelRunner::create(*Module, Facts);
-    EXPECT_TRUE(Runner);
     Packed Table(*findBlockFormat("f32"), reinterpret_cast<const uint8_t *>(X.data()), Rows);
     Packed Weights(Format, Blocks.data(), Outputs);
     const uint8_t *Pointers[] = {Table.Start, Weights.Start};
@@ -238,6 +227,48 @@ protected:
       Step.positions.push_back(Row);
       Step.sequences.push_back(0);
     }
+    return runSteps(programText(Format, Together, Int8), Steps, Pointers);
+  }
+
+  /// The embeddings [Outputs][Width] of all rows of the blocks.
+  std::vector<float> embedAll() {
+    std::string Name = "!lathe." + std::string(Format.Name);
+    std::string Text = R"(
+module attributes {lathe.stage = "planned"} {
+  lathe.weights @w : tensor<40x512x$W> from "w"
+  step.program @decode max_rows = 1 arena = 64 (%rows: !lathe.rows,
+      %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<1x512xf32>) {
+    step.phase "embed" over rows {
+      %table = lathe.weight @w : tensor<40x512x$W>
+      %0 = lathe.embed %rows, %table : tensor<40x512x$W> -> tensor<?x512xf32>
+      step.store %0, %logits : tensor<?x512xf32>, !step.buffer<1x512xf32>
+    }
+  }
+}
+)";
+    for (size_t At; (At = Text.find("$W")) != std::string::npos;)
+      Text.replace(At, 2, Name);
+    std::vector<KernelStep> Steps;
+    for (int32_t Row = 0; Row < Outputs; ++Row)
+      Steps.push_back({"decode", {Row}, {Row}, {0}, {0}});
+    Packed Table(Format, Blocks.data(), Outputs);
+    const uint8_t *Pointers[] = {Table.Start};
+    return runSteps(Text, Steps, Pointers);
+  }
+
+  /// What the steps of a program give, one behind the other.
+  std::vector<float> runSteps(const std::string &Text, ArrayRef<KernelStep> Steps,
+                              const uint8_t *const *Pointers) {
+    OwningOpRef<ModuleOp> Module = parseSourceString<ModuleOp>(Text, &Context);
+    EXPECT_TRUE(Module);
+    KernelFacts Facts(*Module);
+    PassManager Passes(&Context);
+    PipelineOptions Options;
+    Options.target = std::get<1>(GetParam());
+    addStage(Passes, findStage("kernels"), Options);
+    EXPECT_TRUE(succeeded(Passes.run(*Module)));
+    auto Runner = KernelRunner::create(*Module, Facts);
+    EXPECT_TRUE(Runner);
     auto Results = Runner->run(UnknownLoc::get(&Context), Steps, Pointers, 2);
     EXPECT_TRUE(succeeded(Results));
     std::vector<float> All;
@@ -278,6 +309,20 @@ TEST_P(BlockDot, F32MultipliesTheDequantizedWeights) {
   if (!hostRunsKernels())
     GTEST_SKIP() << "needs a CPU with AVX2";
   check(false);
+}
+
+/// Rows of a table, as the embedding of a token gathers them.
+TEST_P(BlockDot, EmbeddingsAreTheDequantizedRows) {
+  if (!hostRunsKernels())
+    GTEST_SKIP() << "needs a CPU with AVX2";
+  std::vector<float> Found = embedAll();
+  ASSERT_EQ(Found.size(), static_cast<size_t>(Outputs * Width));
+  std::vector<float> Weights(Width);
+  for (int64_t Row = 0; Row < Outputs; ++Row) {
+    Format.Dequantize(Blocks.data() + Row * RowBytes, Width / Format.BlockElements, Weights.data());
+    for (int64_t K = 0; K < Width; ++K)
+      ASSERT_EQ(Found[Row * Width + K], Weights[K]) << "row " << Row << ", column " << K;
+  }
 }
 
 std::vector<const BlockFormat *> quantizedFormats() {

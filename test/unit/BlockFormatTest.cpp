@@ -27,7 +27,7 @@ class EveryFormat : public testing::TestWithParam<const BlockFormat *> {};
 
 TEST_P(EveryFormat, DequantizesLikeTheOracle) {
   const BlockFormat &Format = *GetParam();
-  std::vector<uint8_t> Golden = readGolden(Format.Name);
+  std::vector<uint8_t> Golden = readGolden(fileFormat(Format).Name);
   size_t PerBlock = Format.BlockBytes + Format.BlockElements * sizeof(float);
   ASSERT_FALSE(Golden.empty());
   ASSERT_EQ(Golden.size() % PerBlock, 0u);
@@ -42,14 +42,14 @@ TEST_P(EveryFormat, DequantizesLikeTheOracle) {
 TEST_P(EveryFormat, IsFoundByNameAndType) {
   const BlockFormat &Format = *GetParam();
   EXPECT_EQ(findBlockFormat(Format.Name), &Format);
-  EXPECT_EQ(findBlockFormat(Format.GGUFType), &Format);
+  EXPECT_EQ(findBlockFormat(Format.GGUFType), &fileFormat(Format));
 }
 
 TEST_P(EveryFormat, HasTheSizesOfTheTypeTable) {
   const BlockFormat &Format = *GetParam();
   const GGMLType *Type = findGGMLType(Format.GGUFType);
   ASSERT_TRUE(Type);
-  EXPECT_EQ(Type->Name, Format.Name);
+  EXPECT_EQ(Type->Name, fileFormat(Format).Name);
   EXPECT_EQ(Type->BlockElements, static_cast<uint64_t>(Format.BlockElements));
   EXPECT_EQ(Type->BlockBytes, static_cast<uint64_t>(Format.BlockBytes));
 }
@@ -58,8 +58,12 @@ TEST_P(EveryFormat, PacksToTheSizeOfTheFile) {
   const BlockFormat &Format = *GetParam();
   // But for 6-bit scales, which become bytes: 16 of 12 in a super-block.
   bool HasSixBitScales = Format.Name == "q4_k" || Format.Name == "q5_k";
-  EXPECT_EQ(Format.PanelBlockBytes, (Format.BlockBytes + (HasSixBitScales ? 4 : 0)) * PanelRows);
-  EXPECT_EQ(packedPanelBytes(Format, 4 * Format.BlockElements), 4 * Format.PanelBlockBytes);
+  EXPECT_EQ(Format.PanelBlockBytes + Format.TailBlockBytes,
+            (Format.BlockBytes + (HasSixBitScales ? 4 : 0)) * PanelRows);
+  EXPECT_EQ(Format.PanelFrontBytes, Format.PackingOf.empty() ? 0 : 4 * PanelRows);
+  EXPECT_EQ(Format.TailBlockBytes != 0, Format.PackTail != nullptr);
+  EXPECT_EQ(packedPanelBytes(Format, 4 * Format.BlockElements),
+            Format.PanelFrontBytes + 4 * Format.PanelBlockBytes);
 }
 
 INSTANTIATE_TEST_SUITE_P(BlockFormat, EveryFormat, testing::ValuesIn(allBlockFormats()),
@@ -70,7 +74,8 @@ TEST(BlockFormat, AllAreRegistered) {
   for (const BlockFormat *Format : allBlockFormats())
     Names.push_back(Format->Name);
   EXPECT_EQ(Names, (std::vector<std::string_view>{"bf16", "f16", "f32", "q4_0", "q4_1", "q4_k",
-                                                  "q5_0", "q5_1", "q5_k", "q6_k", "q8_0"}));
+                                                  "q5_0", "q5_1", "q5_k", "q6_k", "q8_0",
+                                                  "q8_0_planes4", "q8_0_planes5"}));
   EXPECT_EQ(findBlockFormat("q9_9"), nullptr);
   EXPECT_EQ(findBlockFormat(200u), nullptr);
 }

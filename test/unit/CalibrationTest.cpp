@@ -96,7 +96,7 @@ TEST(Calibration, ChoosesTheBestThatFits) {
   EXPECT_EQ(Chosen(0.75, 0.95), "none");
   EXPECT_EQ(Chosen(0.5, 0), "none");
   EXPECT_EQ(Diags.errorCount(), 2u);
-  EXPECT_EQ(Diags.all()[0].Number, 835u);
+  EXPECT_EQ(Diags.all()[0].Number, 845u);
   EXPECT_NE(
       Diags.str().find("takes at most 0.75 of its time; the fastest that is offered takes 0.80"),
       std::string::npos)
@@ -109,7 +109,7 @@ TEST(Calibration, BelongsToAModel) {
   Calibration Own{hexText(hashBlocks(Header)), {}};
   EXPECT_TRUE(Own.checkModel(Header, "m.cal", Diags));
   EXPECT_FALSE((Calibration{"abc", {}}).checkModel(Header, "m.cal", Diags));
-  EXPECT_EQ(Diags.all()[0].Number, 834u);
+  EXPECT_EQ(Diags.all()[0].Number, 844u);
 }
 
 TEST(Calibration, RefusesWhatIsNone) {
@@ -132,7 +132,7 @@ TEST(Calibration, RefusesWhatIsNone) {
     Diagnostics Diags;
     EXPECT_FALSE(Calibration::parse(Text, "m.cal", Diags)) << Text;
     ASSERT_EQ(Diags.errorCount(), 1u);
-    EXPECT_EQ(Diags.all()[0].Number, 833u);
+    EXPECT_EQ(Diags.all()[0].Number, 843u);
   }
 }
 

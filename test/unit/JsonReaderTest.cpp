@@ -66,6 +66,11 @@ TEST(JsonReader, StepsOverWhatAMemberHolds) {
   JsonDocument Text = read(R"([{}, [], {"x": [[{"y": 1}], 2]}, null, [false, [true]]])");
   std::vector<JsonValue> Elements = *Text.root().elements();
   ASSERT_EQ(Elements.size(), 5u);
+  EXPECT_EQ(Text.root().size(), 5u);
+  EXPECT_EQ(Elements[2].size(), 1u);
+  EXPECT_EQ(Elements[1].size(), 0u);
+  EXPECT_EQ(Elements[3].size(), 0u);
+  EXPECT_EQ(JsonValue().size(), 0u);
   EXPECT_TRUE(Elements[0].isObject());
   EXPECT_TRUE(Elements[0].members().empty());
   EXPECT_EQ(Elements[1].elements()->size(), 0u);

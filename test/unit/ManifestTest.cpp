@@ -92,9 +92,71 @@ TEST(Manifest, RefusesWhatIsNoJSON) {
   }
 }
 
+// clang-format off
+const std::string Function = R"json({"abi":2,"compiler":"lathe 0.1.0 (LLVM 22.1.8)","target":"x86-64-v3",
+"features":[],"precision":"auto",
+"inputs":[{"name":"x","shape":[-1,16]},{"name":"state","shape":[16]}],
+"outputs":[{"name":"y","shape":[-1,4,4]}],
+"entries":[{"name":"main","max_rows":64,"arena_bytes":4096,"scratch_bytes":128}],
+"weights":[{"symbol":"w","format":"bf16","shape":[4,17],"layout":"plain","first":0,
+ "tensors":"w","file":"a/w.safetensors"}]})json";
+// clang-format on
+
+TEST(Manifest, ReadsFunctions) {
+  Diagnostics Diags;
+  std::optional<Manifest> Read = Manifest::parse(Function, "mlp.mlir", Diags);
+  ASSERT_TRUE(Read) << Diags.str();
+  EXPECT_TRUE(Read->isFunction());
+  ASSERT_EQ(Read->Inputs.size(), 2u);
+  ASSERT_EQ(Read->Outputs.size(), 1u);
+  EXPECT_EQ(Read->Inputs[0].Name, "x");
+  EXPECT_TRUE(Read->Inputs[0].hasRows());
+  EXPECT_FALSE(Read->Inputs[1].hasRows());
+  EXPECT_EQ(Read->Outputs[0].Shape, (std::vector<int64_t>{-1, 4, 4}));
+  EXPECT_EQ(Read->Weights[0].Layout, WeightLayout::Plain);
+  EXPECT_EQ(Read->Weights[0].File, "a/w.safetensors");
+}
+
 struct Fault {
   const char *From, *To, *Message;
 };
+
+TEST(Manifest, AnEntryMaySayHowManyLogitsItFinds) {
+  Diagnostics Diags;
+  std::optional<Manifest> Plain = Manifest::parse(Sound, "model.so", Diags);
+  ASSERT_TRUE(Plain) << Diags.str();
+  EXPECT_EQ(Plain->Entries[0].GreatestLogits, 0);
+  std::string Text = with("\"max_rows\":1,", "\"max_rows\":1,\"greatest_logits\":64,");
+  std::optional<Manifest> Read = Manifest::parse(Text, "model.so", Diags);
+  ASSERT_TRUE(Read) << Diags.str();
+  EXPECT_EQ(Read->Entries[0].GreatestLogits, 64);
+  EXPECT_EQ(Read->Entries[1].GreatestLogits, 0);
+}
+
+TEST(Manifest, TellsEachFaultOfAFunction) {
+  const Fault Faults[] = {
+      {"[-1,16]", "[16,-1]", "inputs[0].shape: expected sizes from 1 on"},
+      {"[-1,16]", "[0]", "inputs[0].shape"},
+      {"[-1,16]", "[]", "inputs[0].shape: found no dimension"},
+      {"[-1,16]", "[2147483647,2147483647]", "inputs[0].shape"},
+      {"[{\"name\":\"y\",\"shape\":[-1,4,4]}]", "[]", "outputs: found none"},
+      {"\"name\":\"y\"", "\"name\":\"\"", "outputs[0].name"},
+      {"\"bf16\"", "\"q8_0\"", "weights[0].layout: found 'plain' for a quantised weight"},
+      {"[4,17]", "[4,17,1]", "weights[0].shape: found 3 dimensions"},
+      {"a/w.safetensors", "../w.safetensors", "weights[0].file: found '../w.safetensors'"},
+      {"a/w.safetensors", "/etc/w", "weights[0].file: found '/etc/w'"},
+  };
+  for (const Fault &Each : Faults) {
+    std::string Text = Function;
+    size_t At = Text.find(Each.From);
+    ASSERT_NE(At, std::string::npos) << Each.From;
+    Diagnostics Diags;
+    EXPECT_FALSE(Manifest::parse(Text.replace(At, std::string(Each.From).size(), Each.To),
+                                 "mlp.mlir", Diags))
+        << Each.To;
+    EXPECT_NE(Diags.str().find(Each.Message), std::string::npos) << Diags.str();
+  }
+}
 
 TEST(Manifest, TellsEachFault) {
   const Fault Faults[] = {
@@ -107,6 +169,8 @@ TEST(Manifest, TellsEachFault) {
       {"\"kv\":{", "\"kw\":{", "kv: expected an object"},
       {"\"decode\"", "\"../x\"", "found the name '../x'"},
       {"\"max_rows\":1,", "\"max_rows\":0,", "entries[1].max_rows"},
+      {"\"max_rows\":1,", "\"max_rows\":1,\"greatest_logits\":0,",
+       "entries[1].greatest_logits: found '0', expected"},
       {"\"arena_bytes\":64", "\"arena_bytes\":9223372036854775807", "entries[1].arena_bytes"},
       {"\"q4_1\"", "\"q9_9\"", "weights[0].format: found 'q9_9'"},
       {"\"panel32\"", "\"panel64\"", "weights[0].layout: found 'panel64'"},

@@ -94,6 +94,38 @@ float readQ8_0(const uint8_t *Panel, int64_t Row, int64_t K) {
   return scaleAt(Block + 1024, Row) * static_cast<float>(Quant);
 }
 
+/// Bits of the planes of q8_0, `Blocks` blocks in each whole row, which starts at `Part`.
+int nibbleOfRow(const uint8_t *Part, int64_t Block, int64_t K) {
+  uint8_t Byte = Part[16 * Block + 4 * (K / 8) + K % 4];
+  return K % 8 < 4 ? Byte & 15 : Byte >> 4;
+}
+int bitOfRow(const uint8_t *Part, int64_t Block, int64_t K) {
+  return Part[4 * Block + K % 4] >> K / 4 & 1;
+}
+int pairOfRow(const uint8_t *Part, int64_t Block, int64_t K) {
+  return Part[8 * Block + 4 * (K / 16) + K % 4] >> 2 * (K / 4 % 4) & 3;
+}
+
+/// A weight of a matrix with `HighBits` bits in the panels and the others behind them all.
+Reader readPlanes(int64_t HighBits, int64_t Panels, int64_t Blocks, const uint8_t *Matrix) {
+  return [=](const uint8_t *Panel, int64_t Row, int64_t K) {
+    int64_t HighBytes = HighBits == 4 ? 16 : 20, Block = K / 32, Within = K % 32;
+    int64_t PanelBytes = 128 + Blocks * (64 + 32 * HighBytes);
+    int64_t TailBytes = 32 * Blocks * (34 - 2 - HighBytes);
+    const uint8_t *Scales = Panel + 128 + 32 * (Row / 16 * Blocks + Block);
+    const uint8_t *High = Panel + 128 + 64 * Blocks + Row * Blocks * HighBytes;
+    const uint8_t *Low = Matrix + Panels * PanelBytes + (Panel - Matrix) / PanelBytes * TailBytes +
+                         Row * TailBytes / 32;
+    int Byte = nibbleOfRow(High, Block, Within);
+    if (HighBits == 4)
+      Byte = 16 * Byte + nibbleOfRow(Low, Block, Within);
+    else
+      Byte = 8 * Byte + 128 * bitOfRow(High + 16 * Blocks, Block, Within) +
+             4 * bitOfRow(Low + 8 * Blocks, Block, Within) + pairOfRow(Low, Block, Within);
+    return scaleAt(Scales, Row % 16) * static_cast<float>(Byte - 128);
+  };
+}
+
 float readF32(const uint8_t *Panel, int64_t Row, int64_t K) {
   return load<float>(Panel + 4 * (32 * K + Row));
 }
@@ -132,7 +164,6 @@ protected:
   /// Packs an [N, K] matrix and compares every weight, also the missing rows.
   void checkMatrix(int64_t N, int64_t K) {
     const BlockFormat &Format = *GetParam();
-    const Reader &Read = Readers.at(Format.Name);
     std::vector<uint8_t> Source = randomMatrix(Format, N, K);
     std::vector<float> Expected(N * K);
     packVector(Format, Source.data(), N * K, Expected.data());
@@ -141,6 +172,9 @@ protected:
     std::vector<uint8_t> Packed(packedMatrixBytes(Format, N, K), 0xee);
     packMatrix(Format, Source.data(), N, K, 0, panelCount(N), Packed.data());
     int64_t PanelBytes = packedPanelBytes(Format, K);
+    Reader Read = Format.PackTail
+                      ? readPlanes(Format.Name.back() - '0', panelCount(N), K / 32, Packed.data())
+                      : Readers.at(Format.Name);
     for (int64_t Row = 0; Row < panelCount(N) * PanelRows; ++Row)
       for (int64_t Col = 0; Col < K; ++Col) {
         const uint8_t *Panel = Packed.data() + Row / PanelRows * PanelBytes;
@@ -211,6 +245,41 @@ TEST(Packer, MissingRowsOfQ8_0AreTheirZero) {
   EXPECT_EQ(Packed[4], 0x80);
   EXPECT_EQ(Packed[1023], 0x80);
   EXPECT_EQ(Packed[1087], 0);
+}
+
+/// What a row's coarse product leaves out, against the certificate in front of its panel:
+/// the residual norm of the worst block, and less than 1 % more.
+void checkCertificates(const BlockFormat &Format, int64_t LowLevels) {
+  constexpr int64_t N = 40, K = 640, Blocks = K / 32;
+  std::vector<uint8_t> Source = randomMatrix(Format, N, K);
+  // A row whose residuals are the greatest there are.
+  for (int64_t I = 0; I < Blocks * 34; ++I)
+    if (I % 34 >= 2)
+      Source[I] = I % 2 ? 0x00 : 0xff;
+  std::vector<uint8_t> Packed(packedMatrixBytes(Format, N, K), 0xee);
+  packMatrix(Format, Source.data(), N, K, 0, panelCount(N), Packed.data());
+  for (int64_t Row = 0; Row < N; ++Row) {
+    double Worst = 0;
+    for (int64_t Block = 0; Block < Blocks; ++Block) {
+      double Sum = 0;
+      for (int64_t I = 0; I < 32; ++I) {
+        int Level = static_cast<int8_t>(Source[(Row * Blocks + Block) * 34 + 2 + I]);
+        double Width = static_cast<double>(LowLevels);
+        double Coarse = std::floor(Level / Width) * Width + (Width - 1) / 2;
+        Sum += (Level - Coarse) * (Level - Coarse);
+      }
+      Worst = std::max(Worst, std::sqrt(Sum));
+    }
+    const uint8_t *Panel = Packed.data() + Row / 32 * packedPanelBytes(Format, K);
+    auto Found = load<float>(Panel + 4 * (Row % 32));
+    EXPECT_GT(Found, Worst) << "row " << Row;
+    EXPECT_LT(Found, Worst * 1.01) << "row " << Row;
+  }
+}
+
+TEST(Packer, CertificatesOfPlanesBoundTheResidual) {
+  checkCertificates(*findBlockFormat("q8_0_planes4"), 16);
+  checkCertificates(*findBlockFormat("q8_0_planes5"), 8);
 }
 
 TEST(Packer, OddKOfBF16EndsInZeros) {

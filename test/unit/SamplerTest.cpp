@@ -2,6 +2,7 @@
 
 #include "runtime/session/Sampler.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -80,6 +81,40 @@ TEST(Sampler, TopKKeepsTheBest) {
   EXPECT_EQ(support({.Temperature = 1, .TopK = 2}, Logits), (std::set<int32_t>{1, 3}));
   EXPECT_EQ(support({.Temperature = 1, .TopK = 4}, Logits), (std::set<int32_t>{0, 1, 2, 3}));
   EXPECT_EQ(support({.Temperature = 1, .TopK = 99}, Logits).size(), 5u);
+}
+
+TEST(Sampler, TellsHowManyLogitsDecide) {
+  EXPECT_EQ(make({}).greatestLogits(), 1);
+  EXPECT_EQ(make({.Temperature = 0, .TopK = 500}).greatestLogits(), 1);
+  EXPECT_EQ(make({.Temperature = 1, .TopK = 40, .TopP = 0.9}).greatestLogits(), 40);
+  EXPECT_EQ(make({.Temperature = 1, .TopK = 64}).greatestLogits(), 64);
+  EXPECT_EQ(make({.Temperature = 1, .TopK = 65}).greatestLogits(), 0);
+  EXPECT_EQ(make({.Temperature = 1, .TopP = 0.9}).greatestLogits(), 0);
+}
+
+/// Whatever is not among the greatest may be ruled out or not, and the tokens are the same.
+TEST(Sampler, OnlyTheGreatestLogitsDecide) {
+  std::mt19937_64 Random(3);
+  std::vector<float> All(300);
+  for (float &Logit : All)
+    Logit = static_cast<float>(Random() % 1000) / 50 - 10;
+  std::vector<float> Sorted = All;
+  std::sort(Sorted.begin(), Sorted.end(), std::greater<>());
+  // At the lowest temperature the weights of all but a few are 0.
+  for (double Temperature : {0.0, 0.002, 0.7, 1.5})
+    for (int64_t TopK : {1, 5, 40, 64})
+      for (double TopP : {1.0, 0.8}) {
+        SamplerOptions Options = {
+            .Temperature = Temperature, .TopK = TopK, .TopP = TopP, .MinP = 0.01, .Seed = 9};
+        Sampler Whole = make(Options), Few = make(Options);
+        std::vector<float> Screened = All;
+        float Least = Sorted[static_cast<size_t>(Few.greatestLogits()) - 1];
+        for (size_t I = 0; I < Screened.size(); ++I)
+          if (Screened[I] < Least && I % 3 != 0)
+            Screened[I] = -Infinity;
+        for (int I = 0; I < 100; ++I)
+          ASSERT_EQ(sample(Whole, All), sample(Few, Screened)) << Temperature << " " << TopK;
+      }
 }
 
 TEST(Sampler, TopPKeepsTheFewestThatReachIt) {

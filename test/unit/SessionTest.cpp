@@ -154,10 +154,10 @@ TEST_F(SessionTest, ASequenceRunsItsLayers) {
   // Equal layers, made apart, change nothing.
   EXPECT_TRUE(Run->setLayers(1, Without("1"), Diags));
   EXPECT_FALSE(Run->setLayers(1, Without("0,2"), Diags));
-  expectError(832,
+  expectError(842,
               "sequence 1: found 2 positions that were run without the layers 1, expected none");
   EXPECT_FALSE(Run->setLayers(0, Without("2"), Diags));
-  expectError(832, "sequence 0: found 2 positions that were run with all layers");
+  expectError(842, "sequence 0: found 2 positions that were run with all layers");
   EXPECT_EQ(step(rows({1}, 1)), (Ints{8}));
   Run->truncate(1, 0);
   ASSERT_TRUE(Run->setLayers(1, Without("0,2"), Diags)) << Diags.str();
@@ -177,7 +177,7 @@ TEST_F(SessionTest, LayersOfASessionAndOfAGeneration) {
   Options.MaxTokens = 1;
   Options.Layers = LayerMask::parse("0", "", Code->manifest(), Diags);
   EXPECT_FALSE(Generate.generate(Ints{1}, Options, {}, Diags));
-  expectError(832, "without the layers 2,");
+  expectError(842, "without the layers 2,");
   Run->truncate(0, 0);
   std::optional<GenerateResult> Result = Generate.generate(Ints{1}, Options, {}, Diags);
   ASSERT_TRUE(Result) << Diags.str();
@@ -199,21 +199,21 @@ TEST_F(SessionTest, ReadsListsOfLayers) {
   for (const char *Bad : {"30", "-1", "5-3", "1,", ",1", "1-", "one", "1 2", "0-99", "1,,2", "0x1",
                           "99999999999999999999"}) {
     EXPECT_EQ(Skipped("", Bad), "refused") << Bad;
-    expectError(830, "expected layers and ranges of layers from 0 to 29");
+    expectError(840, "expected layers and ranges of layers from 0 to 29");
     EXPECT_EQ(Skipped(Bad, ""), "refused") << Bad;
-    expectError(830, "expected layers and ranges of layers from 0 to 29");
+    expectError(840, "expected layers and ranges of layers from 0 to 29");
   }
   EXPECT_EQ(Skipped("3", "0-5"), "refused");
-  expectError(830, "found none that is left to run");
+  expectError(840, "found none that is left to run");
   Code.SkippedLayers = {14, 17};
   EXPECT_EQ(Skipped("", ""), "14,17");
   EXPECT_EQ(Skipped("", "17,18"), "14,17-18");
   EXPECT_EQ(Skipped("0-14", ""), "refused");
-  expectError(831, "found layer 14, but the program was compiled without layers 14,17");
+  expectError(841, "found layer 14, but the program was compiled without layers 14,17");
   Code.ABI = 1;
   EXPECT_EQ(Skipped("", "14"), "14,17");
   EXPECT_EQ(Skipped("", "3"), "refused");
-  expectError(831, "found a program that always runs all of its layers");
+  expectError(841, "found a program that always runs all of its layers");
 }
 
 TEST_F(SessionTest, CancelEndsAStep) {

@@ -70,7 +70,7 @@ protected:
   }
 
   void expectPacked(const uint8_t *Found, const char *Name) {
-    const GGUFTensor &Tensor = *File->findTensor(Name);
+    const FileTensor &Tensor = *File->findTensor(Name);
     int64_t Rows = Tensor.Shape[0];
     std::vector<uint8_t> Expected(packedMatrixBytes(*Tensor.Format, Rows, K));
     packMatrix(*Tensor.Format, File->data(Tensor).data(), Rows, K, 0, panelCount(Rows),

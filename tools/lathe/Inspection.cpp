@@ -73,17 +73,54 @@ static std::string line(std::string Name, std::string_view Value) {
   return Name + escapeControls(Value.empty() ? "-" : Value) + "\n";
 }
 
-std::string Inspection::text() const {
-  std::string Out =
-      line("file", Path + " (" + formatBytes(FileBytes) + ")") + line("name", Name) +
-      line("architecture", Architecture) +
-      line("parameters", formatFixed(static_cast<double>(Parameters) / 1e6, 2) + " M");
-  for (const HyperParameter &Each : HyperParameters)
-    Out += line("  " + Each.Name, scalarText(Each.Value));
-  Out += line("tensors", std::to_string(Tensors));
+static std::string fileLine(const std::string &Path, uint64_t Bytes) {
+  return line("file", Path + " (" + formatBytes(Bytes) + ")");
+}
+
+static std::string parametersLine(uint64_t Parameters) {
+  return line("parameters", formatFixed(static_cast<double>(Parameters) / 1e6, 2) + " M");
+}
+
+static std::string typeLines(const std::map<std::string, TypeCount> &Types) {
+  std::string Out;
   for (const auto &[Type, Count] : Types)
     Out +=
         line("  " + Type, std::to_string(Count.Tensors) + " tensors, " + formatBytes(Count.Bytes));
+  return Out;
+}
+
+static void writeTypes(JsonWriter &Json, const std::map<std::string, TypeCount> &Types) {
+  Json.key("types").beginObject();
+  for (const auto &[Type, Count] : Types)
+    Json.key(Type)
+        .beginObject()
+        .field("tensors", Count.Tensors)
+        .field("elements", Count.Elements)
+        .field("bytes", Count.Bytes)
+        .endObject();
+  Json.endObject();
+}
+
+std::string cli::inspectTensors(const TensorFile &File, bool Json) {
+  std::map<std::string, TypeCount> Types = countTypes(File);
+  if (!Json)
+    return fileLine(File.path(), File.fileBytes()) + parametersLine(countParameters(File)) +
+           line("tensors", std::to_string(File.tensorCount())) + typeLines(Types);
+  JsonWriter Out;
+  Out.beginObject()
+      .field("file", File.path())
+      .field("bytes", File.fileBytes())
+      .field("parameters", countParameters(File));
+  writeTypes(Out, Types);
+  return Out.endObject().take();
+}
+
+std::string Inspection::text() const {
+  std::string Out = fileLine(Path, FileBytes) + line("name", Name) +
+                    line("architecture", Architecture) + parametersLine(Parameters);
+  for (const HyperParameter &Each : HyperParameters)
+    Out += line("  " + Each.Name, scalarText(Each.Value));
+  Out += line("tensors", std::to_string(Tensors)) + typeLines(Types);
   Out += line("tokenizer", TokenizerModel + (PreTokenizer.empty() ? "" : " / " + PreTokenizer) +
                                ", " + std::to_string(Tokens) + " tokens") +
          line("chat format", ChatFormat);
@@ -144,15 +181,9 @@ std::string Inspection::json() const {
   Json.key("hyper_parameters").beginObject();
   for (const HyperParameter &Each : HyperParameters)
     std::visit([&](const auto &Any) { Json.field(Each.Name, Any); }, Each.Value);
-  Json.endObject().key("types").beginObject();
-  for (const auto &[Type, Count] : Types)
-    Json.key(Type)
-        .beginObject()
-        .field("tensors", Count.Tensors)
-        .field("elements", Count.Elements)
-        .field("bytes", Count.Bytes)
-        .endObject();
-  Json.endObject().key("tokenizer").beginObject();
+  Json.endObject();
+  writeTypes(Json, Types);
+  Json.key("tokenizer").beginObject();
   Json.field("model", TokenizerModel).field("pre", PreTokenizer).field("tokens", Tokens);
   Json.endObject().field("chat_format", ChatFormat);
   Json.field("target", Target).field("precision", Precision).field("kv_type", KVType);

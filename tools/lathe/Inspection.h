@@ -51,6 +51,10 @@ struct Inspection {
 /// What the file alone tells.
 Inspection inspectFile(const GGUFFile &File);
 
+/// The same of a file that holds tensors and no model: its size, its tensors and
+/// their types, as text or JSON.
+std::string inspectTensors(const TensorFile &File, bool Json);
+
 } // namespace lathe::cli
 
 #endif // LATHE_TOOLS_LATHE_INSPECTION_H

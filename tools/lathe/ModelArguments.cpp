@@ -64,6 +64,7 @@ std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequen
   Wanted.Cancel = interruptFlag();
   ModelOptions Options;
   Options.Compiled = std::move(Input.Compiled);
+  Options.ProgramPath = std::move(Input.ProgramPath);
   Options.Target = Compile.Target;
   Options.Precision = Compile.Precision;
   Options.KVType = Compile.KVType;

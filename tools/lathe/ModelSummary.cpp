@@ -8,18 +8,18 @@ using namespace lathe;
 using namespace lathe::cli;
 
 /// The reader has checked that the product fits.
-static uint64_t elementCount(const GGUFTensor &Tensor) {
+static uint64_t elementCount(const FileTensor &Tensor) {
   uint64_t Count = 1;
   for (int64_t Dimension : Tensor.Shape)
     Count *= static_cast<uint64_t>(Dimension);
   return Count;
 }
 
-std::map<std::string, TypeCount> cli::countTypes(const GGUFFile &File) {
+std::map<std::string, TypeCount> cli::countTypes(const TensorFile &File) {
   std::map<std::string, TypeCount> Types;
-  for (const GGUFTensor &Each : File.tensors()) {
-    TypeCount &Type = Types[Each.Format ? std::string(Each.Format->Name)
-                                        : "type " + std::to_string(Each.TypeNumber)];
+  for (size_t I = 0; I < File.tensorCount(); ++I) {
+    const FileTensor &Each = File.tensor(I);
+    TypeCount &Type = Types[File.typeName(Each)];
     ++Type.Tensors;
     Type.Elements += elementCount(Each);
     Type.Bytes += Each.Bytes;
@@ -27,10 +27,10 @@ std::map<std::string, TypeCount> cli::countTypes(const GGUFFile &File) {
   return Types;
 }
 
-uint64_t cli::countParameters(const GGUFFile &File) {
+uint64_t cli::countParameters(const TensorFile &File) {
   uint64_t Sum = 0;
-  for (const GGUFTensor &Each : File.tensors())
-    Sum += elementCount(Each);
+  for (size_t I = 0; I < File.tensorCount(); ++I)
+    Sum += elementCount(File.tensor(I));
   return Sum;
 }
 

@@ -19,10 +19,10 @@ struct TypeCount {
 };
 
 /// All element types of `File`, by name; "type 23" for one that is not supported.
-std::map<std::string, TypeCount> countTypes(const GGUFFile &File);
+std::map<std::string, TypeCount> countTypes(const TensorFile &File);
 
 /// All elements of all tensors.
-uint64_t countParameters(const GGUFFile &File);
+uint64_t countParameters(const TensorFile &File);
 
 /// The architecture and the element type that takes the most bytes: "llama q4_1".
 std::string modelType(const GGUFFile &File);

@@ -1,4 +1,4 @@
-//===- NpyWriter.cpp - Writes a matrix of float32 as .npy -------------------===//
+//===- NpyWriter.cpp - Writes arrays of float32 as .npy ---------------------===//
 
 #include "tools/lathe/NpyWriter.h"
 
@@ -13,9 +13,14 @@ static std::span<const uint8_t> bytesOf(const void *Data, size_t Bytes) {
   return {static_cast<const uint8_t *>(Data), Bytes};
 }
 
-bool NpyWriter::begin(uint64_t Rows, uint64_t Columns, Diagnostics &Diags) {
-  std::string Fields = "{'descr': '<f4', 'fortran_order': False, 'shape': (" +
-                       std::to_string(Rows) + ", " + std::to_string(Columns) + "), }";
+bool NpyWriter::begin(std::span<const int64_t> Shape, Diagnostics &Diags) {
+  std::string Sizes;
+  for (int64_t Size : Shape)
+    Sizes += (Sizes.empty() ? "" : ", ") + std::to_string(Size);
+  // Python's tuple of one.
+  if (Shape.size() == 1)
+    Sizes += ",";
+  std::string Fields = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + Sizes + "), }";
   // Magic, version and length take 10 bytes; the values start 64-byte aligned.
   constexpr size_t Fixed = 10, Alignment = 64;
   size_t Total = (Fixed + Fields.size() + 1 + Alignment - 1) / Alignment * Alignment;

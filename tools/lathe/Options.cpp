@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 
 using namespace lathe;
 using namespace lathe::cli;
@@ -60,6 +61,14 @@ void Options::positional(std::optional<std::string> &Into, std::string Name, std
        }});
 }
 
+void Options::positionals(std::vector<std::string> &Into, std::string Name, std::string Help) {
+  add({Name, Name, std::move(Help), true, false, [&Into](const std::string &Word) {
+         Into.push_back(Word);
+         return std::optional<Diagnostic>();
+       }});
+  List.back().Many = true;
+}
+
 void Options::flag(bool &Into, std::string Names, std::string Help) {
   add({Names, "", std::move(Help), false, false, [&Into, Names](const std::string &Word) {
          std::optional<Diagnostic> Fault;
@@ -85,6 +94,16 @@ void Options::text(std::string &Into, std::string Names, std::string Meta, std::
          Into = Word;
          return std::optional<Diagnostic>();
        }});
+}
+
+void Options::texts(std::vector<std::string> &Into, std::string Names, std::string Meta,
+                    std::string Help) {
+  add({std::move(Names), std::move(Meta), std::move(Help), false, false,
+       [&Into](const std::string &Word) {
+         Into.push_back(Word);
+         return std::optional<Diagnostic>();
+       }});
+  List.back().Many = true;
 }
 
 void Options::integer(std::optional<int64_t> &Into, std::string Names, std::string Help,
@@ -153,21 +172,25 @@ struct Tokens {
 };
 } // namespace
 
-/// Lets CLI11 sort words to options.  `Names` holds one entry per option and
-/// `Kinds` whether it takes a value.
-static Tokens tokenize(const std::vector<std::string> &Names, const std::vector<bool> &TakesValue,
+/// Lets CLI11 sort words to options.
+static Tokens tokenize(const std::vector<Options::Option> &Known,
                        const std::vector<std::string> &Words) {
   Tokens Result;
-  Result.Values.resize(Names.size());
+  Result.Values.resize(Known.size());
   try {
     CLI::App App;
     App.set_help_flag();
     App.allow_extras();
     std::vector<CLI::Option *> Parsed;
-    for (size_t I = 0; I < Names.size(); ++I) {
-      CLI::Option *Option = TakesValue[I] ? App.add_option(Names[I]) : App.add_flag(Names[I]);
-      if (TakesValue[I])
-        Option->type_size(1)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+    for (const Options::Option &Each : Known) {
+      bool TakesValue = !Each.Meta.empty();
+      CLI::Option *Option = TakesValue ? App.add_option(Each.Names) : App.add_flag(Each.Names);
+      if (TakesValue)
+        Option->type_size(1)->expected(1)->multi_option_policy(
+            Each.Many ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast);
+      // Any number of them.
+      if (Each.Many && Each.Positional)
+        Option->expected(-1);
       Parsed.push_back(Option);
     }
     std::vector<std::string> Reversed(Words.rbegin(), Words.rend());
@@ -236,13 +259,7 @@ bool Options::parse(const std::vector<std::string> &Words, const std::string &Co
   }
   if (HelpAsked)
     return true;
-  std::vector<std::string> Names;
-  std::vector<bool> TakesValue;
-  for (const Option &Each : List) {
-    Names.push_back(Each.Names);
-    TakesValue.push_back(!Each.Meta.empty());
-  }
-  Tokens Parsed = tokenize(Names, TakesValue, Words);
+  Tokens Parsed = tokenize(List, Words);
   if (!Parsed.Fault.empty()) {
     Diags.error(106, CommandName, Parsed.Fault,
                 "'" + CommandName + " --help' shows what each flag takes");
@@ -256,8 +273,10 @@ bool Options::parse(const std::vector<std::string> &Words, const std::string &Co
                   "usage: " + CommandName + " " + usage());
     if (Given.empty())
       continue;
-    if (std::optional<Diagnostic> Fault = List[I].Store(Given.back()))
-      Diags.error(Fault->Number, Fault->Where, Fault->Message, Fault->Hint);
+    size_t First = List[I].Many ? 0 : Given.size() - 1;
+    for (const std::string &Word : std::span(Given).subspan(First))
+      if (std::optional<Diagnostic> Fault = List[I].Store(Word))
+        Diags.error(Fault->Number, Fault->Where, Fault->Message, Fault->Hint);
   }
   return !Diags.hasErrors();
 }
@@ -266,7 +285,7 @@ std::string Options::usage() const {
   std::string Text;
   for (const Option &Each : List)
     if (Each.Positional)
-      Text += Each.Required ? Each.Names + " " : "[" + Each.Names + "] ";
+      Text += Each.Required ? Each.Names + " " : "[" + Each.Names + (Each.Many ? "...] " : "] ");
   return Text + "[flags]";
 }
 

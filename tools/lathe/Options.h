@@ -38,6 +38,7 @@ public:
     /// Takes the word that was given; answers with the fault, or nothing.
     std::function<std::optional<Diagnostic>(const std::string &)> Store;
     std::vector<std::string> Words = {}; ///< All that it takes, where these are few.
+    bool Many = false;                   ///< May stand several times, each stored.
 
     /// "-o" and "--output".
     std::vector<std::string> names() const;
@@ -48,12 +49,17 @@ public:
   void positional(std::optional<std::string> &Into, std::string Name, std::string Help,
                   bool Required);
 
+  /// Any number of them, behind all other positional arguments.
+  void positionals(std::vector<std::string> &Into, std::string Name, std::string Help);
+
   /// `Names` is "-n" or "--temp" or "-o,--output".
   void flag(bool &Into, std::string Names, std::string Help);
   void text(std::optional<std::string> &Into, std::string Names, std::string Meta,
             std::string Help);
   /// `Into` keeps its default when the flag is absent.
   void text(std::string &Into, std::string Names, std::string Meta, std::string Help);
+  /// May stand several times.
+  void texts(std::vector<std::string> &Into, std::string Names, std::string Meta, std::string Help);
   void integer(std::optional<int64_t> &Into, std::string Names, std::string Help,
                Range<int64_t> Bounds);
   void number(std::optional<double> &Into, std::string Names, std::string Help,

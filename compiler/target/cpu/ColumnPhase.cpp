@@ -10,6 +10,7 @@
 #include "compiler/target/cpu/PhaseEmitter.h"
 #include "compiler/target/cpu/RowEmitter.h"
 #include "compiler/target/cpu/TileEmitter.h"
+#include "passes/Upstream.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -118,7 +119,8 @@ void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
 void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile, Value firstRow,
                              Value rows) {
   ir::LinearOp linear = segment.linears[index];
-  int64_t panelsPerTile = segment.tileColumns / PanelRows, bytes = panelBytes(linear);
+  int64_t panelsPerTile = segment.tileColumns / PanelRows;
+  auto type = cast<RankedTensorType>(linear.getWeight().getType());
   Value weights = c.weightPointer(linear.getWeight());
   Rows input = c.rowsOf(linear.getInput(), c.maxRows());
   Value firstPanel = k.mul(tile, panelsPerTile);
@@ -126,14 +128,14 @@ void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile,
   Value allPanels = k.constant((segment.outputs + PanelRows - 1) / PanelRows);
   Value panels = k.min(k.constant(panelsPerTile), k.sub(allPanels, firstPanel));
   k.forLoop(k.constant(0), panels, 1, [&](Value panel) {
-    TileOperands operands{.panel = k.at(weights, k.mul(k.add(firstPanel, panel), bytes)),
+    TileOperands operands{.panel = emitPanelPointers(k, weights, type, k.add(firstPanel, panel)),
                           .firstRow = firstRow,
                           .rows = rows,
                           .manyRows = c.maxRows() > 1,
                           .input = input,
                           .destination = k.at(tileMemory[index], k.mul(panel, PanelRows * 4)),
                           .destinationRowBytes = segment.tileColumns * 4};
-    emitTileCall(c, linear, operands);
+    emitTileCall(c, linear.getInput(), linear.getWeight(), operands);
   });
 }
 
@@ -193,9 +195,15 @@ static PhaseTiles divideColumns(step::PhaseOp phase, const CpuTarget &target, in
   if (failed(segments))
     return {};
   PhaseTiles tiles;
-  for (const Segment &segment : *segments)
-    tiles.groups.push_back(
-        {segment.linears, segment.tileColumns, std::min(rows, target.rowChunk), segment.tiles()});
+  for (const Segment &segment : *segments) {
+    TileGroup group;
+    for (ir::LinearOp linear : segment.linears)
+      group.contractions.push_back(linear);
+    group.columns = segment.tileColumns;
+    group.rows = std::min(rows, target.rowChunk);
+    group.count = segment.tiles();
+    tiles.groups.push_back(std::move(group));
+  }
   tiles.busiestShare = findBusiestShare(*segments, workers);
   return tiles;
 }
@@ -207,12 +215,16 @@ static PhaseTiles divideRows(step::PhaseOp, const CpuTarget &, int64_t rows, int
 }
 
 static PhaseEmitterRegistration columns({
-    [](step::PhaseOp phase) { return phase.getAxis() == step::Axis::Columns; },
+    [](step::PhaseOp phase) {
+      return phase.getAxis() == step::Axis::Columns && phase.getOps<ir::HeadTopkOp>().empty();
+    },
     [](PhaseContext &context) { return ColumnPhase(context).emit(); },
     divideColumns,
 });
 static PhaseEmitterRegistration rows({
-    [](step::PhaseOp phase) { return phase.getAxis() == step::Axis::Rows; },
+    [](step::PhaseOp phase) {
+      return phase.getAxis() == step::Axis::Rows && !holdsUpstream(phase.getBody().front());
+    },
     emitRowPhase,
     divideRows,
 });

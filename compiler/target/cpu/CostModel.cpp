@@ -95,8 +95,8 @@ static int64_t rowBytes(RankedTensorType type, int64_t rows) {
   return step::getRowBytes(rows, elements, type.getElementType());
 }
 
-static void addContraction(ir::LinearOp linear, int64_t operations, PhaseWork &work) {
-  Type input = cast<RankedTensorType>(linear.getInput().getType()).getElementType();
+static void addContraction(Value rows, int64_t operations, PhaseWork &work) {
+  Type input = cast<RankedTensorType>(rows.getType()).getElementType();
   (isa<ir::QuantizedActivationType>(input) ? work.int8
    : input.isBF16()                        ? work.bf16
                                            : work.f32) += operations;
@@ -117,8 +117,9 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, PhaseWork &work) {
     return;
   ir::Cost cost = priced.getCost(rows);
   work.weightBytes += cost.WeightBytes;
-  if (auto linear = dyn_cast<ir::LinearOp>(op))
-    return addContraction(linear, cost.Operations, work);
+  auto fusable = dyn_cast<ir::FusionOpInterface>(op);
+  if (fusable && fusable.getFusionRole() == ir::FusionRole::Contraction)
+    return addContraction(op.getOperand(0), cost.Operations, work);
   if (auto attention = dyn_cast<ir::AttentionOp>(op)) {
     // An attention tells what one position costs every row.
     int64_t operations = cost.Operations / rows * countSeen(attention, rows, depth);
@@ -129,7 +130,8 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, PhaseWork &work) {
     work.cacheBytes += (depth + rows - oldest) * positionBytes(attention.getCache().getType());
     return;
   }
-  work.f32 += cost.Operations;
+  // As if the rows were one text.
+  work.f32 += cost.Operations * (isa<ir::SelfAttentionOp>(op) ? rows : 1);
 }
 
 PhaseWork lathe::compiler::computeWork(step::PhaseOp phase, int64_t rows, int64_t logitsRows,

@@ -2,6 +2,8 @@
 
 #include "compiler/target/cpu/CpuTarget.h"
 
+#include "runtime/formats/BlockFormat.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -68,6 +70,7 @@ llvm::ArrayRef<TargetSize> lathe::compiler::allTargetSizes() {
   static constexpr TargetSize sizes[] = {
       {"row-tile", &CpuTarget::rowTile, 1, 16},
       {"float-row-tile", &CpuTarget::floatRowTile, 1, 16},
+      {"float-column-tile", &CpuTarget::floatColumnTile, Lanes, PanelRows, Lanes},
       {"row-chunk", &CpuTarget::rowChunk, 1, 4096},
       {"prefetch-bytes", &CpuTarget::prefetchBytes, 0, 1 << 20},
   };
@@ -80,7 +83,7 @@ static bool setSize(CpuTarget &target, llvm::StringRef text) {
   int64_t value = 0;
   for (const TargetSize &size : allTargetSizes())
     if (size.name == name && !number.getAsInteger(10, value) && value >= size.least &&
-        value <= size.most) {
+        value <= size.most && value % size.multiple == 0) {
       target.*size.field = value;
       return true;
     }

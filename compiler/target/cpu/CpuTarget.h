@@ -27,6 +27,7 @@ struct CpuTarget {
   /// overridden; none changes a bit of any result.
   int64_t rowTile;              ///< Rows of int8 activations in a register tile.
   int64_t floatRowTile;         ///< Rows of f32 and bf16 activations.
+  int64_t floatColumnTile = 32; ///< Outputs that meet them, 16 or 32.
   int64_t rowChunk = 64;        ///< Rows that pass a tile: their sums fit into the nearest cache.
   int64_t prefetchBytes = 2048; ///< Weights are asked for so far ahead; 0: never.
   std::shared_ptr<const Int8Dot> int8Dot;
@@ -64,7 +65,7 @@ std::string explainMissingTarget(llvm::StringRef name);
 struct TargetSize {
   llvm::StringLiteral name;
   int64_t CpuTarget::*field;
-  int64_t least, most;
+  int64_t least, most, multiple = 1;
 };
 llvm::ArrayRef<TargetSize> allTargetSizes();
 

@@ -197,6 +197,10 @@ static Value emitGeluTanh(EpilogueRow &r, Operation *op, int64_t chunk) {
   return lathe::compiler::emitGeluTanh(r.c.k, r.get(op->getOperand(0), chunk));
 }
 
+static Value emitGelu(EpilogueRow &r, Operation *op, int64_t chunk) {
+  return lathe::compiler::emitGelu(r.c.k, r.get(op->getOperand(0), chunk));
+}
+
 static Value emitBias(EpilogueRow &r, Operation *op, int64_t chunk) {
   KernelBuilder &k = r.c.k;
   Value pointer = k.at(r.c.weightPointer(cast<ir::BiasOp>(op).getBias()), r.columnOffset(chunk));
@@ -282,6 +286,7 @@ static ElementwiseEmitterRegistration add(ir::AddOp::getOperationName(), emitAdd
 static ElementwiseEmitterRegistration mul(ir::MulOp::getOperationName(), emitMul);
 static ElementwiseEmitterRegistration silu(ir::SiluOp::getOperationName(), emitSilu);
 static ElementwiseEmitterRegistration geluTanh(ir::GeluTanhOp::getOperationName(), emitGeluTanh);
+static ElementwiseEmitterRegistration gelu(ir::GeluOp::getOperationName(), emitGelu);
 static ElementwiseEmitterRegistration headNorm(ir::RMSNormOp::getOperationName(), emitHeadNorm);
 static ElementwiseEmitterRegistration bias(ir::BiasOp::getOperationName(), emitBias);
 static ElementwiseEmitterRegistration splitHeads(ir::SplitHeadsOp::getOperationName(), emitView);

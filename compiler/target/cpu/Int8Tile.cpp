@@ -46,6 +46,10 @@ private:
   Value addBlock(const Scaling &scaling, const BlockRow &row, Value total, Value sum);
   /// The integer scales of both halves, where there are any.
   Int8Dot::Parts readHalves(const PanelBlock &block, int64_t group);
+  using Unpack = llvm::function_ref<void(llvm::function_ref<void(int64_t, Value)>)>;
+  Value emitProduct(const Int8Weights &of, const Int8Dot::Parts &halves, const BlockRow &row,
+                    Unpack unpack);
+  Value emitOneRowProduct(const PanelBlock &block, int64_t group, const BlockRow &row);
   SmallVector<Value> emitOneRowBlock(const PanelPlace &block, Value index, ValueRange carried);
 
   void unpackBlock(const PanelPlace &block);
@@ -113,26 +117,47 @@ Int8Dot::Parts Int8Tile::readHalves(const PanelBlock &block, int64_t group) {
 // One row
 //===----------------------------------------------------------------------===//
 
+/// The sums of a block's products with integers of one kind.
+Value Int8Tile::emitProduct(const Int8Weights &of, const Int8Dot::Parts &halves,
+                            const BlockRow &row, Unpack unpack) {
+  int64_t sectionQuads = dot.sectionQuads(of);
+  Int8Dot::Parts parts;
+  Value total;
+  unpack([&](int64_t quad, Value weight) {
+    int64_t section = quad / sectionQuads;
+    if (quad % sectionQuads == 0)
+      parts = dot.begin(k, of, section, row.sums);
+    parts = dot.step(k, of, parts, dot.prepare(k, of, weight), k.at(row.data, 4 * quad));
+    if ((quad + 1) % sectionQuads != 0)
+      return;
+    Value part = dot.finish(k, of, section, parts, halves);
+    total = total ? k.add(total, part) : part;
+  });
+  return total;
+}
+
+/// Where weights are stored in two parts, it is cheaper to multiply each of them than to
+/// put them together, and the sum is the same integer.
+Value Int8Tile::emitOneRowProduct(const PanelBlock &block, int64_t group, const BlockRow &row) {
+  const CoarseFormat *parts = format.coarse();
+  if (!parts)
+    return emitProduct(weights, readHalves(block, group), row,
+                       [&](auto use) { format.unpackInt8(k, block, group, use); });
+  Value coarse = emitProduct(parts->weights(), {}, row,
+                             [&](auto use) { parts->unpackCoarse(k, block, group, use); });
+  Value rest = emitProduct(parts->restWeights(), {}, row,
+                           [&](auto use) { parts->unpackRest(k, block, group, use); });
+  auto step = static_cast<int64_t>(parts->step());
+  return k.add(k.mul(coarse, k.splatInt(k.i32(), step)), rest);
+}
+
 SmallVector<Value> Int8Tile::emitOneRowBlock(const PanelPlace &block, Value index,
                                              ValueRange carried) {
   // One row is alone in its memory, so that its blocks follow each other.
   BlockRow row = rowOf(k.at(arguments.data, k.mul(index, 32)), k.mul(index, 4), 0);
-  int64_t sectionQuads = dot.sectionQuads(weights);
   SmallVector<Value> sums;
   for (int64_t group = 0; group < PanelGroups; ++group) {
-    Int8Dot::Parts halves = readHalves(block.group(group), group), parts;
-    Value total;
-    format.unpackInt8(k, block.group(group), group, [&](int64_t quad, Value weight) {
-      int64_t section = quad / sectionQuads;
-      if (quad % sectionQuads == 0)
-        parts = dot.begin(k, weights, section, row.sums);
-      parts =
-          dot.step(k, weights, parts, dot.prepare(k, weights, weight), k.at(row.data, 4 * quad));
-      if ((quad + 1) % sectionQuads != 0)
-        return;
-      Value part = dot.finish(k, weights, section, parts, halves);
-      total = total ? k.add(total, part) : part;
-    });
+    Value total = emitOneRowProduct(block.group(group), group, row);
     Scaling scaling{format.scale(k, block.group(group), group),
                     format.minimum(k, block.group(group), group)};
     sums.push_back(addBlock(scaling, row, total, carried[group]));
@@ -142,8 +167,8 @@ SmallVector<Value> Int8Tile::emitOneRowBlock(const PanelPlace &block, Value inde
 
 void Int8Tile::emitOneRow() {
   SmallVector<Value> sums(PanelGroups, k.splat(0.0f));
-  sums = forPanelSteps(k, target, format, arguments.panel, arguments.wholeSteps, sums,
-                       [&](const PanelPlace &block, Value index, ValueRange carried) {
+  sums = forPanelSteps(k, target, format, {arguments.panel, arguments.tail}, arguments.wholeSteps,
+                       sums, [&](const PanelPlace &block, Value index, ValueRange carried) {
                          return emitOneRowBlock(block, index, carried);
                        });
   for (int64_t group = 0; group < PanelGroups; ++group)
@@ -284,7 +309,8 @@ void Int8Tile::emitManyRows() {
     for (int64_t group = 0; group < PanelGroups; ++group)
       k.store(k.splat(0.0f), k.at(destination, group * Lanes * 4));
   });
-  forPanelSteps(k, target, format, arguments.panel, arguments.wholeSteps, ValueRange(),
+  forPanelSteps(k, target, format, {arguments.panel, arguments.tail}, arguments.wholeSteps,
+                ValueRange(),
                 [&](const PanelPlace &block, Value index, ValueRange) -> SmallVector<Value> {
                   unpackBlock(block);
                   emitAllRows(index);

@@ -153,6 +153,15 @@ Value KernelBuilder::field(Value vector, int64_t from, int64_t bits) {
   return arith::AndIOp::create(b, loc, vector, splatInt(i32(), (int64_t(1) << bits) - 1, lanes));
 }
 
+std::pair<Value, Value> KernelBuilder::splitPairs(Value pairs) {
+  auto type = cast<VectorType>(pairs.getType());
+  int64_t lanes = type.getNumElements() / (type.getElementType().isBF16() ? 2 : 1);
+  Value bits = bitcast(pairs, vec(i32(), lanes));
+  Value even = arith::ShLIOp::create(b, loc, bits, splatInt(i32(), 16, lanes));
+  Value odd = arith::AndIOp::create(b, loc, bits, splatInt(i32(), -65536, lanes));
+  return {bitcast(even, vec(f32(), lanes)), bitcast(odd, vec(f32(), lanes))};
+}
+
 Value KernelBuilder::signedField(Value vector, int64_t from, int64_t bits) {
   int64_t lanes = cast<VectorType>(vector.getType()).getNumElements();
   if (int64_t above = 32 - from - bits)

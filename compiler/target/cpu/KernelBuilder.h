@@ -96,6 +96,8 @@ public:
   /// `bits` bits of every i32 lane, from bit `from` on, without or with a sign.
   mlir::Value field(mlir::Value vector, int64_t from, int64_t bits);
   mlir::Value signedField(mlir::Value vector, int64_t from, int64_t bits);
+  /// The even and the odd one of pairs of bf16, as f32: of a vector<2Nxbf16> or <Nxi32>.
+  std::pair<mlir::Value, mlir::Value> splitPairs(mlir::Value pairs);
   mlir::Value intrinsic(llvm::StringRef name, mlir::Type result, mlir::ValueRange operands);
 
   /// Folds all lanes by a fixed tree: halves onto each other until one is left.

@@ -3,6 +3,7 @@
 #include "compiler/target/cpu/Manifest.h"
 
 #include "compiler/target/cpu/KVLayout.h"
+#include "passes/Upstream.h"
 
 #include "lathe/abi.h"
 
@@ -37,7 +38,30 @@ static void writeEntries(llvm::json::OStream &json, ModuleOp module, int64_t scr
         json.attribute("arena_bytes", static_cast<int64_t>(program.getArena().value_or(0)));
         json.attribute("arena_bound", static_cast<int64_t>(program.getArenaBound().value_or(0)));
         json.attribute("scratch_bytes", scratchBytes);
+        program.walk([&](ir::HeadTopkOp head) {
+          json.attribute("greatest_logits", static_cast<int64_t>(head.getK()));
+        });
       });
+  });
+}
+
+/// Ops of ours read a matrix in panels, ops of other dialects as it is.
+static StringRef layoutOf(ModuleOp module, ir::WeightsOp weights) {
+  RankedTensorType type = weights.getTensorType();
+  if (type.getRank() == 1 && type.getElementType().isF32())
+    return "vector";
+  bool plain = false;
+  module.walk([&](ir::WeightOp use) {
+    if (use.getWeights() == weights.getSymName())
+      plain |= llvm::any_of(use->getUsers(), isUpstream);
+  });
+  return plain ? "plain" : type.getRank() == 2 ? "panel32" : "vector";
+}
+
+static void writeShape(llvm::json::OStream &json, ArrayRef<int64_t> shape) {
+  json.attributeArray("shape", [&] {
+    for (int64_t size : shape)
+      json.value(size);
   });
 }
 
@@ -48,11 +72,8 @@ static void writeWeights(llvm::json::OStream &json, ModuleOp module, const Weigh
         RankedTensorType type = weights.getTensorType();
         json.attribute("symbol", weights.getSymName());
         json.attribute("format", StringRef(ir::getBlockFormat(type.getElementType())->Name));
-        json.attributeArray("shape", [&] {
-          for (int64_t size : type.getShape())
-            json.value(size);
-        });
-        json.attribute("layout", type.getRank() == 2 ? "panel32" : "vector");
+        writeShape(json, type.getShape());
+        json.attribute("layout", layoutOf(module, weights));
         json.attribute("first", table.lookup(weights.getSymName()));
         if (std::optional<ArrayRef<int64_t>> layers = weights.getLayers())
           json.attributeArray("layers", [&] {
@@ -60,6 +81,8 @@ static void writeWeights(llvm::json::OStream &json, ModuleOp module, const Weigh
               json.value(layer);
           });
         json.attribute("tensors", weights.getSource());
+        if (weights.getFile())
+          json.attribute("file", *weights.getFile());
       });
   });
 }
@@ -76,11 +99,34 @@ static void writeModel(llvm::json::OStream &json, ModuleOp module) {
   });
 }
 
-/// All programs have the same cache.
+/// What a function takes and gives; the number of rows is -1.
+static void writeSignature(llvm::json::OStream &json, step::ProgramOp program) {
+  auto inputs = static_cast<int64_t>(*program.getNumInputs());
+  auto arguments = program.getBody().getArguments();
+  auto write = [&](StringRef list, int64_t first, int64_t last) {
+    json.attributeArray(list, [&] {
+      for (int64_t i = first; i < last; ++i)
+        json.object([&] {
+          auto buffer = cast<step::BufferType>(arguments[i].getType());
+          SmallVector<int64_t> shape(buffer.getShape());
+          if (!buffer.getWhole())
+            shape.front() = -1;
+          json.attribute("name", cast<StringAttr>((*program.getNames())[i]).getValue());
+          writeShape(json, shape);
+        });
+    });
+  };
+  write("inputs", 0, inputs);
+  write("outputs", inputs, arguments.size());
+}
+
+/// All programs have the same cache; those of encoders have none.
 static void writeCache(llvm::json::OStream &json, ModuleOp module) {
-  StringRef type;
+  StringRef type = "none";
   int64_t perPosition = 0;
   for (auto program : module.getOps<step::ProgramOp>()) {
+    if (program.isEncoder())
+      continue;
     type = cast<ir::KVType>(program.getCache().getType()).getElementName();
     perPosition = std::max(perPosition, slabBytesPerPosition(program));
   }
@@ -116,11 +162,18 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
     });
     auto precision = module->getAttrOfType<StringAttr>("lathe.precision");
     json.attribute("precision", precision ? precision.getValue() : "auto");
-    writeModel(json, module);
+    auto programs = module.getOps<step::ProgramOp>();
+    bool isFunction = !programs.empty() && (*programs.begin()).isFunction();
+    if (isFunction)
+      writeSignature(json, *programs.begin());
+    else
+      writeModel(json, module);
     writeEntries(json, module, scratchBytes);
     writeWeights(json, module, weights);
-    writeCache(json, module);
-    writeSkipped(json, module);
+    if (!isFunction) {
+      writeCache(json, module);
+      writeSkipped(json, module);
+    }
   });
   return text;
 }

@@ -64,8 +64,14 @@ Rows PhaseContext::layout(Value base, int64_t rows, int64_t elements, Type eleme
 
 Rows PhaseContext::rowsOfBuffer(Value buffer) {
   auto type = cast<step::BufferType>(buffer.getType());
-  // The one buffer that is not in the arena is the caller's, for the logits.
+  // What is not in the arena is the caller's: the logits, or tensors of a function.
   Value base = args.logits;
+  if (phase->getParentOfType<step::ProgramOp>().isFunction()) {
+    if (auto argument = dyn_cast<BlockArgument>(buffer)) {
+      Value tensors = k.load(k.ptr(), k.at(argsPointer, offsetof(lathe_step_args, tensors)));
+      base = k.load(k.ptr(), k.at(tensors, argument.getArgNumber() * sizeof(void *)));
+    }
+  }
   if (auto alloc = buffer.getDefiningOp<step::AllocOp>()) {
     Value &offset = bufferOffsets[buffer];
     if (!offset)

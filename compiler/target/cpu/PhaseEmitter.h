@@ -14,9 +14,9 @@ namespace lathe::compiler {
 
 /// Tiles of one shape.
 struct TileGroup {
-  llvm::SmallVector<ir::LinearOp, 2> linears; ///< Computed together, tile by tile.
-  int64_t columns = 0;                        ///< Of the result, in a tile.
-  int64_t rows = 0;                           ///< That pass a tile at a time, at most.
+  llvm::SmallVector<mlir::Operation *, 2> contractions; ///< Computed together, tile by tile.
+  int64_t columns = 0;                                  ///< Of the result, in a tile.
+  int64_t rows = 0;                                     ///< That pass a tile at a time, at most.
   int64_t count = 0;
 };
 

@@ -19,6 +19,10 @@ struct RowEmitterRegistration {
 /// The emitter for ops of that name, or null.
 RowEmitter findRowEmitter(llvm::StringRef opName);
 
+/// Copies row `index` (i64) of an embedding table, times `scale`, to `output` as f32.
+void emitTableRow(PhaseContext &context, mlir::Value table, mlir::Value index, mlir::Value output,
+                  float scale);
+
 /// Emits a phase over rows: every op for each row of the worker's range.
 llvm::LogicalResult emitRowPhase(PhaseContext &context);
 

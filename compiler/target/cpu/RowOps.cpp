@@ -1,8 +1,8 @@
 //===- RowOps.cpp - Row-wise ops of the model level ------------------------===//
 
 #include "compiler/target/cpu/RowEmitter.h"
+#include "compiler/target/cpu/TileEmitter.h"
 #include "compiler/target/cpu/VectorMath.h"
-#include "compiler/target/cpu/WeightFormat.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -157,10 +157,10 @@ static void emitRopeTable(PhaseContext &c, Operation *op, Value row, int64_t row
   }
 }
 
-static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
+void lathe::compiler::emitTableRow(PhaseContext &c, Value tableWeight, Value index, Value output,
+                                   float scale) {
   KernelBuilder &k = c.k;
-  auto embed = cast<ir::EmbedOp>(op);
-  auto table = cast<RankedTensorType>(embed.getTable().getType());
+  auto table = cast<RankedTensorType>(tableWeight.getType());
   const BlockFormat *layout = ir::getBlockFormat(table.getElementType());
   const WeightFormat *format = findWeightFormat(llvm::StringRef(layout->Name));
   assert(format && "checked before emission");
@@ -168,17 +168,19 @@ static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
   int64_t steps = (width + stepElements - 1) / stepElements;
   // The last pair of an odd width is written one element too far.
   Value scratch = width % stepElements ? c.allocateScratch(4 * steps * stepElements) : Value();
-  Value output = c.rowPointer(embed.getResult(), row, rows),
-        destination = scratch ? scratch : output;
-  Value token = c.rowField(c.args.token, row);
-  Value panel = k.at(c.weightPointer(embed.getTable()),
-                     k.mul(k.div(token, PanelRows), steps * format->stepBytes()));
-  Value lane = k.rem(token, PanelRows);
-  k.forLoop(k.constant(0), k.constant(steps), 1, [&](Value step) {
-    format->gather(k, k.at(panel, k.mul(step, format->stepBytes())), lane,
-                   k.at(destination, k.mul(step, 4 * stepElements)));
+  Value destination = scratch ? scratch : output;
+  PanelPointers panel =
+      emitPanelPointers(k, c.weightPointer(tableWeight), table, k.div(index, PanelRows));
+  Value lane = k.rem(index, PanelRows), count = k.constant(steps);
+  k.forLoop(k.constant(0), count, 1, [&](Value step) {
+    PanelBlock place{k.at(panel.panel, k.mul(step, format->stepBytes())),
+                     {},
+                     panel.panel,
+                     panel.tail,
+                     count,
+                     step};
+    format->gather(k, place, lane, k.at(destination, k.mul(step, 4 * stepElements)));
   });
-  float scale = embed.getScale().convertToFloat();
   if (scale == 1.0f && !scratch)
     return;
   int64_t lanes = commonLanes({width});
@@ -186,6 +188,12 @@ static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
     Value x = k.load(k.vec(k.f32(), lanes), k.at(destination, offset));
     k.store(k.mulf(x, k.splat(scale, lanes)), k.at(output, offset));
   });
+}
+
+static void emitEmbed(PhaseContext &c, Operation *op, Value row, int64_t rows) {
+  auto embed = cast<ir::EmbedOp>(op);
+  emitTableRow(c, embed.getTable(), c.rowField(c.args.token, row),
+               c.rowPointer(embed.getResult(), row, rows), embed.getScale().convertToFloat());
 }
 
 static void emitSelectLogits(PhaseContext &c, Operation *op, Value row, int64_t rows) {

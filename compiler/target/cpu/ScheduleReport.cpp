@@ -219,14 +219,22 @@ void EntryWriter::writeOps(step::PhaseOp phase) {
   });
 }
 
+/// Rows times a weight, in this order.
+static bool isContraction(Operation &op) {
+  auto fusable = dyn_cast<ir::FusionOpInterface>(op);
+  return fusable && fusable.getFusionRole() == ir::FusionRole::Contraction;
+}
+
 void EntryWriter::writeContractions(step::PhaseOp phase) {
   json.attributeArray("contractions", [&] {
-    for (auto linear : phase.getOps<ir::LinearOp>())
+    for (Operation &op : phase.getBody().front()) {
+      if (!isContraction(op))
+        continue;
       json.object([&] {
-        auto weight = cast<RankedTensorType>(linear.getWeight().getType());
-        Type input = cast<RankedTensorType>(linear.getInput().getType()).getElementType();
+        auto weight = cast<RankedTensorType>(op.getOperand(1).getType());
+        Type input = cast<RankedTensorType>(op.getOperand(0).getType()).getElementType();
         bool int8 = isa<ir::QuantizedActivationType>(input);
-        auto name = linear.getWeight().getDefiningOp<ir::WeightOp>();
+        auto name = op.getOperand(1).getDefiningOp<ir::WeightOp>();
         json.attribute("weight", name ? name.getWeights() : StringRef());
         json.attribute("outputs", weight.getDimSize(0));
         json.attribute("inputs", weight.getDimSize(1));
@@ -237,8 +245,11 @@ void EntryWriter::writeContractions(step::PhaseOp phase) {
         json.attribute("register_rows", program.getMaxRows() == 1 ? 1
                                         : int8                    ? target.rowTile
                                                                   : target.floatRowTile);
-        json.attribute("register_columns", PanelRows);
+        json.attribute("register_columns", program.getMaxRows() == 1 ? PanelRows
+                                           : int8                    ? Lanes
+                                                                     : target.floatColumnTile);
       });
+    }
   });
 }
 
@@ -248,8 +259,8 @@ void EntryWriter::writeTiles(step::PhaseOp phase, int64_t rows) {
     for (const TileGroup &group : tiles.groups)
       json.object([&] {
         json.attributeArray("weights", [&] {
-          for (ir::LinearOp linear : group.linears)
-            if (auto weight = linear.getWeight().getDefiningOp<ir::WeightOp>())
+          for (Operation *op : group.contractions)
+            if (auto weight = op->getOperand(1).getDefiningOp<ir::WeightOp>())
               json.value(weight.getWeights());
         });
         json.attribute("columns", group.columns);

@@ -6,32 +6,42 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
 
-static RankedTensorType weightType(ir::LinearOp linear) {
-  return cast<RankedTensorType>(linear.getWeight().getType());
-}
-
-static const WeightFormat &formatOf(ir::LinearOp linear) {
-  Type element = weightType(linear).getElementType();
-  const WeightFormat *format = findWeightFormat(StringRef(ir::getBlockFormat(element)->Name));
+static const WeightFormat &formatOf(RankedTensorType type) {
+  const WeightFormat *format =
+      findWeightFormat(StringRef(ir::getBlockFormat(type.getElementType())->Name));
   assert(format && "checked before emission");
   return *format;
 }
 
-int64_t lathe::compiler::panelSteps(ir::LinearOp linear) {
-  int64_t step = formatOf(linear).stepElements();
-  return (weightType(linear).getDimSize(1) + step - 1) / step;
+static int64_t panelSteps(RankedTensorType type) {
+  int64_t step = formatOf(type).stepElements();
+  return (type.getDimSize(1) + step - 1) / step;
 }
 
-int64_t lathe::compiler::panelBytes(ir::LinearOp linear) {
-  return panelSteps(linear) * formatOf(linear).stepBytes();
+static RankedTensorType typeOf(Value weight) { return cast<RankedTensorType>(weight.getType()); }
+
+const WeightFormat &lathe::compiler::formatOf(Value weight) { return ::formatOf(typeOf(weight)); }
+
+int64_t lathe::compiler::panelSteps(Value weight) { return ::panelSteps(typeOf(weight)); }
+
+PanelPointers lathe::compiler::emitPanelPointers(KernelBuilder &k, Value matrix,
+                                                 RankedTensorType type, Value number) {
+  const WeightFormat &format = ::formatOf(type);
+  int64_t steps = ::panelSteps(type), bytes = format.panelBytes(steps);
+  Value panel = k.at(matrix, k.mul(number, bytes));
+  if (!format.tailBytes())
+    return {panel, {}};
+  int64_t panels = (type.getDimSize(0) + PanelRows - 1) / PanelRows;
+  Value tails = k.at(matrix, k.constant(panels * bytes));
+  return {panel, k.at(tails, k.mul(number, steps * format.tailBytes()))};
 }
 
-TileKind TileKind::get(ir::LinearOp linear, bool manyRows) {
-  RankedTensorType weight = weightType(linear);
-  const WeightFormat &format = formatOf(linear);
-  return {&format, StringRef(ir::getBlockFormat(weight.getElementType())->Name),
-          cast<RankedTensorType>(linear.getInput().getType()).getElementType(), manyRows,
-          weight.getDimSize(1) % format.stepElements()};
+TileKind TileKind::get(Value input, Value weight, bool manyRows) {
+  RankedTensorType type = typeOf(weight);
+  const WeightFormat &format = ::formatOf(type);
+  return {&format, StringRef(ir::getBlockFormat(type.getElementType())->Name),
+          cast<RankedTensorType>(input.getType()).getElementType(), manyRows,
+          type.getDimSize(1) % format.stepElements()};
 }
 
 std::string TileKind::name() const {
@@ -41,25 +51,43 @@ std::string TileKind::name() const {
 }
 
 TileArguments TileArguments::get(ValueRange a) {
-  return {a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11]};
+  return {a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12]};
 }
 
 SmallVector<Value> TileArguments::list() const {
-  return {panel,  wholeSteps, rows,       data,        rowStride,   blockStride,
-          scales, sums,       scaledSums, scaleStride, destination, stride};
+  return {panel,  tail, wholeSteps, rows,        data,        rowStride, blockStride,
+          scales, sums, scaledSums, scaleStride, destination, stride};
+}
+
+/// Asks for a share of the next panel, one of as many as there are steps.
+static void prefetchNextPanel(KernelBuilder &k, const WeightFormat &format,
+                              const PanelPointers &panel, Value steps, Value index) {
+  auto share = [&](Value start, int64_t front, int64_t bytes) {
+    Value next = k.add(k.mul(k.add(steps, index), bytes), front);
+    k.prefetch(k.at(start, next), bytes);
+  };
+  share(panel.panel, format.frontBytes(), format.stepBytes());
+  share(panel.tail, 0, format.tailBytes());
 }
 
 SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTarget &target,
-                                                  const WeightFormat &format, Value panel,
-                                                  Value steps, ValueRange inits, PanelBody body) {
+                                                  const WeightFormat &format,
+                                                  const PanelPointers &panel, Value steps,
+                                                  ValueRange inits, PanelBody body) {
   auto block = [&](Value place, Value index, ArrayRef<SmallVector<Value>> headers,
                    ValueRange carried) {
-    if (target.prefetchBytes > 0)
+    bool hasTail = format.tailBytes() != 0;
+    if (target.prefetchBytes > 0 && hasTail)
+      prefetchNextPanel(k, format, panel, steps, index);
+    else if (target.prefetchBytes > 0)
       k.prefetch(k.at(place, target.prefetchBytes), format.blockBytes());
-    return body(PanelPlace{place, headers}, index, carried);
+    PanelBlock found{place, {}};
+    if (hasTail)
+      found = {place, {}, panel.panel, panel.tail, steps, index};
+    return body(PanelPlace{found, headers}, index, carried);
   };
   return k.forLoop(k.constant(0), steps, 1, inits, [&](Value index, ValueRange carried) {
-    Value step = k.at(panel, k.mul(index, format.stepBytes()));
+    Value step = k.at(panel.panel, k.mul(index, format.stepBytes()));
     SmallVector<SmallVector<Value>> headers;
     for (int64_t group = 0; group < PanelGroups; ++group)
       headers.push_back(format.header(k, step, group));
@@ -74,16 +102,17 @@ SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTar
   });
 }
 
-void lathe::compiler::emitTileCall(PhaseContext &c, ir::LinearOp linear,
+void lathe::compiler::emitTileCall(PhaseContext &c, Value inputLike, Value weight,
                                    const TileOperands &operands) {
   KernelBuilder &k = c.k;
-  TileKind kind = TileKind::get(linear, operands.manyRows);
+  TileKind kind = TileKind::get(inputLike, weight, operands.manyRows);
   const Rows &input = operands.input;
   Value none = LLVM::ZeroOp::create(k.builder(), k.getLoc(), k.ptr());
   Value scaleOffset = k.mul(operands.firstRow, 4);
   TileArguments arguments{
-      .panel = operands.panel,
-      .wholeSteps = k.constant(panelSteps(linear) - (kind.rest ? 1 : 0)),
+      .panel = operands.panel.panel,
+      .tail = operands.panel.tail ? operands.panel.tail : none,
+      .wholeSteps = k.constant(panelSteps(weight) - (kind.rest ? 1 : 0)),
       .rows = operands.rows,
       .data = k.at(input.data, k.mul(operands.firstRow, input.rowBytes)),
       .rowStride = k.constant(input.rowBytes),

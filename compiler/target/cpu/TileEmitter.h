@@ -10,9 +10,9 @@
 #ifndef LATHE_COMPILER_TARGET_CPU_TILEEMITTER_H
 #define LATHE_COMPILER_TARGET_CPU_TILEEMITTER_H
 
+#include "compiler/target/cpu/CoarseFormat.h"
 #include "compiler/target/cpu/CpuTarget.h"
 #include "compiler/target/cpu/PhaseContext.h"
-#include "compiler/target/cpu/WeightFormat.h"
 #include "dialects/Lathe/LatheOps.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -30,15 +30,15 @@ struct TileKind {
   bool manyRows;    ///< Any number of rows, or exactly one.
   int64_t rest;     ///< Elements of a last step that is not whole.
 
-  /// The kind of tile that computes `linear`.
-  static TileKind get(ir::LinearOp linear, bool manyRows);
+  /// The kind of tile that computes products of rows like `input` and the matrix `weight`.
+  static TileKind get(mlir::Value input, mlir::Value weight, bool manyRows);
   bool isInt8() const { return mlir::isa<ir::QuantizedActivationType>(input); }
   std::string name() const;
 };
 
 /// The arguments of a tile function, in order.  Strides are in bytes.
 struct TileArguments {
-  mlir::Value panel;               ///< The packed panel.
+  mlir::Value panel, tail;         ///< The packed panel; its tail, where it has one.
   mlir::Value wholeSteps;          ///< i64: whole steps along k.
   mlir::Value rows;                ///< i64: rows to compute, at least 1.
   mlir::Value data, rowStride;     ///< First row of the input.
@@ -54,20 +54,25 @@ struct TileArguments {
 
 /// A block of a panel, with its step's header for each group.
 struct PanelPlace {
-  mlir::Value place;
+  PanelBlock block; ///< Without a header.
   llvm::ArrayRef<llvm::SmallVector<mlir::Value>> headers;
 
-  PanelBlock group(int64_t number) const { return {place, headers[number]}; }
+  PanelBlock group(int64_t number) const {
+    PanelBlock own = block;
+    own.header = headers[number];
+    return own;
+  }
 };
 
 /// Loops over the blocks of the first `steps` steps of a panel, asking for weights
 /// `target.prefetchBytes` ahead: panels follow each other in memory, and the hardware's
-/// own prefetching ends with every page.  `body` gets a block, its number in the panel and the
-/// carried values.
+/// own prefetching ends with every page.  Where rows are whole in memory, a step reads of
+/// all parts of a panel, and what is asked for is the next panel.  `body` gets a block, its number
+/// in the panel and the carried values.
 using PanelBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(const PanelPlace &, mlir::Value,
                                                                     mlir::ValueRange)>;
 llvm::SmallVector<mlir::Value> forPanelSteps(KernelBuilder &k, const CpuTarget &target,
-                                             const WeightFormat &format, mlir::Value panel,
+                                             const WeightFormat &format, const PanelPointers &panel,
                                              mlir::Value steps, mlir::ValueRange inits,
                                              PanelBody body);
 
@@ -80,7 +85,7 @@ void emitInt8Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &targe
 
 /// Where one tile reads and writes.
 struct TileOperands {
-  mlir::Value panel;       ///< The packed panel.
+  PanelPointers panel;     ///< The packed panel.
   mlir::Value firstRow;    ///< i64.
   mlir::Value rows;        ///< i64: how many.
   bool manyRows;           ///< Whether the input has room for more than one row.
@@ -89,14 +94,21 @@ struct TileOperands {
   int64_t destinationRowBytes;
 };
 
-/// Steps of the K loop of `linear`, and bytes of one panel of its weight.
-int64_t panelSteps(ir::LinearOp linear);
-int64_t panelBytes(ir::LinearOp linear);
+/// The code for the format of a matrix, which was looked for before emission.
+const WeightFormat &formatOf(mlir::Value weight);
 
-/// Calls the tile function for `linear`, which is made on first use.  The sum
-/// for each output runs over k in ascending order, block by block, whatever the
-/// number of rows.
-void emitTileCall(PhaseContext &context, ir::LinearOp linear, const TileOperands &operands);
+/// Steps of the K loop of products with a matrix.
+int64_t panelSteps(mlir::Value weight);
+
+/// Where panel `number` (i64) of a matrix is, whose packed bytes begin at `matrix`.
+PanelPointers emitPanelPointers(KernelBuilder &k, mlir::Value matrix, mlir::RankedTensorType type,
+                                mlir::Value number);
+
+/// Calls the tile function for rows like `input` times a panel of `weight`, which is made
+/// on first use.  The sum for each output runs over k in ascending order, block by block,
+/// whatever the number of rows.
+void emitTileCall(PhaseContext &context, mlir::Value input, mlir::Value weight,
+                  const TileOperands &operands);
 
 } // namespace lathe::compiler
 

@@ -18,6 +18,9 @@ mlir::Value emitSilu(KernelBuilder &k, mlir::Value x);
 /// x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), to about 4e-7 of |x|.
 mlir::Value emitGeluTanh(KernelBuilder &k, mlir::Value x);
 
+/// x / 2 * (1 + erf(x / sqrt(2))), to about 3e-7 of |x|.
+mlir::Value emitGelu(KernelBuilder &k, mlir::Value x);
+
 /// 1 / sqrt(mean + eps) in all lanes, for the mean of `elements` squares whose
 /// partial sums are the lanes of `squares`; `elements` and `eps` are f32 scalars.
 mlir::Value emitInverseRMS(KernelBuilder &k, mlir::Value squares, mlir::Value elements,

@@ -21,7 +21,13 @@ namespace lathe::compiler {
 struct PanelBlock {
   mlir::Value place;                  ///< Its first byte.
   llvm::ArrayRef<mlir::Value> header; ///< What WeightFormat::header gave for the same outputs.
+
+  // For formats with tails: the start of the panel and of its tail, how many steps they
+  // have, and the number of this one (i64).
+  mlir::Value panel = {}, tail = {}, steps = {}, index = {};
 };
+
+class CoarseFormat;
 
 /// A panel is one step after the other along K.  A step is one block; in formats
 /// of super-blocks it is a header, for all of its blocks, and several of them.
@@ -36,6 +42,11 @@ public:
   virtual int64_t headerBytes() const { return 0; }
   int64_t stepElements() const { return stepBlocks() * blockElements(); }
   int64_t stepBytes() const { return headerBytes() + stepBlocks() * blockBytes(); }
+  /// Bytes of a panel in front of its steps, and of each step in the panel's tail, which
+  /// stands behind all panels; both only in formats whose steps are single blocks.
+  virtual int64_t frontBytes() const { return 0; }
+  virtual int64_t tailBytes() const { return 0; }
+  int64_t panelBytes(int64_t steps) const { return frontBytes() + steps * stepBytes(); }
 
   /// The numbers in the header of a step that the 16 outputs of `group` (0 or 1)
   /// need in every block.
@@ -56,9 +67,9 @@ public:
     return {};
   }
 
-  /// Stores the elements of a step for one row of the panel as f32 at
-  /// `destination`.  `lane` (i64) is the row's place in the panel.
-  virtual void gather(KernelBuilder &k, mlir::Value step, mlir::Value lane,
+  /// Stores the elements of a step, which has no header yet, for one row of the panel
+  /// as f32 at `destination`.  `lane` (i64) is the row's place in the panel.
+  virtual void gather(KernelBuilder &k, const PanelBlock &step, mlir::Value lane,
                       mlir::Value destination) const = 0;
 
   /// Integer weights, for formats that have them.  Their blocks have 32 k, and
@@ -79,6 +90,9 @@ public:
   virtual mlir::Value halfScales(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
     return {};
   }
+
+  /// How to compute bounds of products from a part of the weights, or null.
+  virtual const CoarseFormat *coarse() const { return nullptr; }
 };
 
 struct WeightFormatRegistration {

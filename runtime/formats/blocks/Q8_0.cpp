@@ -1,6 +1,5 @@
 //===- Q8_0.cpp - 32 weights of 8 bits and a scale ------------------------===//
 //
-// Block, 34 bytes: f16 d, then 32 signed bytes q; weight = d * q.
 // Panel, 1088 bytes a block:
 //
 //   for j = 0..7, r = 0..1: 64 bytes at 64 * (2 j + r); byte 4 i + q is
@@ -11,29 +10,17 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/formats/BlockFormat.h"
-#include "runtime/support/Half.h"
-#include "runtime/support/Unaligned.h"
+#include "runtime/formats/blocks/Q8.h"
 
 #include <cstring>
 
 namespace lathe {
 namespace {
 
-constexpr int64_t Elements = 32;
-constexpr int64_t BlockBytes = 2 + Elements;
+using namespace blocks::q8;
+
 constexpr int64_t PanelQuantBytes = PanelRows * Elements;
 constexpr int64_t PanelBlockBytes = PanelRows * BlockBytes;
-
-void dequantize(const uint8_t *Source, int64_t Blocks, float *Destination) {
-  for (int64_t Block = 0; Block < Blocks; ++Block) {
-    float Scale = halfToFloat(load<uint16_t>(Source));
-    for (int64_t I = 0; I < Elements; ++I)
-      Destination[I] = Scale * static_cast<float>(static_cast<int8_t>(Source[2 + I]));
-    Source += BlockBytes;
-    Destination += Elements;
-  }
-}
 
 void packPanel(const uint8_t *Source, int64_t RowBytes, int64_t Rows, int64_t KBlocks,
                uint8_t *Destination) {
@@ -49,8 +36,7 @@ void packPanel(const uint8_t *Source, int64_t RowBytes, int64_t Rows, int64_t KB
       const uint8_t *From = Source + Row * RowBytes + Block * BlockBytes;
       store<uint16_t>(Scales + 2 * Row, load<uint16_t>(From));
       for (int64_t Quad = 0; Quad < Elements / 4; ++Quad)
-        store<uint32_t>(Panel + Quad * QuadStride + 4 * Row,
-                        load<uint32_t>(From + 2 + 4 * Quad) ^ 0x80808080);
+        store<uint32_t>(Panel + Quad * QuadStride + 4 * Row, biasedQuad(From + 2 + 4 * Quad));
     }
   }
 }

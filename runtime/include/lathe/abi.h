@@ -46,7 +46,8 @@ typedef struct lathe_step_args {
   int64_t kv_slab_bytes;
   int64_t kv_capacity;
   /* Rows of this step, 1 <= rows <= max_rows of the entry.  Rows of one
-   * sequence stand in ascending order of position. */
+   * sequence stand in ascending order of position.  Those of an encoder are whole
+   * texts, one behind the other: each from position 0 on, without a gap. */
   int64_t rows;
   const int32_t *token;    /* [rows], checked by the caller: < vocabulary   */
   const int32_t *position; /* [rows], checked by the caller: < kv_capacity  */
@@ -54,14 +55,29 @@ typedef struct lathe_step_args {
   /* Rows that want logits: logits_row[i] is a row index, ascending. */
   int64_t logits_rows;
   const int32_t *logits_row;
-  float *logits; /* [logits_rows][vocabulary] */
+  float *logits; /* [logits_rows][vocabulary]; of an encoder [logits_rows][embedding] */
   /* Returns when all workers of the step have called it. */
   void (*barrier)(void *barrier_context, int64_t worker);
   void *barrier_context;
-  /* Since 2.  Not 0 for the layers that the step runs, at least one of them; keys and
+  /* Since 2, as all that follows.  Of a function on tensors alone: f32 in C order,
+   * for each of the manifest's "inputs" and behind them of its "outputs".  Inputs
+   * are not written; no two share memory. */
+  float *const *tensors;
+  /* How many of the greatest logits of each row the caller needs, or 0 for all.
+   * An entry with "greatest_logits" in the manifest may leave out the others:
+   * what is neither among that many nor equal to the last of them is there in
+   * all its bits, or -infinity.  More than the manifest says means all. */
+  int64_t wanted_logits;
+  /* Unless wanted_logits is 0: what was computed to find them, by each worker,
+   * which has LATHE_HEAD_REPORT_BYTES: i64 rows of the output head, and i64 1
+   * where these are all of its rows, else 0. */
+  int64_t *head_report;
+  /* Not 0 for the layers that the step runs, at least one of them; keys and
    * values of the others are neither written nor read.  All rows run the same layers. */
   const int32_t *layer_runs; /* [layers of the model] */
 } lathe_step_args;
+
+#define LATHE_HEAD_REPORT_BYTES 64
 
 typedef int32_t (*lathe_entry)(lathe_step_args *args, int64_t worker, int64_t workers);
 

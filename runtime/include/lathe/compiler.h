@@ -19,8 +19,8 @@ extern "C" {
 
 typedef struct lathe_compile_request {
   size_t struct_size;
-  /* A model file (GGUF), or MLIR text that an earlier compile printed at one of
-   * the named stages; compiling goes on from that stage. */
+  /* A model file (GGUF), a folder in the form of Hugging Face, or MLIR text that an earlier compile
+   * printed at one of the named stages; compiling goes on from that stage. */
   const char *input;
   /* "host", or one of the compiler's targets; the error for another one lists
    * them. */
@@ -55,7 +55,7 @@ typedef struct lathe_compile_request {
   /* Elements of the KV cache: "auto", "f32", "f16", "bf16" or "int8". */
   const char *kv_type;
   /* Lists such as "0-20,25": the layers to keep, and those to leave out for good; NULL:
-   * all, and none.  E0830 for what is no list of the model's layers. */
+   * all, and none.  E0840 for what is no list of the model's layers. */
   const char *layers;
   const char *skip;
 } lathe_compile_request;

@@ -146,7 +146,7 @@ typedef struct lathe_compile_options {
   uint32_t reserved;
   const lathe_callbacks *callbacks; /* NULL: none */
   /* Since 1.2.  The layers to compile, and those to leave out for good, as lists such as
-   * "0-20,25"; NULL: all, and none.  E0830. */
+   * "0-20,25"; NULL: all, and none.  E0840. */
   const char *layers;
   const char *skip;
 } lathe_compile_options;
@@ -175,6 +175,29 @@ enum {
   LATHE_TOKENIZE_PARSE_SPECIAL = 2 /* Read "<|im_end|>" as that token: not for text from outside. */
 };
 
+/* What the rows of a text become. */
+enum {
+  LATHE_POOL_MODEL = 0, /* What the model's folder says; else the mean. */
+  LATHE_POOL_MEAN = 1,
+  LATHE_POOL_FIRST = 2 /* The first row, that of the classification token. */
+};
+
+/* Whether vectors have the length 1. */
+enum { LATHE_NORMALIZE_MODEL = 0, LATHE_NORMALIZE_YES = 1, LATHE_NORMALIZE_NO = 2 };
+
+/* Since 1.2. */
+typedef struct lathe_embed_options {
+  size_t struct_size;
+  int32_t pool;      /* LATHE_POOL_... */
+  int32_t normalize; /* LATHE_NORMALIZE_... */
+} lathe_embed_options;
+
+/* A text of `size` bytes, which may be any. */
+typedef struct lathe_text {
+  const char *bytes;
+  size_t size;
+} lathe_text;
+
 enum {
   LATHE_DETOKENIZE_SHOW_CONTROL = 1, /* Spell control tokens; else they are left out. */
   LATHE_DETOKENIZE_CONTINUES = 2     /* The tokens go on after others. */
@@ -188,7 +211,7 @@ typedef struct lathe_session_options {
   const lathe_callbacks *callbacks; /* NULL: none */
   const lathe_allocator *allocator; /* NULL: the kernel's memory, resident as far as it is used */
   /* Since 1.2.  The layers that sequences run, and those that they leave out, as lists
-   * such as "0-20,25"; NULL: all that were compiled, and none.  E0830 no such list, E0831
+   * such as "0-20,25"; NULL: all that were compiled, and none.  E0840 no such list, E0841
    * the program cannot do so. */
   const char *layers;
   const char *skip;
@@ -238,8 +261,13 @@ typedef struct lathe_generate_options {
    * "off"; a draft's name ("ngram"), or with ":4" behind it to guess always so many.
    * E0816 anything else.  Since 1.1. */
   const char *speculate;
+  /* How to compute the output head where few logits are wanted (a temperature of 0, or
+   * top_k from 1 to 64).  It changes how fast tokens come and never which.  NULL:
+   * "auto", which leaves most of it out where that is faster; "full"; "screened".
+   * E0817 anything else.  Since 1.2. */
+  const char *head;
   /* Since 1.2.  The layers of this sequence from its first position on, as in
-   * lathe_session_options; both NULL: as it is set.  E0832 when it holds positions that
+   * lathe_session_options; both NULL: as it is set.  E0842 when it holds positions that
    * other layers made. */
   const char *layers;
   const char *skip;
@@ -268,6 +296,10 @@ typedef struct lathe_generate_result {
   int64_t rounds;   /* ... and those among them that verified guesses. */
   int64_t drafted;  /* Guessed tokens that were verified ... */
   int64_t accepted; /* ... and were right. */
+  /* Since 1.2: */
+  int64_t head_steps; /* Steps that screened the output head, ... */
+  int64_t head_whole; /* ... those among them that computed all of it, ... */
+  int64_t head_rows;  /* ... and rows of it that they computed. */
 } lathe_generate_result;
 
 /* Filled by generation_next; the caller sets struct_size. */
@@ -314,7 +346,8 @@ typedef struct lathe_api {
    * compile` or model_compile made (E064x), or an executable: neither the cache
    * nor the compiler is asked, and `target` and `precision` choose among what is
    * in it.  In a library that `lathe compile` made of a model, NULL stands for that
-   * model.  `options` may be NULL.  Besides E0807 all errors of files (E02xx,
+   * model.  Or a folder in the form of Hugging Face, of an encoder, which
+   * model_embed takes.  `options` may be NULL.  Besides E0807 all errors of files (E02xx,
    * E03xx), import (E04xx), the compiler (E05xx), programs (E06xx) and memory
    * (E0810). */
   lathe_error *(*model_open)(const char *path, const lathe_model_options *options,
@@ -348,7 +381,7 @@ typedef struct lathe_api {
 
   /*--- sessions -------------------------------------------------------------*/
 
-  /* [any] E0805 an option out of range, E0810.  `options` may be NULL. */
+  /* [any] E0805 an option out of range, E0810, E0835 an encoder.  `options` may be NULL. */
   lathe_error *(*session_create)(lathe_model *model, const lathe_session_options *options,
                                  lathe_session **session);
   /* [last] */
@@ -406,6 +439,17 @@ typedef struct lathe_api {
                                     lathe_generate_result *result);
   /* [last] */
   void (*generation_destroy)(lathe_generation *generation);
+
+  /*--- encoders; since 1.2 ---------------------------------------------------*/
+
+  /* [any] The vectors of `count` texts, of a model that was opened from a folder with
+   * config.json and model.safetensors: [count][embedding] floats at `vectors`, which has
+   * room for `capacity` of them.  A text's vector is the same bits alone or beside
+   * others.  Calls take turns.  `options` may be NULL.  E0804 too little room, E0808 an
+   * option out of range, E0834 no encoder.  Texts of too many tokens lose their end,
+   * which the log callback is told (E0836). */
+  lathe_error *(*model_embed)(const lathe_model *model, const lathe_text *texts, size_t count,
+                              const lathe_embed_options *options, float *vectors, size_t capacity);
 } lathe_api;
 
 /* The table for programs of `version` (LATHE_API_VERSION); NULL when this library

@@ -113,6 +113,7 @@ using ModelOptions = lathe_model_options;
 using SessionOptions = lathe_session_options;
 using SamplerOptions = lathe_sampler_options;
 using GenerateOptions = lathe_generate_options;
+using EmbedOptions = lathe_embed_options;
 
 class Sampler {
 public:
@@ -255,6 +256,17 @@ public:
       Again = Size > Text.size();
     }
     return resultOf(Fault, std::move(Text));
+  }
+  /// The vectors of texts, one behind the other, of a model that is an encoder.
+  Result<std::vector<float>> embed(std::span<const std::string_view> Texts,
+                                   const EmbedOptions &Wanted = options<EmbedOptions>()) const {
+    std::vector<lathe_text> Raw;
+    for (std::string_view Each : Texts)
+      Raw.push_back({Each.data(), Each.size()});
+    std::vector<float> Vectors(Texts.size() * static_cast<size_t>(info().embedding));
+    lathe_error *Fault = api()->model_embed(Handle.get(), Raw.data(), Raw.size(), &Wanted,
+                                            Vectors.data(), Vectors.size());
+    return resultOf(Fault, std::move(Vectors));
   }
   Result<Session> createSession(const SessionOptions &Wanted = options<SessionOptions>()) {
     lathe_session *Made = nullptr;

@@ -51,6 +51,16 @@ func.func @contraction(%f: tensor<?x64xf32>, %b: tensor<?x64xbf16>, %q: tensor<?
   return
 }
 
+// An output head of which few results are wanted: 64, unless it says otherwise.
+// CHECK-LABEL: func.func @head(
+func.func @head(%q: tensor<?x64x!lathe.q8_act>, %w: tensor<96x64x!lathe.q8_0_planes4>) {
+  // CHECK: lathe.head_topk %{{.*}}, %{{.*}} : tensor<?x64x!lathe.q8_act>, tensor<96x64x!lathe.q8_0_planes4> -> tensor<?x96xf32>
+  // CHECK: lathe.head_topk %{{.*}}, %{{.*}} {k = 1 : i64} : tensor<?x64x!lathe.q8_act>, tensor<96x64x!lathe.q8_0_planes4> -> tensor<?x96xf32>
+  %0 = lathe.head_topk %q, %w {k = 64 : i64} : tensor<?x64x!lathe.q8_act>, tensor<96x64x!lathe.q8_0_planes4> -> tensor<?x96xf32>
+  %1 = lathe.head_topk %q, %w {k = 1 : i64} : tensor<?x64x!lathe.q8_act>, tensor<96x64x!lathe.q8_0_planes4> -> tensor<?x96xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @heads(
 func.func @heads(%x: tensor<?x64xf32>, %h: tensor<?x2x32xf32>, %all: tensor<?x16x2xf32>, %part: tensor<?x8x2xf32>) {
   // CHECK: lathe.split_heads %{{.*}} : tensor<?x64xf32> -> tensor<?x2x32xf32>

@@ -92,3 +92,14 @@ func.func @chosen(%x: tensor<?x64xf32>, %rows: !lathe.rows) -> tensor<?x64xf32> 
   }
   return %0 : tensor<?x64xf32>
 }
+
+// A head that may leave results out leaves none out: it means a contraction.
+// CHECK-LABEL: func.func @head(
+// CHECK:         linalg.fill
+// CHECK:         linalg.generic {{.*}}iterator_types = ["parallel", "parallel", "reduction"]} ins(%arg0, %arg1 : tensor<?x64xf32>, tensor<32x64xf32>)
+// CHECK:           arith.mulf
+// CHECK:           arith.addf
+func.func @head(%x: tensor<?x64x!lathe.q8_act>, %w: tensor<32x64x!lathe.q8_0_planes5>) -> tensor<?x32xf32> {
+  %0 = lathe.head_topk %x, %w : tensor<?x64x!lathe.q8_act>, tensor<32x64x!lathe.q8_0_planes5> -> tensor<?x32xf32>
+  return %0 : tensor<?x32xf32>
+}

@@ -15,6 +15,8 @@
 // CHECK: lathe.weights @q5_k : tensor<4x256x!lathe.q5_k>
 // CHECK: lathe.weights @q6_k : tensor<4x256x!lathe.q6_k>
 // CHECK: lathe.weights @q8_0 : tensor<4x32x!lathe.q8_0>
+// CHECK: lathe.weights @q8_0_planes4 : tensor<4x32x!lathe.q8_0_planes4>
+// CHECK: lathe.weights @q8_0_planes5 : tensor<4x32x!lathe.q8_0_planes5>
 lathe.weights @f32 : tensor<4x32xf32> from "f32"
 lathe.weights @f16 : tensor<4x32xf16> from "f16"
 lathe.weights @bf16 : tensor<4x32xbf16> from "bf16"
@@ -26,6 +28,8 @@ lathe.weights @q5_1 : tensor<4x32x!lathe.q5_1> from "q5_1"
 lathe.weights @q5_k : tensor<4x256x!lathe.q5_k> from "q5_k"
 lathe.weights @q6_k : tensor<4x256x!lathe.q6_k> from "q6_k"
 lathe.weights @q8_0 : tensor<4x32x!lathe.q8_0> from "q8_0"
+lathe.weights @q8_0_planes4 : tensor<4x32x!lathe.q8_0_planes4> from "q8_0_planes4"
+lathe.weights @q8_0_planes5 : tensor<4x32x!lathe.q8_0_planes5> from "q8_0_planes5"
 
 // Rows have no parameters.
 // CHECK: func.func private @rows(!lathe.rows)

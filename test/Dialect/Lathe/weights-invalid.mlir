@@ -112,3 +112,15 @@ lathe.weights @w : 1000000000000 x tensor<32xf32> from "blk.{}"
 // A tensor is named by a string.
 // expected-error@+1 {{invalid kind of attribute specified}}
 lathe.weights @w : tensor<32xf32> from 3
+
+// -----
+
+// A program reads below its own folder alone.
+// expected-error@+1 {{file must be a path below the folder of the program, got "a/../../w.gguf"}}
+lathe.weights @w : tensor<32xf32> from "w" in "a/../../w.gguf"
+
+// -----
+
+// A file has a name.
+// expected-error@+1 {{file must be a path below the folder of the program, got ""}}
+lathe.weights @w : tensor<32xf32> from "w" in ""

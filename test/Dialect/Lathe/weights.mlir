@@ -7,6 +7,10 @@
 // CHECK: lathe.weights @norm : tensor<64xf32> from "norm.weight"
 lathe.weights @norm : tensor<64xf32> from "norm.weight"
 
+// A weight that says in which file it is.
+// CHECK: lathe.weights @decay : tensor<64xf16> from "mixer.decay" in "weights/mixer.safetensors"
+lathe.weights @decay : tensor<64xf16> from "mixer.decay" in "weights/mixer.safetensors"
+
 // A weight of all layers prints as a number, however it was written.
 // CHECK: lathe.weights @up : 3 x tensor<128x64x!lathe.q4_1> from "blk.{}.up.weight"
 // CHECK: lathe.weights @listed : 2 x tensor<64xf32> from "blk.{}.listed"

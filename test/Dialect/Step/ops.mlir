@@ -108,3 +108,26 @@ step.program @chosen max_rows = 8 (%r: !lathe.rows, %c: !lathe.kv<3 x 2 x 32 x f
     step.barrier
   }
 }
+
+// A function on tensors: inputs, results and their names.
+// CHECK-LABEL: step.program @function max_rows = 8
+// CHECK-SAME: (%[[X:.*]]: !step.buffer<8x64xf32>) -> (%[[Y:.*]]: !step.buffer<8xf32>, %[[W:.*]]: !step.buffer<4x4xf32, whole>) attributes {names = ["x", "y", "w"]} {
+step.program @function max_rows = 8 (%x: !step.buffer<8x64xf32>) -> (%y: !step.buffer<8xf32>, %w: !step.buffer<4x4xf32, whole>) attributes {names = ["x", "y", "w"]} {
+  // CHECK-NEXT: step.phase "sum" over rows {
+  // CHECK-NEXT: step.load %[[X]] : <8x64xf32> -> tensor<?x64xf32>
+  // CHECK: step.store %{{.*}}, %[[Y]] : tensor<?xf32>, !step.buffer<8xf32>
+  step.phase "sum" over rows {
+    %v = step.load %x : !step.buffer<8x64xf32> -> tensor<?x64xf32>
+    %c0 = arith.constant 0 : index
+    %n = tensor.dim %v, %c0 : tensor<?x64xf32>
+    %e = tensor.empty(%n) : tensor<?xf32>
+    %s = linalg.reduce { arith.addf } ins(%v : tensor<?x64xf32>) outs(%e : tensor<?xf32>) dimensions = [1]
+    step.store %s, %y : tensor<?xf32>, !step.buffer<8xf32>
+  }
+  // CHECK: step.phase "whole" over whole {
+  step.phase "whole" over whole {
+    %e = tensor.empty() : tensor<4x4xf32>
+    // CHECK: step.store %{{.*}}, %[[W]] : tensor<4x4xf32>, !step.buffer<4x4xf32, whole>
+    step.store %e, %w : tensor<4x4xf32>, !step.buffer<4x4xf32, whole>
+  }
+}

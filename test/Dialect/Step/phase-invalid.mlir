@@ -12,7 +12,7 @@ step.program @p max_rows = 8 (%rows: !lathe.rows, %kv: !lathe.kv<2 x 2 x 32 x f1
 
 // An axis that is none.
 step.program @p max_rows = 8 (%rows: !lathe.rows, %kv: !lathe.kv<2 x 2 x 32 x f16>, %logits: !step.buffer<8x96xf32>) {
-  // expected-error@+1 {{expected 'rows', 'columns' or 'heads', got 'tiles'}}
+  // expected-error@+1 {{expected 'rows', 'columns', 'heads' or 'whole', got 'tiles'}}
   step.phase "axis" over tiles {
   }
 }

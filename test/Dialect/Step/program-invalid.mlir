@@ -22,6 +22,13 @@ step.program @p max_rows = 8 (%rows: !lathe.rows, %kv: !lathe.kv<2 x 2 x 32 x f1
 
 // -----
 
+// An encoder has no cache, but a buffer for what it computes.
+// expected-error@+1 {{arguments must be the rows, the KV cache and the buffer of the logits, got ('!lathe.rows', '!lathe.rows'); an encoder has no cache}}
+step.program @p max_rows = 8 (%rows: !lathe.rows, %others: !lathe.rows) {
+}
+
+// -----
+
 // Arguments in another order.
 // expected-error@+1 {{arguments must be the rows, the KV cache and the buffer of the logits}}
 step.program @p max_rows = 8 (%kv: !lathe.kv<2 x 2 x 32 x f16>, %rows: !lathe.rows, %logits: !step.buffer<8x96xf32>) {
@@ -109,4 +116,32 @@ func.func @inside() {
   step.program @p max_rows = 8 (%rows: !lathe.rows, %kv: !lathe.kv<2 x 2 x 32 x f16>, %logits: !step.buffer<8x96xf32>) {
   }
   return
+}
+
+// -----
+
+// A function that gives nothing.
+// expected-error@+1 {{a function needs a result behind its inputs, got 1 inputs among 1 arguments}}
+step.program @p max_rows = 8 (%x: !step.buffer<8x96xf32>) -> () attributes {names = ["x"]} {
+}
+
+// -----
+
+// A function whose arguments have no names.
+// expected-error@+1 {{names must hold one name for each of 2 arguments}}
+step.program @p max_rows = 8 (%x: !step.buffer<8x96xf32>) -> (%y: !step.buffer<8x96xf32>) attributes {names = ["x"]} {
+}
+
+// -----
+
+// A function on what is no f32.
+// expected-error@+1 {{arguments of a function must be buffers of f32, got '!step.buffer<8x96xbf16>'}}
+step.program @p max_rows = 8 (%x: !step.buffer<8x96xbf16>) -> (%y: !step.buffer<8x96xf32>) attributes {names = ["x", "y"]} {
+}
+
+// -----
+
+// Fewer rows than the program has.
+// expected-error@+1 {{a buffer must have room for the 8 rows of the program, got '!step.buffer<4x96xf32>'}}
+step.program @p max_rows = 8 (%x: !step.buffer<4x96xf32>) -> (%y: !step.buffer<4xf32, whole>) attributes {names = ["x", "y"]} {
 }

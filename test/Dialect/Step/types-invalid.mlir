@@ -1,14 +1,20 @@
 // What is no buffer.
 // RUN: lathe-opt %s --split-input-file --verify-diagnostics
 
-// A buffer has rows, and something in each.
-// expected-error@+1 {{a buffer has rows and at least one more dimension, got 1 dimensions}}
-func.func private @rank(!step.buffer<8xf32>)
+// A word that is none.
+// expected-error@+1 {{expected 'whole'}}
+func.func private @word(!step.buffer<8xf32, half>)
+
+// -----
+
+// Blocks are in rows.
+// expected-error@+1 {{!lathe.q8_act is for rows of blocks}}
+func.func private @blocks(!step.buffer<8x64x!lathe.q8_act, whole>)
 
 // -----
 
 // A scalar is no buffer either.
-// expected-error@+1 {{a buffer has rows and at least one more dimension, got 0 dimensions}}
+// expected-error@+1 {{a buffer has at least one dimension, got none}}
 func.func private @scalar(!step.buffer<f32>)
 
 // -----

@@ -19,7 +19,7 @@ func.func @forward(%rows: !lathe.rows, %kv: !lathe.kv<2 x 1 x 32 x f32>) -> (ten
 
 // -----
 
-// expected-error@+1 {{there is no func.func @forward to schedule}}
+// expected-error@+1 {{there is no func.func @forward or @main to schedule}}
 module {
   func.func @backward() {
     return
@@ -38,6 +38,14 @@ func.func @forward(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
 // expected-error@+1 {{@forward must take rows and a KV cache and return logits and the cache}}
 func.func @forward(%rows: !lathe.rows, %kv: !lathe.kv<2 x 1 x 32 x f32>) -> !lathe.kv<2 x 1 x 32 x f32> {
   return %kv : !lathe.kv<2 x 1 x 32 x f32>
+}
+
+// -----
+
+// An encoder keeps nothing, and gives its results alone.
+// expected-error@+1 {{that of an encoder must take rows and return results}}
+func.func @forward(%rows: !lathe.rows) -> (!lathe.rows, !lathe.rows) {
+  return %rows, %rows : !lathe.rows, !lathe.rows
 }
 
 // -----

@@ -41,7 +41,9 @@ step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.k
 
 // CHECK:     module attributes
 // V4-COUNT-2: llvm.call_intrinsic "llvm.x86.avx512bf16.dpbf16ps.512"
-// V3:        arith.extf %{{.*}} : bf16 to f32
+// V3:        %[[X:.*]] = vector.broadcast %{{.*}} : i32 to vector<16xi32>
+// V3-NEXT:   arith.shli %[[X]]
+// V3-NEXT:   arith.andi %[[X]]
 // V3:        llvm.intr.fma{{.*}}vector<16xf32>
 // CHECK-LABEL: func.func private @decode.bf16_by_bf16
 lathe.weights @w : tensor<32x64xbf16> from "w"

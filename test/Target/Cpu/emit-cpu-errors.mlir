@@ -95,3 +95,49 @@ step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.k
     step.store %1, %logits : tensor<?x32xf32>, !step.buffer<1x32xf32>
   }
 }
+
+// -----
+
+// A head whose weights have no coarse part.
+lathe.weights @h : tensor<96x64x!lathe.q8_0> from "h"
+step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<1x96xf32>) {
+  %x = step.alloc at 0 : !step.buffer<1x64x!lathe.q8_act>
+  step.phase "head" over columns {
+    %0 = step.load %x : !step.buffer<1x64x!lathe.q8_act> -> tensor<?x64x!lathe.q8_act>
+    %w = lathe.weight @h : tensor<96x64x!lathe.q8_0>
+    // expected-error@+1 {{no coarse code for weights of type '!lathe.q8_0'}}
+    %1 = lathe.head_topk %0, %w : tensor<?x64x!lathe.q8_act>, tensor<96x64x!lathe.q8_0> -> tensor<?x96xf32>
+    step.store %1, %logits : tensor<?x96xf32>, !step.buffer<1x96xf32>
+  }
+}
+
+// -----
+
+// A head of several rows.
+lathe.weights @h : tensor<96x64x!lathe.q8_0_planes4> from "h"
+step.program @decode max_rows = 2 arena = 512 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<2x96xf32>) {
+  %x = step.alloc at 0 : !step.buffer<2x64x!lathe.q8_act>
+  step.phase "head" over columns {
+    %0 = step.load %x : !step.buffer<2x64x!lathe.q8_act> -> tensor<?x64x!lathe.q8_act>
+    %w = lathe.weight @h : tensor<96x64x!lathe.q8_0_planes4>
+    // expected-error@+1 {{there is code for programs of one row only, got 2}}
+    %1 = lathe.head_topk %0, %w : tensor<?x64x!lathe.q8_act>, tensor<96x64x!lathe.q8_0_planes4> -> tensor<?x96xf32>
+    step.store %1, %logits : tensor<?x96xf32>, !step.buffer<2x96xf32>
+  }
+}
+
+// -----
+
+// Somebody computes with the results of a head that may have left some out.
+lathe.weights @h : tensor<96x64x!lathe.q8_0_planes4> from "h"
+step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<1x96xf32>) {
+  %x = step.alloc at 0 : !step.buffer<1x64x!lathe.q8_act>
+  step.phase "head" over columns {
+    %0 = step.load %x : !step.buffer<1x64x!lathe.q8_act> -> tensor<?x64x!lathe.q8_act>
+    %w = lathe.weight @h : tensor<96x64x!lathe.q8_0_planes4>
+    // expected-error@+1 {{the result must be stored as the logits alone}}
+    %1 = lathe.head_topk %0, %w : tensor<?x64x!lathe.q8_act>, tensor<96x64x!lathe.q8_0_planes4> -> tensor<?x96xf32>
+    %2 = lathe.silu %1 : tensor<?x96xf32>
+    step.store %2, %logits : tensor<?x96xf32>, !step.buffer<1x96xf32>
+  }
+}

@@ -5,6 +5,8 @@
 #include "tools/lathe/OutputKind.h"
 #include "tools/lathe/outputs/ModuleImage.h"
 
+#include "runtime/formats/ModelFolder.h"
+
 using namespace lathe;
 using namespace lathe::cli;
 
@@ -72,6 +74,13 @@ void CompileCommand::declare(Options &Accepted) {
 
 /// What to make when there is no --emit.
 const OutputKind *CompileCommand::findKind(Diagnostics &Diags) const {
+  if (ModelFolder::matches(*Input)) {
+    Diags.error(111, "lathe compile",
+                "found a model folder without --emit, expected a GGUF file: artefacts hold models "
+                "that generate text",
+                "'lathe embed' compiles the folder and keeps the program");
+    return nullptr;
+  }
   bool FromStageText = isStageText(*Input);
   const OutputKind *Found =
       Kind.empty() ? outputKindOf(*Output, FromStageText) : Registry<OutputKind>::find(Kind);

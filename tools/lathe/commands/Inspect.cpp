@@ -37,8 +37,8 @@ private:
 } // namespace
 
 void InspectCommand::declare(Options &Accepted) {
-  Accepted.positional(Arguments.Path, "FILE", "a GGUF file, or what 'lathe compile' made of one",
-                      true);
+  Accepted.positional(Arguments.Path, "FILE",
+                      "a GGUF or safetensors file, or what 'lathe compile' made of a model", true);
   Accepted.flag(Json, "--json", "print JSON");
   Accepted.flag(ShowSchedule, "--schedule", "what the compiler decided, and what it should cost");
   Accepted.text(Html, "--html", "OUT", "write a page: graph, memory plan, measured kernels");
@@ -151,8 +151,26 @@ std::optional<KernelTimes> InspectCommand::findSchedule(const GGUFFile &File, Te
   return KernelTimes{std::move(*Numbers), std::move(*Plan)};
 }
 
+/// A file of another format than a model's; null, with an error or without one,
+/// where there is none.
+static std::unique_ptr<TensorFile> openTensors(const std::string &Path, Diagnostics &Diags) {
+  std::unique_ptr<MappedFile> File = MappedFile::open(Path, Diags);
+  const TensorFileFormat *Format = File ? findTensorFileFormat(File->bytes(), Path) : nullptr;
+  return Format ? Format->Open(std::move(File), Diags) : nullptr;
+}
+
 void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
   if (!checkFlags(Diags))
+    return;
+  if (std::unique_ptr<TensorFile> Tensors = openTensors(*Arguments.Path, Diags)) {
+    if (ShowSchedule || Html)
+      Diags.error(111, *Arguments.Path,
+                  "found --schedule or --html with a file of tensors, expected a GGUF file");
+    else
+      Term.out(inspectTensors(*Tensors, Json));
+    return;
+  }
+  if (Diags.hasErrors())
     return;
   ModelInput Input = openModelInput(*Arguments.Path, "", Diags);
   const std::unique_ptr<GGUFFile> &File = Input.File;
@@ -196,6 +214,7 @@ static CommandRegistration Registered({
     "  lathe inspect model.gguf --ctx 4096     memory for 4096 positions\n"
     "  lathe inspect model.gguf --json\n"
     "  lathe inspect model.lathe               and what it was compiled for\n"
+    "  lathe inspect weights.safetensors       its tensors and their types\n"
     "  lathe inspect model.gguf --schedule     tiles, precision, predicted time\n"
     "  lathe inspect model.gguf --html out.html  a page, with measured times\n",
     createCommand<InspectCommand>,

@@ -53,6 +53,8 @@ private:
   std::optional<double> Temperature, TopP, MinP;
   std::string Speculate = "auto";
   SpeculationChoice Speculation; ///< What that means.
+  std::string Head = "auto";
+  HeadMode HeadChoice = HeadMode::Auto; ///< What that means.
   std::optional<std::string> JsonPath, CalibrationPath;
   std::optional<double> Budget, Quality;
   bool Raw = false, ShowStats = false;
@@ -115,6 +117,7 @@ void RunCommand::declare(Options &Accepted) {
   Accepted.integer(Seed, "--seed", "seed of the sampling (0)", {0, INT64_MAX});
   Accepted.text(Speculate, "--speculate", "HOW",
                 "guess tokens, same text: off, auto, ngram (auto)");
+  Accepted.text(Head, "--head", "HOW", "the output head, same text: full, screened, auto (auto)");
   Accepted.text(CalibrationPath, "--cal", "FILE", "choose layers by what 'lathe calibrate' wrote");
   Accepted.number(Budget, "--budget", "with --cal: at most X of the whole model's time (1)",
                   {0, 1});
@@ -127,6 +130,8 @@ void RunCommand::declare(Options &Accepted) {
 bool RunCommand::checkArguments(bool AtTerminal, Diagnostics &Diags) {
   if (std::optional<SpeculationChoice> How = SpeculationChoice::parse(Speculate, Diags))
     Speculation = *How;
+  if (std::optional<HeadMode> How = parseHeadMode(Head, Diags))
+    HeadChoice = *How;
   if (Text.count() > 1)
     Diags.error(111, "lathe run",
                 "found " + std::to_string(Text.count()) +
@@ -189,6 +194,7 @@ GenerateOptions RunCommand::generateOptions() const {
   GenerateOptions Wanted;
   Wanted.MaxTokens = MaxTokens.value_or(-1);
   Wanted.Speculation = Speculation;
+  Wanted.Head = HeadChoice;
   Wanted.Sampling.Temperature = Temperature.value_or(0);
   Wanted.Sampling.TopK = TopK.value_or(0);
   Wanted.Sampling.TopP = TopP.value_or(1);
@@ -271,6 +277,17 @@ static void addLayers(RunReport &Report, const LayerMask &Layers) {
   Report.add("skipped", Layers.skippedText().empty() ? "none" : Layers.skippedText());
 }
 
+static void addHead(RunReport &Report, const HeadReport &Stats, const Session &Run) {
+  double Steps = static_cast<double>(std::max<int64_t>(Stats.Steps, 1));
+  Report.section("head");
+  Report.add("greatest_logits", Run.greatestLogits());
+  Report.add("screened_steps", Stats.Steps);
+  Report.add("whole_steps", Stats.Whole);
+  Report.add("rows_per_step", static_cast<double>(Stats.Rows) / Steps, 1);
+  Report.add("rows_share",
+             static_cast<double>(Stats.Rows) / Steps / static_cast<double>(Run.vocabulary()), 5);
+}
+
 /// What --stats and --json ask for; false on an error.
 bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal &Term,
                         Diagnostics &Diags) const {
@@ -280,6 +297,7 @@ bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal 
   addSpeed(Report, Stats);
   addLayers(Report, All.Run->layers(0));
   addSpeculation(Report, Stats.Speculation, All.Run->stepTimes());
+  addHead(Report, Stats.Head, *All.Run);
   if (ShowStats)
     Term.err(Report.text());
   if (!JsonPath)
@@ -368,7 +386,6 @@ static CommandRegistration Registered({
     "  lathe run model.gguf \"Why is the sky blue?\"\n"
     "  lathe run model.gguf \"The capital of France is\" --raw -n 16\n"
     "  lathe run model.gguf -f story.txt --temp 0.8 --top-p 0.95 --seed 7\n"
-    "  lathe run model.gguf \"Say yes.\" --skip 14,17 --stats\n"
     "  lathe run model.gguf                 a conversation; Ctrl-D ends it\n",
     createCommand<RunCommand>,
 });

@@ -3,7 +3,7 @@
 #include "tools/lathe/Command.h"
 #include "tools/lathe/ModelArguments.h"
 
-#include "runtime/tokenizer/Tokenizer.h"
+#include "runtime/tokenizer/FolderTokenizer.h"
 
 using namespace lathe;
 using namespace lathe::cli;
@@ -12,7 +12,8 @@ namespace {
 class TokenizeCommand final : public Command {
 public:
   void declare(Options &Accepted) override {
-    Accepted.positional(Path, "MODEL", "a GGUF file, or what 'lathe compile' made of one", true);
+    Accepted.positional(Path, "MODEL",
+                        "a GGUF file, what 'lathe compile' made of one, or a model folder", true);
     Accepted.positional(Text.Argument, "TEXT", "the text", false);
     Accepted.text(Text.Prompt, "-p,--prompt", "TEXT", "the text, as a flag");
     Accepted.text(Text.File, "-f,--file", "FILE", "the text, from a file (- is standard input)");
@@ -27,6 +28,15 @@ private:
 };
 } // namespace
 
+static std::unique_ptr<Tokenizer> openTokenizer(const std::string &Path, Diagnostics &Diags) {
+  if (ModelFolder::matches(Path)) {
+    std::unique_ptr<ModelFolder> Folder = ModelFolder::open(Path, Diags);
+    return Folder ? createFolderTokenizer(*Folder, Diags) : nullptr;
+  }
+  ModelInput Input = openModelInput(Path, "", Diags);
+  return Input.File ? Tokenizer::create(*Input.File, Diags) : nullptr;
+}
+
 void TokenizeCommand::run(Terminal &Term, Diagnostics &Diags) {
   if (Text.count() != 1)
     Diags.error(Text.count() == 0 ? 108 : 111, "lathe tokenize",
@@ -35,11 +45,8 @@ void TokenizeCommand::run(Terminal &Term, Diagnostics &Diags) {
   if (Diags.hasErrors())
     return;
   std::optional<std::string> Words = Text.read(Diags);
-  ModelInput Input = openModelInput(*Path, "", Diags);
-  if (!Words || !Input.File)
-    return;
-  std::unique_ptr<Tokenizer> Vocabulary = Tokenizer::create(*Input.File, Diags);
-  if (!Vocabulary)
+  std::unique_ptr<Tokenizer> Vocabulary = openTokenizer(*Path, Diags);
+  if (!Words || !Vocabulary)
     return;
   std::string Line;
   for (int32_t Id : Vocabulary->encode(*Words, {!NoBos, true}))

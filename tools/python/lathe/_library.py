@@ -37,6 +37,8 @@ ADD_SPECIAL, PARSE_SPECIAL = 1, 2
 SHOW_CONTROL, CONTINUES = 1, 2
 LOGITS = {None: 0, "last": 1, "all": 2}
 GENERATE_IGNORE_END = 1
+POOLS = {None: 0, "mean": 1, "cls": 2}
+NORMALIZES = {None: 0, True: 1, False: 2}
 STOPS = (None, "end", "max_tokens", "context", "callback")
 
 
@@ -110,7 +112,8 @@ class SamplerOptions(Sized):
 class GenerateOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("sampling", POINTER(SamplerOptions))]
     _fields_ += [("max_tokens", c_int64), ("sequence", c_int32), ("flags", c_uint32)]
-    _fields_ += [("speculate", c_char_p), ("layers", c_char_p), ("skip", c_char_p)]
+    _fields_ += [("speculate", c_char_p), ("head", c_char_p)]
+    _fields_ += [("layers", c_char_p), ("skip", c_char_p)]
 
 
 class GenerateResultStruct(Sized):
@@ -118,11 +121,20 @@ class GenerateResultStruct(Sized):
     _fields_ += [("prompt_tokens", c_int64), ("tokens", c_int64)]
     _fields_ += [("prefill_seconds", c_double), ("decode_seconds", c_double)]
     _fields_ += [(name, c_int64) for name in ("steps", "rounds", "drafted", "accepted")]
+    _fields_ += [(name, c_int64) for name in ("head_steps", "head_whole", "head_rows")]
 
 
 class PieceStruct(Sized):
     _fields_ = [("struct_size", c_size_t), ("token", c_int32), ("ended", c_int32)]
     _fields_ += [("text", c_void_p), ("text_size", c_size_t)]
+
+
+class EmbedOptions(Sized):
+    _fields_ = [("struct_size", c_size_t), ("pool", c_int32), ("normalize", c_int32)]
+
+
+class Text(Structure):
+    _fields_ = [("bytes", c_char_p), ("size", c_size_t)]
 
 
 def _failing(*arguments: Any) -> Any:
@@ -179,6 +191,12 @@ class Table(Structure):
         ("generation_next", _failing(c_void_p, POINTER(PieceStruct))),
         ("generation_result", _failing(c_void_p, POINTER(GenerateResultStruct))),
         ("generation_destroy", _DESTROY),
+        (
+            "model_embed",
+            _failing(
+                c_void_p, POINTER(Text), c_size_t, POINTER(EmbedOptions), _FLOATS, c_size_t
+            ),
+        ),
     ]
 
 

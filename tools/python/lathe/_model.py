@@ -10,7 +10,7 @@ import numpy
 from . import _library as library
 from ._callbacks import Callbacks, Progress
 from ._session import Generation, Session, Tokens, as_pointer, as_text, as_tokens
-from ._session import _destroy, _TOKENS
+from ._session import _destroy, _FLOATS, _TOKENS
 
 
 class ModelInfo(NamedTuple):
@@ -36,6 +36,7 @@ class Model:
 
     def __init__(self, handle: int, callbacks: Callbacks) -> None:
         self._handle = handle
+        self._callbacks = callbacks
         weakref.finalize(self, _destroy, "model_destroy", handle, callbacks)
         raw = library.ModelInfoStruct()
         library.check(library.api().model_info(handle, ctypes.byref(raw)))
@@ -142,6 +143,41 @@ class Model:
         assert values is not None
         return values
 
+    def embed(
+        self,
+        texts: Union[str, Sequence[Union[str, bytes]]],
+        *,
+        pool: Optional[str] = None,
+        normalize: Optional[bool] = None,
+    ) -> "numpy.ndarray":
+        """The vectors of texts, float32 [texts, embedding], of a model that was loaded from a folder
+        of an encoder; of one text that stands alone, float32 [embedding]. `pool` is "mean" or "cls",
+        and `normalize` makes vectors of length 1; None is what the folder says.
+
+        >>> encoder.embed(["How are you?", "Where is the station?"]).shape
+        (2, 40)
+        """
+        if pool not in library.POOLS:
+            raise ValueError(f"pool must be 'mean', 'cls' or None, found {pool!r}")
+        alone = isinstance(texts, (str, bytes))
+        raw = [t.encode("utf-8") if isinstance(t, str) else t for t in ([texts] if alone else texts)]
+        array = (library.Text * len(raw))(*((each, len(each)) for each in raw))
+        vectors = numpy.empty((len(raw), self.info.embedding), numpy.float32)
+        options = library.EmbedOptions(
+            pool=library.POOLS[pool], normalize=library.NORMALIZES[normalize]
+        )
+        self._callbacks.check(
+            library.api().model_embed(
+                self._handle,
+                array,
+                len(raw),
+                ctypes.byref(options),
+                as_pointer(vectors, _FLOATS),
+                vectors.size,
+            )
+        )
+        return vectors[0] if alone else vectors
+
     def generate(self, prompt: Union[str, Tokens], **options: Any) -> Generation:
         """Continues a text or tokens in a session of its own; the options are those of
         `Session.generate`. Iterating gives the pieces.
@@ -170,7 +206,8 @@ def load(
     weights: Optional[Path] = None,
     progress: Optional[Progress] = None,
 ) -> Model:
-    """Opens a GGUF file, finds its program in the cache or compiles it, and packs its weights; or
+    """Opens a GGUF file, or the folder of an encoder (`Model.embed`), finds its program in the cache
+    or compiles it, and packs its weights; or
     what `compile` or `lathe compile` made, which needs no compiler. `weights` is the model file of an
     artefact that does not carry its weights, where it is not found by its name.
 

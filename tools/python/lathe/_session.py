@@ -50,7 +50,8 @@ class Piece(NamedTuple):
 class GenerationResult(NamedTuple):
     """`stop` is None while it goes on, else "end", "max_tokens", "context" or "callback". Of the
     `steps` after the prompt `rounds` verified guesses: `drafted` tokens, of which `accepted` were
-    right."""
+    right. `head_steps` screened the output head and computed `head_rows` rows of it, `head_whole` of
+    them all rows."""
 
     stop: Optional[str]
     end_token: int
@@ -62,6 +63,9 @@ class GenerationResult(NamedTuple):
     rounds: int
     drafted: int
     accepted: int
+    head_steps: int
+    head_whole: int
+    head_rows: int
 
 
 class Generation(Iterator[Piece]):
@@ -209,13 +213,16 @@ class Session:
         sequence: int = 0,
         ignore_end: bool = False,
         speculate: str = "auto",
+        head: str = "auto",
         layers: Optional[str] = None,
         skip: Optional[str] = None,
     ) -> Generation:
         """Continues what a sequence holds with the prompt and what the model says to it. At
         temperature 0 that is always the likeliest token. `speculate` says how tokens are guessed, of
         which several are verified in one step; it changes how fast they come and never which. "auto"
-        guesses where it pays; "off"; a draft's name, or "ngram:4" to guess always so many.
+        guesses where it pays; "off"; a draft's name, or "ngram:4" to guess always so many. `head` says
+        how the output head is computed where few logits are wanted, and changes no token either: "auto"
+        leaves most of it out where that is faster; "full"; "screened".
         `layers` and `skip` choose the layers of a sequence that holds nothing yet: lists such as
         "0-20,25" of those to run, and of those to leave out."""
         if max_tokens is not None and max_tokens < 1:
@@ -232,6 +239,7 @@ class Session:
             sequence=sequence,
             flags=library.GENERATE_IGNORE_END if ignore_end else 0,
             speculate=speculate.encode(),
+            head=head.encode(),
             layers=as_text(layers),
             skip=as_text(skip),
         )

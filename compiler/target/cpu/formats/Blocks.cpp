@@ -40,11 +40,12 @@ public:
                 [&](int64_t element, Value q) { use(element, dequantize(k, q, d, m)); });
   }
 
-  void gather(KernelBuilder &k, Value step, Value lane, Value destination) const override {
-    Value halves = k.at(k.at(step, bits.bytes()), k.mul(lane, 2));
+  void gather(KernelBuilder &k, const PanelBlock &step, Value lane,
+              Value destination) const override {
+    Value halves = k.at(k.at(step.place, bits.bytes()), k.mul(lane, 2));
     Value d = k.broadcast(loadHalf(k, halves), 4);
     Value m = hasMinimum ? k.broadcast(loadHalf(k, k.at(halves, 64)), 4) : Value();
-    bits.gather(k, step, lane, [&](int64_t quad, Value q) {
+    bits.gather(k, step.place, lane, [&](int64_t quad, Value q) {
       k.store(dequantize(k, q, d, m), k.at(destination, 16 * quad));
     });
   }

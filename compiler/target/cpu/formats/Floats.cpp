@@ -20,8 +20,9 @@ public:
     use(0, k.extend(k.load(k.vec(element(k)), k.at(block.place, group * Lanes * bytes))));
   }
 
-  void gather(KernelBuilder &k, Value step, Value lane, Value destination) const override {
-    Value one = k.load(k.vec(element(k), 1), k.at(step, k.mul(lane, bytes)));
+  void gather(KernelBuilder &k, const PanelBlock &step, Value lane,
+              Value destination) const override {
+    Value one = k.load(k.vec(element(k), 1), k.at(step.place, k.mul(lane, bytes)));
     k.store(k.extend(one), destination);
   }
 
@@ -47,21 +48,18 @@ public:
                   k.at(block.place, group * Lanes * 4));
   }
 
-  void gather(KernelBuilder &k, Value step, Value lane, Value destination) const override {
-    unpackLanes(k, k.at(step, k.mul(lane, 4)), 1,
+  void gather(KernelBuilder &k, const PanelBlock &step, Value lane,
+              Value destination) const override {
+    unpackLanes(k, k.at(step.place, k.mul(lane, 4)), 1,
                 [&](int64_t index, Value value) { k.store(value, k.at(destination, 4 * index)); });
   }
 
 private:
   static void unpackLanes(KernelBuilder &k, Value pointer, int64_t lanes,
                           llvm::function_ref<void(int64_t, Value)> use) {
-    Value pairs = k.load(k.vec(k.i32(), lanes), pointer);
-    Value even =
-        arith::ShLIOp::create(k.builder(), k.getLoc(), pairs, k.splatInt(k.i32(), 16, lanes));
-    Value odd =
-        arith::AndIOp::create(k.builder(), k.getLoc(), pairs, k.splatInt(k.i32(), -65536, lanes));
-    use(0, k.bitcast(even, k.vec(k.f32(), lanes)));
-    use(1, k.bitcast(odd, k.vec(k.f32(), lanes)));
+    auto [even, odd] = k.splitPairs(k.load(k.vec(k.i32(), lanes), pointer));
+    use(0, even);
+    use(1, odd);
   }
 };
 

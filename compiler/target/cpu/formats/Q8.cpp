@@ -7,6 +7,12 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
 
+/// The weight of a byte, in each lane.
+static Value dequantize(KernelBuilder &k, Value q, Value d) {
+  int64_t lanes = cast<VectorType>(q.getType()).getNumElements();
+  return k.mulf(k.subf(q, k.splat(128.0f, lanes)), d);
+}
+
 namespace {
 
 /// Per block of 32 k: 8 x 2 vectors of 64 bytes (vector 2j + group; byte
@@ -37,20 +43,15 @@ public:
     }
   }
 
-  void gather(KernelBuilder &k, Value step, Value lane, Value destination) const override {
-    Value quads = k.at(step, k.mul(lane, 4));
-    Value d = k.broadcast(loadHalf(k, k.at(k.at(step, 1024), k.mul(lane, 2))), 4);
+  void gather(KernelBuilder &k, const PanelBlock &step, Value lane,
+              Value destination) const override {
+    Value quads = k.at(step.place, k.mul(lane, 4));
+    Value d = k.broadcast(loadHalf(k, k.at(k.at(step.place, 1024), k.mul(lane, 2))), 4);
     for (int64_t j = 0; j < 8; ++j) {
       Value bytes = k.load(k.vec(k.i8(), 4), k.at(quads, 128 * j));
       Value wide = arith::ExtUIOp::create(k.builder(), k.getLoc(), k.vec(k.i32(), 4), bytes);
       k.store(dequantize(k, k.toFloat(wide), d), k.at(destination, 16 * j));
     }
-  }
-
-private:
-  static Value dequantize(KernelBuilder &k, Value q, Value d) {
-    int64_t lanes = cast<VectorType>(q.getType()).getNumElements();
-    return k.mulf(k.subf(q, k.splat(128.0f, lanes)), d);
   }
 };
 

@@ -25,11 +25,16 @@ static Value shift(KernelBuilder &k, Value vector, int64_t bits) {
   return arith::ShRUIOp::create(k.builder(), k.getLoc(), vector, count);
 }
 
-/// The bits of `mask` in every lane of `vector`, which are moved up by `up` first.
-static Value shiftAndMask(KernelBuilder &k, Value vector, int64_t up, int64_t mask) {
+Value lathe::compiler::shiftAndMask(KernelBuilder &k, Value vector, int64_t up, int64_t mask) {
   auto type = cast<VectorType>(vector.getType());
   Value splat = k.splatInt(type.getElementType(), mask, type.getNumElements());
   return arith::AndIOp::create(k.builder(), k.getLoc(), shift(k, vector, up), splat);
+}
+
+Value lathe::compiler::shiftAndMaskBytes(KernelBuilder &k, Value bytes, int64_t up, int64_t mask) {
+  // What a shift of words brings in is masked away.
+  Value moved = k.bitcast(shift(k, k.bitcast(bytes, k.vec(k.i16(), 32)), up), k.vec(k.i8(), 64));
+  return arith::AndIOp::create(k.builder(), k.getLoc(), moved, k.splatInt(k.i8(), mask, 64));
 }
 
 static Value combine(KernelBuilder &k, Value low, Value high) {
@@ -38,19 +43,14 @@ static Value combine(KernelBuilder &k, Value low, Value high) {
 
 void QuantBits::unpackQuads(KernelBuilder &k, Value block, int64_t group,
                             llvm::function_ref<void(int64_t, Value)> use) const {
-  VectorType bytes = k.vec(k.i8(), 64), words = k.vec(k.i16(), 32);
-  // There is no shift of bytes; what a shift of words brings in is masked away.
-  auto bits = [&](Value vector, int64_t up, int64_t mask) {
-    Value moved = k.bitcast(shift(k, k.bitcast(vector, words), up), bytes);
-    return arith::AndIOp::create(k.builder(), k.getLoc(), moved, k.splatInt(k.i8(), mask, 64));
-  };
+  VectorType bytes = k.vec(k.i8(), 64);
   for (int64_t j = 0; j < 4; ++j) {
     Value both = k.load(bytes, k.at(block, 64 * (2 * j + group)));
     for (int64_t quad : {2 * j, 2 * j + 1}) {
-      Value q = bits(both, -4 * (quad % 2), 15);
+      Value q = shiftAndMaskBytes(k, both, -4 * (quad % 2), 15);
       if (extra != 0) {
         Value planes = k.load(bytes, k.at(block, plane(quad) + 64 * group));
-        q = combine(k, q, bits(planes, 4 - firstBit(quad), greatest() - 15));
+        q = combine(k, q, shiftAndMaskBytes(k, planes, 4 - firstBit(quad), greatest() - 15));
       }
       use(quad, q);
     }

@@ -47,6 +47,11 @@ private:
   int64_t extra;
 };
 
+/// The bits of `mask` in every integer lane of `vector`, which are moved up by `up` (down
+/// where that is negative) first; and the same for vector<64xi8>, of which there is no shift.
+mlir::Value shiftAndMask(KernelBuilder &k, mlir::Value vector, int64_t up, int64_t mask);
+mlir::Value shiftAndMaskBytes(KernelBuilder &k, mlir::Value bytes, int64_t up, int64_t mask);
+
 /// 16 f16 as f32, and one.
 mlir::Value loadHalves(KernelBuilder &k, mlir::Value pointer);
 mlir::Value loadHalf(KernelBuilder &k, mlir::Value pointer);

@@ -22,9 +22,10 @@ public:
     bits.unpackQuads(k, block.place, group, use);
   }
 
-  void gather(KernelBuilder &k, Value step, Value lane, Value destination) const override {
-    SmallVector<Value> header = rowHeader(k, step, lane);
-    Value first = k.at(step, headerBytes());
+  void gather(KernelBuilder &k, const PanelBlock &step, Value lane,
+              Value destination) const override {
+    SmallVector<Value> header = rowHeader(k, step.place, lane);
+    Value first = k.at(step.place, headerBytes());
     k.forLoop(k.constant(0), k.constant(stepBlocks()), 1, [&](Value number) {
       Value block = k.at(first, k.mul(number, blockBytes()));
       gatherBlock(k, {block, header}, lane, k.at(destination, k.mul(number, 4 * blockElements())));

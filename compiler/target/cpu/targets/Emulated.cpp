@@ -41,16 +41,9 @@ Value emitEmulatedInt16Dot(KernelBuilder &k, Value sums, Value words, Value fact
 
 /// What vdpbf16ps computes: the odd elements first.
 Value emitEmulatedBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows) {
-  OpBuilder &b = k.builder();
-  auto half = [&](Value pairs, bool odd) -> Value {
-    Value bits = k.bitcast(pairs, k.vec(k.i32()));
-    Value upper =
-        odd ? arith::AndIOp::create(b, k.getLoc(), bits, k.splatInt(k.i32(), -65536)).getResult()
-            : arith::ShLIOp::create(b, k.getLoc(), bits, k.splatInt(k.i32(), 16)).getResult();
-    return k.bitcast(upper, k.vec(k.f32()));
-  };
-  sums = k.fma(half(weights, true), half(rows, true), sums);
-  return k.fma(half(weights, false), half(rows, false), sums);
+  auto [evenWeights, oddWeights] = k.splitPairs(weights);
+  auto [evenRows, oddRows] = k.splitPairs(rows);
+  return k.fma(evenWeights, evenRows, k.fma(oddWeights, oddRows, sums));
 }
 
 CpuTargetRegistration emulated({

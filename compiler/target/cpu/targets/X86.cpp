@@ -26,8 +26,7 @@ static Value emitBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows
   return k.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", sums.getType(), {sums, weights, rows});
 }
 
-// 16 registers of 256 bits: two a row for the int sums of 16 outputs, four for
-// the f32 sums of 32.
+// 16 registers of 256 bits: two a row for the sums of 16 outputs, int or f32.
 // Features are all that LLVM may use for the cpu, beyond what every x86-64 has, but
 // for those of no use to computing: one that is masked is told, not guessed.
 
@@ -38,7 +37,8 @@ static CpuTargetRegistration avx2({
                  "sse4.1", "sse4.2", "ssse3"},
     .vectorBits = 256,
     .rowTile = 4,
-    .floatRowTile = 3,
+    .floatRowTile = 4,
+    .floatColumnTile = 16,
     .int8Dot = createAVX2Dot(),
     .int16Dot = emitMultiplyAdd,
 });

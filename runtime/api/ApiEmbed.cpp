@@ -1,0 +1,90 @@
+//===- ApiEmbed.cpp - Encoders of lathe.h -----------------------*- C++ -*-===//
+
+#include "runtime/api/Api.h"
+
+#include "runtime/support/CheckedMath.h"
+
+using namespace lathe;
+using namespace lathe::api;
+
+std::unique_ptr<Encoder> api::openEncoder(const char *Path, const ModelOptions &Options,
+                                          Diagnostics &Diags) {
+  EncoderOptions Wanted;
+  Wanted.Target = Options.Target;
+  Wanted.Precision = Options.Precision;
+  Wanted.Threads = Options.Threads;
+  Wanted.MaxRows = Options.MaxPrefillRows;
+  Wanted.UseCache = Options.UseCache;
+  Wanted.NonFinite = Options.NonFinite;
+  Wanted.OnStage = Options.OnStage;
+  return Encoder::load(ModelFolder::open(Path, Diags), Wanted, Diags);
+}
+
+/// One of the numbers from 0 to 2.
+static bool checkChoice(const char *Name, int32_t Found, Diagnostics &Diags) {
+  if (Found >= 0 && Found <= 2)
+    return true;
+  Diags.error(808, std::string("option '") + Name + "'",
+              "found " + std::to_string(Found) + ", expected 0 to 2");
+  return false;
+}
+
+static bool checkRoom(size_t Count, int64_t Width, size_t Capacity, Diagnostics &Diags) {
+  std::optional<uint64_t> Wanted = checkedMul<uint64_t>(Count, static_cast<uint64_t>(Width));
+  if (Wanted && *Wanted <= Capacity)
+    return true;
+  Diags.error(804, "vectors",
+              "found room for " + std::to_string(Capacity) + " floats, expected " +
+                  std::to_string(Count) + " times " + std::to_string(Width));
+  return false;
+}
+
+/// The texts' tokens; tells of texts that lost their end.
+static std::vector<std::vector<int32_t>>
+tokenize(const Encoder &Model, std::span<const lathe_text> Texts, Diagnostics &Diags) {
+  std::vector<std::vector<int32_t>> Tokens;
+  std::vector<bool> Cut;
+  for (const lathe_text &Each : Texts) {
+    bool TooLong = false;
+    Tokens.push_back(Model.tokenize({Each.size ? Each.bytes : "", Each.size}, &TooLong));
+    Cut.push_back(TooLong);
+  }
+  Model.warnOfCut(static_cast<size_t>(std::count(Cut.begin(), Cut.end(), true)), Texts.size(),
+                  Diags);
+  return Tokens;
+}
+
+static lathe_error *embed(const lathe_model *Of, const lathe_text *Texts, size_t Count,
+                          const lathe_embed_options *Given, float *Vectors, size_t Capacity) {
+  auto Body = [&](Diagnostics &Diags) {
+    if (!checkGiven(Of, "model", Diags) || !checkArray(Texts, Count, "texts", Diags) ||
+        !checkArray(Vectors, Count, "vectors", Diags))
+      return false;
+    auto Raw = readStruct(Given, "lathe_embed_options", sizeof(*Given), Diags);
+    if (!Raw || !checkChoice("pool", Raw->pool, Diags) ||
+        !checkChoice("normalize", Raw->normalize, Diags))
+      return false;
+    for (size_t I = 0; I < Count; ++I)
+      if (!checkArray(Texts[I].bytes, Texts[I].size, "text", Diags))
+        return false;
+    Encoder *Model = Of->Shared->Encodings.get();
+    if (!Model) {
+      Diags.error(834, "model", "is no encoder, expected one",
+                  "a model that generates text has sessions");
+      return false;
+    }
+    if (!checkRoom(Count, Model->width(), Capacity, Diags))
+      return false;
+    Pooling Pool = Raw->pool == LATHE_POOL_MODEL   ? Model->facts().Pool
+                   : Raw->pool == LATHE_POOL_FIRST ? Pooling::First
+                                                   : Pooling::Mean;
+    bool Unit = Raw->normalize == LATHE_NORMALIZE_MODEL ? Model->facts().Normalize
+                                                        : Raw->normalize == LATHE_NORMALIZE_YES;
+    std::vector<std::vector<int32_t>> Tokens = tokenize(*Model, {Texts, Count}, Diags);
+    std::lock_guard<std::mutex> Turn(Of->Shared->Encoding);
+    return Model->encode(Tokens, Pool, Unit, Vectors, Diags);
+  };
+  return guarded(Body, Of ? &Of->Shared->Told : nullptr);
+}
+
+void api::addEmbedding(lathe_api &Table) { Table.model_embed = embed; }

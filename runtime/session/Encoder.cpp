@@ -1,0 +1,231 @@
+//===- Encoder.cpp - Texts to vectors -------------------------------------===//
+
+#include "runtime/session/Encoder.h"
+
+#include "runtime/session/FindProgram.h"
+#include "runtime/support/FaultList.h"
+#include "runtime/support/Text.h"
+#include "runtime/support/Timed.h"
+#include "runtime/tokenizer/FolderTokenizer.h"
+#include "runtime/weights/WeightCache.h"
+
+#include "lathe/abi.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+using namespace lathe;
+
+//===----------------------------------------------------------------------===//
+// Loading
+//===----------------------------------------------------------------------===//
+
+bool Encoder::findCode(const EncoderOptions &Options, Diagnostics &Diags) {
+  ProgramQuery Query;
+  Query.Compile.Input = Folder->path();
+  Query.Compile.Target = Options.Target;
+  Query.Compile.Precision = Options.Precision;
+  Query.Compile.MaxPrefillRows = Options.MaxRows;
+  std::vector<uint8_t> Header = Folder->headerBytes();
+  Query.Header = Header;
+  Query.Name = Folder->path().substr(Folder->path().rfind('/') + 1);
+  Query.UseCache = Options.UseCache;
+  double Milliseconds = 0;
+  FoundProgram Found = timed(Milliseconds, [&] { return findProgram(Query, Diags); });
+  Code = Found.Code;
+  Report.CacheHit = Found.FromCache;
+  (Found.FromCache ? Report.CacheMilliseconds : Report.CompileMilliseconds) = Milliseconds;
+  if (Code && !manifest().isEncoder()) {
+    Diags.error(834, Folder->path(), "is no encoder, expected one",
+                "a model that generates text runs with 'lathe run'");
+    return false;
+  }
+  if (Code)
+    Layers.emplace(manifest());
+  return Code && Code->checkHost(Diags);
+}
+
+bool Encoder::packWeights(const EncoderOptions &Options, Diagnostics &Diags) {
+  std::optional<WeightCache> Cache;
+  if (Options.UseCache)
+    Cache = WeightCache::openDefault(Diags);
+  WeightFiles Files;
+  Files.add(std::string(ModelFolder::WeightsName), Folder->weights());
+  Weights = timed(Report.PackMilliseconds, [&] {
+    return WeightStore::create(Files, manifest(), *Workers, SourcePages::Release, Options.NonFinite,
+                               Diags, Cache ? &*Cache : nullptr);
+  });
+  Report.WeightsFromCache = Weights && Weights->fromCache();
+  return Weights != nullptr;
+}
+
+bool Encoder::allocate(Diagnostics &Diags) {
+  constexpr int64_t Line = 64;
+  ScratchStride = (entry().ScratchBytes + Line - 1) / Line * Line;
+  int64_t ScratchBytes = ScratchStride * Workers->workers();
+  auto Found = MappedMemory::allocate(static_cast<size_t>(entry().ArenaBytes));
+  auto Private = MappedMemory::allocate(static_cast<size_t>(ScratchBytes));
+  if (!Found || !Private) {
+    auto Bytes = static_cast<uint64_t>(entry().ArenaBytes + ScratchBytes);
+    Diags.error(810, "arena", "no memory for " + formatBytes(Bytes));
+    return false;
+  }
+  Arena = std::move(*Found);
+  Scratch = std::move(*Private);
+  return true;
+}
+
+std::unique_ptr<Encoder> Encoder::load(std::unique_ptr<ModelFolder> Folder,
+                                       const EncoderOptions &Options, Diagnostics &Diags) {
+  if (!Folder)
+    return nullptr;
+  std::unique_ptr<Encoder> Result(new Encoder);
+  Result->Folder = std::move(Folder);
+  Result->Words = createFolderTokenizer(*Result->Folder, Diags);
+  bool Read = Result->Facts.read(*Result->Folder, Diags);
+  Result->Workers = WorkerPool::create(Options.Threads, Diags);
+  auto Enter = [&](LoadStage Next) {
+    if (!Options.OnStage || Options.OnStage(Next))
+      return true;
+    Diags.error(807, {}, "interrupted while the model was loaded");
+    return false;
+  };
+  if (!Result->Words || !Read || !Result->Workers || !Enter(LoadStage::Program) ||
+      !Result->findCode(Options, Diags) || !Enter(LoadStage::Weights) ||
+      !Result->packWeights(Options, Diags) || !Result->allocate(Diags) || !Enter(LoadStage::Done))
+    return nullptr;
+  int64_t &Most = Result->Facts.MaxTokens;
+  Most = std::min(Most > 0 ? Most : Result->manifest().Model.Context,
+                  Result->manifest().Model.Context);
+  return Result;
+}
+
+//===----------------------------------------------------------------------===//
+// Texts
+//===----------------------------------------------------------------------===//
+
+std::vector<int32_t> Encoder::tokenize(std::string_view Text, bool *Cut) const {
+  // Every tokenizer of such a folder reads the names of control tokens in a text.
+  std::vector<int32_t> Ids = Words->encode(Text, {.AddSpecial = true, .ParseSpecial = true});
+  auto Most = static_cast<size_t>(Facts.MaxTokens);
+  bool TooLong = Ids.size() > Most;
+  if (Cut)
+    *Cut = TooLong;
+  if (!TooLong)
+    return Ids;
+  int32_t Last = Ids.back();
+  Ids.resize(Most);
+  if (Last == Words->eos())
+    Ids.back() = Last;
+  return Ids;
+}
+
+void Encoder::warnOfCut(size_t Count, size_t All, Diagnostics &Diags) const {
+  if (Count != 0)
+    Diags.warning(836, Folder->path(),
+                  std::to_string(Count) + " of " + std::to_string(All) + " texts have more than " +
+                      std::to_string(Facts.MaxTokens) + " tokens; the rest of them is left out");
+}
+
+bool Encoder::check(std::span<const std::vector<int32_t>> Texts, Diagnostics &Diags) const {
+  FaultList Faults(Diags, "texts");
+  int64_t Most = std::min(entry().MaxRows, manifest().Model.Context);
+  for (size_t I = 0; I < Texts.size(); ++I) {
+    std::string Where = "text " + std::to_string(I);
+    if (Texts[I].empty())
+      Faults.error(813, Where, "found no token, expected at least 1");
+    if (static_cast<int64_t>(Texts[I].size()) > Most)
+      Faults.error(814, Where,
+                   "found " + std::to_string(Texts[I].size()) + " tokens, expected at most " +
+                       std::to_string(Most));
+    for (int32_t Token : Texts[I])
+      if (Token < 0 || Token >= manifest().Model.Vocabulary) {
+        Faults.error(801, Where,
+                     "found token " + std::to_string(Token) + ", expected 0 to " +
+                         std::to_string(manifest().Model.Vocabulary - 1));
+        break;
+      }
+  }
+  return !Faults.any();
+}
+
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
+
+bool Encoder::runStep(std::span<const std::vector<int32_t>> Texts, Pooling Pool, float *Out,
+                      Diagnostics &Diags) {
+  Tokens.clear(), Positions.clear(), Sequences.clear(), Wanted.clear();
+  for (size_t I = 0; I < Texts.size(); ++I) {
+    auto First = static_cast<int32_t>(Tokens.size()), Rows = static_cast<int32_t>(Texts[I].size());
+    // The mean of the rows up to the first is the first (lathe.pool).
+    Wanted.push_back(Pool == Pooling::First ? First : First + Rows - 1);
+    Tokens.insert(Tokens.end(), Texts[I].begin(), Texts[I].end());
+    Sequences.insert(Sequences.end(), Texts[I].size(), static_cast<int32_t>(I));
+    for (int32_t Position = 0; Position < Rows; ++Position)
+      Positions.push_back(Position);
+  }
+  lathe_step_args Args = {};
+  Args.arena = Arena.data();
+  Args.scratch = Scratch.data();
+  Args.scratch_stride = ScratchStride;
+  Args.weights = Weights->table();
+  Args.rows = static_cast<int64_t>(Tokens.size());
+  Args.token = Tokens.data();
+  Args.position = Positions.data();
+  Args.sequence = Sequences.data();
+  Args.logits_rows = static_cast<int64_t>(Wanted.size());
+  Args.logits_row = Wanted.data();
+  Args.logits = Out;
+  Args.layer_runs = Layers->runs();
+  Args.barrier = &WorkerPool::barrierCallback;
+  Args.barrier_context = Workers.get();
+  lathe_entry Call = Code->entry(manifest().Entries.size() - 1);
+  std::atomic<int32_t> Status = 0;
+  Workers->run([&](int64_t Worker, int64_t NumWorkers) {
+    if (int32_t Own = Call(&Args, Worker, NumWorkers))
+      Status.store(Own, std::memory_order_relaxed);
+  });
+  if (Status == 0)
+    return true;
+  Diags.error(806, "entry '" + entry().Name + "'",
+              "returned status " + std::to_string(Status) + ", expected 0");
+  return false;
+}
+
+/// To the length 1; a vector of zeros stays one.
+static void normalize(std::span<float> Vector) {
+  double Squares = 0;
+  for (float Each : Vector)
+    Squares += static_cast<double>(Each) * Each;
+  double Length = std::sqrt(Squares);
+  if (Length == 0)
+    return;
+  for (float &Each : Vector)
+    Each = static_cast<float>(Each / Length);
+}
+
+bool Encoder::encode(std::span<const std::vector<int32_t>> Texts, Pooling Pool, bool Normalize,
+                     float *Out, Diagnostics &Diags, const std::atomic<bool> *Cancel) {
+  if (!check(Texts, Diags))
+    return false;
+  auto Width = static_cast<size_t>(width());
+  for (size_t First = 0; First < Texts.size();) {
+    if (Cancel && Cancel->load(std::memory_order_relaxed)) {
+      Diags.error(807, {},
+                  "interrupted with " + std::to_string(Texts.size() - First) + " texts to go");
+      return false;
+    }
+    size_t End = First;
+    for (auto Room = static_cast<size_t>(entry().MaxRows);
+         End < Texts.size() && Texts[End].size() <= Room; ++End)
+      Room -= Texts[End].size();
+    if (!runStep(Texts.subspan(First, End - First), Pool, Out + First * Width, Diags))
+      return false;
+    First = End;
+  }
+  for (size_t I = 0; Normalize && I < Texts.size(); ++I)
+    normalize({Out + I * Width, Width});
+  return true;
+}
