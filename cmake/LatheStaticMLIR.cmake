@@ -23,10 +23,9 @@ target_link_libraries(LatheMLIR INTERFACE
   MLIRLinalgDialect MLIRMathDialect MLIRSCFDialect MLIRTensorDialect MLIRVectorDialect
   # Passes
   MLIRAffineToStandard MLIRArithToLLVM MLIRArithTransforms MLIRBufferizationTransforms
-  MLIRControlFlowToLLVM MLIRFuncToLLVM MLIRLinalgTransforms MLIRMathToLLVM MLIRMathTransforms
-  MLIRMemRefToLLVM
-  MLIRMemRefTransforms MLIRReconcileUnrealizedCasts MLIRSCFToControlFlow MLIRSCFTransforms
-  MLIRTensorTransforms MLIRTransforms MLIRVectorToLLVMPass
+  MLIRControlFlowToLLVM MLIRFuncToLLVM MLIRLinalgTransforms MLIRMathToLibm MLIRMathToLLVM
+  MLIRMathTransforms MLIRMemRefToLLVM MLIRMemRefTransforms MLIRReconcileUnrealizedCasts
+  MLIRSCFToControlFlow MLIRSCFTransforms MLIRTensorTransforms MLIRTransforms MLIRVectorToLLVMPass
   # Reading, and the way to LLVM IR
   MLIRBytecodeReader MLIRParser MLIRPass MLIRBuiltinToLLVMIRTranslation
   MLIRLLVMToLLVMIRTranslation MLIRTargetLLVMIRExport

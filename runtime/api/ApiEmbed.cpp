@@ -39,21 +39,6 @@ static bool checkRoom(size_t Count, int64_t Width, size_t Capacity, Diagnostics 
   return false;
 }
 
-/// The texts' tokens; tells of texts that lost their end.
-static std::vector<std::vector<int32_t>>
-tokenize(const Encoder &Model, std::span<const lathe_text> Texts, Diagnostics &Diags) {
-  std::vector<std::vector<int32_t>> Tokens;
-  std::vector<bool> Cut;
-  for (const lathe_text &Each : Texts) {
-    bool TooLong = false;
-    Tokens.push_back(Model.tokenize({Each.size ? Each.bytes : "", Each.size}, &TooLong));
-    Cut.push_back(TooLong);
-  }
-  Model.warnOfCut(static_cast<size_t>(std::count(Cut.begin(), Cut.end(), true)), Texts.size(),
-                  Diags);
-  return Tokens;
-}
-
 static lathe_error *embed(const lathe_model *Of, const lathe_text *Texts, size_t Count,
                           const lathe_embed_options *Given, float *Vectors, size_t Capacity) {
   auto Body = [&](Diagnostics &Diags) {
@@ -80,7 +65,10 @@ static lathe_error *embed(const lathe_model *Of, const lathe_text *Texts, size_t
                                                    : Pooling::Mean;
     bool Unit = Raw->normalize == LATHE_NORMALIZE_MODEL ? Model->facts().Normalize
                                                         : Raw->normalize == LATHE_NORMALIZE_YES;
-    std::vector<std::vector<int32_t>> Tokens = tokenize(*Model, {Texts, Count}, Diags);
+    std::vector<std::string_view> Views;
+    for (const lathe_text &Each : std::span(Texts, Count))
+      Views.emplace_back(Each.size ? Each.bytes : "", Each.size);
+    std::vector<std::vector<int32_t>> Tokens = Model->tokenize(Views, Diags);
     std::lock_guard<std::mutex> Turn(Of->Shared->Encoding);
     return Model->encode(Tokens, Pool, Unit, Vectors, Diags);
   };

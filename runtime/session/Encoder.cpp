@@ -105,27 +105,33 @@ std::unique_ptr<Encoder> Encoder::load(std::unique_ptr<ModelFolder> Folder,
 // Texts
 //===----------------------------------------------------------------------===//
 
-std::vector<int32_t> Encoder::tokenize(std::string_view Text, bool *Cut) const {
-  // Every tokenizer of such a folder reads the names of control tokens in a text.
-  std::vector<int32_t> Ids = Words->encode(Text, {.AddSpecial = true, .ParseSpecial = true});
-  auto Most = static_cast<size_t>(Facts.MaxTokens);
-  bool TooLong = Ids.size() > Most;
-  if (Cut)
-    *Cut = TooLong;
-  if (!TooLong)
-    return Ids;
+/// Leaves `Most` tokens; the last of them, when it ends every text, stays the last.
+static void cut(std::vector<int32_t> &Ids, size_t Most, int32_t End) {
   int32_t Last = Ids.back();
   Ids.resize(Most);
-  if (Last == Words->eos())
+  if (Last == End)
     Ids.back() = Last;
-  return Ids;
 }
 
-void Encoder::warnOfCut(size_t Count, size_t All, Diagnostics &Diags) const {
-  if (Count != 0)
+std::vector<std::vector<int32_t>> Encoder::tokenize(std::span<const std::string_view> Texts,
+                                                    Diagnostics &Diags) const {
+  auto Most = static_cast<size_t>(Facts.MaxTokens);
+  std::vector<std::vector<int32_t>> Result;
+  size_t NumCut = 0;
+  for (std::string_view Text : Texts) {
+    // Every tokenizer of such a folder reads the names of control tokens in a text.
+    Result.push_back(Words->encode(Text, {.AddSpecial = true, .ParseSpecial = true}));
+    if (Result.back().size() <= Most)
+      continue;
+    cut(Result.back(), Most, Words->eos());
+    ++NumCut;
+  }
+  if (NumCut != 0)
     Diags.warning(836, Folder->path(),
-                  std::to_string(Count) + " of " + std::to_string(All) + " texts have more than " +
-                      std::to_string(Facts.MaxTokens) + " tokens; the rest of them is left out");
+                  std::to_string(NumCut) + " of " + std::to_string(Texts.size()) +
+                      " texts have more than " + std::to_string(Most) +
+                      " tokens; the rest of them is left out");
+  return Result;
 }
 
 bool Encoder::check(std::span<const std::vector<int32_t>> Texts, Diagnostics &Diags) const {
@@ -179,19 +185,7 @@ bool Encoder::runStep(std::span<const std::vector<int32_t>> Texts, Pooling Pool,
   Args.logits_row = Wanted.data();
   Args.logits = Out;
   Args.layer_runs = Layers->runs();
-  Args.barrier = &WorkerPool::barrierCallback;
-  Args.barrier_context = Workers.get();
-  lathe_entry Call = Code->entry(manifest().Entries.size() - 1);
-  std::atomic<int32_t> Status = 0;
-  Workers->run([&](int64_t Worker, int64_t NumWorkers) {
-    if (int32_t Own = Call(&Args, Worker, NumWorkers))
-      Status.store(Own, std::memory_order_relaxed);
-  });
-  if (Status == 0)
-    return true;
-  Diags.error(806, "entry '" + entry().Name + "'",
-              "returned status " + std::to_string(Status) + ", expected 0");
-  return false;
+  return Code->run(manifest().Entries.size() - 1, Args, *Workers, Diags);
 }
 
 /// To the length 1; a vector of zeros stays one.

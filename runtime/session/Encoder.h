@@ -80,12 +80,10 @@ public:
   /// Elements of a vector.
   int64_t width() const { return manifest().Model.Embedding; }
 
-  /// The tokens of a text, at most facts().MaxTokens of them: what is too long loses its
-  /// end, but not the token behind it.  `Cut`, if given, tells of that.
-  std::vector<int32_t> tokenize(std::string_view Text, bool *Cut = nullptr) const;
-
-  /// Warns (E0836) that `Count` of `All` texts were cut, if any were.
-  void warnOfCut(size_t Count, size_t All, Diagnostics &Diags) const;
+  /// The tokens of texts, at most facts().MaxTokens of each: what is too long loses its
+  /// end, but not the token behind it, and a warning (E0836) tells how many did.
+  std::vector<std::vector<int32_t>> tokenize(std::span<const std::string_view> Texts,
+                                             Diagnostics &Diags) const;
 
   /// Computes `Out`, [texts][width], in as few steps as hold the texts.  All texts are
   /// checked before any runs (E0801 a token, E0813 an empty text, E0814 one of more rows

@@ -5,6 +5,7 @@
 #include "runtime/session/CodeImage.h"
 #include "runtime/session/HostCPU.h"
 
+#include <atomic>
 #include <dlfcn.h>
 
 namespace lathe {
@@ -86,6 +87,22 @@ std::shared_ptr<const Program> Program::openLibrary(const std::string &Path, Dia
   std::shared_ptr<void> Library(Handle, [](void *Open) { dlclose(Open); });
   return create([Handle](const char *Symbol) { return dlsym(Handle, Symbol); }, Library, Path,
                 Diags);
+}
+
+bool Program::run(size_t Index, lathe_step_args &Args, WorkerPool &Workers,
+                  Diagnostics &Diags) const {
+  Args.barrier = &WorkerPool::barrierCallback;
+  Args.barrier_context = &Workers;
+  std::atomic<int32_t> Status = 0;
+  Workers.run([&](int64_t Worker, int64_t NumWorkers) {
+    if (int32_t Own = Entries[Index](&Args, Worker, NumWorkers))
+      Status.store(Own, std::memory_order_relaxed);
+  });
+  if (Status == 0)
+    return true;
+  Diags.error(806, "entry '" + Description.Entries[Index].Name + "'",
+              "returned status " + std::to_string(Status) + ", expected 0");
+  return false;
 }
 
 size_t Program::entryFor(int64_t Rows) const {

@@ -13,6 +13,7 @@
 #include "lathe/abi.h"
 #include "runtime/session/Manifest.h"
 #include "runtime/support/Diagnostics.h"
+#include "runtime/workers/WorkerPool.h"
 
 #include <functional>
 #include <memory>
@@ -57,6 +58,10 @@ public:
 
   /// Entry `Index` of manifest().Entries.
   lathe_entry entry(size_t Index) const { return Entries[Index]; }
+
+  /// Calls entry `Index` of manifest().Entries with all workers, for whose barrier
+  /// this fills `Args` in.  False with E0806 when one returns another status than 0.
+  bool run(size_t Index, lathe_step_args &Args, WorkerPool &Workers, Diagnostics &Diags) const;
 
   /// Index of the smallest entry that takes `Rows` rows, or of the largest
   /// entry when none does.

@@ -262,15 +262,10 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, i
   Args.logits_row = LogitsRows.data();
   Args.logits = Logits;
   Args.layer_runs = Layers[Rows.front().Sequence]->runs();
-  Args.barrier = &WorkerPool::barrierCallback;
-  Args.barrier_context = &Workers;
   Args.wanted_logits = Greatest;
   Args.head_report = HeadReports.data();
-  if (int32_t Status = callEntry(Code.entry(Entry), Args); Status != 0) {
-    Diags.error(806, "entry '" + Called.Name + "'",
-                "returned status " + std::to_string(Status) + ", expected 0");
+  if (!Code.run(Entry, Args, Workers, Diags))
     return false;
-  }
   addHeadReport(Greatest);
   for (const Row &Each : Rows) {
     Held[Each.Sequence].resize(Each.Position);
@@ -296,15 +291,6 @@ bool Session::setLayers(int32_t Sequence, std::shared_ptr<const LayerMask> Wante
   }
   Layers[Sequence] = std::move(Wanted);
   return true;
-}
-
-int32_t Session::callEntry(lathe_entry Entry, lathe_step_args &Args) {
-  std::atomic<int32_t> Status = 0;
-  Workers.run([&](int64_t Worker, int64_t NumWorkers) {
-    if (int32_t Own = Entry(&Args, Worker, NumWorkers))
-      Status.store(Own, std::memory_order_relaxed);
-  });
-  return Status.load(std::memory_order_relaxed);
 }
 
 void Session::truncate(int32_t Sequence, int64_t Length) {

@@ -149,7 +149,6 @@ private:
   bool runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, int64_t Greatest,
                 Diagnostics &Diags);
   void addHeadReport(int64_t Greatest);
-  int32_t callEntry(lathe_entry Entry, lathe_step_args &Args);
 
   const Program &Code;
   WeightView Weights;

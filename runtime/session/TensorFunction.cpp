@@ -10,7 +10,6 @@
 #include "lathe/abi.h"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 
 namespace lathe {
@@ -146,20 +145,8 @@ bool TensorFunction::run(std::span<const float *const> Inputs, std::span<float *
   Args.scratch_stride = Stride;
   Args.weights = Weights->table();
   Args.rows = Rows;
-  Args.barrier = &WorkerPool::barrierCallback;
-  Args.barrier_context = Workers.get();
   Args.tensors = Tensors.data();
-  lathe_entry Call = Code->entry(manifest().Entries.size() - 1);
-  std::atomic<int32_t> Status = 0;
-  Workers->run([&](int64_t Worker, int64_t NumWorkers) {
-    if (int32_t Own = Call(&Args, Worker, NumWorkers))
-      Status.store(Own, std::memory_order_relaxed);
-  });
-  if (Status == 0)
-    return true;
-  Diags.error(806, "entry '" + Entry.Name + "'",
-              "returned status " + std::to_string(Status) + ", expected 0");
-  return false;
+  return Code->run(manifest().Entries.size() - 1, Args, *Workers, Diags);
 }
 
 } // namespace lathe

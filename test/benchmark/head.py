@@ -9,20 +9,14 @@ Prints a markdown table; --json FILE also writes every sample.
 """
 
 import argparse
-import json
-import os
 import pathlib
 import statistics
-import subprocess
 import sys
-import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from baseline import write_aside  # noqa: E402
-from peers import busy_share, processor  # noqa: E402
+import turns  # noqa: E402
 
-LATHE = os.environ.get("LATHE") or str(HERE.parents[1] / "build" / "bin" / "lathe")
 TEXTS = sorted((HERE.parent / "reference" / "text").glob("*.txt"))
 SAMPLINGS = {
     "greedy": [],
@@ -31,37 +25,11 @@ SAMPLINGS = {
 }
 
 
-def run(options, text, how, folder):
-    """What was said, and the report of --json."""
-    report = os.path.join(folder, "report.json")
-    command = [LATHE, "run", options.model, "-p", text.read_text()[:400], "-n", str(options.tokens)]
-    command += ["-t", str(options.threads), "--ctx", "1024", "--raw", "--speculate", "off"]
-    command += ["--head", how, "--json", report, *SAMPLINGS[options.sampling]]
-    done = subprocess.run(command, capture_output=True)
-    if done.returncode != 0:
-        sys.exit(f"head.py: lathe ended with {done.returncode}: {done.stderr.decode()}")
-    with open(report) as file:
-        return done.stdout, json.load(file)
-
-
-def measure(options, folder):
-    """By text: seconds of every round both ways, and the last report of the other way."""
-    samples = {text.stem: {"full": [], options.how: []} for text in TEXTS}
-    reports = {}
-    for turn in range(options.rounds):
-        for text in TEXTS:
-            said = set()
-            for how in (["full", options.how], [options.how, "full"])[turn % 2]:
-                words, report = run(options, text, how, folder)
-                said.add(words)
-                samples[text.stem][how].append(report["speed"]["decode_seconds"])
-                if how != "full":
-                    reports[text.stem] = report
-            if len(said) != 1:
-                sys.exit(f"head.py: {text.name}: the texts differ: {said}")
-            full, other = (samples[text.stem][how][-1] for how in ("full", options.how))
-            print(f"round {turn + 1} {text.stem}: {full / other:.2f}", file=sys.stderr)
-    return samples, reports
+def arguments_of(options, text, how):
+    """Of `lathe run`, which continues the text."""
+    arguments = [options.model, "-p", text.read_text()[:400], "-n", str(options.tokens)]
+    arguments += ["-t", str(options.threads), "--ctx", "1024", "--raw", "--speculate", "off"]
+    return [*arguments, "--head", how, *SAMPLINGS[options.sampling]]
 
 
 def row(name, samples, reports, how):
@@ -106,25 +74,22 @@ def parse_options():
 
 def main():
     options = parse_options()
-    busy = busy_share()
-    if busy > 0.1:
-        print(f"warning: others use {100 * busy:.0f} % of the processors", file=sys.stderr)
-    with tempfile.TemporaryDirectory() as folder:
-        samples, reports = measure(options, folder)
+    busy = turns.warn_if_busy()
+    texts = {text.stem: text for text in TEXTS}
+    samples, reports = turns.measure(
+        list(texts),
+        ("full", options.how),
+        options.rounds,
+        lambda name, how: arguments_of(options, texts[name], how),
+    )
     about = {
-        "processor": processor(),
         "threads": options.threads,
         "model": pathlib.Path(options.model).name,
         "head": options.how,
         "sampling": options.sampling,
         "rounds": options.rounds,
-        "busy before": f"{100 * busy:.0f} %",
     }
-    print(table(options, samples, reports))
-    print("\n" + "; ".join(f"{k}: {v}" for k, v in about.items()) + ".")
-    if options.json:
-        report = {**about, "seconds": samples, "reports": reports}
-        write_aside(options.json, json.dumps(report, indent=1) + "\n")
+    turns.tell(table(options, samples, reports), about, busy, samples, reports, options.json)
 
 
 if __name__ == "__main__":

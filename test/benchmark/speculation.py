@@ -10,54 +10,22 @@ Prints a markdown table; --json FILE also writes every sample.
 """
 
 import argparse
-import json
-import os
 import pathlib
 import statistics
-import subprocess
 import sys
-import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from baseline import write_aside  # noqa: E402
-from peers import busy_share, processor  # noqa: E402
+import turns  # noqa: E402
 
-LATHE = os.environ.get("LATHE") or str(HERE.parents[1] / "build" / "bin" / "lathe")
 KINDS = ("rewrite", "summary", "chat")
 
 
-def run(options, prompt, how, folder):
-    """The text, and the report of --json."""
-    report = os.path.join(folder, "report.json")
-    command = [LATHE, "run", options.model, "-f", str(prompt), "-n", str(options.tokens)]
-    command += ["-t", str(options.threads), "--ctx", str(options.context)]
-    command += ["--speculate", how, "--json", report, *options.sampling]
-    done = subprocess.run(command, capture_output=True)
-    if done.returncode != 0:
-        sys.exit(f"speculation.py: lathe ended with {done.returncode}: {done.stderr.decode()}")
-    with open(report) as file:
-        return done.stdout, json.load(file)
-
-
-def measure(options, prompts, folder):
-    """By prompt: seconds of every round, plain and with guesses, and the last report with them."""
-    samples = {prompt.stem: {"off": [], options.how: []} for prompt in prompts}
-    reports = {}
-    for turn in range(options.rounds):
-        for prompt in prompts:
-            texts = set()
-            for how in (["off", options.how], [options.how, "off"])[turn % 2]:
-                text, report = run(options, prompt, how, folder)
-                texts.add(text)
-                samples[prompt.stem][how].append(report["speed"]["decode_seconds"])
-                if how != "off":
-                    reports[prompt.stem] = report
-            if len(texts) != 1:
-                sys.exit(f"speculation.py: {prompt.name}: the texts differ: {texts}")
-            off, on = (samples[prompt.stem][how][-1] for how in ("off", options.how))
-            print(f"round {turn + 1} {prompt.stem}: {off / on:.2f}", file=sys.stderr)
-    return samples, reports
+def arguments_of(options, prompt, how):
+    """Of `lathe run`, which answers the prompt."""
+    arguments = [options.model, "-f", str(prompt), "-n", str(options.tokens)]
+    arguments += ["-t", str(options.threads), "--ctx", str(options.context)]
+    return [*arguments, "--speculate", how, *options.sampling]
 
 
 def median_seconds(samples, how):
@@ -110,27 +78,23 @@ def parse_options():
 
 def main():
     options = parse_options()
-    busy = busy_share()
-    if busy > 0.1:
-        print(f"warning: others use {100 * busy:.0f} % of the processors", file=sys.stderr)
+    busy = turns.warn_if_busy()
     kinds = options.only or KINDS
-    prompts = [p for p in sorted((HERE / "prompts").glob("*.txt")) if p.stem.startswith(tuple(kinds))]
-    with tempfile.TemporaryDirectory() as folder:
-        samples, reports = measure(options, prompts, folder)
+    prompts = {p.stem: p for p in sorted((HERE / "prompts").glob("*.txt"))}
+    samples, reports = turns.measure(
+        [name for name in prompts if name.startswith(tuple(kinds))],
+        ("off", options.how),
+        options.rounds,
+        lambda name, how: arguments_of(options, prompts[name], how),
+    )
     about = {
-        "processor": processor(),
         "threads": options.threads,
         "model": pathlib.Path(options.model).name,
         "speculate": options.how,
         "sampling": "temperature 0.8" if options.sampled else "greedy",
         "rounds": options.rounds,
-        "busy before": f"{100 * busy:.0f} %",
     }
-    print(table(options, samples, reports))
-    print("\n" + "; ".join(f"{k}: {v}" for k, v in about.items()) + ".")
-    if options.json:
-        report = {**about, "seconds": samples, "reports": reports}
-        write_aside(options.json, json.dumps(report, indent=1) + "\n")
+    turns.tell(table(options, samples, reports), about, busy, samples, reports, options.json)
 
 
 if __name__ == "__main__":

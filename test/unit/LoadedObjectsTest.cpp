@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <dlfcn.h>
+#include <fstream>
 
 using namespace lathe;
 
@@ -15,6 +16,14 @@ static bool holds(const std::vector<std::span<const uint8_t>> &Segments, const v
   return std::any_of(Segments.begin(), Segments.end(), [&](auto Segment) {
     return Byte >= Segment.data() && Byte < Segment.data() + Segment.size();
   });
+}
+
+/// Pages of files that are in this process's memory now (proc(5), statm).
+static int64_t residentFilePages() {
+  std::ifstream Statm("/proc/self/statm");
+  int64_t Size = 0, Resident = 0, Shared = 0;
+  Statm >> Size >> Resident >> Shared;
+  return Shared;
 }
 
 TEST(LoadedObjects, CodeOfAnOpenedLibraryAlone) {
@@ -37,8 +46,10 @@ TEST(LoadedObjects, NothingNewWithoutALibrary) {
 
 // Code whose pages were given back runs as before: they come from the file again.
 TEST(LoadedObjects, CodeComesBack) {
+  int64_t Before = residentFilePages();
   for (const LoadedObject &Each : listLoadedObjects())
     for (std::span<const uint8_t> Segment : Each.ReadOnly)
       releaseFilePages(Segment.data(), Segment.size());
+  EXPECT_LT(residentFilePages(), Before);
   EXPECT_FALSE(listLoadedObjects().empty());
 }

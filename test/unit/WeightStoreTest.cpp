@@ -116,10 +116,20 @@ TEST_F(WeightStoreTest, WeightsAreReadOnly) {
   EXPECT_DEATH(*const_cast<volatile uint8_t *>(Store->table()[0]) = 1, "");
 }
 
+TEST_F(WeightStoreTest, VectorsMayBeAnyFloatInTheFile) {
+  Manifest Other = program();
+  Other.Weights[1].Format = findBlockFormat("f16");
+  auto Store = WeightStore::create(*File, Other, *Workers, SourcePages::Keep,
+                                   NonFiniteWeights::Error, Diags);
+  ASSERT_TRUE(Store) << Diags.str();
+  const GGUFTensor &Norm = *File->findTensor("norm");
+  EXPECT_EQ(std::memcmp(Store->table()[0], File->data(Norm).data(), Norm.Bytes), 0);
+}
+
 TEST_F(WeightStoreTest, TellsEveryTensorThatDoesNotFit) {
   Manifest Other = program();
   Other.Weights[0].Tensors = "blk.{}.v";
-  Other.Weights[1].Format = findBlockFormat("f16");
+  Other.Weights[1].Format = findBlockFormat("q8_0");
   Other.Weights[2].Shape = {LongN, 2 * K};
   EXPECT_FALSE(WeightStore::create(*File, Other, *Workers, SourcePages::Release,
                                    NonFiniteWeights::Error, Diags));
@@ -127,7 +137,7 @@ TEST_F(WeightStoreTest, TellsEveryTensorThatDoesNotFit) {
   std::string Text = Diags.str();
   for (const char *Message :
        {"tensor 'blk.0.v': missing, expected q8_0 of 100 x 64", "tensor 'blk.3.v': missing",
-        "tensor 'norm': found f32 of 48, expected f16 of 48",
+        "tensor 'norm': found f32 of 48, expected q8_0 of 48",
         "tensor 'long': found f32 of 20000 x 64, expected f32 of 20000 x 128"})
     EXPECT_NE(Text.find(Message), std::string::npos) << Message << "\n" << Text;
   EXPECT_EQ(Diags.exitCode(), ExitCode::Malformed);

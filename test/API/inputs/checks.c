@@ -315,8 +315,9 @@ static void check_speculation(lathe_session *session, lathe_generate_options opt
 
 static void check_generate(lathe_session *session) {
   const int32_t prompt[3] = {5, 6, 7};
-  lathe_generate_options options = {sizeof options, NULL, 8, 0, LATHE_GENERATE_IGNORE_END, NULL};
-  lathe_generate_result result = {sizeof result, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  lathe_generate_options options = {sizeof options, NULL, 8, 0, LATHE_GENERATE_IGNORE_END,
+                                    NULL,           NULL};
+  lathe_generate_result result = {sizeof result, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   lathe_generation *generation = NULL;
   lathe_piece piece = {sizeof piece, 0, 0, NULL, 0};
   stream all = {{0}, 0, 99, NULL}, few = {{0}, 0, 3, NULL};
@@ -348,8 +349,8 @@ static void check_generate(lathe_session *session) {
 static void check_generate_errors(lathe_model *model) {
   lathe_session *session = open_session(model, NULL, 0);
   const int32_t prompt[300] = {1};
-  lathe_generate_options options = {sizeof options, NULL, 8, 7, 0, NULL};
-  lathe_generate_result result = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  lathe_generate_options options = {sizeof options, NULL, 8, 7, 0, NULL, NULL};
+  lathe_generate_result result = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   int64_t length = 0;
   EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 803);
   options.sequence = 0;

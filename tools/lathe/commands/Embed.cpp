@@ -27,8 +27,6 @@ private:
   std::optional<std::vector<std::string>> readTexts(Diagnostics &Diags) const;
   std::unique_ptr<Encoder> load(Diagnostics &Diags) const;
   Pooling poolingOf(const Encoder &Model) const;
-  std::vector<std::vector<int32_t>>
-  tokenize(const Encoder &Model, const std::vector<std::string> &Words, Diagnostics &Diags) const;
   void writeArray(const std::vector<float> &Vectors, size_t Width, Terminal &Term,
                   Diagnostics &Diags) const;
 
@@ -97,20 +95,6 @@ Pooling EmbedCommand::poolingOf(const Encoder &Model) const {
   return Pool == "cls" ? Pooling::First : Pooling::Mean;
 }
 
-std::vector<std::vector<int32_t>> EmbedCommand::tokenize(const Encoder &Model,
-                                                         const std::vector<std::string> &Words,
-                                                         Diagnostics &Diags) const {
-  std::vector<std::vector<int32_t>> Result;
-  size_t NumCut = 0;
-  for (const std::string &Each : Words) {
-    bool Cut = false;
-    Result.push_back(Model.tokenize(Each, &Cut));
-    NumCut += Cut;
-  }
-  Model.warnOfCut(NumCut, Words.size(), Diags);
-  return Result;
-}
-
 /// One line a text.
 static std::string asLines(const std::vector<float> &Vectors, size_t Width) {
   std::string Text;
@@ -158,7 +142,8 @@ void EmbedCommand::run(Terminal &Term, Diagnostics &Diags) {
   if (!Model)
     return;
   Term.clearProgress();
-  std::vector<std::vector<int32_t>> Tokens = tokenize(*Model, *Words, Diags);
+  std::vector<std::string_view> Views(Words->begin(), Words->end());
+  std::vector<std::vector<int32_t>> Tokens = Model->tokenize(Views, Diags);
   auto Width = static_cast<size_t>(Model->width());
   std::vector<float> Vectors(Words->size() * Width);
   bool Unit = !NoNormalize && (Normalize || Model->facts().Normalize);
