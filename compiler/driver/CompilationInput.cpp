@@ -5,6 +5,7 @@
 #include "compiler/import/Import.h"
 #include "compiler/target/cpu/UpstreamOps.h"
 #include "dialects/Lathe/LatheOps.h"
+#include "runtime/support/Limits.h"
 #include "runtime/support/NumberRanges.h"
 
 #include "mlir/Bytecode/BytecodeReader.h"
@@ -142,12 +143,21 @@ OwningOpRef<ModuleOp> Compilation::parse() {
 bool Compilation::chooseLayers(ModuleOp module) {
   if (options.layers.empty() && options.skip.empty())
     return true;
-  int64_t count = 0;
-  module.walk([&](ir::LayersOp op) { count = std::max<int64_t>(count, op.getCount()); });
+  int64_t count = 0, least = limits::MaxLayers;
+  module.walk([&](ir::LayersOp op) {
+    count = std::max<int64_t>(count, op.getCount());
+    least = std::min<int64_t>(least, op.getCount());
+  });
   if (inputStage > 0 || count == 0) {
     diags.error(503, options.input,
                 "the choice of layers comes too late: the program is at stage '" +
                     allStages()[inputStage].str() + "', expected 'import'");
+    return false;
+  }
+  if (least != count) {
+    diags.error(841, options.input,
+                "found stacks of " + std::to_string(least) + " and of " + std::to_string(count) +
+                    " layers, expected all alike, as one list is for all");
     return false;
   }
   std::vector<bool> kept(count, true);

@@ -54,9 +54,10 @@ std::shared_ptr<const LayerMask> LayerMask::parse(std::string_view Keep, std::st
     Diags.error(840, "layers", "found none that is left to run, expected at least one");
     return nullptr;
   }
-  if (!Code.choosesLayers() && Result != LayerMask(Code)) {
+  if (!Code.ChoosesLayers && Result != LayerMask(Code)) {
     Diags.error(841, "layers", "found a program that always runs all of its layers",
-                "compile the model again with this version of lathe");
+                "compile the model again; in a program written by hand, 'at %rows' of lathe.layers "
+                "lets them choose");
     return nullptr;
   }
   return std::make_shared<const LayerMask>(std::move(Result));

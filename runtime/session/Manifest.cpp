@@ -300,6 +300,11 @@ void ManifestReader::read(JsonValue Root, Manifest &Result) {
   });
   if (Root["skipped_layers"])
     Result.SkippedLayers = integers(Root, "", "skipped_layers", 0, MaxLayers);
+  if (JsonValue Chooses = Root["chooses_layers"]) {
+    if (!Chooses.boolean())
+      fault("chooses_layers", "expected true or false");
+    Result.ChoosesLayers = Chooses.boolean().value_or(false);
+  }
   checkSkipped(Result);
   checkEntries(Result);
   checkTable(Result);

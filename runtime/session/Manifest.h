@@ -88,7 +88,7 @@ struct Manifest {
   std::vector<int64_t> SkippedLayers; ///< Ascending; the program was compiled without them.
 
   /// Whether layers can be left out step by step (lathe_step_args::layer_runs).
-  bool choosesLayers() const { return ABI >= 2; }
+  bool ChoosesLayers = false;
 
   /// Whether the program is a function on tensors, and no model: then `Model` and
   /// the KV cache say nothing.

@@ -73,11 +73,11 @@ TEST(Manifest, SaysWhichLayersItWasCompiledWithout) {
   Diagnostics Diags;
   std::optional<Manifest> Old = Manifest::parse(Sound, "model.so", Diags);
   std::optional<Manifest> New = Manifest::parse(
-      with("\"abi\":1,", "\"abi\":2,\"skipped_layers\":[14,17],"), "model.so", Diags);
+      with("\"abi\":1,", "\"abi\":2,\"chooses_layers\":true,\"skipped_layers\":[14,17],"), "model.so", Diags);
   ASSERT_TRUE(Old && New) << Diags.str();
-  EXPECT_FALSE(Old->choosesLayers());
+  EXPECT_FALSE(Old->ChoosesLayers);
   EXPECT_TRUE(Old->SkippedLayers.empty());
-  EXPECT_TRUE(New->choosesLayers());
+  EXPECT_TRUE(New->ChoosesLayers);
   EXPECT_EQ(New->SkippedLayers, (std::vector<int64_t>{14, 17}));
 }
 
@@ -184,6 +184,7 @@ TEST(Manifest, TellsEachFault) {
       {"\"output_norm.weight\"", "\"{}\"", "weights[1].tensors"},
       {"\"first\":1", "\"first\":2", "'blk.attn_q' starts at pointer 2, expected 1"},
       {"\"first\":1", "\"first\":0", "starts at pointer 0, expected"},
+      {"\"abi\":1,", "\"abi\":2,\"chooses_layers\":1,", "chooses_layers: expected true or false"},
       {"\"abi\":1,", "\"abi\":2,\"skipped_layers\":[3,3],", "skipped_layers: expected layers"},
       {"\"abi\":1,", "\"abi\":2,\"skipped_layers\":[30],", "skipped_layers: expected layers"},
   };

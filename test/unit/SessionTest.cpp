@@ -210,7 +210,7 @@ TEST_F(SessionTest, ReadsListsOfLayers) {
   EXPECT_EQ(Skipped("", "17,18"), "14,17-18");
   EXPECT_EQ(Skipped("0-14", ""), "refused");
   expectError(841, "found layer 14, but the program was compiled without layers 14,17");
-  Code.ABI = 1;
+  Code.ChoosesLayers = false;
   EXPECT_EQ(Skipped("", "14"), "14,17");
   EXPECT_EQ(Skipped("", "3"), "refused");
   expectError(841, "found a program that always runs all of its layers");

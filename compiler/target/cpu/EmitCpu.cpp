@@ -201,6 +201,8 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
                          << llvm::join(allCpuTargets(), ", ");
       return signalPassFailure();
     }
+    if (failed(checkStacks()))
+      return signalPassFailure();
     WeightTable weights = assignWeights(module);
     KernelNames names;
     KernelSharing sharing;
@@ -220,6 +222,20 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
       program.erase();
     for (auto op : llvm::make_early_inc_range(module.getOps<ir::WeightsOp>()))
       op.erase();
+  }
+
+  /// The caller says for each layer of the model whether it runs, and for no more.
+  LogicalResult checkStacks() {
+    auto facts = getOperation()->getAttrOfType<DictionaryAttr>("lathe.model");
+    auto layers = facts ? facts.getAs<IntegerAttr>("layers") : IntegerAttr();
+    WalkResult walked = getOperation().walk([&](step::LayersOp stack) {
+      if (!stack.getRows() || !layers || stack.getCount() == uint64_t(layers.getInt()))
+        return WalkResult::advance();
+      stack.emitError() << "the rows choose among the " << layers.getInt()
+                        << " layers of the model, but the stack has " << stack.getCount();
+      return WalkResult::interrupt();
+    });
+    return failure(walked.wasInterrupted());
   }
 
   void emitManifest(const std::string &text) {

@@ -136,10 +136,15 @@ static void writeCache(llvm::json::OStream &json, ModuleOp module) {
   });
 }
 
-/// All programs leave out the same layers.
-static void writeSkipped(llvm::json::OStream &json, ModuleOp module) {
+/// All programs leave out the same layers, and all stacks or none ask the step's rows.
+static void writeLayerChoice(llvm::json::OStream &json, ModuleOp module) {
   std::optional<ArrayRef<int64_t>> skip;
-  module.walk([&](step::LayersOp layers) { skip = layers.getSkip(); });
+  bool asks = true;
+  module.walk([&](step::LayersOp layers) {
+    skip = layers.getSkip();
+    asks &= layers.getRows() != nullptr;
+  });
+  json.attribute("chooses_layers", asks);
   if (skip)
     json.attributeArray("skipped_layers", [&] {
       for (int64_t layer : *skip)
@@ -172,7 +177,7 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
     writeWeights(json, module, weights);
     if (!isFunction) {
       writeCache(json, module);
-      writeSkipped(json, module);
+      writeLayerChoice(json, module);
     }
   });
   return text;

@@ -31,7 +31,7 @@ step.program @decode max_rows = 1 arena = 256 (%rows: !lathe.rows, %kv: !lathe.k
 // CHECK:           %[[LAYER:.*]] = arith.select
 // CHECK-NOT:       scf.if
 // CHECK:           call @decode.copy(%[[ARGS]], %[[LAYER]],
-// CHECK:         skipped_layers\22:[1,4]
+// CHECK:         chooses_layers\22:false,\22skipped_layers\22:[1,4]
 step.program @decode max_rows = 1 arena = 256 (%rows: !lathe.rows, %kv: !lathe.kv<5 x 1 x 32 x f32>, %logits: !step.buffer<1x32xf32>) {
   %x = step.alloc at 0 : !step.buffer<1x32xf32>
   step.layers %i = 0 to 5 skip [1, 4] {

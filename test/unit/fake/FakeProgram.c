@@ -13,7 +13,7 @@
   "{\"name\":\"prefill\",\"max_rows\":4,\"arena_bytes\":256,\"scratch_bytes\":100}],"              \
   "\"weights\":[{\"symbol\":\"output_norm\",\"format\":\"f32\",\"shape\":[16],"                    \
   "\"layout\":\"vector\",\"first\":0,\"tensors\":\"output_norm.weight\"}],"                        \
-  "\"kv\":{\"type\":\"f16\",\"bytes_per_position\":8}}"
+  "\"kv\":{\"type\":\"f16\",\"bytes_per_position\":8},\"chooses_layers\":true}"
 
 enum { BytesPerPosition = 8, ArenaBytesPerRow = 64 };
 
