@@ -41,6 +41,9 @@ KernelFacts::KernelFacts(ModuleOp module) {
   });
 }
 
+/// The confidence at which no stack is left; its negative is reached always.
+static constexpr float never = std::numeric_limits<float>::infinity();
+
 namespace {
 struct StepPlan {
   int64_t rows;
@@ -76,6 +79,7 @@ static std::vector<KernelStep> makeTextSteps(const KernelFacts &facts, Random ra
     KernelStep &step = steps.emplace_back();
     step.entry = entry.name;
     step.layerRuns.assign(facts.layers, 1);
+    step.exitAt.assign(facts.layers, never);
     for (auto [number, wanted] : llvm::enumerate(lengths)) {
       int64_t room = entry.maxRows - static_cast<int64_t>(step.tokens.size());
       int64_t length = std::min({wanted, facts.positions, room});
@@ -114,6 +118,10 @@ std::vector<KernelStep> lathe::compiler::makeKernelSteps(const KernelFacts &fact
     if (number % 2 != 0 && facts.layers > 1)
       for (int32_t &runs : MutableArrayRef(step.layerRuns).drop_front())
         runs = !random.chance(25);
+    step.exitAt.assign(facts.layers, never);
+    if (entry.maxRows == 1)
+      for (float &wanted : step.exitAt)
+        wanted = random.chance(25) ? -never : never;
     steps.push_back(std::move(step));
   }
   return steps;
@@ -220,6 +228,9 @@ int32_t KernelRunner::call(const KernelStep &step, lathe_step_args &args, Worker
   args.logits_row = step.logitsRows.data();
   args.wanted_logits = step.wantedLogits;
   args.layer_runs = step.layerRuns.data();
+  args.exit_at = step.exitAt.data();
+  int64_t exitLayer;
+  args.exit_layer = &exitLayer;
   auto entry = reinterpret_cast<lathe_entry>(object->lookup("lathe_entry_" + step.entry));
   std::atomic<int32_t> status = 0;
   pool.run([&](int64_t worker, int64_t workers) {

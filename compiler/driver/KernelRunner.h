@@ -29,6 +29,7 @@ struct KernelStep {
   std::vector<int32_t> tokens, positions, sequences; ///< One for each row.
   std::vector<int32_t> logitsRows;                   ///< Rows that want logits.
   std::vector<int32_t> layerRuns;                    ///< 0 for layers that are left out.
+  std::vector<float> exitAt;                         ///< As in lathe_step_args.
   int64_t wantedLogits = 0;                          ///< As in lathe_step_args.
 };
 

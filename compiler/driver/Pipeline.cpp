@@ -45,6 +45,7 @@ void addFused(OpPassManager &passes, const PipelineOptions &options) {
     skip.layers.assign(options.skippedLayers.begin(), options.skippedLayers.end());
     passes.addPass(createSkipLayersPass(skip));
   }
+  passes.addPass(createPropagateKVPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   passes.addPass(createGroupUpstreamPass());

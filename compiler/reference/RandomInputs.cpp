@@ -69,6 +69,9 @@ void InputMaker::addRows(Random &random) {
   for (int32_t &layer : MutableArrayRef(runs).drop_front(std::min<int64_t>(layers, 1)))
     layer = !random.chance(25);
   addInts(runs);
+  // A step of several rows leaves no stack.
+  arrays.push_back(
+      {{layers}, std::vector<float>(layers, std::numeric_limits<float>::infinity())});
 }
 
 void InputMaker::addTensor(RankedTensorType type, Random &random) {

@@ -56,12 +56,17 @@ def LayerLoopOpInterface : OpInterface<"LayerLoopOpInterface"> {
     initial ones at first, the results in the end.
 
     Layers in `skip` never run, and where the loop has rows, nor do those that the
-    rows leave out: what is carried goes by them as it is.
+    rows leave out: what is carried goes by them as it is. When the loop is left behind
+    a layer, layer i of those that follow runs region `rest[i]`, or none does.
   }];
   let methods = [
     InterfaceMethod<"Number of layers.", "uint64_t", "getCount">,
     InterfaceMethod<"The body of each layer, or none where all run the only one.",
       "::std::optional<::llvm::ArrayRef<int64_t>>", "getSelect">,
+    InterfaceMethod<"The body of each layer behind an exit; none: no layer runs there.",
+      "::std::optional<::llvm::ArrayRef<int64_t>>", "getRest">,
+    InterfaceMethod<"What becomes of keys and values behind an exit: propagate, none or defer.",
+      "::std::optional<::llvm::StringRef>", "getBehind">,
     InterfaceMethod<"Layers that no step runs, ascending, or none.",
       "::std::optional<::llvm::ArrayRef<int64_t>>", "getSkip">,
     InterfaceMethod<"The rows that say which layers to run, or null.", "::mlir::Value", "getRows">,

@@ -18,18 +18,31 @@ static constexpr int64_t maxLayers = lathe::limits::MaxLayers;
 // Loops over layers
 //===----------------------------------------------------------------------===//
 
+/// A body for each layer, where there is such a list.
+static LogicalResult verifyBodies(LayerLoopOpInterface loop, StringRef what,
+                                  std::optional<ArrayRef<int64_t>> list) {
+  int64_t bodies = loop->getNumRegions();
+  if (!list)
+    return success();
+  if (static_cast<int64_t>(list->size()) != static_cast<int64_t>(loop.getCount()))
+    return loop->emitOpError() << what << " must name a body for each of the " << loop.getCount()
+                               << " layers, got " << list->size();
+  for (int64_t body : *list)
+    if (body < 0 || body >= bodies)
+      return loop->emitOpError() << what << " names body " << body << ", but there are " << bodies;
+  return success();
+}
+
 static LogicalResult verifySelect(LayerLoopOpInterface loop) {
   int64_t bodies = loop->getNumRegions();
-  std::optional<ArrayRef<int64_t>> select = loop.getSelect();
-  if (!select)
-    return bodies == 1 ? success()
-                       : loop->emitOpError() << "has " << bodies << " bodies and no select";
-  if (static_cast<int64_t>(select->size()) != static_cast<int64_t>(loop.getCount()))
-    return loop->emitOpError() << "select must name a body for each of the " << loop.getCount()
-                               << " layers, got " << select->size();
-  for (int64_t body : *select)
-    if (body < 0 || body >= bodies)
-      return loop->emitOpError() << "select names body " << body << ", but there are " << bodies;
+  if (!loop.getSelect() && bodies != 1)
+    return loop->emitOpError() << "has " << bodies << " bodies and no select";
+  if (failed(verifyBodies(loop, "select", loop.getSelect())) ||
+      failed(verifyBodies(loop, "rest", loop.getRest())))
+    return failure();
+  std::optional<StringRef> behind = loop.getBehind();
+  if (behind && !llvm::is_contained({"propagate", "none", "defer"}, *behind))
+    return loop->emitOpError() << "behind must be propagate, none or defer, got " << *behind;
   return success();
 }
 
@@ -88,7 +101,7 @@ SmallVector<int64_t> lathe::ir::getPossibleLayers(Value layer) {
     return layers;
   unsigned body = argument.getOwner()->getParent()->getRegionNumber();
   for (int64_t number : loop.getKeptLayers())
-    if (loop.getBodyOf(number) == body)
+    if (loop.getBodyOf(number) == body || (loop.getRest() && (*loop.getRest())[number] == body))
       layers.push_back(number);
   return layers;
 }
@@ -109,8 +122,17 @@ ParseResult lathe::ir::parseLayerChoice(OpAsmParser &parser, OperationState &res
                                         std::optional<OpAsmParser::UnresolvedOperand> &rows) {
   if (succeeded(parser.parseOptionalKeyword("at")) && parser.parseOperand(rows.emplace()))
     return failure();
-  return failure(parseLayerNumbers(parser, "select", result.attributes) ||
-                 parseLayerNumbers(parser, "skip", result.attributes));
+  if (parseLayerNumbers(parser, "select", result.attributes) ||
+      parseLayerNumbers(parser, "rest", result.attributes) ||
+      parseLayerNumbers(parser, "skip", result.attributes))
+    return failure();
+  StringRef behind;
+  if (failed(parser.parseOptionalKeyword("behind")))
+    return success();
+  if (parser.parseKeyword(&behind))
+    return failure();
+  result.attributes.append("behind", parser.getBuilder().getStringAttr(behind));
+  return success();
 }
 
 void lathe::ir::printLayerChoice(OpAsmPrinter &printer, Operation *op) {
@@ -119,17 +141,26 @@ void lathe::ir::printLayerChoice(OpAsmPrinter &printer, Operation *op) {
     printer << "at " << loop.getRows() << ' ';
   if (std::optional<ArrayRef<int64_t>> select = loop.getSelect())
     printer << "select [" << *select << "] ";
+  if (std::optional<ArrayRef<int64_t>> rest = loop.getRest())
+    printer << "rest [" << *rest << "] ";
   if (std::optional<ArrayRef<int64_t>> skip = loop.getSkip())
     printer << "skip [" << *skip << "] ";
+  if (std::optional<StringRef> behind = loop.getBehind())
+    printer << "behind " << *behind << ' ';
 }
+
+LayerChoice::LayerChoice(Operation *loop)
+    : select(loop->getAttrOfType<DenseI64ArrayAttr>("select")),
+      rest(loop->getAttrOfType<DenseI64ArrayAttr>("rest")),
+      skip(loop->getAttrOfType<DenseI64ArrayAttr>("skip")),
+      behind(loop->getAttrOfType<StringAttr>("behind")) {}
 
 //===----------------------------------------------------------------------===//
 // LayersOp
 //===----------------------------------------------------------------------===//
 
 void LayersOp::build(OpBuilder &builder, OperationState &state, int64_t count, ValueRange inits,
-                     Value rows, DenseI64ArrayAttr select, DenseI64ArrayAttr skip,
-                     unsigned numBodies) {
+                     Value rows, const LayerChoice &choice, unsigned numBodies) {
   state.addOperands(inits);
   if (rows)
     state.addOperands(rows);
@@ -137,8 +168,7 @@ void LayersOp::build(OpBuilder &builder, OperationState &state, int64_t count, V
   Properties &properties = state.getOrAddProperties<Properties>();
   properties.operandSegmentSizes = {static_cast<int32_t>(inits.size()), rows ? 1 : 0};
   properties.count = builder.getI64IntegerAttr(count);
-  properties.select = select;
-  properties.skip = skip;
+  choice.set(properties);
   OpBuilder::InsertionGuard guard(builder);
   for (unsigned i = 0; i < numBodies; ++i) {
     Region *region = state.addRegion();
@@ -202,32 +232,76 @@ void LayersOp::print(OpAsmPrinter &printer) {
     printer.printRegion(body, /*printEntryBlockArgs=*/false);
   });
   printer.printOptionalAttrDict((*this)->getAttrs(),
-                                {getCountAttrName(), getSelectAttrName(), getSkipAttrName(),
+                                {getCountAttrName(), getSelectAttrName(), getRestAttrName(),
+                                 getSkipAttrName(), getBehindAttrName(),
                                  getOperandSegmentSizesAttrName()});
 }
 
-/// Drops bodies that only skipped layers select.
-LogicalResult LayersOp::canonicalize(LayersOp op, PatternRewriter &rewriter) {
-  if (!op.getSelect() || !op.getSkip())
+static YieldOp yieldOf(Region &body) { return cast<YieldOp>(body.front().getTerminator()); }
+
+/// Whether one of its layers may be the last that runs.
+bool LayersOp::mayBeLeft() {
+  return llvm::any_of(getKeptLayers(), [&](int64_t layer) {
+    return yieldOf(getBodies()[getBodyOf(layer)]).getUntil() != nullptr;
+  });
+}
+
+/// What follows an exit, where there is none, is dropped.
+static LogicalResult dropRest(LayersOp op, PatternRewriter &rewriter) {
+  if ((!op.getRest() && !op.getBehind()) || op.mayBeLeft())
     return failure();
-  ArrayRef<int64_t> before = *op.getSelect();
-  llvm::BitVector used(op.getBodies().size());
-  for (int64_t layer : cast<LayerLoopOpInterface>(*op).getKeptLayers())
-    used.set(before[layer]);
-  if (used.all())
+  rewriter.modifyOpInPlace(op, [&] {
+    op.removeRestAttr();
+    op.removeBehindAttr();
+  });
+  return success();
+}
+
+static bool haveSameCode(Region &a, Region &b) {
+  return OperationEquivalence::isRegionEquivalentTo(&a, &b, OperationEquivalence::IgnoreLocations);
+}
+
+/// Lets layers run the first of all bodies that are the same, and drops bodies that no layer
+/// runs, as they are only for skipped layers.
+LogicalResult LayersOp::canonicalize(LayersOp op, PatternRewriter &rewriter) {
+  if (succeeded(dropRest(op, rewriter)))
+    return success();
+  if (!op.getSelect())
+    return failure();
+  MutableArrayRef<Region> bodies = op.getBodies();
+  llvm::BitVector used(bodies.size());
+  SmallVector<int64_t> place(bodies.size(), 0); // The new number of each body.
+  auto use = [&](std::optional<ArrayRef<int64_t>> list) {
+    for (int64_t layer : op.getKeptLayers())
+      if (list)
+        used.set((*list)[layer]);
+  };
+  use(op.getSelect());
+  use(op.getRest());
+  SmallVector<unsigned> kept;
+  for (unsigned body : used.set_bits()) {
+    auto same =
+        llvm::find_if(kept, [&](unsigned k) { return haveSameCode(bodies[k], bodies[body]); });
+    place[body] = same - kept.begin();
+    if (same == kept.end())
+      kept.push_back(body);
+  }
+  if (kept.size() == bodies.size())
     return failure();
   // Skipped layers select the first body that is left: none but the kept ones count.
-  SmallVector<int64_t> place(used.size(), 0);
-  for (auto [number, body] : llvm::enumerate(used.set_bits()))
-    place[body] = number;
-  SmallVector<int64_t> select;
-  for (int64_t body : before)
-    select.push_back(place[body]);
-  bool isOne = used.count() == 1;
+  LayerChoice choice(op);
+  auto renumber = [&](DenseI64ArrayAttr before) {
+    SmallVector<int64_t> after;
+    for (int64_t body : before.asArrayRef())
+      after.push_back(place[body]);
+    return rewriter.getDenseI64ArrayAttr(after);
+  };
+  choice.select = kept.size() == 1 ? DenseI64ArrayAttr() : renumber(choice.select);
+  if (choice.rest)
+    choice.rest = renumber(choice.rest);
   auto fresh = LayersOp::create(rewriter, op.getLoc(), op.getCount(), op.getInits(), op.getRows(),
-                                isOne ? DenseI64ArrayAttr() : rewriter.getDenseI64ArrayAttr(select),
-                                op.getSkipAttr(), used.count());
-  for (auto [body, target] : llvm::zip(used.set_bits(), fresh.getBodies())) {
+                                choice, kept.size());
+  for (auto [body, target] : llvm::zip(kept, fresh.getBodies())) {
     rewriter.eraseBlock(&target.front());
     rewriter.inlineRegionBefore(op.getBodies()[body], target, target.end());
   }
@@ -235,16 +309,96 @@ LogicalResult LayersOp::canonicalize(LayersOp op, PatternRewriter &rewriter) {
   return success();
 }
 
+/// The values that a body gives, and where it may be left.
+static LogicalResult verifyYield(LayersOp op, Region &body) {
+  auto yield = dyn_cast<YieldOp>(body.front().getTerminator());
+  if (!yield)
+    return op.emitOpError() << "a body must end in lathe.yield";
+  if (yield.getValues().getTypes() != op.getResultTypes())
+    return yield.emitOpError() << "types must be those of the carried values, ("
+                               << op.getResultTypes() << "), got (" << yield.getValues().getTypes()
+                               << ")";
+  if (!yield.getUntil())
+    return success();
+  if (!op.getRows())
+    return yield.emitOpError() << "asks the rows how sure is sure enough, but lathe.layers is not "
+                                  "at any";
+  if (op.getRest() && llvm::is_contained(*op.getRest(), body.getRegionNumber()))
+    return yield.emitOpError() << "the body is in rest, behind an exit, and cannot be another";
+  return success();
+}
+
+/// Later rows attend to the keys and values of layers behind an exit.
+static LogicalResult verifyBehind(LayersOp op) {
+  bool hasCache = llvm::any_of(op.getResultTypes(), llvm::IsaPred<KVType>);
+  StringRef behind = op.getBehind().value_or("none");
+  if (!op.mayBeLeft() || hasCache == (behind != "none"))
+    return success();
+  return op.emitOpError() << (hasCache ? "may be left and has a KV cache, so that it needs 'behind "
+                                         "propagate' or 'behind defer'"
+                                       : "has no KV cache that anything could be behind");
+}
+
 LogicalResult LayersOp::verifyRegions() {
-  for (Region &body : getBodies()) {
-    auto yield = dyn_cast<YieldOp>(body.front().getTerminator());
-    if (!yield)
-      return emitOpError() << "a body must end in lathe.yield";
-    if (yield.getOperandTypes() != getResultTypes())
-      return yield.emitOpError() << "types must be those of the carried values, ("
-                                 << getResultTypes() << "), got (" << yield.getOperandTypes()
-                                 << ")";
-  }
+  for (Region &body : getBodies())
+    if (failed(verifyYield(*this, body)))
+      return failure();
+  return verifyBehind(*this);
+}
+
+//===----------------------------------------------------------------------===//
+// YieldOp
+//===----------------------------------------------------------------------===//
+
+ParseResult YieldOp::parse(OpAsmParser &parser, OperationState &result) {
+  using Operand = OpAsmParser::UnresolvedOperand;
+  SmallVector<Operand> values, leaving;
+  std::optional<Operand> until;
+  SmallVector<Type> types;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseOperandList(values))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("until")) && parser.parseOperand(until.emplace()))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("leaving")) && parser.parseOperandList(leaving))
+    return failure();
+  if (!values.empty() && parser.parseColonTypeList(types))
+    return failure();
+  if (parser.resolveOperands(values, types, loc, result.operands) ||
+      (until &&
+       parser.resolveOperand(*until, getConfidenceType(parser.getContext()), result.operands)) ||
+      (!leaving.empty() && parser.resolveOperands(leaving, types, loc, result.operands)))
+    return failure();
+  result.getOrAddProperties<Properties>().operandSegmentSizes = {
+      static_cast<int32_t>(values.size()), until ? 1 : 0, static_cast<int32_t>(leaving.size())};
+  return parser.parseOptionalAttrDict(result.attributes);
+}
+
+void YieldOp::print(OpAsmPrinter &printer) {
+  if (!getValues().empty())
+    printer << ' ' << getValues();
+  if (getUntil())
+    printer << " until " << getUntil();
+  if (!getLeaving().empty())
+    printer << " leaving " << getLeaving();
+  if (!getValues().empty())
+    printer << " : " << getValues().getTypes();
+  printer.printOptionalAttrDict((*this)->getAttrs(), {getOperandSegmentSizesAttrName()});
+}
+
+LogicalResult YieldOp::verify() {
+  if (getUntil() && !isa<LayersOp>((*this)->getParentOp()))
+    return emitOpError() << "only layers have exits";
+  if (getLeaving().empty())
+    return success();
+  if (!getUntil())
+    return emitOpError() << "leaving needs until";
+  if (getLeaving().getTypes() != getValues().getTypes())
+    return emitOpError() << "what leaves must have the types of the values, ("
+                         << getValues().getTypes() << "), got (" << getLeaving().getTypes() << ")";
+  for (auto [value, leaving] : llvm::zip(getValues(), getLeaving()))
+    if (isa<KVType>(value.getType()) && value != leaving)
+      return emitOpError() << "what leaves must have the KV cache of the values";
   return success();
 }
 

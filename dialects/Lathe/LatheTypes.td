@@ -18,7 +18,7 @@ def Lathe_RowsType : Lathe_Type<"Rows", "rows"> {
     sequence it belongs to (which is also its slab of the KV cache), and whether
     its logits are wanted. Ragged batches, verification and prefill chunks are
     all just rows. Beside them, for all rows of the step alike, stands which layers
-    they run.
+    they run, and how sure a row must be behind each layer to leave the stack there.
   }];
 }
 

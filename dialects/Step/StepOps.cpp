@@ -173,13 +173,12 @@ LogicalResult AllocOp::verify() {
 //===----------------------------------------------------------------------===//
 
 void LayersOp::build(OpBuilder &builder, OperationState &state, int64_t count, Value rows,
-                     DenseI64ArrayAttr select, DenseI64ArrayAttr skip, unsigned numBodies) {
+                     const ir::LayerChoice &choice, unsigned numBodies) {
   if (rows)
     state.addOperands(rows);
   Properties &properties = state.getOrAddProperties<Properties>();
   properties.count = builder.getI64IntegerAttr(count);
-  properties.select = select;
-  properties.skip = skip;
+  choice.set(properties);
   OpBuilder::InsertionGuard guard(builder);
   for (unsigned i = 0; i < numBodies; ++i) {
     Region *region = state.addRegion();
@@ -224,7 +223,22 @@ void LayersOp::print(OpAsmPrinter &printer) {
     printer.printRegion(body, /*printEntryBlockArgs=*/false, /*printBlockTerminators=*/true);
   });
   printer.printOptionalAttrDict((*this)->getAttrs(),
-                                {getCountAttrName(), getSelectAttrName(), getSkipAttrName()});
+                                {getCountAttrName(), getSelectAttrName(), getRestAttrName(),
+                                 getSkipAttrName(), getBehindAttrName()});
+}
+
+LogicalResult ExitIfOp::verify() {
+  if (getConfidence().getType().getTensorType() != ir::getConfidenceType(getContext()))
+    return emitOpError() << "the confidence must be one f32 for each row, got "
+                         << getConfidence().getType();
+  if (llvm::any_of(*(*this)->getBlock(),
+                   [&](Operation &op) { return isa<ExitIfOp>(op) && &op != *this; }))
+    return emitOpError() << "a body has one exit at most";
+  int64_t rows = (*this)->getParentOfType<ProgramOp>().getMaxRows();
+  if (rows != 1)
+    return emitOpError() << "only programs of one row can leave a stack, but this one is for "
+                         << rows;
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -236,12 +250,17 @@ LogicalResult PhaseOp::verify() {
   if (!stores)
     return emitOpError() << "stores nothing";
   // Generated code knows one layer only: that of the stack it stands in.
-  auto stack = dyn_cast<LayersOp>((*this)->getParentOp());
+  Operation *around = (*this)->getParentOp();
+  Block *body = (*this)->getBlock();
+  if (isa<ExitIfOp>(around)) {
+    body = around->getBlock();
+    around = around->getParentOp();
+  }
+  auto stack = dyn_cast<LayersOp>(around);
   for (Operation &op : getBody().front())
     if (isa_and_nonnull<ir::LatheDialect>(op.getDialect()))
       for (Value operand : op.getOperands())
-        if (operand.getType().isIndex() &&
-            (!stack || operand != (*this)->getBlock()->getArgument(0)))
+        if (operand.getType().isIndex() && (!stack || operand != body->getArgument(0)))
           return op.emitOpError() << "the layer must be the number that the step.layers around the "
                                      "phase counts";
   return success();

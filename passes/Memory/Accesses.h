@@ -24,6 +24,16 @@ llvm::SmallVector<Access> getAccesses(PhaseOp phase);
 /// have their offsets.
 bool conflict(const Access &a, const Access &b);
 
+/// One way through a body: its phases and barriers, and its exits, which read their
+/// confidence and whose own phases stand beside them.
+using Way = llvm::SmallVector<mlir::Operation *>;
+
+/// The ways through a body: past its exit, back from its predicate, and out of the stack.
+llvm::SmallVector<Way> getWays(mlir::Region &body);
+
+/// Whether layers of the stack may be left out, or the stack be left.
+bool isOrderOpen(LayersOp layers);
+
 /// Pairs of bodies of which the second may run right behind the first, as any layers
 /// between them may be left out.  A body that runs first and last has no second: -1.
 llvm::SmallVector<std::pair<int64_t, int64_t>> getBodyPairs(LayersOp layers);

@@ -37,6 +37,12 @@ static std::optional<GenerateOptions> readOptions(const lathe_generate_options *
     if (!Options.Layers)
       return std::nullopt;
   }
+  if (std::optional<ExitChoice> Exits =
+          ExitChoice::parse(Raw->exit ? Raw->exit : "never", Raw->exit_seconds, Raw->exit_layers,
+                            Of.manifest(), Diags))
+    Options.Exits = std::move(*Exits);
+  else
+    return std::nullopt;
   Options.Speculation = *Speculation;
   Options.Head = *Head;
   Options.Sampling = *Sampling;
@@ -90,6 +96,8 @@ static bool fillResult(const Generation &Stream, lathe_generate_result *Out, Dia
   Result.head_steps = From.Stats.Head.Steps;
   Result.head_whole = From.Stats.Head.Whole;
   Result.head_rows = From.Stats.Head.Rows;
+  Result.exit_steps = From.Stats.Exits.steps();
+  Result.exit_layers = From.Stats.Exits.layersLeftOut();
   return fillStruct(Out, Result, "lathe_generate_result", LeastResult, Diags);
 }
 

@@ -40,8 +40,8 @@ private:
 Generation::Generation(Session &Run, const Tokenizer *Vocabulary, const GenerateOptions &Options,
                        Sampler Choose)
     : Run(Run), Vocabulary(Vocabulary), Options(Options), Choose(std::move(Choose)),
-      Steps(Run, Options.Sequence, Options.Speculation, Options.Head,
-            this->Choose.greatestLogits()) {
+      Steps(Run, Options.Sequence,
+            {Options.Speculation, Options.Head, this->Choose.greatestLogits(), Options.Exits}) {
   if (Vocabulary)
     Decoder.emplace(*Vocabulary);
 }
@@ -88,6 +88,7 @@ bool Generation::stepLast(Diagnostics &Diags) {
   Result.Stats.DecodeTokens += LastIsRun;
   Result.Stats.Speculation = Steps.stats();
   Result.Stats.Head = Steps.headStats();
+  Result.Stats.Exits = Steps.exitStats();
   return LastIsRun;
 }
 

@@ -37,6 +37,7 @@ struct GenerateOptions {
   HeadMode Head = HeadMode::Auto;     ///< So does this.
   /// As of Session::setLayers; null: as the sequence is set.
   std::shared_ptr<const LayerMask> Layers = nullptr;
+  ExitChoice Exits = {}; ///< When steps leave the stack, which changes what is said.
 };
 
 enum class StopReason {
@@ -56,6 +57,7 @@ struct GenerateStats {
   double DecodeSeconds = 0; ///< Steps and sampling, without the callback.
   SpeculationStats Speculation;
   HeadReport Head;
+  ExitStats Exits;
   double prefillTokensPerSecond() const {
     return PrefillSeconds > 0 ? PromptTokens / PrefillSeconds : 0;
   }

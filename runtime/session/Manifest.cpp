@@ -67,6 +67,7 @@ private:
   void checkShape(const ManifestWeight &Weight, const std::string &Path);
   void checkLayers(const ManifestWeight &Weight, int64_t NumLayers, const std::string &Path);
   void checkTable(Manifest &Result);
+  void readExits(JsonValue Root, Manifest &Result);
   void checkSkipped(Manifest &Result);
   void checkEntries(Manifest &Result);
 
@@ -305,9 +306,26 @@ void ManifestReader::read(JsonValue Root, Manifest &Result) {
       fault("chooses_layers", "expected true or false");
     Result.ChoosesLayers = Chooses.boolean().value_or(false);
   }
+  readExits(Root, Result);
   checkSkipped(Result);
   checkEntries(Result);
   checkTable(Result);
+}
+
+void ManifestReader::readExits(JsonValue Root, Manifest &Result) {
+  if (!Root["exits"])
+    return;
+  std::vector<int64_t> Exits = integers(Root, "", "exits", 0, MaxLayers);
+  bool Ascending =
+      std::adjacent_find(Exits.begin(), Exits.end(), std::greater_equal<>()) == Exits.end();
+  if (Exits.empty() || !Ascending || Exits.back() >= Result.Model.Layers)
+    return fault("exits",
+                 "expected layers, ascending, below " + std::to_string(Result.Model.Layers));
+  Result.Exits = std::move(Exits);
+  Result.Behind = text(Root, "", "behind");
+  if (Result.Behind != "propagate" && Result.Behind != "none" && Result.Behind != "defer")
+    fault("behind",
+          "found " + lathe::quoted(Result.Behind) + ", expected propagate, none or defer");
 }
 
 void ManifestReader::readModel(JsonValue Root, Manifest &Result) {

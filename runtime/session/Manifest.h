@@ -87,6 +87,13 @@ struct Manifest {
   int64_t KVBytesPerPosition = 0;
   std::vector<int64_t> SkippedLayers; ///< Ascending; the program was compiled without them.
 
+  /// Layers behind which a step of one row may leave the stack (lathe_step_args::exit_at),
+  /// ascending.
+  std::vector<int64_t> Exits;
+  /// What becomes of keys and values of the layers behind an exit: "propagate", "none" or
+  /// "defer".
+  std::string Behind = "none";
+
   /// Whether layers can be left out step by step (lathe_step_args::layer_runs).
   bool ChoosesLayers = false;
 

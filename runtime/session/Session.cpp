@@ -9,6 +9,7 @@
 #include <cassert>
 #include <limits>
 #include <string>
+#include <utility>
 
 namespace lathe {
 
@@ -20,7 +21,7 @@ static constexpr int64_t MaxSequences = 4096;
 
 Session::Session(const Program &Code, WeightView Weights, WorkerPool &Workers,
                  const SessionOptions &Options)
-    : Code(Code), Weights(Weights), Workers(Workers), Options(Options) {}
+    : Code(Code), Weights(Weights), Workers(Workers), Options(Options), Never(Code.manifest()) {}
 
 static bool checkOption(const char *Name, int64_t Value, int64_t Least, int64_t Most,
                         Diagnostics &Diags) {
@@ -86,6 +87,7 @@ bool Session::allocate(Diagnostics &Diags) {
     Options.Layers = std::make_shared<const LayerMask>(Program);
   Layers.assign(Options.Sequences, Options.Layers);
   Held.resize(Options.Sequences);
+  Owed.assign(Options.Sequences, 0);
   HeadReports.resize(static_cast<size_t>(Workers.workers()) * LATHE_HEAD_REPORT_BYTES /
                      sizeof(int64_t));
   auto Get = [&](const char *What, uint64_t Each, uint64_t Count, MappedMemory &Memory) {
@@ -126,7 +128,7 @@ bool Session::check(std::span<const Row> Rows, const float *Logits, Diagnostics 
 }
 
 bool Session::append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted,
-                     float *Logits, Diagnostics &Diags, int64_t Greatest) {
+                     float *Logits, Diagnostics &Diags, int64_t Greatest, const ExitPlan *Exits) {
   if (!checkSequence(Sequence, Diags))
     return false;
   std::vector<Row> Rows;
@@ -136,7 +138,7 @@ bool Session::append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf
     Rows.push_back({Token, static_cast<int32_t>(Position++), Sequence, Wanted == LogitsOf::All});
   if (Wanted == LogitsOf::Last && !Rows.empty())
     Rows.back().WantsLogits = true;
-  return step(Rows, Logits, Diags, Greatest);
+  return step(Rows, Logits, Diags, Greatest, Exits);
 }
 
 int64_t Session::greatestLogits() const {
@@ -185,10 +187,23 @@ bool Session::stopAsked(int64_t Done, int64_t Total) const {
          (Options.OnChunk && !Options.OnChunk(Done, Total));
 }
 
-bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest) {
+bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest,
+                   const ExitPlan *Exits) {
   if (!check(Rows, Logits, Diags))
     return false;
   Head = {};
+  LeftBehind = -1;
+  // Whether others left would hang on how rows are chunked.
+  if (Exits && Rows.size() == 1 && Exits->leaves())
+    return stepAlone(Rows.front(), Logits, Diags, Greatest, *Exits);
+  for (const Row &Each : Rows)
+    if (Owed[Each.Sequence] && !settle(Each.Sequence, {}, nullptr, Diags))
+      return false;
+  return runRows(Rows, Logits, Diags, Greatest, Never);
+}
+
+bool Session::runRows(std::span<const Row> Rows, float *Logits, Diagnostics &Diags,
+                      int64_t Greatest, const ExitPlan &Exits) {
   int64_t Total = static_cast<int64_t>(Rows.size());
   while (!Rows.empty()) {
     if (stopAsked(Total - static_cast<int64_t>(Rows.size()), Total)) {
@@ -200,7 +215,7 @@ bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags,
       Count = std::min(Count, Options.PrefillChunk);
     size_t Entry = Code.entryFor(Count);
     Count = std::min(Count, Code.manifest().Entries[Entry].MaxRows);
-    if (!runChunk(Entry, Rows.first(Count), Logits, Greatest, Diags))
+    if (!runChunk(Entry, Rows.first(Count), Logits, Greatest, Exits, Diags))
       return false;
     // Nobody wants logits when there is no memory for them.
     if (Logits)
@@ -208,6 +223,41 @@ bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags,
     Rows = Rows.subspan(Count);
   }
   return true;
+}
+
+/// A row that may leave.  Where keys and values behind exits are owed, what all layers say
+/// of it counts only above paid ones.
+bool Session::stepAlone(const Row &Alone, float *Logits, Diagnostics &Diags, int64_t Greatest,
+                        const ExitPlan &Exits) {
+  int64_t &Debt = Owed[Alone.Sequence];
+  // More would not fit into the entry of a few rows.
+  if (Debt == 0 || Debt + 1 < verifyRows()) {
+    if (!runRows({&Alone, 1}, Logits, Diags, Greatest, Exits))
+      return false;
+    if (LeftBehind >= 0)
+      Debt += Code.manifest().Behind == "defer";
+    if (LeftBehind >= 0 || Debt == 0)
+      return true;
+    --Lengths[Alone.Sequence];
+  }
+  return settle(Alone.Sequence, {&Alone, 1}, Logits, Diags);
+}
+
+/// Runs what is owed by all layers, and `Next` behind it.
+bool Session::settle(int32_t Sequence, std::span<const Row> Next, float *Logits,
+                     Diagnostics &Diags) {
+  int64_t Length = Lengths[Sequence], Debt = std::exchange(Owed[Sequence], 0);
+  Again.clear();
+  for (int64_t Position = Length - Debt; Position < Length; ++Position)
+    Again.push_back({Held[Sequence][Position], static_cast<int32_t>(Position), Sequence, false});
+  Again.insert(Again.end(), Next.begin(), Next.end());
+  Lengths[Sequence] -= Debt;
+  if (runRows(Again, Logits, Diags, /*Greatest=*/0, Never))
+    return true;
+  // What was not run is as it was: it is still owed.
+  Owed[Sequence] = std::max<int64_t>(Length - Lengths[Sequence], 0);
+  Lengths[Sequence] = std::max(Length, Lengths[Sequence]);
+  return false;
 }
 
 /// Rows at the front that run the same layers.
@@ -234,7 +284,7 @@ void Session::addHeadReport(int64_t Greatest) {
 }
 
 bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, int64_t Greatest,
-                       Diagnostics &Diags) {
+                       const ExitPlan &Exits, Diagnostics &Diags) {
   const ManifestEntry &Called = Code.manifest().Entries[Entry];
   if (Greatest > Called.GreatestLogits)
     Greatest = 0;
@@ -264,6 +314,8 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, i
   Args.layer_runs = Layers[Rows.front().Sequence]->runs();
   Args.wanted_logits = Greatest;
   Args.head_report = HeadReports.data();
+  Args.exit_at = Exits.at();
+  Args.exit_layer = &LeftBehind;
   if (!Code.run(Entry, Args, Workers, Diags))
     return false;
   addHeadReport(Greatest);
@@ -296,7 +348,10 @@ bool Session::setLayers(int32_t Sequence, std::shared_ptr<const LayerMask> Wante
 void Session::truncate(int32_t Sequence, int64_t Length) {
   if (Length >= Lengths[Sequence])
     return;
-  Lengths[Sequence] = std::max<int64_t>(Length, 0);
+  Length = std::max<int64_t>(Length, 0);
+  // The last positions are those that are owed.
+  Owed[Sequence] = std::max<int64_t>(Owed[Sequence] - (Lengths[Sequence] - Length), 0);
+  Lengths[Sequence] = Length;
   Held[Sequence].resize(Lengths[Sequence]);
   if (Lengths[Sequence] == 0)
     KV.release(static_cast<size_t>(Sequence) * SlabBytes, SlabBytes);

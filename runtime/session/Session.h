@@ -11,6 +11,7 @@
 
 #include "runtime/adaptive/HeadController.h"
 #include "runtime/adaptive/StepTimes.h"
+#include "runtime/session/ExitPlan.h"
 #include "runtime/session/LayerMask.h"
 #include "runtime/session/Program.h"
 #include "runtime/support/Diagnostics.h"
@@ -79,13 +80,20 @@ public:
   /// cancelled (E0807), the sequences keep the chunks that were done.
   ///
   /// Of each row the `Greatest` greatest logits are needed, 0: all.  Others may be
-  /// -infinity, where `greatestLogits` says so.
-  bool step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest = 0);
+  /// -infinity, where `greatestLogits` says so.  A row that is alone may leave the stack
+  /// as `Exits` says, which is made for the session's program; null: never.
+  bool step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest = 0,
+            const ExitPlan *Exits = nullptr);
 
   /// Steps with `Tokens` as the next positions of `Sequence`.  `Logits` receives
   /// [none, 1 or tokens][vocabulary].  Errors are those of `step`.
   bool append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted, float *Logits,
-              Diagnostics &Diags, int64_t Greatest = 0);
+              Diagnostics &Diags, int64_t Greatest = 0, const ExitPlan *Exits = nullptr);
+
+  /// The layer behind which the latest `step` left the stack, or -1.
+  int64_t leftBehind() const { return LeftBehind; }
+
+  const Manifest &manifest() const { return Code.manifest(); }
 
   /// Most of the greatest logits of a step of one row that are found without computing
   /// all; 0: all are computed.
@@ -146,8 +154,13 @@ private:
   bool check(std::span<const Row> Rows, const float *Logits, Diagnostics &Diags) const;
   bool stopAsked(int64_t Done, int64_t Total) const;
   size_t countAlike(std::span<const Row> Rows) const;
+  bool runRows(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest,
+               const ExitPlan &Exits);
+  bool stepAlone(const Row &Alone, float *Logits, Diagnostics &Diags, int64_t Greatest,
+                 const ExitPlan &Exits);
+  bool settle(int32_t Sequence, std::span<const Row> Next, float *Logits, Diagnostics &Diags);
   bool runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, int64_t Greatest,
-                Diagnostics &Diags);
+                const ExitPlan &Exits, Diagnostics &Diags);
   void addHeadReport(int64_t Greatest);
 
   const Program &Code;
@@ -164,8 +177,14 @@ private:
   /// Per sequence, the token of every position that was run.  Those behind its
   /// length are guesses.
   std::vector<std::vector<int32_t>> Held;
+  /// Per sequence: of the last positions so many left the stack early, and their keys and
+  /// values of the layers behind are owed.
+  std::vector<int64_t> Owed;
+  std::vector<Row> Again; ///< What is owed, while it is run.
   StepTimes Times;
   HeadReport Head;
+  ExitPlan Never; ///< Of steps that may not leave the stack.
+  int64_t LeftBehind = -1;
   std::vector<int64_t> HeadReports; ///< Of all workers, as lathe_step_args wants them.
 
   // The columns of the current chunk, as lathe_step_args wants them.

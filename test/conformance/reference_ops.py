@@ -65,9 +65,10 @@ class Rows:
         wanted = random.random(count) < 0.5
         self.logits_row = numpy.flatnonzero(wanted).astype(numpy.int32)
         self.runs = numpy.ones(8, numpy.int32)  # Of the layers.
+        self.exit_at = numpy.full(8, numpy.inf, numpy.float32)
 
     def arrays(self):
-        return [self.token, self.position, self.sequence, self.logits_row, self.runs]
+        return [self.token, self.position, self.sequence, self.logits_row, self.runs, self.exit_at]
 
 
 def normal(random, *shape):
@@ -329,9 +330,10 @@ class Texts:
         wanted = [(s.start, (s.start + s.stop) // 2, s.stop - 1) for s in self.slices]
         self.logits_row = numpy.unique(numpy.concatenate(wanted)).astype(numpy.int32)
         self.runs = numpy.ones(8, numpy.int32)  # Of the layers.
+        self.exit_at = numpy.full(8, numpy.inf, numpy.float32)
 
     def arrays(self):
-        return [self.token, self.position, self.sequence, self.logits_row, self.runs]
+        return [self.token, self.position, self.sequence, self.logits_row, self.runs, self.exit_at]
 
 
 LENGTHS = ((1,), (5, 1, 3), (2, 9))
@@ -474,6 +476,65 @@ def weights_and_layers(random):
         yield name, source, inputs, [expected + norm], TOLERANCE
 
 
+def confidence(random):
+    kind, vector = "tensor<?x24xf32>", "tensor<24xf32>"
+    x, weight, bias = normal(random, 5, 24), normal(random, 24), normal(random, 1)
+    source = function(
+        f"%x: {kind}, %w: {vector}, %b: tensor<1xf32>",
+        "tensor<?x1xf32>",
+        f"  %0 = lathe.logistic %x, %w, %b : {kind}, {vector}, tensor<1xf32>\n"
+        "  return %0 : tensor<?x1xf32>",
+    )
+    expected = 1 / (1 + numpy.exp(-(x.astype(numpy.float64) @ weight + bias)))
+    yield "logistic", source, [x, weight, bias], [expected[:, None]], TOLERANCE
+    x[1, 3] = x[1, 17] = 9  # Two are the greatest.
+    greatest = numpy.sort(x)[:, -2:]
+    source = function(
+        f"%x: {kind}",
+        "tensor<?x1xf32>",
+        f"  %0 = lathe.margin %x : {kind}\n  return %0 : tensor<?x1xf32>",
+    )
+    yield "margin", source, [x], [greatest[:, 1:] - greatest[:, :1]], 0
+
+
+def exits(random):
+    """Layers 1 and 2 have an exit, which shows its own rows, and the rest adds 100."""
+    kind = "tensor<?x4xf32>"
+    loop = (
+        f"  %0 = lathe.layers %i = 0 to 4 (%h = %x) at %rows select [0, 1, 1, 0] REST : {kind} {{\n"
+        f"    %y = lathe.add %h, %h : {kind}\n    lathe.yield %y : {kind}\n  }}, {{\n"
+        f"    %y = lathe.add %h, %h : {kind}\n    %p = lathe.margin %y : {kind}\n"
+        f"    %z = lathe.mul %y, %y : {kind}\n    lathe.yield %y until %p leaving %z : {kind}\n"
+        f"  }}BODY\n  return %0 : {kind}"
+    )
+    rest = f", {{\n    %y = lathe.add %h, %a : {kind}\n    lathe.yield %y : {kind}\n  }}"
+    x, more = numpy.array([[1, 4, 2, 3]], numpy.float32), numpy.full((1, 4), 100, numpy.float32)
+    never, always = numpy.inf, -numpy.inf
+    # Behind layer 1 the margin is 4, and behind layer 2 it is 8.
+    for name, exit_at, runs, layer in (
+        ("never", [never] * 4, [1] * 4, 3),
+        ("sure at layer 1", [never, 3, 3, never], [1] * 4, 1),
+        ("just sure", [never, 4, 4, never], [1] * 4, 1),
+        ("sure at layer 2", [never, 5, 5, never], [1] * 4, 2),
+        ("never sure", [never, 9, 9, never], [1] * 4, 3),
+        ("forced", [never, never, always, never], [1] * 4, 2),
+        ("layers without an exit", [always, never, never, always], [1] * 4, 3),
+        ("a layer that is left out", [never, always, never, never], [1, 0, 1, 1], 3),
+        ("no layer behind it runs", [never, always, never, never], [1, 1, 1, 0], 1),
+    ):
+        for with_rest in (False, True):
+            rows = Rows(random, 1)
+            rows.runs, rows.exit_at = numpy.array(runs, numpy.int32), numpy.float32(exit_at)
+            text = loop.replace("REST", "rest [2, 2, 2, 2]" if with_rest else "")
+            text = text.replace("BODY", rest if with_rest else "")
+            expected = x * 2.0 ** sum(runs[: layer + 1])
+            if layer < 3:
+                expected = expected**2 + 100 * with_rest * sum(runs[layer + 1 :])
+            source = function(f"%x: {kind}, %a: {kind}, %rows: !lathe.rows", kind, text)
+            title = name + (", with a rest" if with_rest else "")
+            yield title, source, [x, more, *rows.arrays()], [expected], 0
+
+
 OPS = {
     "embed": embed,
     "select_logits": select_logits,
@@ -492,6 +553,8 @@ OPS = {
     "self_attention": self_attention,
     "elementwise": elementwise,
     "weights_and_layers": weights_and_layers,
+    "confidence": confidence,
+    "exits": exits,
 }
 
 

@@ -14,6 +14,7 @@
 #include "llvm/ADT/StringExtras.h"
 
 #include <cstddef>
+#include <limits>
 
 namespace lathe::compiler {
 #define GEN_PASS_DEF_EMITCPUPASS
@@ -41,8 +42,11 @@ public:
 private:
   LogicalResult emitBlock(Block &block, Value layer);
   LogicalResult emitLayers(step::LayersOp layers);
-  LogicalResult emitLayer(step::LayersOp layers, Value layer);
-  Value emitBodyIndex(step::LayersOp layers, Value layer);
+  LogicalResult emitRound(step::LayersOp layers, Value layer, Value left);
+  LogicalResult emitLayer(step::LayersOp layers, std::optional<ArrayRef<int64_t>> select,
+                          Value layer);
+  LogicalResult emitExit(step::ExitIfOp exit, Value layer);
+  Value emitBodyIndex(ArrayRef<int64_t> select, Location loc, Value layer);
   LogicalResult emitPhase(step::PhaseOp phase, Value layer);
   FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase, StringRef name,
                                      SmallVector<KernelArgument> &extra);
@@ -55,6 +59,7 @@ private:
   KernelSharing &sharing;
   OpBuilder builder;
   func::FuncOp entry;
+  Value left; ///< Of the stack around: where it is noted, i64, that it was left.
 };
 
 } // namespace
@@ -110,9 +115,8 @@ LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
   return success();
 }
 
-Value ProgramEmitter::emitBodyIndex(step::LayersOp layers, Value layer) {
-  KernelBuilder k(builder, layers.getLoc());
-  ArrayRef<int64_t> select = *layers.getSelect();
+Value ProgramEmitter::emitBodyIndex(ArrayRef<int64_t> select, Location loc, Value layer) {
+  KernelBuilder k(builder, loc);
   Value body = k.constant(select.front());
   for (size_t i = 1; i < select.size(); ++i)
     if (select[i] != select[i - 1])
@@ -120,18 +124,40 @@ Value ProgramEmitter::emitBodyIndex(step::LayersOp layers, Value layer) {
   return body;
 }
 
-/// The layer itself, whichever body it runs.
-LogicalResult ProgramEmitter::emitLayer(step::LayersOp layers, Value layer) {
+/// The body that the layer selects.
+LogicalResult ProgramEmitter::emitLayer(step::LayersOp layers,
+                                        std::optional<ArrayRef<int64_t>> select, Value layer) {
   if (layers.getBodies().size() == 1)
     return emitBlock(layers.getBodies().front().front(), layer);
   KernelBuilder k(builder, layers.getLoc());
   LogicalResult result = success();
-  Value index = emitBodyIndex(layers, layer);
-  for (auto [number, body] : llvm::enumerate(layers.getBodies()))
+  Value index = emitBodyIndex(*select, layers.getLoc(), layer);
+  for (auto [number, body] : llvm::enumerate(layers.getBodies())) {
+    if (!llvm::is_contained(*select, static_cast<int64_t>(number)))
+      continue;
     k.ifThen(k.equal(index, k.constant(number)), [&] {
       if (failed(emitBlock(body.front(), layer)))
         result = failure();
     });
+  }
+  return result;
+}
+
+/// A layer, ahead of an exit or behind one.
+LogicalResult ProgramEmitter::emitRound(step::LayersOp layers, Value layer, Value hasLeft) {
+  if (!hasLeft)
+    return emitLayer(layers, layers.getSelect(), layer);
+  KernelBuilder k(builder, layers.getLoc());
+  LogicalResult result = success();
+  auto emit = [&](std::optional<ArrayRef<int64_t>> select) {
+    if (failed(emitLayer(layers, select, layer)))
+      result = failure();
+  };
+  Value stays = k.equal(hasLeft, k.constant(0));
+  if (layers.getRest())
+    k.ifThenElse(stays, [&] { emit(layers.getSelect()); }, [&] { emit(layers.getRest()); });
+  else
+    k.ifThen(stays, [&] { emit(layers.getSelect()); });
   return result;
 }
 
@@ -140,12 +166,19 @@ LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
   KernelBuilder k(builder, layers.getLoc());
   LogicalResult result = success();
   int64_t kept = cast<ir::LayerLoopOpInterface>(*layers).getKeptLayers().size();
+  bool mayBeLeft =
+      layers.walk([](step::ExitIfOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  if (mayBeLeft) {
+    left = LLVM::AllocaOp::create(builder, layers.getLoc(), k.ptr(), k.i64(), k.constant(1));
+    k.store(k.constant(0), left);
+  }
   k.forLoop(k.constant(0), k.constant(kept), 1, [&](Value layer) {
     if (layers.getSkip())
       for (ArrayRef<int64_t> skip = *layers.getSkip(); int64_t skipped : skip)
         layer = k.select(k.less(layer, k.constant(skipped)), layer, k.add(layer, 1));
+    Value hasLeft = mayBeLeft ? k.load(k.i64(), left) : Value();
     if (!layers.getRows()) {
-      result = emitLayer(layers, layer);
+      result = emitRound(layers, layer, hasLeft);
       return;
     }
     Value runs = k.load(k.ptr(), k.at(entry.getArgument(0), offsetof(lathe_step_args, layer_runs)));
@@ -153,7 +186,41 @@ LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
     Value isSet =
         arith::CmpIOp::create(builder, layers.getLoc(), arith::CmpIPredicate::ne, flag,
                               arith::ConstantIntOp::create(builder, layers.getLoc(), 0, 32));
-    k.ifThen(isSet, [&] { result = emitLayer(layers, layer); });
+    k.ifThen(isSet, [&] { result = emitRound(layers, layer, hasLeft); });
+  });
+  return result;
+}
+
+/// All workers read the same numbers, and so take the same way.
+LogicalResult ProgramEmitter::emitExit(step::ExitIfOp exit, Value layer) {
+  KernelBuilder k(builder, exit.getLoc());
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  auto argument = [&](size_t offset) {
+    return k.load(k.ptr(), k.at(entry.getArgument(0), offset));
+  };
+  LogicalResult result = success();
+  auto emit = [&](Region &region) {
+    for (Block &block : region)
+      if (failed(emitBlock(block, layer)))
+        result = failure();
+  };
+  Value wanted = k.load(
+      k.f32(), k.at(argument(offsetof(lathe_step_args, exit_at)), k.mul(layer, sizeof(float))));
+  Value asked = k.compare(arith::CmpFPredicate::OLT, wanted, k.floatConstant(infinity));
+  k.ifThen(asked, [&] {
+    emit(exit.getPredicate());
+    auto alloc = exit.getConfidence().getDefiningOp<step::AllocOp>();
+    Value found = k.load(k.f32(), k.at(argument(offsetof(lathe_step_args, arena)),
+                                       static_cast<int64_t>(*alloc.getOffset())));
+    Value reached = k.compare(arith::CmpFPredicate::OGE, found, wanted);
+    Value forced = k.compare(arith::CmpFPredicate::OEQ, wanted, k.floatConstant(-infinity));
+    Value leaves = arith::OrIOp::create(builder, exit.getLoc(), reached, forced);
+    k.ifThen(leaves, [&] {
+      emit(exit.getLeaving());
+      k.store(k.constant(1), left);
+      Value first = k.equal(entry.getArgument(1), k.constant(0));
+      k.ifThen(first, [&] { k.store(layer, argument(offsetof(lathe_step_args, exit_layer))); });
+    });
   });
   return result;
 }
@@ -165,6 +232,9 @@ LogicalResult ProgramEmitter::emitBlock(Block &block, Value layer) {
         return failure();
     } else if (auto layers = dyn_cast<step::LayersOp>(op)) {
       if (failed(emitLayers(layers)))
+        return failure();
+    } else if (auto exit = dyn_cast<step::ExitIfOp>(op)) {
+      if (failed(emitExit(exit, layer)))
         return failure();
     } else if (isa<step::BarrierOp>(op)) {
       KernelBuilder k(builder, op.getLoc());

@@ -11,6 +11,8 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <set>
+
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
@@ -152,6 +154,27 @@ static void writeLayerChoice(llvm::json::OStream &json, ModuleOp module) {
     });
 }
 
+/// The layers behind which a step of one row may leave the stack.
+static void writeExits(llvm::json::OStream &json, ModuleOp module) {
+  std::set<int64_t> exits;
+  StringRef behind = "none";
+  module.walk([&](step::ExitIfOp exit) {
+    auto stack = cast<ir::LayerLoopOpInterface>(exit->getParentOp());
+    unsigned body = exit->getParentRegion()->getRegionNumber();
+    for (int64_t layer : stack.getKeptLayers())
+      if (stack.getBodyOf(layer) == body)
+        exits.insert(layer);
+    behind = stack.getBehind().value_or(behind);
+  });
+  if (exits.empty())
+    return;
+  json.attributeArray("exits", [&] {
+    for (int64_t layer : exits)
+      json.value(layer);
+  });
+  json.attribute("behind", behind);
+}
+
 std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &target,
                                            const WeightTable &weights, int64_t scratchBytes) {
   std::string text;
@@ -178,6 +201,7 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
     if (!isFunction) {
       writeCache(json, module);
       writeLayerChoice(json, module);
+      writeExits(json, module);
     }
   });
   return text;

@@ -95,6 +95,10 @@ void EntryWriter::collectBlock(Block &block, const std::optional<SmallVector<int
             own.push_back(layer);
         collectBlock(body.front(), own, names);
       }
+    } else if (auto exit = dyn_cast<step::ExitIfOp>(op)) {
+      for (Region *region : {&exit.getPredicate(), &exit.getLeaving()})
+        for (Block &inner : *region)
+          collectBlock(inner, layers, names);
     }
   }
 }

@@ -18,7 +18,7 @@
 
 #include <stdint.h>
 
-#define LATHE_ABI_VERSION 2
+#define LATHE_ABI_VERSION 3
 /* The oldest version whose programs still run: they read less of lathe_step_args. */
 #define LATHE_ABI_OLDEST 1
 
@@ -75,6 +75,13 @@ typedef struct lathe_step_args {
   /* Not 0 for the layers that the step runs, at least one of them; keys and
    * values of the others are neither written nor read.  All rows run the same layers. */
   const int32_t *layer_runs; /* [layers of the model] */
+  /* Since 3.  The stack is left behind a layer with an exit when the confidence there
+   * reaches this: +infinity for never, -infinity for always.  Steps through an entry of
+   * several rows want +infinity for all layers. */
+  const float *exit_at; /* [layers of the model] */
+  /* Where a step writes the layer behind which it left the stack; it writes nothing when
+   * all layers ran. */
+  int64_t *exit_layer;
 } lathe_step_args;
 
 #define LATHE_HEAD_REPORT_BYTES 64

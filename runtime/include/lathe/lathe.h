@@ -271,6 +271,16 @@ typedef struct lathe_generate_options {
    * other layers made. */
   const char *layers;
   const char *skip;
+  /* Since 1.2.  When a step may leave the layers early, in a program that was compiled with
+   * exits, which changes what is said: NULL or "never"; "always-at:L", behind layer L;
+   * "threshold:X", behind the first exit whose confidence is at least X.  Guessing is off
+   * then.  E0847 anything else. */
+  const char *exit;
+  /* Since 1.2.  One of them may be above 0: then `exit` is "threshold:X,Y,...", of which, and
+   * of never leaving, those are taken that keep the mean time of a step near so many
+   * seconds, or the mean part of the layers that run near that. */
+  double exit_seconds;
+  double exit_layers;
 } lathe_generate_options;
 
 /* Why a generation ended. */
@@ -300,6 +310,8 @@ typedef struct lathe_generate_result {
   int64_t head_steps; /* Steps that screened the output head, ... */
   int64_t head_whole; /* ... those among them that computed all of it, ... */
   int64_t head_rows;  /* ... and rows of it that they computed. */
+  int64_t exit_steps;  /* Steps that left the layers early, ... */
+  int64_t exit_layers; /* ... and layers that they did not run. */
 } lathe_generate_result;
 
 /* Filled by generation_next; the caller sets struct_size. */

@@ -106,7 +106,7 @@ func.func @no_number(%x: tensor<?x8xf32>) {
   // expected-error@+1 {{a body must have arguments ('index', 'tensor<?x8xf32>'), got ('tensor<?x8xf32>')}}
   %0 = "lathe.layers"(%x) <{count = 3 : i64, operandSegmentSizes = array<i32: 1, 0>}> ({
   ^bb0(%h: tensor<?x8xf32>):
-    "lathe.yield"(%h) : (tensor<?x8xf32>) -> ()
+    "lathe.yield"(%h) <{operandSegmentSizes = array<i32: 1, 0, 0>}> : (tensor<?x8xf32>) -> ()
   }) : (tensor<?x8xf32>) -> tensor<?x8xf32>
   return
 }
@@ -118,7 +118,7 @@ func.func @argument_type(%x: tensor<?x8xf32>) {
   // expected-error@+1 {{a body must have arguments ('index', 'tensor<?x8xf32>'), got ('index', 'tensor<?x4xf32>')}}
   %0 = "lathe.layers"(%x) <{count = 3 : i64, operandSegmentSizes = array<i32: 1, 0>}> ({
   ^bb0(%i: index, %h: tensor<?x4xf32>):
-    "lathe.yield"(%x) : (tensor<?x8xf32>) -> ()
+    "lathe.yield"(%x) <{operandSegmentSizes = array<i32: 1, 0, 0>}> : (tensor<?x8xf32>) -> ()
   }) : (tensor<?x8xf32>) -> tensor<?x8xf32>
   return
 }

@@ -113,7 +113,8 @@ class GenerateOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("sampling", POINTER(SamplerOptions))]
     _fields_ += [("max_tokens", c_int64), ("sequence", c_int32), ("flags", c_uint32)]
     _fields_ += [("speculate", c_char_p), ("head", c_char_p)]
-    _fields_ += [("layers", c_char_p), ("skip", c_char_p)]
+    _fields_ += [("layers", c_char_p), ("skip", c_char_p), ("exit", c_char_p)]
+    _fields_ += [("exit_seconds", c_double), ("exit_layers", c_double)]
 
 
 class GenerateResultStruct(Sized):
@@ -122,6 +123,7 @@ class GenerateResultStruct(Sized):
     _fields_ += [("prefill_seconds", c_double), ("decode_seconds", c_double)]
     _fields_ += [(name, c_int64) for name in ("steps", "rounds", "drafted", "accepted")]
     _fields_ += [(name, c_int64) for name in ("head_steps", "head_whole", "head_rows")]
+    _fields_ += [(name, c_int64) for name in ("exit_steps", "exit_layers")]
 
 
 class PieceStruct(Sized):

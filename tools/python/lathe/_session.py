@@ -51,7 +51,7 @@ class GenerationResult(NamedTuple):
     """`stop` is None while it goes on, else "end", "max_tokens", "context" or "callback". Of the
     `steps` after the prompt `rounds` verified guesses: `drafted` tokens, of which `accepted` were
     right. `head_steps` screened the output head and computed `head_rows` rows of it, `head_whole` of
-    them all rows."""
+    them all rows. `exit_steps` left the layers early, and did not run `exit_layers` of them."""
 
     stop: Optional[str]
     end_token: int
@@ -66,6 +66,8 @@ class GenerationResult(NamedTuple):
     head_steps: int
     head_whole: int
     head_rows: int
+    exit_steps: int
+    exit_layers: int
 
 
 class Generation(Iterator[Piece]):
@@ -216,6 +218,9 @@ class Session:
         head: str = "auto",
         layers: Optional[str] = None,
         skip: Optional[str] = None,
+        exit: str = "never",
+        latency: float = 0.0,
+        budget: float = 0.0,
     ) -> Generation:
         """Continues what a sequence holds with the prompt and what the model says to it. At
         temperature 0 that is always the likeliest token. `speculate` says how tokens are guessed, of
@@ -224,7 +229,11 @@ class Session:
         how the output head is computed where few logits are wanted, and changes no token either: "auto"
         leaves most of it out where that is faster; "full"; "screened".
         `layers` and `skip` choose the layers of a sequence that holds nothing yet: lists such as
-        "0-20,25" of those to run, and of those to leave out."""
+        "0-20,25" of those to run, and of those to leave out. `exit` says when a step may leave the
+        layers early in a program that has exits, which changes what is said: "never"; "always-at:5",
+        behind layer 5; "threshold:0.9", behind the first exit that is so sure. Of "threshold:0.9,0.5"
+        those are taken that keep a step's mean time near `latency`, in seconds, or the mean part of
+        the layers that run near `budget`."""
         if max_tokens is not None and max_tokens < 1:
             raise ValueError(f"found max_tokens={max_tokens}, expected at least 1")
         ids = as_tokens(prompt)
@@ -242,6 +251,9 @@ class Session:
             head=head.encode(),
             layers=as_text(layers),
             skip=as_text(skip),
+            exit=exit.encode(),
+            exit_seconds=latency,
+            exit_layers=budget,
         )
         handle = ctypes.c_void_p()
         self._callbacks.check(
