@@ -50,11 +50,22 @@ private:
     ++position;
   }
 
+  void visit(ExitIfOp exit, Region *body) {
+    if (exit.getConfidence().getDefiningOp<AllocOp>())
+      uses[exit.getConfidence()].push_back({position, /*write=*/false, body});
+    ++position;
+  }
+
   void visit(LayersOp layers) {
     int64_t first = position;
+    // An exit comes behind its own phases.
     for (Region &body : layers.getBodies())
-      for (PhaseOp phase : body.getOps<PhaseOp>())
-        visit(phase, &body);
+      body.walk([&](Operation *op) {
+        if (auto phase = dyn_cast<PhaseOp>(op))
+          visit(phase, &body);
+        else if (auto exit = dyn_cast<ExitIfOp>(op))
+          visit(exit, &body);
+      });
     for (Region &body : layers.getBodies())
       loopOfBody[&body] = {first, std::max(first, position - 1)};
   }

@@ -102,6 +102,10 @@ bool checkFlags(const char *Name, uint32_t Found, uint32_t Known, Diagnostics &D
 /// Nullopt when the struct cannot be read.
 std::optional<SamplerOptions> readSampling(const lathe_sampler_options *Given, Diagnostics &Diags);
 
+/// Null, with an error of LayerMask::parse, when there are no such layers.
+std::shared_ptr<const LayerMask> readLayers(const char *Layers, const char *Skip,
+                                            const SharedModel &Of, Diagnostics &Diags);
+
 /// A copy of the caller's struct, with zeros for what an older one lacks; all
 /// zeros for null.  `Least` is its size in version 1.0.
 template <typename Struct>

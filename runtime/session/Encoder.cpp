@@ -41,6 +41,8 @@ bool Encoder::findCode(const EncoderOptions &Options, Diagnostics &Diags) {
                 "a model that generates text runs with 'lathe run'");
     return false;
   }
+  if (Code)
+    Layers.emplace(manifest());
   return Code && Code->checkHost(Diags);
 }
 
@@ -195,6 +197,7 @@ bool Encoder::runPart(std::optional<int64_t> Resumed, int64_t End, float *Out, D
   Args.logits_rows = static_cast<int64_t>(Wanted.size());
   Args.logits_row = Wanted.data();
   Args.logits = Out;
+  Args.layer_runs = Layers->runs();
   Args.resumes = Resumed.has_value();
   Args.first_layer = Resumed.value_or(0);
   Args.layers_left = manifest().Model.Layers - End;

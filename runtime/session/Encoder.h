@@ -10,6 +10,7 @@
 #define LATHE_RUNTIME_SESSION_ENCODER_H
 
 #include "runtime/formats/ModelFolder.h"
+#include "runtime/session/LayerMask.h"
 #include "runtime/session/Model.h"
 #include "runtime/session/Program.h"
 #include "runtime/support/Diagnostics.h"
@@ -131,6 +132,7 @@ private:
   std::unique_ptr<Tokenizer> Words;
   std::unique_ptr<WorkerPool> Workers;
   std::shared_ptr<const Program> Code;
+  std::optional<LayerMask> Layers; ///< All that the program has.
   std::unique_ptr<WeightStore> Weights;
   LoadReport Report;
   int64_t ScratchStride = 0;

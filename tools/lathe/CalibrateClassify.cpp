@@ -27,7 +27,7 @@ private:
 
   std::optional<std::string> Train, Valid, Test, Plot;
   std::optional<int64_t> MaxTokens;
-  std::optional<double> Target, Gain;
+  std::optional<double> Target;
   PoolingArgument Pool;
   ExitRule Rule;
   bool AsJson = false;
@@ -41,8 +41,6 @@ void CalibrateClassify::declare(Options &Accepted) {
   Accepted.integer(MaxTokens, "--max-tokens", "classify: tokens of a text that are read",
                    {8, 1 << 16});
   Accepted.number(Target, "--lose", "classify: most points of accuracy to lose (0.5)", {0, 100});
-  Accepted.number(Gain, "--gain", "classify: refuse exits that are not so much faster (0.05)",
-                  {0, 10});
   Pool.declare(Accepted);
   Accepted.text(Plot, "--plot", "FILE", "classify: draw accuracy against latency (.svg)");
   Accepted.flag(AsJson, "--json", "classify: print JSON");
@@ -108,7 +106,7 @@ void CalibrateClassify::run(const CalibrateArguments &Given, Terminal &Term, Dia
   if (!Parts)
     return;
   Rule.Target = Target.value_or(Rule.Target);
-  Rule.Gain = Gain.value_or(Rule.Gain);
+  Rule.Gain = Given.Gain.value_or(Rule.Gain);
   Term.progress("loading " + *Given.Model.Path + " ...");
   std::unique_ptr<Encoder> Model = load(Given.Model, Diags);
   if (!Model)

@@ -18,6 +18,7 @@ namespace lathe::cli {
 struct CalibrateArguments {
   ModelArguments Model;
   std::optional<std::string> Output;
+  std::optional<double> Gain; ///< What is not so much faster is refused.
 };
 
 class CalibrateTask {

@@ -55,6 +55,8 @@ void ModelArguments::declareFlags(Options &Accepted) {
                    {1, WorkerPool::MaxWorkers});
   Accepted.integer(Context, "--ctx", "most positions to hold", {1, MaxPositions});
   Accepted.integer(Chunk, "--chunk", "most prompt tokens in one call", {1, MaxPositions});
+  Accepted.text(Layers, "--layers", "LIST", "run these layers alone, as in 0-20,25 (all)");
+  Accepted.text(Skip, "--skip", "LIST", "run all layers but these (none)");
   Compile.declare(Accepted);
   Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
   Accepted.text(Weights, "--weights", "FILE", "the model file, for a MODEL that names another");
@@ -91,6 +93,9 @@ std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequen
   LoadedModel Result;
   Result.Source = Model::load(std::move(Input.File), Options, Diags);
   if (Result.Source)
+    Wanted.Layers =
+        LayerMask::parse(Layers.value_or(""), Skip.value_or(""), Result.Source->manifest(), Diags);
+  if (Wanted.Layers)
     Result.Run = Result.Source->createSession(Wanted, Diags);
   if (!Result.Run)
     return std::nullopt;

@@ -12,6 +12,8 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <set>
+
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
@@ -139,6 +141,43 @@ static void writeCache(llvm::json::OStream &json, ModuleOp module) {
   });
 }
 
+/// All programs leave out the same layers, and all stacks or none ask the step's rows.
+static void writeLayerChoice(llvm::json::OStream &json, ModuleOp module) {
+  std::optional<ArrayRef<int64_t>> skip;
+  bool asks = true;
+  module.walk([&](step::LayersOp layers) {
+    skip = layers.getSkip();
+    asks &= layers.getRows() != nullptr;
+  });
+  json.attribute("chooses_layers", asks);
+  if (skip)
+    json.attributeArray("skipped_layers", [&] {
+      for (int64_t layer : *skip)
+        json.value(layer);
+    });
+}
+
+/// The layers behind which a step of one row may leave the stack.
+static void writeExits(llvm::json::OStream &json, ModuleOp module) {
+  std::set<int64_t> exits;
+  StringRef behind = "none";
+  module.walk([&](step::ExitIfOp exit) {
+    auto stack = cast<ir::LayerLoopOpInterface>(exit->getParentOp());
+    unsigned body = exit->getParentRegion()->getRegionNumber();
+    for (int64_t layer : stack.getKeptLayers())
+      if (stack.getBodyOf(layer) == body)
+        exits.insert(layer);
+    behind = stack.getBehind().value_or(behind);
+  });
+  if (exits.empty())
+    return;
+  json.attributeArray("exits", [&] {
+    for (int64_t layer : exits)
+      json.value(layer);
+  });
+  json.attribute("behind", behind);
+}
+
 std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &target,
                                            const WeightTable &weights, int64_t scratchBytes) {
   std::string text;
@@ -162,8 +201,11 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
       writeModel(json, module);
     writeEntries(json, module, scratchBytes);
     writeWeights(json, module, weights);
-    if (!isFunction)
+    if (!isFunction) {
       writeCache(json, module);
+      writeLayerChoice(json, module);
+      writeExits(json, module);
+    }
   });
   return text;
 }

@@ -91,11 +91,15 @@ void EntryWriter::collectBlock(Block &block, const std::optional<SmallVector<int
     } else if (auto stack = dyn_cast<step::LayersOp>(op)) {
       for (auto [number, body] : llvm::enumerate(stack.getBodies())) {
         SmallVector<int64_t> own;
-        for (int64_t layer = 0; layer < static_cast<int64_t>(stack.getCount()); ++layer)
+        for (int64_t layer : stack.getKeptLayers())
           if (stack.getBodyOf(layer) == number)
             own.push_back(layer);
         collectBlock(body.front(), own, names);
       }
+    } else if (auto exit = dyn_cast<step::ExitIfOp>(op)) {
+      for (Region *region : {&exit.getPredicate(), &exit.getLeaving()})
+        for (Block &inner : *region)
+          collectBlock(inner, layers, names);
     }
   }
 }

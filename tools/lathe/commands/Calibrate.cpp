@@ -23,7 +23,7 @@ public:
 private:
   std::vector<std::pair<std::string, std::unique_ptr<CalibrateTask>>> Tasks;
   CalibrateArguments Arguments;
-  std::string Task = "classify";
+  std::string Task = "generate";
 };
 } // namespace
 
@@ -34,6 +34,7 @@ void CalibrateCommand::declare(Options &Accepted) {
     Names.push_back(Name);
   Accepted.choice(Task, "--task", Names, "what the model is for");
   Accepted.text(Arguments.Output, "-o,--output", "FILE", "what --cal takes (- is standard output)");
+  Accepted.number(Arguments.Gain, "--gain", "refuse what is not so much faster (0.05)", {0, 10});
   for (const auto &[Name, Each] : Tasks)
     Each->declare(Accepted);
   Arguments.Model.declareFlags(Accepted);
@@ -48,6 +49,8 @@ void CalibrateCommand::run(Terminal &Term, Diagnostics &Diags) {
 static CommandRegistration Registered({
     "calibrate",
     "measure where a model can do less",
+    "  lathe calibrate model.gguf -f book.txt -o model.cal\n"
+    "  lathe run model.gguf \"Hello\" --cal model.cal --budget 0.9\n"
     "  lathe calibrate minilm --task classify --train train.tsv --test test.tsv -o topics.cal\n",
     createCommand<CalibrateCommand>,
 });

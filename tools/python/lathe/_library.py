@@ -76,7 +76,7 @@ class ModelOptions(Sized):
 class CompileOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("targets", c_char_p), ("precision", c_char_p)]
     _fields_ += [("flags", c_uint32), ("reserved", c_uint32)]
-    _fields_ += [("callbacks", POINTER(CallbackStruct))]
+    _fields_ += [("callbacks", POINTER(CallbackStruct)), ("layers", c_char_p), ("skip", c_char_p)]
 
 
 class ModelInfoStruct(Sized):
@@ -93,6 +93,7 @@ class SessionOptions(Sized):
     _fields_ += [(name, c_int64) for name in ("capacity", "sequences", "prefill_chunk")]
     # The last is a lathe_allocator, which Python has no use for.
     _fields_ += [("callbacks", POINTER(CallbackStruct)), ("allocator", c_void_p)]
+    _fields_ += [("layers", c_char_p), ("skip", c_char_p)]
 
 
 class SessionInfoStruct(Sized):
@@ -113,6 +114,8 @@ class GenerateOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("sampling", POINTER(SamplerOptions))]
     _fields_ += [("max_tokens", c_int64), ("sequence", c_int32), ("flags", c_uint32)]
     _fields_ += [("speculate", c_char_p), ("head", c_char_p)]
+    _fields_ += [("layers", c_char_p), ("skip", c_char_p), ("exit", c_char_p)]
+    _fields_ += [("exit_seconds", c_double), ("exit_layers", c_double)]
 
 
 class GenerateResultStruct(Sized):
@@ -122,6 +125,7 @@ class GenerateResultStruct(Sized):
     _fields_ += [(name, c_int64) for name in ("steps", "rounds", "drafted", "accepted")]
     _fields_ += [(name, c_int64) for name in ("head_steps", "head_whole", "head_rows")]
     _fields_ += [("head_positions", c_int64)]
+    _fields_ += [(name, c_int64) for name in ("exit_steps", "exit_layers")]
 
 
 class PieceStruct(Sized):

@@ -10,7 +10,7 @@ import numpy
 from . import _library as library
 from ._callbacks import Callbacks, Progress
 from ._classifier import Classification, Classifier, Texts
-from ._session import Generation, Session, Tokens, as_pointer, as_tokens
+from ._session import Generation, Session, Tokens, as_pointer, as_text, as_tokens
 from ._session import _destroy, _FLOATS, _TOKENS
 
 
@@ -113,14 +113,19 @@ class Model:
         capacity: int = 0,
         sequences: int = 1,
         prefill_chunk: int = 0,
+        layers: Optional[str] = None,
+        skip: Optional[str] = None,
         progress: Optional[Progress] = None,
     ) -> Session:
-        """KV caches for `sequences` sequences of `capacity` positions (0: the model's context)."""
+        """KV caches for `sequences` sequences of `capacity` positions (0: the model's context).
+        `layers` and `skip` are lists such as "0-20,25" of the layers to run, and to leave out."""
         return Session(
             self._handle,
             capacity=capacity,
             sequences=sequences,
             prefill_chunk=prefill_chunk,
+            layers=layers,
+            skip=skip,
             progress=progress,
         )
 
@@ -251,12 +256,15 @@ def compile(
     targets: Union[str, Sequence[str]] = "host",
     precision: str = "auto",
     embed_weights: bool = False,
+    layers: Optional[str] = None,
+    skip: Optional[str] = None,
     progress: Optional[Progress] = None,
 ) -> str:
     """Compiles a GGUF file to an artefact, as `lathe compile -o output` does, and returns its name.
 
     `targets` names one or several CPUs ("x86-64-v3"), of which the best is chosen when the artefact is
-    loaded; `embed_weights` makes it stand alone. Ctrl-C is seen when the compiler is done.
+    loaded; `embed_weights` makes it stand alone. `layers` and `skip` are lists such as "0-20,25" of the
+    layers to compile, and to leave out for good. Ctrl-C is seen when the compiler is done.
 
     >>> artefact = lathe.compile(path, "model.lathe", embed_weights=True)
     >>> lathe.load(artefact).info.compiled_ahead
@@ -269,6 +277,8 @@ def compile(
         precision=precision.encode(),
         flags=library.COMPILE_EMBED_WEIGHTS * embed_weights,
         callbacks=callbacks.pointer(),
+        layers=as_text(layers),
+        skip=as_text(skip),
     )
     raw = os.fsencode(output)
     callbacks.check(
