@@ -2,9 +2,9 @@
 
 #include "runtime/adaptive/DepthCalibration.h"
 
+#include "runtime/support/Binomial.h"
 #include "runtime/support/NumberRanges.h"
 #include "runtime/support/Text.h"
-#include "runtime/support/Binomial.h"
 
 #include <algorithm>
 #include <chrono>

@@ -144,7 +144,7 @@ bool ClassifierCalibration::follow(const LabelledTexts &Texts, const char *Name,
 void ClassifierCalibration::tryPoints(const FollowedTexts &Valid, const FollowedTexts &Test) {
   fitTemperatures(Heads, Valid.Vectors);
   JudgedTexts OnValid = judgeTexts(Heads, Valid.Vectors), OnTest = judgeTexts(Heads, Test.Vectors);
-  for (const ExitChoice &Choice : Options.Rule.choices(OnValid)) {
+  for (const MarginExits &Choice : Options.Rule.choices(OnValid)) {
     ExitPoint Point = {Choice,
                        evaluate(Choice, OnValid, Valid.Seconds),
                        evaluate(Choice, OnTest, Test.Seconds),
@@ -177,7 +177,7 @@ void ClassifierCalibration::choose(const LabelledParts &Parts) {
                                          : Model.facts().MaxTokens;
   size_t First = Heads.size() - 1;
   if (Result.Chosen) {
-    const ExitChoice &Choice = Result.Points[*Result.Chosen].Choice;
+    const MarginExits &Choice = Result.Points[*Result.Chosen].Choice;
     File.Threshold = Choice.Threshold;
     First = static_cast<size_t>(Choice.FirstExit);
   } else

@@ -33,7 +33,7 @@ struct ClassifierOptions {
 
 /// Exits from one depth on, with what they gave on both parts.
 struct ExitPoint {
-  ExitChoice Choice;
+  MarginExits Choice;
   ExitOutcome Valid, Test;
   std::string Refused; ///< Why it is; empty: it is not.
 };

@@ -13,7 +13,7 @@ static constexpr int Steps = 200;
 /// The 95th percentile of the normal distribution.
 static constexpr double OneSided = 1.645;
 
-size_t ExitChoice::leave(const JudgedTexts &Texts, size_t Text) const {
+size_t MarginExits::leave(const JudgedTexts &Texts, size_t Text) const {
   auto Depth = static_cast<size_t>(FirstExit);
   while (Depth + 1 < Texts.Depths && Texts.at(Text, Depth).Margin < Threshold)
     ++Depth;
@@ -24,7 +24,7 @@ double ExitOutcome::bound() const {
   return loss() + 100 * OneSided * Deviation / std::sqrt(static_cast<double>(Texts));
 }
 
-ExitOutcome lathe::evaluate(const ExitChoice &Choice, const JudgedTexts &Texts,
+ExitOutcome lathe::evaluate(const MarginExits &Choice, const JudgedTexts &Texts,
                             const std::vector<float> &Seconds) {
   ExitOutcome Result;
   size_t Last = Texts.Depths - 1;
@@ -53,12 +53,12 @@ ExitOutcome lathe::evaluate(const ExitChoice &Choice, const JudgedTexts &Texts,
   return Result;
 }
 
-std::vector<ExitChoice> ExitRule::choices(const JudgedTexts &Texts) const {
-  std::vector<ExitChoice> Result;
+std::vector<MarginExits> ExitRule::choices(const JudgedTexts &Texts) const {
+  std::vector<MarginExits> Result;
   for (int64_t First = 0; First + 1 < static_cast<int64_t>(Texts.Depths); ++First) {
-    ExitChoice Choice = {First, 2};
+    MarginExits Choice = {First, 2};
     for (int Step = Steps; Step >= 0; --Step) {
-      ExitChoice Lower = {First, static_cast<float>(Step) / Steps};
+      MarginExits Lower = {First, static_cast<float>(Step) / Steps};
       if (evaluate(Lower, Texts).bound() > Target)
         break;
       Choice = Lower;

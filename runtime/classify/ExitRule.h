@@ -17,7 +17,7 @@
 namespace lathe {
 
 /// Exits at all depths from the first to the one ahead of the last.
-struct ExitChoice {
+struct MarginExits {
   int64_t FirstExit = 0;
   float Threshold = 2; ///< Margin from which on a text leaves; above 1: none does.
 
@@ -46,7 +46,7 @@ struct ExitOutcome {
 
 /// `Seconds`, [texts][depths], is when a text is judged there; empty where that was not
 /// measured.
-ExitOutcome evaluate(const ExitChoice &Choice, const JudgedTexts &Texts,
+ExitOutcome evaluate(const MarginExits &Choice, const JudgedTexts &Texts,
                      const std::vector<float> &Seconds = {});
 
 struct ExitRule {
@@ -55,7 +55,7 @@ struct ExitRule {
 
   /// For each first exit the smallest threshold that meets the target together with all
   /// above it.
-  std::vector<ExitChoice> choices(const JudgedTexts &Texts) const;
+  std::vector<MarginExits> choices(const JudgedTexts &Texts) const;
   /// Why what was found on these texts is refused; empty: it is not.
   std::string refusal(const ExitOutcome &Found) const;
 };

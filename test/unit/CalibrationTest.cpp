@@ -1,8 +1,8 @@
 //===- CalibrationTest.cpp - What a part of a model is worth --------------===//
 
-#include "runtime/support/Binomial.h"
 #include "runtime/adaptive/Calibration.h"
 #include "runtime/adaptive/DepthCalibration.h"
+#include "runtime/support/Binomial.h"
 
 #include "FakeSession.h"
 #include "runtime/support/Text.h"

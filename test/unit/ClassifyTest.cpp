@@ -205,11 +205,11 @@ TEST(ExitRule, ATextLeavesAtTheFirstExitThatIsSure) {
   JudgedTexts Texts = judged({{{0.2f, 0.6f, 0.9f}, {true, false, true}},
                               {{0.5f, 0.1f, 0.3f}, {true, true, true}},
                               {{0.1f, 0.4f, 0.0f}, {false, false, false}}});
-  ExitChoice Choice = {0, 0.5f};
+  MarginExits Choice = {0, 0.5f};
   EXPECT_EQ(Choice.leave(Texts, 0), 1u);
   EXPECT_EQ(Choice.leave(Texts, 1), 0u); // The threshold itself is enough.
   EXPECT_EQ(Choice.leave(Texts, 2), 2u);
-  EXPECT_EQ((ExitChoice{1, 0.5f}).leave(Texts, 1), 2u); // No exit at 0.
+  EXPECT_EQ((MarginExits{1, 0.5f}).leave(Texts, 1), 2u); // No exit at 0.
   std::vector<float> Seconds = {1, 2, 3, /**/ 1, 2, 3, /**/ 2, 4, 6};
   ExitOutcome Found = evaluate(Choice, Texts, Seconds);
   EXPECT_EQ(Found.Right, 1);
@@ -234,7 +234,7 @@ static JudgedTexts makeJudged() {
 
 TEST(ExitRule, TheThresholdIsTheLeastThatKeepsTheTarget) {
   JudgedTexts Texts = makeJudged();
-  std::vector<ExitChoice> Found = ExitRule{.Target = 0.5}.choices(Texts);
+  std::vector<MarginExits> Found = ExitRule{.Target = 0.5}.choices(Texts);
   ASSERT_EQ(Found.size(), 1u);
   EXPECT_LE(evaluate(Found[0], Texts).bound(), 0.5);
   EXPECT_GT(evaluate({0, Found[0].Threshold - 0.005f}, Texts).bound(), 0.5);
@@ -246,7 +246,7 @@ TEST(ExitRule, ExitsThatLoseAreNotTaken) {
   JudgedTexts Texts = makeJudged();
   for (size_t I = 0; I < Texts.size(); ++I)
     Texts.Said[2 * I].Label = 1;
-  std::vector<ExitChoice> Found = ExitRule().choices(Texts);
+  std::vector<MarginExits> Found = ExitRule().choices(Texts);
   EXPECT_EQ(evaluate(Found[0], Texts).LeftAt[0], 0);
 }
 

@@ -40,18 +40,19 @@ private:
 } // namespace
 
 void CalibrateGenerate::declare(Options &Accepted) {
-  Accepted.text(Text.File, "-f,--file", "FILE", "generate: the text to measure on (- is standard input)");
+  Accepted.text(Text.File, "-f,--file", "FILE",
+                "generate: the text to measure on (- is standard input)");
   Accepted.text(Text.Prompt, "-p,--prompt", "TEXT", "generate: the same, as a flag");
-  Accepted.integer(Tokens, "--tokens", "generate: tokens to choose by, and as many to score on (256)",
-                   {64, 1 << 16});
+  Accepted.integer(Tokens, "--tokens",
+                   "generate: tokens to choose by, and as many to score on (256)", {64, 1 << 16});
   Accepted.integer(Most, "--most", "generate: layers of the smallest part to leave out (4)",
                    {1, 4096});
   Accepted.number(Floor, "--floor", "generate: refuse parts that agree less with the whole (0.95)",
                   {0, 1});
 }
 
-std::optional<std::vector<DepthPoint>> CalibrateGenerate::measure(const ModelArguments &Model, Terminal &Term,
-                                                                 Diagnostics &Diags) {
+std::optional<std::vector<DepthPoint>>
+CalibrateGenerate::measure(const ModelArguments &Model, Terminal &Term, Diagnostics &Diags) {
   std::optional<std::string> Words = Text.read(Diags);
   ModelInput Input = Words ? Model.openFile(Diags) : ModelInput();
   if (!Input.File)

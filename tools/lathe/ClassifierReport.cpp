@@ -23,7 +23,7 @@ static std::string intervalText(int64_t Right, int64_t Count) {
   return formatFixed(100 * Low, 1) + " to " + formatFixed(100 * High, 1);
 }
 
-static std::string exitsText(const CalibratedClassifier &Found, const ExitChoice &Choice) {
+static std::string exitsText(const CalibratedClassifier &Found, const MarginExits &Choice) {
   std::string First = std::to_string(Choice.FirstExit),
               Last = std::to_string(Found.RightAtDepth.size() - 2);
   return "exits at " + (First == Last ? First : First + " to " + Last);

@@ -328,7 +328,7 @@ typedef struct lathe_generate_result {
   int64_t head_whole; /* ... the positions among theirs that needed all of it, ... */
   int64_t head_rows;  /* ... rows of it that were computed for all positions together, ... */
   int64_t
-      head_positions; /* ... and positions, of which a step that verifies guesses has several. */
+      head_positions;  /* ... and positions, of which a step that verifies guesses has several. */
   int64_t exit_steps;  /* Steps that left the layers early, ... */
   int64_t exit_layers; /* ... and layers that they did not run. */
 } lathe_generate_result;
