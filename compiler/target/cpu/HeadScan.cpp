@@ -58,7 +58,7 @@ public:
   void emit(Value rows, Value bounds, Value maximum);
 
 private:
-  SmallVector<Value> emitBlock(Value index, ValueRange carried);
+  SmallVector<Value> emitBlock(Value index, int64_t group, ValueRange carried);
   Value emitProduct(const PanelBlock &block, int64_t group);
 
   KernelBuilder &k;
@@ -91,12 +91,13 @@ Value BoundsTile::emitProduct(const PanelBlock &block, int64_t group) {
   return total;
 }
 
-/// Carries the coarse sums of both groups, then the sums of norms.
-SmallVector<Value> BoundsTile::emitBlock(Value index, ValueRange carried) {
+/// Carries the coarse sums of 16 rows and their sums of norms.
+SmallVector<Value> BoundsTile::emitBlock(Value index, int64_t group, ValueRange carried) {
   if (target.prefetchBytes > 0) {
-    // The next panel, as a step reads of all parts of this one.
-    Value next = k.mul(k.add(steps, index), format.stepBytes());
-    k.prefetch(k.at(panel, k.add(next, format.frontBytes())), format.stepBytes());
+    // The next panel, as a step reads of all parts of this one; each group asks for a half.
+    int64_t bytes = format.stepBytes() / PanelGroups;
+    Value next = k.mul(k.add(k.mul(steps, PanelGroups + group), index), bytes);
+    k.prefetch(k.at(panel, k.add(next, format.frontBytes())), bytes);
   }
   PanelBlock block{panel, {}, panel, {}, steps, index};
   Value offset = k.mul(index, 4), norm = k.loadSplat(k.at(norms, offset));
@@ -105,15 +106,9 @@ SmallVector<Value> BoundsTile::emitBlock(Value index, ValueRange carried) {
     return k.broadcast(k.mulf(number, k.floatConstant(factor)));
   };
   Value scale = scaled(scales, coarse.step()), scaledSum = scaled(scaledSums, coarse.centre());
-  SmallVector<Value> next(carried.begin(), carried.end());
-  for (int64_t group = 0; group < PanelGroups; ++group) {
-    Value product = k.toFloat(emitProduct(block, group)), d = format.scale(k, block, group);
-    Value &sum = next[group], &norms = next[PanelGroups + group];
-    sum = k.fma(k.mulf(d, scale), product, sum);
-    sum = k.fma(d, scaledSum, sum);
-    norms = k.fma(emitAbs(k, d), norm, norms);
-  }
-  return next;
+  Value product = k.toFloat(emitProduct(block, group)), d = format.scale(k, block, group);
+  Value sum = k.fma(k.mulf(d, scale), product, carried[0]);
+  return {k.fma(d, scaledSum, sum), k.fma(emitAbs(k, d), norm, carried[1])};
 }
 
 /// 16 bounds, -infinity for rows that are not among the first `rows` (i64) of the panel.
@@ -129,15 +124,15 @@ static Value maskBounds(KernelBuilder &k, Value bounds, int64_t group, Value row
   return k.select(isThere, bounds, k.splat(-Infinity));
 }
 
+/// One group after the other: bringing 16 rows together takes most registers.
 void BoundsTile::emit(Value rows, Value bounds, Value maximum) {
-  SmallVector<Value> inits(PanelGroups, k.splat(0.0f));
-  inits.append(PanelGroups, k.splat(FirstNorm));
-  SmallVector<Value> found =
-      k.forLoop(k.constant(0), steps, 1, inits,
-                [&](Value index, ValueRange carried) { return emitBlock(index, carried); });
   for (int64_t group = 0; group < PanelGroups; ++group) {
-    Value bound =
-        k.fma(coarse.certificates(k, panel, group), found[PanelGroups + group], found[group]);
+    Value inits[] = {k.splat(0.0f), k.splat(FirstNorm)};
+    SmallVector<Value> found =
+        k.forLoop(k.constant(0), steps, 1, inits, [&](Value index, ValueRange carried) {
+          return emitBlock(index, group, carried);
+        });
+    Value bound = k.fma(coarse.certificates(k, panel, group), found[1], found[0]);
     k.store(maskBounds(k, bound, group, rows), k.at(bounds, group * Lanes * 4));
   }
   k.store(emitMaximum(k, bounds), maximum);

@@ -51,7 +51,8 @@ private:
   Value emitProduct(const Int8Weights &of, const Int8Dot::Parts &halves, const BlockRow &row,
                     Unpack unpack);
   Value emitOneRowProduct(const PanelBlock &block, int64_t group, const BlockRow &row);
-  SmallVector<Value> emitOneRowBlock(const PanelPlace &block, Value index, ValueRange carried);
+  SmallVector<Value> emitOneRowBlock(const PanelPlace &block, Value index, int64_t firstGroup,
+                                     ValueRange carried);
 
   Scaling readScaling(const PanelBlock &block, int64_t group);
   void unpackBlock(const PanelPlace &block);
@@ -157,28 +158,36 @@ Value Int8Tile::emitOneRowProduct(const PanelBlock &block, int64_t group, const 
   return k.add(k.mul(coarse, k.splatInt(k.i32(), step)), rest);
 }
 
+/// Carries the sums of as many groups from `firstGroup` on.
 SmallVector<Value> Int8Tile::emitOneRowBlock(const PanelPlace &block, Value index,
-                                             ValueRange carried) {
+                                             int64_t firstGroup, ValueRange carried) {
   // One row is alone in its memory, so that its blocks follow each other.
   BlockRow row = rowOf(k.at(arguments.data, k.mul(index, 32)), k.mul(index, 4), 0);
   SmallVector<Value> sums;
-  for (int64_t group = 0; group < PanelGroups; ++group) {
+  for (auto [number, sum] : llvm::enumerate(carried)) {
+    int64_t group = firstGroup + static_cast<int64_t>(number);
     Value total = emitOneRowProduct(block.group(group), group, row);
     Scaling scaling = readScaling(block.group(group), group);
-    sums.push_back(addBlock(scaling, row, total, carried[group]));
+    sums.push_back(addBlock(scaling, row, total, sum));
   }
   return sums;
 }
 
+/// Bringing 16 rows together takes most registers, so that two groups of them would spill.
 void Int8Tile::emitOneRow() {
-  SmallVector<Value> sums(PanelGroups, k.splat(0.0f));
-  sums = forPanelSteps(k, target, format, {arguments.panel, arguments.tail},
-                       StepRange::whole(k, arguments.wholeSteps), sums,
-                       [&](const PanelPlace &block, Value index, ValueRange carried) {
-                         return emitOneRowBlock(block, index, carried);
-                       });
-  for (int64_t group = 0; group < PanelGroups; ++group)
-    k.store(sums[group], k.at(arguments.destination, group * Lanes * 4));
+  int64_t passes = format.tailBytes() ? PanelGroups : 1, groups = PanelGroups / passes;
+  for (int64_t pass = 0; pass < passes; ++pass) {
+    int64_t first = pass * groups;
+    SmallVector<Value> sums(groups, k.splat(0.0f));
+    sums = forPanelSteps(k, target, format, {arguments.panel, arguments.tail},
+                         StepRange::whole(k, arguments.wholeSteps), sums,
+                         [&](const PanelPlace &block, Value index, ValueRange carried) {
+                           return emitOneRowBlock(block, index, first, carried);
+                         },
+                         {pass, passes});
+    for (int64_t group = 0; group < groups; ++group)
+      k.store(sums[group], k.at(arguments.destination, (first + group) * Lanes * 4));
+  }
 }
 
 //===----------------------------------------------------------------------===//

@@ -44,7 +44,8 @@ TileKind TileKind::get(Value input, Value weight, bool manyRows, bool coarse) {
           cast<RankedTensorType>(input.getType()).getElementType(),
           manyRows,
           type.getDimSize(1) % format.stepElements(),
-          coarse};
+          coarse,
+          format.tailBytes() ? ::panelSteps(type) : 0};
 }
 
 std::string TileKind::name() const {
@@ -52,6 +53,8 @@ std::string TileKind::name() const {
   std::string name = ("tile." + formatName + "." + inputName + (manyRows ? ".rows" : ".row")).str();
   if (coarse)
     name += ".coarse";
+  if (steps)
+    name += "." + std::to_string(steps);
   return rest ? name + ".rest" + std::to_string(rest) : name;
 }
 
@@ -64,28 +67,30 @@ SmallVector<Value> TileArguments::list() const {
           scales, sums, scaledSums, scaleStride, destination, stride};
 }
 
-/// Asks for a share of the next panel, one of as many as there are steps.
+/// Asks for a share of the next panel, one of as many as there are steps in all passes.
 static void prefetchNextPanel(KernelBuilder &k, const WeightFormat &format,
-                              const PanelPointers &panel, Value steps, Value index) {
-  auto share = [&](Value start, int64_t front, int64_t bytes) {
-    Value next = k.add(k.mul(k.add(steps, index), bytes), front);
-    k.prefetch(k.at(start, next), bytes);
+                              const PanelPointers &panel, Value steps, Value index,
+                              PanelPass pass) {
+  Value share = k.add(k.mul(steps, pass.count + pass.number), index);
+  auto ask = [&](Value start, int64_t front, int64_t bytes) {
+    int64_t own = bytes / pass.count;
+    k.prefetch(k.at(start, k.add(k.mul(share, own), front)), own);
   };
-  share(panel.panel, format.frontBytes(), format.stepBytes());
+  ask(panel.panel, format.frontBytes(), format.stepBytes());
   if (panel.tail)
-    share(panel.tail, 0, format.tailBytes());
+    ask(panel.tail, 0, format.tailBytes());
 }
 
 SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTarget &target,
                                                   const WeightFormat &format,
                                                   const PanelPointers &panel,
                                                   const StepRange &steps, ValueRange inits,
-                                                  PanelBody body) {
+                                                  PanelBody body, PanelPass pass) {
   auto block = [&](Value place, Value index, ArrayRef<SmallVector<Value>> headers,
                    ValueRange carried) {
     bool hasTail = format.tailBytes() != 0;
     if (target.prefetchBytes > 0 && hasTail)
-      prefetchNextPanel(k, format, panel, steps.all, index);
+      prefetchNextPanel(k, format, panel, steps.all, index, pass);
     else if (target.prefetchBytes > 0)
       k.prefetch(k.at(place, target.prefetchBytes), format.blockBytes());
     PanelBlock found{place, {}};
@@ -133,6 +138,9 @@ void lathe::compiler::emitTileCall(PhaseContext &c, Value inputLike, Value weigh
   };
   c.callShared(kind.name(), arguments.list(), [&](KernelBuilder &inside, ValueRange values) {
     auto emit = kind.isInt8() ? emitInt8Tile : emitFloatTile;
-    emit(inside, kind, c.target, TileArguments::get(values));
+    TileArguments own = TileArguments::get(values);
+    if (kind.steps)
+      own.wholeSteps = inside.constant(kind.steps);
+    emit(inside, kind, c.target, own);
   });
 }

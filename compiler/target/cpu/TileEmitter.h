@@ -30,6 +30,7 @@ struct TileKind {
   bool manyRows;    ///< Any number of rows, or exactly one.
   int64_t rest;     ///< Elements of a last step that is not whole.
   bool coarse;      ///< By WeightFormat::coarse, which reads no tail; of many rows only.
+  int64_t steps;    ///< Along k, where the places of rows depend on it; else 0.
 
   /// The kind of tile that computes products of rows like `input` and the matrix `weight`.
   static TileKind get(mlir::Value input, mlir::Value weight, bool manyRows, bool coarse);
@@ -78,12 +79,16 @@ struct StepRange {
 /// own prefetching ends with every page.  Where rows are whole in memory, a step reads of
 /// all parts of a panel, and what is asked for is the next panel, without its tail where `panel`
 /// has none.  `body` gets a block, its number in the panel and the carried values.
+/// A pass over all steps, of several, asks for its share.
+struct PanelPass {
+  int64_t number = 0, count = 1;
+};
 using PanelBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(const PanelPlace &, mlir::Value,
                                                                     mlir::ValueRange)>;
 llvm::SmallVector<mlir::Value> forPanelSteps(KernelBuilder &k, const CpuTarget &target,
                                              const WeightFormat &format, const PanelPointers &panel,
                                              const StepRange &steps, mlir::ValueRange inits,
-                                             PanelBody body);
+                                             PanelBody body, PanelPass pass = {});
 
 /// Builds the body of a tile function of that kind: one row, with all of its
 /// sums in registers, or any number of rows.

@@ -3,19 +3,17 @@
 // RUN: lathe-opt %s --split-input-file --lathe-emit-cpu=target=x86-64-v4 --canonicalize --cse | FileCheck %s --check-prefixes=CHECK,V4 --implicit-check-not=x86.avx2
 // RUN: lathe-opt %s --split-input-file --lathe-emit-cpu=target=x86-64-v3 --canonicalize --cse | FileCheck %s --check-prefixes=CHECK,V3 --implicit-check-not=avx512
 
-// Coarse products are of weights of four bits: no sign is moved, and there are two sums for d and
-// one for the norms in each group.
+// Coarse products are of weights of four bits: no sign is moved, and there are two sums for d, one
+// for the norms and one of both, the bound, in each group.
 // CHECK-LABEL: func.func private @bounds.q8_0_planes4.2(
 // V4-COUNT-8:    llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
-// V4-COUNT-3:    llvm.intr.fma
+// V4-COUNT-4:    llvm.intr.fma
 // V4-COUNT-8:    llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
-// V4-COUNT-3:    llvm.intr.fma
+// V4-COUNT-4:    llvm.intr.fma
 // V3-COUNT-16:   llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
-// V3-COUNT-3:    llvm.intr.fma
+// V3-COUNT-4:    llvm.intr.fma
 // V3-COUNT-16:   llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
-// V3-COUNT-3:    llvm.intr.fma
-// The bounds themselves, from the certificates.
-// CHECK-COUNT-2: llvm.intr.fma
+// V3-COUNT-4:    llvm.intr.fma
 
 // One function computes rows from anywhere, for the leaders and for those who survive, with the
 // tile that computes whole panels.
@@ -57,7 +55,7 @@ step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.k
 // CHECK-LABEL: func.func private @bounds.rows.q8_0_planes4.2.
 // CHECK:         scf.for
 // CHECK-COUNT-4:   llvm.intr.fma
-// CHECK-LABEL: func.func private @tile.q8_0_planes4.q8_act.rows.coarse(
+// CHECK-LABEL: func.func private @tile.q8_0_planes4.q8_act.rows.coarse.2(
 // V4:            vpdpbusd
 // V3:            pmadd.ub.sw
 // V3-NOT:        psign
