@@ -182,7 +182,10 @@ protected:
     packMatrix(*findBlockFormat("f32"), reinterpret_cast<const uint8_t *>(From.X.data()), Rows,
                Width, 0, 1, Table.Start);
     const uint8_t *Pointers[] = {Table.Start, Packed.Start};
-    KernelStep Step{Entry, States, {}, {}, {}, Wanted};
+    KernelStep Step;
+    Step.entry = Entry;
+    Step.tokens = States;
+    Step.wantedLogits = Wanted;
     for (size_t I = 0; I < States.size(); ++I) {
       Step.positions.push_back(static_cast<int32_t>(I));
       Step.sequences.push_back(0);
