@@ -15,7 +15,7 @@ static void logits_of(lathe_model *model, float *logits) {
 }
 
 static void check_compile_errors(const char *output) {
-  lathe_compile_options options = {sizeof options, NULL, NULL, 0, 0, NULL};
+  lathe_compile_options options = {sizeof options, NULL, NULL, 0, 0, NULL, NULL, NULL};
   told all = {0, 0, 0, 1};
   lathe_callbacks callbacks = {sizeof callbacks, NULL, NULL, on_progress, on_cancel};
   EXPECT(number_of(api->model_compile(path, &options, NULL)) == 822);
