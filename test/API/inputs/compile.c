@@ -37,8 +37,8 @@ static void check_compile_errors(const char *output) {
 
 /* Compiled to `output` and opened from there, a model gives the same logits. */
 static void check_compile(const char *output) {
-  lathe_compile_options options = {
-      sizeof options, NULL, NULL, LATHE_COMPILE_EMBED_WEIGHTS, 0, NULL};
+  lathe_compile_options options = {sizeof options, NULL, NULL, LATHE_COMPILE_EMBED_WEIGHTS, 0,
+                                   NULL,           NULL, NULL};
   lathe_model_options open = model_options();
   lathe_model_info info = {sizeof info, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   lathe_model *source = open_model(), *model = NULL;
