@@ -48,6 +48,6 @@ void CalibrateCommand::run(Terminal &Term, Diagnostics &Diags) {
 static CommandRegistration Registered({
     "calibrate",
     "measure where a model can do less",
-    "  lathe calibrate minilm --task classify --train train.tsv --test test.tsv -o topics.cal\n",
+    "  lathe calibrate minilm --task classify --train a.tsv --test b.tsv -o x.cal\n",
     createCommand<CalibrateCommand>,
 });
