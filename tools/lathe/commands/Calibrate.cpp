@@ -51,6 +51,6 @@ static CommandRegistration Registered({
     "measure where a model can do less",
     "  lathe calibrate model.gguf -f book.txt -o model.cal\n"
     "  lathe run model.gguf \"Hello\" --cal model.cal --budget 0.9\n"
-    "  lathe calibrate minilm --task classify --train train.tsv --test test.tsv -o topics.cal\n",
+    "  lathe calibrate minilm --task classify --train a.tsv --test b.tsv -o x.cal\n",
     createCommand<CalibrateCommand>,
 });
