@@ -212,7 +212,8 @@ FailureOr<SmallVector<Value>> FunctionLowering::lowerBody(Region &body, Value la
   mapInOrder(block.getArguments().drop_front(), carried);
   if (failed(lowerBlock(block)))
     return failure();
-  return lowerYield(cast<LayersOp>(body.getParentOp()), cast<YieldOp>(block.getTerminator()), layer);
+  return lowerYield(cast<LayersOp>(body.getParentOp()), cast<YieldOp>(block.getTerminator()),
+                    layer);
 }
 
 /// The number of the body that layer `layer` runs.
@@ -310,9 +311,9 @@ SmallVector<Value> FunctionLowering::lowerYield(LayersOp op, YieldOp yield, Valu
   Value wanted = tensor::ExtractOp::create(builder, loc, values.all(op.getRows()).back(), layer);
   Value always = arith::ConstantOp::create(
       builder, loc, builder.getF32FloatAttr(-std::numeric_limits<float>::infinity()));
-  Value leaves = arith::OrIOp::create(builder, loc,
-                                      compare(arith::CmpFPredicate::OGE, found, wanted),
-                                      compare(arith::CmpFPredicate::OEQ, wanted, always));
+  Value leaves =
+      arith::OrIOp::create(builder, loc, compare(arith::CmpFPredicate::OGE, found, wanted),
+                           compare(arith::CmpFPredicate::OEQ, wanted, always));
   for (auto [stay, leave] : llvm::zip(result, tensorsOf(yield.getLeavingValues())))
     if (stay != leave)
       stay = arith::SelectOp::create(builder, loc, leaves, leave, stay);

@@ -70,8 +70,7 @@ void InputMaker::addRows(Random &random) {
     layer = !random.chance(25);
   addInts(runs);
   // A step of several rows leaves no stack.
-  arrays.push_back(
-      {{layers}, std::vector<float>(layers, std::numeric_limits<float>::infinity())});
+  arrays.push_back({{layers}, std::vector<float>(layers, std::numeric_limits<float>::infinity())});
 }
 
 void InputMaker::addTensor(RankedTensorType type, Random &random) {

@@ -113,12 +113,10 @@ def run(*words):
 
 def compiled(path, behind, lens, precision="f32"):
     """The program with exits, loaded."""
-    name = path.with_name(f"{behind}-{lens}-{precision}")
+    program = path.with_name(f"{behind}-{lens}.mlir")
     graph = write_exits(run("compile", path, "--emit", "mlir:import", "-o", "-"), behind, lens)
-    name.with_suffix(".mlir").write_text(graph)
-    program = name.with_suffix(".lathe")
-    run("compile", name.with_suffix(".mlir"), f"--precision={precision}", "-o", program)
-    return package.load(program, weights=path)
+    program.write_text(graph)
+    return package.load(program, weights=path, precision=precision)
 
 
 class Stepper(tiny_llama.Reference):
@@ -319,7 +317,7 @@ def check_bits(report, folder):
     path = write(folder, biases=(-0.3, 0.1, 0.4), strength=0.15, format="q4_1")
     model = compiled(path, "propagate", True, "auto")
     plain = logits(path, PROMPT * 4)
-    program = path.with_name("propagate-True-auto.lathe")
+    program = path.with_name("propagate-True.mlir")
     same = logits(program, PROMPT * 4, f"--weights={path}").tobytes() == plain.tobytes()
     report.case("prompts never leave", same)
     never = generated(model.session(), "never")[0]
@@ -357,7 +355,7 @@ def check_told(report, folder):
     """What a run tells of its exits."""
     path = write(folder, format="q8_0")
     compiled(path, "propagate", False, "auto")
-    out, program = path.with_name("told.json"), path.with_name("propagate-False-auto.lathe")
+    out, program = path.with_name("told.json"), path.with_name("propagate-False.mlir")
     run("run", program, "--weights", path, "--raw", "in the", "-n9", "--exit", "always-at:2",
         "--json", out)  # fmt: skip
     told = json.loads(out.read_text())["exits"]

@@ -307,9 +307,9 @@ typedef struct lathe_generate_result {
   int64_t drafted;  /* Guessed tokens that were verified ... */
   int64_t accepted; /* ... and were right. */
   /* Since 1.2: */
-  int64_t head_steps; /* Steps that screened the output head, ... */
-  int64_t head_whole; /* ... those among them that computed all of it, ... */
-  int64_t head_rows;  /* ... and rows of it that they computed. */
+  int64_t head_steps;  /* Steps that screened the output head, ... */
+  int64_t head_whole;  /* ... those among them that computed all of it, ... */
+  int64_t head_rows;   /* ... and rows of it that they computed. */
   int64_t exit_steps;  /* Steps that left the layers early, ... */
   int64_t exit_layers; /* ... and layers that they did not run. */
 } lathe_generate_result;

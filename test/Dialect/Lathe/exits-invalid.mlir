@@ -37,7 +37,7 @@ func.func @no_until(%x: tensor<?x8xf32>, %rows: !lathe.rows) {
 // More leaves than is carried.
 func.func @too_many(%x: tensor<?x8xf32>, %p: tensor<?x1xf32>, %rows: !lathe.rows) {
   %0 = lathe.layers %i = 0 to 3 (%h = %x) at %rows : tensor<?x8xf32> {
-    // expected-error@+1 {{2 operands present, but expected 1}}
+    // expected-error@+1 {{number of operands and types do not match: got 2 operands and 1 types}}
     lathe.yield %h until %p leaving %h, %h : tensor<?x8xf32>
   }
   return

@@ -7,13 +7,13 @@ lathe.weights @norm : tensor<64xf32> from "norm.weight"
 lathe.weights @up : [1, 3] x tensor<64x64x!lathe.q4_1> from "blk.{}.up.weight"
 lathe.weights @down : 2 x tensor<64x64xf16> from "blk.{}.down.weight"
 
-// Rows are five tensors and a cache is two; the weights come last, stacked where they are layered.
+// Rows are six tensors and a cache is two; the weights come last, stacked where they are layered.
 // CHECK-LABEL: func.func @signature(
 // CHECK-SAME:    %arg0: tensor<?xi32>, %arg1: tensor<?xi32>, %arg2: tensor<?xi32>, %arg3: tensor<?xi32>,
-// CHECK-SAME:    %arg4: tensor<?xi32>,
-// CHECK-SAME:    %arg5: tensor<4x?x?x1x32xf32>, %arg6: tensor<4x?x?x1x32xf32>,
-// CHECK-SAME:    %arg7: tensor<?x64xf32>,
-// CHECK-SAME:    %arg8: tensor<64xf32>, %arg9: tensor<2x64x64xf32>, %arg10: tensor<2x64x64xf32>)
+// CHECK-SAME:    %arg4: tensor<?xi32>, %arg5: tensor<?xf32>,
+// CHECK-SAME:    %arg6: tensor<4x?x?x1x32xf32>, %arg7: tensor<4x?x?x1x32xf32>,
+// CHECK-SAME:    %arg8: tensor<?x64xf32>,
+// CHECK-SAME:    %arg9: tensor<64xf32>, %arg10: tensor<2x64x64xf32>, %arg11: tensor<2x64x64xf32>)
 // CHECK-SAME:    -> (tensor<?x64xf32>, tensor<4x?x?x1x32xf32>, tensor<4x?x?x1x32xf32>)
 // CHECK-NEXT:    return %arg7, %arg5, %arg6
 func.func @signature(%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x 32 x f16>, %x: tensor<?x64xbf16>)

@@ -4,7 +4,7 @@
 
 // CHECK:      step.layers %{{.*}} = 0 to 3 at %{{.*}} select [0, 1, 0] rest [2, 2, 2] behind propagate {
 // CHECK:      }, {
-// CHECK:        step.exit_if %{{.*}} at %{{.*}} : !step.buffer<1x1xf32> {
+// CHECK:        step.exit_if %{{.*}} at %{{.*}} : <1x1xf32> {
 // CHECK-NEXT:     step.phase "sure" over rows {
 // CHECK:          step.barrier
 // CHECK-NEXT:   } leaving {

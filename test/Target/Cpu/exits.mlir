@@ -1,11 +1,11 @@
 // An exit is a branch on a number that all workers read; behind it the layers run their rest, or none does.
 // RUN: lathe-opt %s --lathe-emit-cpu=target=x86-64-v3 --split-input-file | FileCheck %s
 
-// CHECK:       func.func @lathe_entry_decode(%[[ARGS:.*]]: !llvm.ptr, %[[WORKER:.*]]: i64
+// CHECK:       func.func @lathe_entry_decode(%[[ARGS:[a-z0-9]+]]: !llvm.ptr, %[[WORKER:[a-z0-9]+]]: i64
 // CHECK:         %[[LEFT:.*]] = llvm.alloca %{{.*}} x i64
-// CHECK:         llvm.store %{{.*}}, %[[LEFT]] : i64
+// CHECK:         llvm.store %{{.*}}, %[[LEFT]] {{.*}}: i64
 // CHECK:         scf.for %[[I:.*]] =
-// CHECK:           %[[HAS:.*]] = llvm.load %[[LEFT]] : !llvm.ptr -> i64
+// CHECK:           %[[HAS:.*]] = llvm.load %[[LEFT]] {{.*}}: !llvm.ptr -> i64
 // CHECK:           %[[STAYS:.*]] = arith.cmpi eq, %[[HAS]], %{{.*}} : i64
 // CHECK:           scf.if %[[STAYS]] {
 
@@ -20,12 +20,12 @@
 // CHECK:               %[[LEAVES:.*]] = arith.ori %[[REACHED]], %[[FORCED]] : i1
 // CHECK:               scf.if %[[LEAVES]] {
 // CHECK:                 call @decode.lens(%[[ARGS]], %[[I]],
-// CHECK:                 llvm.store %{{.*}}, %[[LEFT]] : i64
+// CHECK:                 llvm.store %{{.*}}, %[[LEFT]] {{.*}}: i64
 
 // One worker tells.
 // CHECK:                 %[[FIRST:.*]] = arith.cmpi eq, %[[WORKER]], %{{.*}} : i64
 // CHECK:                 scf.if %[[FIRST]] {
-// CHECK:                   llvm.store %[[I]], %{{.*}} : i64
+// CHECK:                   llvm.store %[[I]], %{{.*}}: i64
 // CHECK:           } else {
 // CHECK-NOT:         @decode.sure
 // CHECK:             call @decode.rest(%[[ARGS]], %[[I]],
