@@ -15,7 +15,7 @@ lathe.weights @down : 2 x tensor<64x64xf16> from "blk.{}.down.weight"
 // CHECK-SAME:    %arg8: tensor<?x64xf32>,
 // CHECK-SAME:    %arg9: tensor<64xf32>, %arg10: tensor<2x64x64xf32>, %arg11: tensor<2x64x64xf32>)
 // CHECK-SAME:    -> (tensor<?x64xf32>, tensor<4x?x?x1x32xf32>, tensor<4x?x?x1x32xf32>)
-// CHECK-NEXT:    return %arg7, %arg5, %arg6
+// CHECK-NEXT:    return %arg8, %arg6, %arg7
 func.func @signature(%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x 32 x f16>, %x: tensor<?x64xbf16>)
     -> (tensor<?x64xbf16>, !lathe.kv<4 x 1 x 32 x f16>) {
   return %x, %kv : tensor<?x64xbf16>, !lathe.kv<4 x 1 x 32 x f16>
