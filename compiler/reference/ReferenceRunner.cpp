@@ -95,12 +95,24 @@ static LogicalResult collectTypes(func::FuncOp func, TypeRange types,
   return success();
 }
 
-static void buildLLVMPipeline(OpPassManager &pm) {
+static void addBufferize(OpPassManager &pm) {
   bufferization::OneShotBufferizePassOptions bufferize;
   bufferize.allowReturnAllocsFromLoops = true;
   bufferize.bufferizeFunctionBoundaries = true;
   bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
+}
+
+/// A copy between memories of different strides would call a library that is not there.
+static void expandCopies(ModuleOp module) {
+  module.walk([](memref::CopyOp copy) {
+    OpBuilder builder(copy);
+    linalg::CopyOp::create(builder, copy.getLoc(), copy.getSource(), copy.getTarget());
+    copy.erase();
+  });
+}
+
+static void buildLLVMPipeline(OpPassManager &pm) {
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(memref::createExpandStridedMetadataPass());
   pm.addPass(createLowerAffinePass());
@@ -128,9 +140,13 @@ static LogicalResult lowerToLLVM(ModuleOp module, func::FuncOp func) {
   for (unsigned i = 0; i < func.getNumArguments(); ++i)
     func.setArgAttr(i, bufferization::BufferizationDialect::kWritableAttrName,
                     BoolAttr::get(module.getContext(), false));
-  PassManager pm(module.getContext());
-  buildLLVMPipeline(pm);
-  return pm.run(module);
+  PassManager bufferize(module.getContext()), rest(module.getContext());
+  addBufferize(bufferize);
+  buildLLVMPipeline(rest);
+  if (failed(bufferize.run(module)))
+    return failure();
+  expandCopies(module);
+  return rest.run(module);
 }
 
 std::unique_ptr<ReferenceProgram> ReferenceProgram::compile(ModuleOp module, StringRef function) {
