@@ -117,8 +117,8 @@ func.func @group(%x: tensor<?x64xf32>) {
     lathe.yield %1, %x : tensor<?x64xf32>, tensor<?x64xf32>
   }
   // CHECK:      lathe.group "none" {
-  // CHECK-NOT:    lathe.yield
-  // CHECK:      }
+  // CHECK-NEXT:   lathe.yield{{$}}
+  // CHECK-NEXT: }
   lathe.group "none" {
   }
   return

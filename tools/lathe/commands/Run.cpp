@@ -120,13 +120,12 @@ void RunCommand::declare(Options &Accepted) {
   Accepted.text(Speculate, "--speculate", "HOW",
                 "guess tokens, same text: off, auto, ngram (auto)");
   Accepted.text(Head, "--head", "HOW", "the output head, same text: full, screened, auto (auto)");
-  Accepted.text(Exit, "--exit", "HOW",
-                "leave layers early, other text: never, always-at:LAYER, threshold:X (never)");
+  Accepted.text(Exit, "--exit", "HOW", "leave layers early: never, always-at:LAYER, threshold:X");
   Accepted.number(Latency, "--latency", "with --exit threshold:X,Y,..: steps of X ms, on average",
                   {0, 1e6});
   Accepted.text(CalibrationPath, "--cal", "FILE", "choose layers by what 'lathe calibrate' wrote");
-  Accepted.number(Budget, "--budget",
-                  "with --cal: at most X of the model's time; with --exit: of its layers", {0, 1});
+  Accepted.number(Budget, "--budget", "with --cal: most of its time; with --exit: of its layers",
+                  {0, 1});
   Accepted.number(Quality, "--quality", "with --cal: at least X of its answers (0)", {0, 1});
   Accepted.flag(ShowStats, "--stats", "tell more of the run on standard error");
   Accepted.text(JsonPath, "--json", "FILE", "write what --stats tells (- is standard output)");
@@ -441,7 +440,6 @@ static CommandRegistration Registered({
     "generate text after a prompt, or converse",
     "  lathe run model.gguf \"Why is the sky blue?\"\n"
     "  lathe run model.gguf \"The capital of France is\" --raw -n 16\n"
-    "  lathe run model.gguf -f story.txt --temp 0.8 --top-p 0.95 --seed 7\n"
-    "  lathe run model.gguf                 a conversation; Ctrl-D ends it\n",
+    "  lathe run model.gguf -f story.txt --temp 0.8 --top-p 0.95 --seed 7\n",
     createCommand<RunCommand>,
 });
