@@ -2,6 +2,7 @@
 
 #include "compiler/target/cpu/KernelNames.h"
 #include "compiler/target/cpu/KernelSharing.h"
+#include "compiler/target/cpu/LayerPlaces.h"
 #include "compiler/target/cpu/Manifest.h"
 #include "compiler/target/cpu/Passes.h"
 #include "compiler/target/cpu/PhaseEmitter.h"
@@ -37,7 +38,6 @@ public:
 private:
   LogicalResult emitBlock(Block &block, Value layer);
   LogicalResult emitLayers(step::LayersOp layers);
-  Value emitBodyIndex(step::LayersOp layers, Value layer);
   LogicalResult emitPhase(step::PhaseOp phase, Value layer);
   FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase, StringRef name,
                                      SmallVector<KernelArgument> &extra);
@@ -105,16 +105,6 @@ LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
   return success();
 }
 
-Value ProgramEmitter::emitBodyIndex(step::LayersOp layers, Value layer) {
-  KernelBuilder k(builder, layers.getLoc());
-  ArrayRef<int64_t> select = *layers.getSelect();
-  Value body = k.constant(select.front());
-  for (size_t i = 1; i < select.size(); ++i)
-    if (select[i] != select[i - 1])
-      body = k.select(k.less(layer, k.constant(i)), body, k.constant(select[i]));
-  return body;
-}
-
 LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
   KernelBuilder k(builder, layers.getLoc());
   LogicalResult result = success();
@@ -123,7 +113,7 @@ LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
       result = emitBlock(layers.getBodies().front().front(), layer);
       return;
     }
-    Value index = emitBodyIndex(layers, layer);
+    Value index = emitBodyIndex(k, layers, layer);
     for (auto [number, body] : llvm::enumerate(layers.getBodies()))
       k.ifThen(k.equal(index, k.constant(number)), [&] {
         if (failed(emitBlock(body.front(), layer)))
@@ -189,23 +179,12 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
       numKernels += emitter.numKernels;
       numShared += emitter.numShared;
     }
-    emitManifest(writeManifest(module, *target, weights, scratch));
+    emitManifest(module, writeManifest(module, {target->name, target->features, scratch}, weights));
     module->setAttr("lathe.target", StringAttr::get(&getContext(), target->name));
     for (step::ProgramOp program : programs)
       program.erase();
     for (auto op : llvm::make_early_inc_range(module.getOps<ir::WeightsOp>()))
       op.erase();
-  }
-
-  void emitManifest(const std::string &text) {
-    OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
-    Location loc = getOperation().getLoc();
-    auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), text.size());
-    LLVM::GlobalOp::create(builder, loc, bytes, /*isConstant=*/true, LLVM::Linkage::External,
-                           "lathe_manifest", builder.getStringAttr(text));
-    LLVM::GlobalOp::create(builder, loc, builder.getI64Type(), /*isConstant=*/true,
-                           LLVM::Linkage::External, "lathe_manifest_size",
-                           builder.getI64IntegerAttr(text.size()));
   }
 
   PassCounter numKernels{"kernels", "functions made for phases"};

@@ -136,8 +136,8 @@ static void writeCache(llvm::json::OStream &json, ModuleOp module) {
   });
 }
 
-std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &target,
-                                           const WeightTable &weights, int64_t scratchBytes) {
+std::string lathe::compiler::writeManifest(ModuleOp module, const ManifestTarget &target,
+                                           const WeightTable &weights) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvm::json::OStream json(stream);
@@ -149,6 +149,11 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
       for (const std::string &feature : target.features)
         json.value(feature);
     });
+    if (target.threads)
+      json.attributeObject("launch", [&] {
+        json.attribute("threads", target.threads);
+        json.attribute("shared_bytes", target.sharedBytes);
+      });
     auto precision = module->getAttrOfType<StringAttr>("lathe.precision");
     json.attribute("precision", precision ? precision.getValue() : "auto");
     auto programs = module.getOps<step::ProgramOp>();
@@ -157,10 +162,21 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
       writeSignature(json, *programs.begin());
     else
       writeModel(json, module);
-    writeEntries(json, module, scratchBytes);
+    writeEntries(json, module, target.scratchBytes);
     writeWeights(json, module, weights);
     if (!isFunction)
       writeCache(json, module);
   });
   return text;
+}
+
+void lathe::compiler::emitManifest(ModuleOp module, const std::string &text) {
+  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+  Location loc = module.getLoc();
+  auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), text.size());
+  LLVM::GlobalOp::create(builder, loc, bytes, /*isConstant=*/true, LLVM::Linkage::External,
+                         "lathe_manifest", builder.getStringAttr(text));
+  LLVM::GlobalOp::create(builder, loc, builder.getI64Type(), /*isConstant=*/true,
+                         LLVM::Linkage::External, "lathe_manifest_size",
+                         builder.getI64IntegerAttr(text.size()));
 }
