@@ -51,7 +51,7 @@ private:
   KernelSharing &sharing;
   OpBuilder builder;
   func::FuncOp entry;
-  Value block, blocks, thread, counter;
+  Value args, block, blocks, thread, counter;
 };
 
 } // namespace
@@ -62,11 +62,11 @@ LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
     return phase.emitError() << "no emitter of the GPU target matches this phase";
   OpBuilder::InsertPoint call = builder.saveInsertionPoint();
   builder.setInsertionPoint(entry);
-  Type i64 = builder.getI64Type(), ptr = LLVM::LLVMPointerType::get(builder.getContext());
+  Type i64 = builder.getI64Type();
   // PTX has no dots in names.
   std::string name = names.next(program, phase);
   llvm::replace(name, '.', '$');
-  auto type = builder.getFunctionType({ptr, i64, i64, i64}, {});
+  auto type = builder.getFunctionType({args.getType(), i64, i64, i64}, {});
   auto function = func::FuncOp::create(builder, phase.getLoc(), name, type);
   function.setPrivate();
   builder.setInsertionPointToEnd(function.addEntryBlock());
@@ -78,7 +78,7 @@ LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
   ++(shared.getName() == name ? numKernels : numShared);
   builder.restoreInsertionPoint(call);
   GpuBuilder k(builder, phase.getLoc());
-  SmallVector<Value> arguments{entry.getArgument(0), layer, block, blocks};
+  SmallVector<Value> arguments{args, layer, block, blocks};
   for (const KernelArgument &make : context.arguments())
     arguments.push_back(make(k, layer));
   func::CallOp::create(builder, phase.getLoc(), shared, arguments);
@@ -132,9 +132,8 @@ LogicalResult ProgramEmitter::emit() {
   block = k.specialRegister("ctaid.x");
   blocks = k.specialRegister("nctaid.x");
   thread = k.specialRegister("tid.x");
-  Value args = k.global(entry.getArgument(0));
-  counter =
-      k.global(k.loadWide(k.ptr(), k.at(args, offsetof(lathe_step_args, scratch)), sizeof(void *)));
+  args = k.toGlobal(entry.getArgument(0));
+  counter = k.loadPointer(k.at(k.fromGlobal(args), offsetof(lathe_step_args, scratch)));
   if (failed(emitBlock(program.getBody().front(), k.constant(0))))
     return failure();
   func::ReturnOp::create(builder, program.getLoc());

@@ -54,10 +54,22 @@ Value GpuBuilder::both(Value a, Value c) {
 // Memory
 //===----------------------------------------------------------------------===//
 
-Value GpuBuilder::global(Value pointer) {
-  auto space = LLVM::LLVMPointerType::get(builder().getContext(), /*addressSpace=*/1);
-  Value known = LLVM::AddrSpaceCastOp::create(builder(), getLoc(), space, pointer);
-  return LLVM::AddrSpaceCastOp::create(builder(), getLoc(), ptr(), known);
+Type GpuBuilder::globalPtr() {
+  return LLVM::LLVMPointerType::get(builder().getContext(), /*addressSpace=*/1);
+}
+
+Value GpuBuilder::toGlobal(Value pointer) {
+  return LLVM::AddrSpaceCastOp::create(builder(), getLoc(), globalPtr(), pointer);
+}
+
+Value GpuBuilder::fromGlobal(Value pointer) {
+  return LLVM::AddrSpaceCastOp::create(builder(), getLoc(), ptr(), pointer);
+}
+
+Value GpuBuilder::loadPointer(Value place, bool isConstant) {
+  constexpr int64_t bytes = sizeof(void *);
+  return fromGlobal(isConstant ? loadConstant(globalPtr(), place, bytes)
+                               : loadWide(globalPtr(), place, bytes));
 }
 
 Value GpuBuilder::loadWide(Type type, Value pointer, int64_t alignment) {

@@ -37,8 +37,13 @@ public:
   mlir::Value both(mlir::Value a, mlir::Value c);
 
   // Memory.
-  /// The same address, known to be in global memory.
-  mlir::Value global(mlir::Value pointer);
+  /// Pointers into global memory.  LLVM finds out what a plain pointer that is cast from
+  /// one points to, and where both directions of a cast meet it keeps neither.
+  mlir::Type globalPtr();
+  mlir::Value toGlobal(mlir::Value pointer);
+  mlir::Value fromGlobal(mlir::Value pointer);
+  /// A pointer into global memory that lies in memory, as a plain one.
+  mlir::Value loadPointer(mlir::Value place, bool isConstant = false);
   mlir::Value loadWide(mlir::Type type, mlir::Value pointer, int64_t alignment);
   void storeWide(mlir::Value value, mlir::Value pointer, int64_t alignment);
   /// Of memory that nothing writes while the kernel runs: weights, never activations.

@@ -22,8 +22,8 @@ using namespace lathe::compiler;
 //===----------------------------------------------------------------------===//
 
 Value GpuContext::loadField(Type type, int64_t offset) {
-  Value field = k.loadWide(type, k.at(argsPointer, offset), 8);
-  return type == k.ptr() ? k.global(field) : field;
+  Value place = k.at(argsPointer, offset);
+  return type == k.ptr() ? k.loadPointer(place) : k.loadWide(type, place, 8);
 }
 
 /// The start of the block's shared memory, which is declared on first use.
@@ -49,7 +49,7 @@ GpuContext::GpuContext(OpBuilder &builder, step::PhaseOp phase, const WeightTabl
   layer = arguments[1];
   block = arguments[2];
   blocks = arguments[3];
-  argsPointer = k.global(arguments[0]);
+  argsPointer = k.fromGlobal(arguments[0]);
   arena = loadField(k.ptr(), offsetof(lathe_step_args, arena));
   weightsPointer = loadField(k.ptr(), offsetof(lathe_step_args, weights));
   cache = loadField(k.ptr(), offsetof(lathe_step_args, kv));
@@ -118,8 +118,8 @@ const GpuRows &GpuContext::rowsOf(Value value) {
   setStart();
   if (auto load = value.getDefiningOp<step::LoadOp>())
     return storage[value] = rowsOfBuffer(load.getBuffer());
-  // What every block computes for itself is nobody's to store.
-  if (phase.getAxis() == step::Axis::Rows)
+  // In front of contractions every block computes all rows for itself.
+  if (phase.getAxis() != step::Axis::Columns)
     for (Operation *user : value.getUsers())
       if (auto store = dyn_cast<step::StoreOp>(user))
         return storage[value] = rowsOfBuffer(store.getDestination());
@@ -162,7 +162,7 @@ Value GpuContext::weightPointer(Value weight) {
   OpBuilder::InsertionGuard guard(k.builder());
   setStart();
   Value entry = k.at(weightsPointer, k.mul(index, sizeof(void *)));
-  return pointer = k.global(k.loadConstant(k.ptr(), entry, sizeof(void *)));
+  return pointer = k.loadPointer(entry, /*isConstant=*/true);
 }
 
 Value GpuContext::cachePointer(ir::KVType type, Value sequence, Value head, Value split) {

@@ -40,8 +40,8 @@ struct GpuRows {
 /// State of one phase while its code is built.  All threads of a block run it.
 class GpuContext {
 public:
-  /// The arguments of `function`: the lathe_step_args, the layer, the block and the
-  /// number of blocks, as i64.
+  /// The arguments of `function`: the lathe_step_args, in global memory; the layer, the
+  /// block and the number of blocks, as i64.
   GpuContext(mlir::OpBuilder &builder, step::PhaseOp phase, const WeightTable &weights,
              KernelSharing &sharing, mlir::func::FuncOp function);
 
@@ -55,8 +55,8 @@ public:
   int64_t maxRows() { return phase->getParentOfType<step::ProgramOp>().getMaxRows(); }
   mlir::Value rowCount() { return phase.getLogitsRows() ? logitsRows : rowsCount; }
 
-  /// Memory of a value: of the buffer it is loaded from or, in a phase over rows, stored
-  /// to, else shared memory for `chunk` rows, made on first use.
+  /// Memory of a value: of the buffer it is loaded from or, but in a phase over columns,
+  /// stored to, else shared memory for `chunk` rows, made on first use.
   const GpuRows &rowsOf(mlir::Value value);
   GpuRows rowsOfBuffer(mlir::Value buffer);
   mlir::Value rowPointer(mlir::Value value, const GpuRow &row);
