@@ -18,8 +18,10 @@ Emulator::~Emulator() = default;
 llvm::Expected<std::unique_ptr<Emulator>>
 Emulator::create(std::unique_ptr<llvm::Module> module, std::unique_ptr<llvm::LLVMContext> context,
                  llvm::StringRef sharedName, bool checksRaces) {
-  if (llvm::Error error = rewriteForHost(*module, sharedName, checksRaces))
+  if (llvm::Error error = rewriteForHost(*module, sharedName, checksRaces)) {
+    module.reset(); // Ahead of its context.
     return error;
+  }
   auto jit = compiler::compileInProcess(std::move(module), std::move(context));
   if (!jit)
     return jit.takeError();
