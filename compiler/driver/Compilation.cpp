@@ -247,7 +247,7 @@ void Compilation::compile() {
       diags.error(502, options.input, "the file cannot be read as MLIR");
     return;
   }
-  if (!checkStage(*module))
+  if (!checkStage(*module) || !chooseLayers(*module))
     return;
   const DeviceTarget *device = findDeviceTarget(options.pipeline.target);
   if (device && getStage(*module) < findStage("kernels") && !checkDevice(*module, *device))
@@ -311,6 +311,10 @@ std::string Compilation::describeReproducer(const std::string &reason) {
                           " --kv-type " + pipeline.kvType;
   if (isFirst && !options.passes.empty())
     reproducer.commandEnd += " --passes '" + options.passes + "'";
+  if (isFirst && !options.layers.empty())
+    reproducer.commandEnd += " --layers " + options.layers;
+  if (isFirst && !options.skip.empty())
+    reproducer.commandEnd += " --skip " + options.skip;
   if (options.verifyEachPass)
     reproducer.commandEnd += " --verify-each-pass";
   if (!options.emit.empty())

@@ -26,6 +26,7 @@ struct CompilationOptions {
   bool verifyEachPass = false;  ///< Run the reference before and after every pass.
   bool timing = false;          ///< Print how long each pass took.
   std::string emit;             ///< Empty, "mlir:STAGE", "llvm", "asm", "obj", "ptx" or "schedule".
+  std::string layers, skip;     ///< lathe_compile_request::layers and skip.
   std::string passes;           ///< Passes to run ahead of the stages, as text.
   std::string reproducerFolder; ///< Reproducer::folder.
   std::string machine;          ///< For the schedule: measured numbers as JSON, or empty.
@@ -68,6 +69,7 @@ private:
   std::string describe(mlir::Location location);
   void warnOfLateOptions(mlir::ModuleOp module);
   bool checkStage(mlir::ModuleOp module);
+  bool chooseLayers(mlir::ModuleOp module);
   bool addUserPasses(mlir::PassManager &passes);
   bool addPasses(mlir::PassManager &passes, int firstStage, bool isFirst);
   bool runStages(mlir::ModuleOp module);

@@ -4,6 +4,9 @@
 #include "compiler/import/FolderArchitecture.h"
 #include "compiler/import/Import.h"
 #include "compiler/target/cpu/UpstreamOps.h"
+#include "dialects/Lathe/LatheOps.h"
+#include "runtime/support/Limits.h"
+#include "runtime/support/NumberRanges.h"
 
 #include "mlir/Bytecode/BytecodeReader.h"
 #include "mlir/IR/AttrTypeSubElements.h"
@@ -134,6 +137,46 @@ OwningOpRef<ModuleOp> Compilation::parse() {
     diags.error(503, options.input, "'lathe.stage' names no stage",
                 "stages: " + llvm::join(allStages(), ", "));
   return module;
+}
+
+/// Finds the layers to skip, which only the model can tell from "0-20".
+bool Compilation::chooseLayers(ModuleOp module) {
+  if (options.layers.empty() && options.skip.empty())
+    return true;
+  int64_t count = 0, least = limits::MaxLayers;
+  module.walk([&](ir::LayersOp op) {
+    count = std::max<int64_t>(count, op.getCount());
+    least = std::min<int64_t>(least, op.getCount());
+  });
+  if (inputStage > 0 || count == 0) {
+    diags.error(503, options.input,
+                "the choice of layers comes too late: the program is at stage '" +
+                    allStages()[inputStage].str() + "', expected 'import'");
+    return false;
+  }
+  if (least != count) {
+    diags.error(841, options.input,
+                "found stacks of " + std::to_string(least) + " and of " + std::to_string(count) +
+                    " layers, expected all alike, as one list is for all");
+    return false;
+  }
+  std::vector<bool> kept(count, true);
+  auto drop = [&](const std::string &text, const char *what, bool listed) {
+    std::optional<std::vector<bool>> found = parseLayerList(text, what, count, diags);
+    for (int64_t layer = 0; found && layer < count; ++layer)
+      kept[layer] = kept[layer] && (*found)[layer] != listed;
+    return found.has_value();
+  };
+  if ((!options.layers.empty() && !drop(options.layers, "layers", false)) ||
+      (!options.skip.empty() && !drop(options.skip, "skip", true)))
+    return false;
+  for (int64_t layer = 0; layer < count; ++layer)
+    if (!kept[layer])
+      options.pipeline.skippedLayers.push_back(layer);
+  if (std::ssize(options.pipeline.skippedLayers) < count)
+    return true;
+  diags.error(840, "layers", "found none that is left to run, expected at least one");
+  return false;
 }
 
 bool Compilation::isProgramText() const {

@@ -42,7 +42,11 @@ static lathe_compile_result *compile(const lathe_compile_request *request) {
     options.machine = textOr(request->machine, "");
     options.depth = std::max<int64_t>(0, request->depth);
   }
-  if (request->struct_size >= sizeof(lathe_compile_request) && request->on_manifest)
+  if (request->struct_size >= sizeof(lathe_compile_request)) {
+    options.layers = textOr(request->layers, "");
+    options.skip = textOr(request->skip, "");
+  }
+  if (request->struct_size >= offsetof(lathe_compile_request, layers) && request->on_manifest)
     options.onManifest = [request](llvm::StringRef text) {
       request->on_manifest(request->manifest_context, text.data(), text.size());
     };

@@ -35,10 +35,14 @@ KernelFacts::KernelFacts(ModuleOp module) {
     smallest = std::min(smallest, cast<RankedTensorType>(op.getTable().getType()).getDimSize(0));
   });
   tokens = smallest;
+  module.walk([&](step::LayersOp op) { layers = std::max<int64_t>(layers, op.getCount()); });
   module.walk([&](ir::EmbedPositionOp op) {
     positions = std::min(positions, ir::dimOf(op.getTable(), 0));
   });
 }
+
+/// The confidence at which no stack is left; its negative is reached always.
+static constexpr float never = std::numeric_limits<float>::infinity();
 
 namespace {
 struct StepPlan {
@@ -74,6 +78,8 @@ static std::vector<KernelStep> makeTextSteps(const KernelFacts &facts, Random ra
   for (std::vector<int64_t> lengths : {std::vector<int64_t>{36, 1, 17, 16}, {1}, {70}, {5, 3}}) {
     KernelStep &step = steps.emplace_back();
     step.entry = entry.name;
+    step.layerRuns.assign(facts.layers, 1);
+    step.exitAt.assign(facts.layers, never);
     for (auto [number, wanted] : llvm::enumerate(lengths)) {
       int64_t room = entry.maxRows - static_cast<int64_t>(step.tokens.size());
       int64_t length = std::min({wanted, facts.positions, room});
@@ -108,6 +114,14 @@ std::vector<KernelStep> lathe::compiler::makeKernelSteps(const KernelFacts &fact
       if (plan.wantsLogits && (isLast || random.chance(10)))
         step.logitsRows.push_back(row);
     }
+    step.layerRuns.assign(facts.layers, 1);
+    if (number % 2 != 0 && facts.layers > 1)
+      for (int32_t &runs : MutableArrayRef(step.layerRuns).drop_front())
+        runs = !random.chance(25);
+    step.exitAt.assign(facts.layers, never);
+    if (entry.maxRows == 1)
+      for (float &wanted : step.exitAt)
+        wanted = random.chance(25) ? -never : never;
     steps.push_back(std::move(step));
   }
   return steps;
@@ -228,6 +242,10 @@ llvm::Error KernelRunner::call(const KernelStep &step, lathe_step_args &args, Wo
   args.logits_rows = step.logitsRows.size();
   args.logits_row = step.logitsRows.data();
   args.wanted_logits = step.wantedLogits;
+  args.layer_runs = step.layerRuns.data();
+  args.exit_at = step.exitAt.data();
+  int64_t exitLayer;
+  args.exit_layer = &exitLayer;
   if (kernels)
     return kernels->run(step.entry, args, pool.workers());
   auto entry = reinterpret_cast<lathe_entry>(object->lookup("lathe_entry_" + step.entry));

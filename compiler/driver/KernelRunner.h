@@ -29,6 +29,8 @@ struct KernelStep {
   std::string entry;
   std::vector<int32_t> tokens, positions, sequences; ///< One for each row.
   std::vector<int32_t> logitsRows;                   ///< Rows that want logits.
+  std::vector<int32_t> layerRuns;                    ///< 0 for layers that are left out.
+  std::vector<float> exitAt;                         ///< As in lathe_step_args.
   int64_t wantedLogits = 0;                          ///< As in lathe_step_args.
 };
 
@@ -47,12 +49,13 @@ struct KernelFacts {
   int64_t positions = capacity; ///< And of the smallest table of positions.
   bool isEncoder = false;       ///< No cache: steps are of whole texts.
   int64_t vocabulary = 0;       ///< Logits of a row.
+  int64_t layers = 0;           ///< Of the largest stack.
   int64_t bytesPerPosition = 0; ///< Of a sequence's slab of the KV cache.
 };
 
 /// Calls that go on with two sequences: a long chunk and short ones, single rows
-/// by the smallest and by the largest entry, and a step without logits.  Those of an
-/// encoder hold one text or several, of one row too.
+/// by the smallest and by the largest entry, and a step without logits.  Every other
+/// one leaves layers out.  Those of an encoder hold one text or several, of one row too.
 std::vector<KernelStep> makeKernelSteps(const KernelFacts &facts, Random random);
 
 /// The kernels of one module, linked into this process.

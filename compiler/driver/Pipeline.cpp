@@ -5,10 +5,12 @@
 #include "compiler/driver/TestFault.h"
 #include "compiler/reference/Passes.h"
 #include "compiler/target/DeviceTarget.h"
+#include "compiler/target/cpu/CpuTarget.h"
 #include "compiler/target/cpu/Passes.h"
 #include "compiler/target/nvptx/Passes.h"
 #include "dialects/Lathe/LatheOps.h"
 #include "dialects/Step/StepOps.h"
+#include "passes/Exits/Passes.h"
 #include "passes/Fusion/Passes.h"
 #include "passes/Memory/Passes.h"
 #include "passes/PassEffect.h"
@@ -40,7 +42,13 @@ using namespace lathe::compiler;
 namespace {
 
 /// Fusion comes first, while every op is still in plain sight.
-void addFused(OpPassManager &passes, const PipelineOptions &) {
+void addFused(OpPassManager &passes, const PipelineOptions &options) {
+  if (!options.skippedLayers.empty()) {
+    SkipLayersPassOptions skip;
+    skip.layers.assign(options.skippedLayers.begin(), options.skippedLayers.end());
+    passes.addPass(createSkipLayersPass(skip));
+  }
+  passes.addPass(createPropagateKVPass());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
   passes.addPass(createGroupUpstreamPass());
@@ -53,6 +61,8 @@ void addPrecision(OpPassManager &passes, const PipelineOptions &options) {
   LowerPrecisionPassOptions precision;
   precision.policy = options.precision;
   precision.kv = options.kvType;
+  const CpuTarget *target = findCpuTarget(options.target);
+  precision.storedBF16 = target && !target->bf16Dot ? "f32" : "bf16";
   passes.addPass(createLowerPrecisionPass(precision));
   // Screening saves a CPU's memory traffic.
   if (!findDeviceTarget(options.target))
@@ -143,6 +153,7 @@ struct StageOptions : PassPipelineOptions<StageOptions> {
                              llvm::cl::init("auto")};
   Option<int64_t> prefillRows{*this, "prefill-rows", llvm::cl::desc("rows of the prefill entry"),
                               llvm::cl::init(512)};
+  ListOption<int64_t> skip{*this, "skip", llvm::cl::desc("layers to leave out")};
 };
 
 } // namespace
@@ -185,11 +196,13 @@ void lathe::compiler::registerStagePipelines() {
           options.precision = given.precision;
           options.kvType = given.kvType;
           options.prefillRows = given.prefillRows;
+          options.skippedLayers.assign(given.skip.begin(), given.skip.end());
           addStage(passes, stage, options);
         });
 }
 
 void lathe::compiler::registerLathePasses() {
+  registerExitsPasses();
   registerFusionPasses();
   registerPrecisionPasses();
   registerSchedulePasses();

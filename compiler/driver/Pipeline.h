@@ -13,6 +13,7 @@
 #include "mlir/Pass/PassManager.h"
 
 #include <string>
+#include <vector>
 
 namespace lathe::compiler {
 
@@ -21,6 +22,7 @@ struct PipelineOptions {
   std::string precision = "auto";
   std::string kvType = "auto";
   int64_t prefillRows = 512;
+  std::vector<int64_t> skippedLayers = {}; ///< Ascending.
 };
 
 /// The names of the stages, in order; the first is what import gives.

@@ -86,10 +86,12 @@ LogicalResult KernelOracle::run(ModuleOp module) {
   // Keys and values, where there is a cache.
   std::vector<ReferenceArray> cache;
   if (!facts.isEncoder)
-    cache = {makeEmptyCache(types[4]), makeEmptyCache(types[5])};
+    cache = {makeEmptyCache(types[6]), makeEmptyCache(types[7])};
   for (const KernelStep &step : steps) {
     std::vector<ReferenceArray> inputs{makeIntegers(step.tokens), makeIntegers(step.positions),
-                                       makeIntegers(step.sequences), makeIntegers(step.logitsRows)};
+                                       makeIntegers(step.sequences), makeIntegers(step.logitsRows),
+                                       makeIntegers(step.layerRuns)};
+    inputs.push_back({{static_cast<int64_t>(step.exitAt.size())}, step.exitAt});
     std::move(cache.begin(), cache.end(), std::back_inserter(inputs));
     llvm::append_range(inputs, weights.arrays());
     auto results = references[step.entry]->run(module.getLoc(), inputs);

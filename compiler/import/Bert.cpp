@@ -227,7 +227,7 @@ void BertBuilder::buildForward() {
   builder.setInsertionPointToEnd(forward.addEntryBlock());
   Value rows = forward.getArgument(0);
   auto layers = LayersOp::create(builder, loc, config.layers, ValueRange{embed(rows)},
-                                 DenseI64ArrayAttr(), /*numBodies=*/1);
+                                 /*rows=*/Value(), LayerChoice(), /*numBodies=*/1);
   buildBody(layers.getBodies().front().front(), rows);
   Value last = layers.getResult(0);
   func::ReturnOp::create(builder, loc, make<PoolOp>(last.getType(), last, rows));

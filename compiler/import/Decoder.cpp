@@ -305,9 +305,11 @@ Value DecoderBuilder::buildLayers(Value hidden, Value &cache) {
     auto it = bodies.insert({signature, layer}).first;
     select.push_back(it - bodies.begin());
   }
-  auto selectAttr = bodies.size() > 1 ? builder.getDenseI64ArrayAttr(select) : DenseI64ArrayAttr();
-  auto layers = LayersOp::create(builder, loc, config.layers, ValueRange{hidden, cache}, selectAttr,
-                                 bodies.size());
+  LayerChoice choice;
+  if (bodies.size() > 1)
+    choice.select = builder.getDenseI64ArrayAttr(select);
+  auto layers = LayersOp::create(builder, loc, config.layers, ValueRange{hidden, cache}, rows,
+                                 choice, bodies.size());
   for (auto [region, body] : llvm::zip(layers.getBodies(), bodies))
     buildBody(region.front(), body.second);
   cache = layers.getResult(1);

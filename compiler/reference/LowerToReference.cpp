@@ -30,8 +30,11 @@ using namespace lathe::ir;
 SmallVector<Type> lathe::compiler::getReferenceTypes(Type type) {
   Builder builder(type.getContext());
   constexpr int64_t any = ShapedType::kDynamic;
-  if (isa<RowsType>(type))
-    return SmallVector<Type>(4, RankedTensorType::get({any}, builder.getI32Type()));
+  if (isa<RowsType>(type)) {
+    SmallVector<Type> types(5, RankedTensorType::get({any}, builder.getI32Type()));
+    types.push_back(RankedTensorType::get({any}, builder.getF32Type()));
+    return types;
+  }
   if (auto cache = dyn_cast<KVType>(type)) {
     int64_t shape[] = {cache.getLayers(), any, any, cache.getHeads(), cache.getHeadDim()};
     return SmallVector<Type>(2, RankedTensorType::get(shape, builder.getF32Type()));
@@ -79,6 +82,11 @@ private:
   LogicalResult lowerBlock(Block &block);
   LogicalResult lowerOp(Operation &op);
   LogicalResult lowerLayers(LayersOp op);
+  LogicalResult lowerRound(LayersOp op, Value layer, ValueRange carried);
+  LogicalResult lowerBodies(LayersOp op, std::optional<ArrayRef<int64_t>> select, Value layer,
+                            ValueRange carried);
+  SmallVector<Value> lowerYield(LayersOp op, YieldOp yield, Value layer);
+  Value buildRuns(LayersOp op, Value layer);
   LogicalResult lowerGroup(GroupOp op);
   LogicalResult lowerUpstream(Operation &op);
   FailureOr<SmallVector<Value>> lowerBody(Region &body, Value layer, ValueRange carried);
@@ -204,7 +212,8 @@ FailureOr<SmallVector<Value>> FunctionLowering::lowerBody(Region &body, Value la
   mapInOrder(block.getArguments().drop_front(), carried);
   if (failed(lowerBlock(block)))
     return failure();
-  return tensorsOf(block.getTerminator()->getOperands());
+  return lowerYield(cast<LayersOp>(body.getParentOp()), cast<YieldOp>(block.getTerminator()),
+                    layer);
 }
 
 /// The number of the body that layer `layer` runs.
@@ -216,6 +225,30 @@ static Value buildSelection(OpBuilder &builder, Location loc, ArrayRef<int64_t> 
   return arith::IndexCastOp::create(builder, loc, builder.getIndexType(), number);
 }
 
+/// Whether a layer runs, as the rows say and `skip` does; null: all run.
+Value FunctionLowering::buildRuns(LayersOp op, Value layer) {
+  Location loc = op.getLoc();
+  Value runs;
+  auto require = [&](Value table) {
+    Value flag = tensor::ExtractOp::create(builder, loc, table, layer);
+    Value zero = arith::ConstantIntOp::create(builder, loc, 0, 32);
+    Value own = arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::ne, flag, zero);
+    runs = runs ? arith::AndIOp::create(builder, loc, runs, own).getResult() : own;
+  };
+  if (op.getRows())
+    require(values.all(op.getRows())[4]);
+  if (op.getSkip()) {
+    SmallVector<int32_t> kept(op.getCount(), 0);
+    for (int64_t layer : cast<LayerLoopOpInterface>(*op).getKeptLayers())
+      kept[layer] = 1;
+    auto type = RankedTensorType::get(kept.size(), builder.getI32Type());
+    require(arith::ConstantOp::create(builder, loc,
+                                      DenseElementsAttr::get(type, ArrayRef<int32_t>(kept))));
+  }
+  return runs;
+}
+
+/// Behind what is carried goes, where the stack may be left, whether it was.
 LogicalResult FunctionLowering::lowerLayers(LayersOp op) {
   if (failed(convertTypes(op, op.getResultTypes())))
     return failure();
@@ -224,28 +257,93 @@ LogicalResult FunctionLowering::lowerLayers(LayersOp op) {
     return arith::ConstantIndexOp::create(builder, loc, value).getResult();
   };
   Value first = constant(0), end = constant(op.getCount()), step = constant(1);
-  auto loop = scf::ForOp::create(builder, loc, first, end, step, tensorsOf(op.getInits()));
-  mapInOrder(op.getResults(), loop.getResults());
+  SmallVector<Value> inits = tensorsOf(op.getInits());
+  size_t carriedCount = inits.size();
+  if (op.mayBeLeft())
+    inits.push_back(arith::ConstantIntOp::create(builder, loc, 0, 1));
+  auto loop = scf::ForOp::create(builder, loc, first, end, step, inits);
+  mapInOrder(op.getResults(), loop.getResults().take_front(carriedCount));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(loop.getBody());
   Value layer = loop.getInductionVar();
+  ValueRange carried = loop.getRegionIterArgs();
+  Value runs = buildRuns(op, layer);
+  if (!runs)
+    return lowerRound(op, layer, carried);
+  auto choice = scf::IfOp::create(builder, loc, loop.getResultTypes(), runs, /*hasElse=*/true);
+  scf::YieldOp::create(builder, loc, choice.getResults());
+  builder.setInsertionPointToEnd(choice.elseBlock());
+  scf::YieldOp::create(builder, loc, carried);
+  builder.setInsertionPointToEnd(choice.thenBlock());
+  return lowerRound(op, layer, carried);
+}
 
+/// A layer that runs, ahead of an exit or behind one, and the yield that ends it.
+LogicalResult FunctionLowering::lowerRound(LayersOp op, Value layer, ValueRange carried) {
+  if (!op.mayBeLeft())
+    return lowerBodies(op, op.getSelect(), layer, carried);
+  Location loc = op.getLoc();
+  auto choice = scf::IfOp::create(builder, loc, carried.getTypes(), carried.back(),
+                                  /*hasElse=*/true);
+  scf::YieldOp::create(builder, loc, choice.getResults());
+  builder.setInsertionPointToEnd(choice.elseBlock());
+  if (failed(lowerBodies(op, op.getSelect(), layer, carried)))
+    return failure();
+  builder.setInsertionPointToEnd(choice.thenBlock());
+  if (op.getRest())
+    return lowerBodies(op, op.getRest(), layer, carried);
+  scf::YieldOp::create(builder, loc, carried);
+  return success();
+}
+
+/// The values of a body, and whether the stack is left behind it: those of `leaving` then.
+SmallVector<Value> FunctionLowering::lowerYield(LayersOp op, YieldOp yield, Value layer) {
+  SmallVector<Value> result = tensorsOf(yield.getValues());
+  if (!op.mayBeLeft() || !yield.getUntil())
+    return result;
+  Location loc = yield.getLoc();
+  auto compare = [&](arith::CmpFPredicate predicate, Value a, Value b) {
+    return arith::CmpFOp::create(builder, loc, predicate, a, b).getResult();
+  };
+  Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
+  Value found = tensor::ExtractOp::create(builder, loc, values.tensor(yield.getUntil()),
+                                          ValueRange{zero, zero});
+  Value wanted = tensor::ExtractOp::create(builder, loc, values.all(op.getRows()).back(), layer);
+  Value always = arith::ConstantOp::create(
+      builder, loc, builder.getF32FloatAttr(-std::numeric_limits<float>::infinity()));
+  Value leaves =
+      arith::OrIOp::create(builder, loc, compare(arith::CmpFPredicate::OGE, found, wanted),
+                           compare(arith::CmpFPredicate::OEQ, wanted, always));
+  for (auto [stay, leave] : llvm::zip(result, tensorsOf(yield.getLeavingValues())))
+    if (stay != leave)
+      stay = arith::SelectOp::create(builder, loc, leaves, leave, stay);
+  result.push_back(leaves);
+  return result;
+}
+
+/// The body that the layer selects, and the yield that ends it.
+LogicalResult FunctionLowering::lowerBodies(LayersOp op, std::optional<ArrayRef<int64_t>> select,
+                                            Value layer, ValueRange carried) {
+  Location loc = op.getLoc();
   auto fill = [&](Region &body) {
-    FailureOr<SmallVector<Value>> yielded = lowerBody(body, layer, loop.getRegionIterArgs());
+    FailureOr<SmallVector<Value>> yielded = lowerBody(body, layer, carried);
     if (failed(yielded))
       return failure();
+    // A body without an exit leaves it as it was.
+    if (yielded->size() < carried.size())
+      yielded->push_back(carried.back());
     scf::YieldOp::create(builder, loc, *yielded);
     return success();
   };
-  if (!op.getSelect())
+  if (!select)
     return fill(op.getBodies().front());
 
-  Value number = buildSelection(builder, loc, *op.getSelect(), layer);
+  Value number = buildSelection(builder, loc, *select, layer);
   // The last body is the default, so that the switch covers every number.
   int64_t cases = op.getBodies().size() - 1;
   SmallVector<int64_t> numbers = llvm::to_vector(llvm::seq<int64_t>(0, cases));
   auto choice =
-      scf::IndexSwitchOp::create(builder, loc, loop.getResultTypes(), number, numbers, cases);
+      scf::IndexSwitchOp::create(builder, loc, carried.getTypes(), number, numbers, cases);
   scf::YieldOp::create(builder, loc, choice.getResults());
   for (auto [index, body] : llvm::enumerate(op.getBodies())) {
     Region &target =

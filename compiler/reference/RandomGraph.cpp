@@ -262,9 +262,10 @@ void GraphBuilder::buildBody(Block &block, int64_t body) {
 }
 
 Value GraphBuilder::buildStack(Value hidden, Value &cache) {
-  auto select =
-      plan.bodyCount > 1 ? builder.getDenseI64ArrayAttr(plan.bodies) : DenseI64ArrayAttr();
-  auto stack = LayersOp::create(builder, loc, plan.layers, ValueRange{hidden, cache}, select,
+  LayerChoice choice;
+  if (plan.bodyCount > 1)
+    choice.select = builder.getDenseI64ArrayAttr(plan.bodies);
+  auto stack = LayersOp::create(builder, loc, plan.layers, ValueRange{hidden, cache}, rows, choice,
                                 unsigned(plan.bodyCount));
   for (auto [body, region] : llvm::enumerate(stack.getBodies()))
     buildBody(region.front(), body);

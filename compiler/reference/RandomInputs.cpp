@@ -39,7 +39,7 @@ private:
 
   func::FuncOp func;
   uint64_t seed;
-  int64_t vocabulary = 2;
+  int64_t vocabulary = 2, layers = 0;
   std::vector<ReferenceArray> arrays;
 };
 } // namespace
@@ -52,6 +52,7 @@ InputMaker::InputMaker(func::FuncOp func, uint64_t seed) : func(func), seed(seed
   });
   if (smallest != std::numeric_limits<int64_t>::max() && smallest > 0)
     vocabulary = smallest;
+  func.walk([&](LayersOp op) { layers = std::max<int64_t>(layers, op.getCount()); });
 }
 
 void InputMaker::addRows(Random &random) {
@@ -63,6 +64,13 @@ void InputMaker::addRows(Random &random) {
   addInts(hasPast ? rowPositions : freshPositions);
   addInts(rowSequences);
   addInts(logitsRows);
+  // The first layer always runs, so that a stack is never empty.
+  std::vector<int32_t> runs(layers, 1);
+  for (int32_t &layer : MutableArrayRef(runs).drop_front(std::min<int64_t>(layers, 1)))
+    layer = !random.chance(25);
+  addInts(runs);
+  // A step of several rows leaves no stack.
+  arrays.push_back({{layers}, std::vector<float>(layers, std::numeric_limits<float>::infinity())});
 }
 
 void InputMaker::addTensor(RankedTensorType type, Random &random) {

@@ -27,6 +27,8 @@ public:
       visit(phase);
     else if (auto layers = dyn_cast<step::LayersOp>(op))
       visit(layers);
+    else if (auto exit = dyn_cast<ExitIfOp>(op))
+      visit(exit);
   }
 
   void need(Value buffer) {
@@ -51,6 +53,18 @@ private:
       else if (auto store = dyn_cast<StoreOp>(op))
         stored.insert(store.getDestination());
     }
+  }
+
+  /// Its phases need not run, so nothing counts as stored by them.
+  void visit(ExitIfOp exit) {
+    DenseSet<Value> before = stored;
+    for (Region *region : {&exit.getPredicate(), &exit.getLeaving()}) {
+      for (PhaseOp phase : region->getOps<PhaseOp>())
+        visit(phase);
+      if (region == &exit.getPredicate())
+        need(exit.getConfidence());
+    }
+    stored = before;
   }
 
   /// No body need run, so nothing counts as stored by the stack.
@@ -87,6 +101,7 @@ private:
   void store(StoreOp op);
   LogicalResult buildLayers(step::LayersOp layers);
   LogicalResult buildBody(Block &from, Block &to, ArrayRef<Value> carried);
+  LogicalResult buildExit(ExitIfOp exit, ArrayRef<Value> carried);
   Buffers collectCarried(step::LayersOp layers);
   FailureOr<SmallVector<Value>> valuesOf(ArrayRef<Value> buffers, Operation *user);
   Type valueType(Value buffer);
@@ -102,6 +117,9 @@ private:
   IRMapping values;
   /// What buffers and the cache hold at this place.
   DenseMap<Value, Value> held;
+  /// Of the body being built: its confidence, and what leaves the stack.
+  Value until;
+  SmallVector<Value> leaving;
 };
 } // namespace
 
@@ -217,12 +235,39 @@ LogicalResult ForwardBuilder::buildBody(Block &from, Block &to, ArrayRef<Value> 
   for (auto [buffer, argument] : llvm::zip(carried, to.getArguments().drop_front()))
     held[buffer] = argument;
   mapCache();
-  if (failed(buildBlock(from)))
-    return failure();
+  until = Value();
+  leaving.clear();
+  for (Operation &op : from) {
+    auto exit = dyn_cast<ExitIfOp>(op);
+    auto phase = dyn_cast<PhaseOp>(op);
+    if ((exit && failed(buildExit(exit, carried))) || (phase && failed(inlinePhase(phase))))
+      return failure();
+  }
   FailureOr<SmallVector<Value>> yielded = valuesOf(carried, from.getParentOp());
   if (failed(yielded))
     return failure();
-  ir::YieldOp::create(builder, program.getLoc(), *yielded);
+  ir::YieldOp::create(builder, program.getLoc(), *yielded, until, leaving);
+  return success();
+}
+
+/// What its phases stored counts for who leaves here alone.
+LogicalResult ForwardBuilder::buildExit(ExitIfOp exit, ArrayRef<Value> carried) {
+  DenseMap<Value, Value> staying = held;
+  for (PhaseOp phase : exit.getPredicate().getOps<PhaseOp>())
+    if (failed(inlinePhase(phase)))
+      return failure();
+  until = held.lookup(exit.getConfidence());
+  if (!until)
+    return reportEmpty(exit);
+  for (PhaseOp phase : exit.getLeaving().getOps<PhaseOp>())
+    if (failed(inlinePhase(phase)))
+      return failure();
+  FailureOr<SmallVector<Value>> values = valuesOf(carried, exit);
+  if (failed(values))
+    return failure();
+  leaving = *values;
+  held = staying;
+  mapCache();
   return success();
 }
 
@@ -232,7 +277,8 @@ LogicalResult ForwardBuilder::buildLayers(step::LayersOp layers) {
   if (failed(inits))
     return failure();
   auto stack = ir::LayersOp::create(builder, layers.getLoc(), layers.getCount(), *inits,
-                                    layers.getSelectAttr(), unsigned(layers.getBodies().size()));
+                                    values.lookupOrNull(layers.getRows()), ir::LayerChoice(layers),
+                                    unsigned(layers.getBodies().size()));
   for (auto [from, to] : llvm::zip(layers.getBodies(), stack.getBodies())) {
     // Nothing but what is carried leaves a round or enters it.
     held.clear();

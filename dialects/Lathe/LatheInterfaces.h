@@ -4,7 +4,9 @@
 #define LATHE_DIALECTS_LATHE_LATHEINTERFACES_H
 
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -27,7 +29,9 @@ struct Cost {
 
 /// The tensors that stand for the values of a program in its reference form.
 /// A tensor value maps to one f32 tensor; rows map to three i32 tensors [rows]
-/// (token, position, sequence) and one [logits rows] (row of each logits row);
+/// (token, position, sequence), one [logits rows] (row of each logits row), one
+/// [layers] (0 for a layer that is left out), and to one f32 tensor [layers] (the confidence
+/// at which the stack is left behind the layer);
 /// a KV cache maps to two f32 tensors [layers, sequences, capacity, heads, dim].
 class ReferenceValues {
 public:
@@ -45,8 +49,32 @@ private:
   llvm::StringMap<mlir::Value> symbols;
 };
 
-/// What LayerLoopOpInterface promises of count, select, regions and types.
+/// What LayerLoopOpInterface promises of count, select, rest, skip, behind, regions and types.
 llvm::LogicalResult verifyLayerLoop(mlir::Operation *op);
+
+/// The attributes of a loop over layers; null where it has none of a kind.
+struct LayerChoice {
+  mlir::DenseI64ArrayAttr select, rest, skip;
+  mlir::StringAttr behind;
+
+  LayerChoice() = default;
+  explicit LayerChoice(mlir::Operation *loop);
+
+  /// Puts them among the properties of a loop.
+  template <typename Properties> void set(Properties &properties) const {
+    properties.select = select;
+    properties.rest = rest;
+    properties.skip = skip;
+    properties.behind = behind;
+  }
+};
+
+/// `at %rows`, `select [...]`, `rest [...]`, `skip [...]` and `behind WORD`, which loops over
+/// layers have in common.  `rows` stays empty where there are none.
+mlir::ParseResult parseLayerChoice(mlir::OpAsmParser &parser, mlir::OperationState &result,
+                                   std::optional<mlir::OpAsmParser::UnresolvedOperand> &rows);
+/// The same, each with a blank behind it.
+void printLayerChoice(mlir::OpAsmPrinter &printer, mlir::Operation *op);
 
 } // namespace lathe::ir
 

@@ -1,4 +1,4 @@
-//===- LatheLayers.cpp - Weights symbols and the layer loop ----------------===//
+//===- LatheLayers.cpp - Loops over layers ---------------------------------===//
 
 #include "dialects/Lathe/LatheOps.h"
 
@@ -7,9 +7,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/Matchers.h"
-#include "llvm/ADT/StringExtras.h"
-
-#include <numeric>
+#include "llvm/ADT/BitVector.h"
 
 using namespace mlir;
 using namespace lathe::ir;
@@ -17,167 +15,54 @@ using namespace lathe::ir;
 static constexpr int64_t maxLayers = lathe::limits::MaxLayers;
 
 //===----------------------------------------------------------------------===//
-// WeightsOp
-//===----------------------------------------------------------------------===//
-
-static bool isPrefix(ArrayRef<int64_t> layers) {
-  for (auto [index, layer] : llvm::enumerate(layers))
-    if (layer != static_cast<int64_t>(index))
-      return false;
-  return !layers.empty();
-}
-
-/// `30 x` or `[0, 5] x`.
-static ParseResult parseLayerList(OpAsmParser &parser, SmallVectorImpl<int64_t> &layers) {
-  SMLoc loc = parser.getCurrentLocation();
-  int64_t count;
-  OptionalParseResult number = parser.parseOptionalInteger(count);
-  if (number.has_value()) {
-    if (failed(*number))
-      return failure();
-    if (count < 1 || count > maxLayers)
-      return parser.emitError(loc)
-             << "number of layers must be between 1 and " << maxLayers << ", got " << count;
-    layers.resize(count);
-    std::iota(layers.begin(), layers.end(), 0);
-    return parser.parseKeyword("x");
-  }
-  auto element = [&] { return parser.parseInteger(layers.emplace_back()); };
-  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, element))
-    return failure();
-  return parser.parseKeyword("x");
-}
-
-ParseResult WeightsOp::parse(OpAsmParser &parser, OperationState &result) {
-  StringAttr name, source;
-  if (parser.parseSymbolName(name, getSymNameAttrName(result.name), result.attributes) ||
-      parser.parseColon())
-    return failure();
-  Type type;
-  OptionalParseResult direct = parser.parseOptionalType(type);
-  if (!direct.has_value()) {
-    SmallVector<int64_t> layers;
-    if (parseLayerList(parser, layers) || parser.parseType(type))
-      return failure();
-    result.addAttribute(getLayersAttrName(result.name),
-                        parser.getBuilder().getDenseI64ArrayAttr(layers));
-  } else if (failed(*direct)) {
-    return failure();
-  }
-  if (parser.parseKeyword("from") ||
-      parser.parseAttribute(source, getSourceAttrName(result.name), result.attributes))
-    return failure();
-  StringAttr file;
-  if (succeeded(parser.parseOptionalKeyword("in")) &&
-      parser.parseAttribute(file, getFileAttrName(result.name), result.attributes))
-    return failure();
-  if (parser.parseOptionalAttrDict(result.attributes))
-    return failure();
-  result.addAttribute(getTypeAttrName(result.name), TypeAttr::get(type));
-  return success();
-}
-
-void WeightsOp::print(OpAsmPrinter &printer) {
-  printer << ' ';
-  printer.printSymbolName(getSymName());
-  printer << " : ";
-  if (std::optional<ArrayRef<int64_t>> layers = getLayers()) {
-    if (isPrefix(*layers))
-      printer << layers->size();
-    else
-      printer << '[' << *layers << ']';
-    printer << " x ";
-  }
-  printer << getType() << " from " << getSourceAttr();
-  if (getFile())
-    printer << " in " << getFileAttr();
-  printer.printOptionalAttrDict((*this)->getAttrs(),
-                                {getSymNameAttrName(), getTypeAttrName(), getSourceAttrName(),
-                                 getLayersAttrName(), getFileAttrName()});
-}
-
-/// Ascending numbers of layers, each once.
-static LogicalResult verifyLayerList(WeightsOp op, ArrayRef<int64_t> layers) {
-  if (layers.empty())
-    return op.emitOpError() << "names no layer";
-  for (auto [before, after] : llvm::zip(layers.drop_back(), layers.drop_front()))
-    if (before >= after)
-      return op.emitOpError() << "layers must be ascending, got " << after << " after " << before;
-  if (layers.front() < 0 || layers.back() >= maxLayers)
-    return op.emitOpError() << "layers must be between 0 and " << maxLayers - 1 << ", got "
-                            << (layers.front() < 0 ? layers.front() : layers.back());
-  return success();
-}
-
-/// A file below the program's folder, so that a program cannot read elsewhere.
-static LogicalResult verifyPlace(WeightsOp op) {
-  if (!op.getFile())
-    return success();
-  StringRef file = *op.getFile();
-  bool below = !file.empty() && !file.starts_with("/") && !file.contains('\0');
-  for (StringRef part : llvm::split(file, '/'))
-    below &= part != "..";
-  if (below)
-    return success();
-  return op.emitOpError() << "file must be a path below the folder of the program, got "
-                          << op.getFileAttr();
-}
-
-LogicalResult WeightsOp::verify() {
-  RankedTensorType type = getTensorType();
-  if (type.getRank() < 1 || type.getRank() > 2 || !isBoundedShape(type.getShape()))
-    return emitOpError() << "a weight is a vector or a matrix of known size, got " << type;
-  const BlockFormat *format = lathe::ir::getBlockFormat(type.getElementType());
-  if (!format)
-    return emitOpError() << "element type " << type.getElementType()
-                         << " is no registered weight format";
-  if (type.getShape().back() % format->BlockElements != 0)
-    return emitOpError() << "last dimension must be a multiple of the block of "
-                         << format->BlockElements << " elements, got " << type.getShape().back();
-  size_t places = getSource().count("{}"), expected = getLayers() ? 1 : 0;
-  if (places != expected)
-    return emitOpError() << "source of a " << (getLayers() ? "layered" : "single")
-                         << " weight must hold '{}' " << (getLayers() ? "once" : "nowhere")
-                         << ", got " << getSourceAttr();
-  if (getSource().empty())
-    return emitOpError() << "source must name a tensor, got \"\"";
-  if (failed(verifyPlace(*this)))
-    return failure();
-  return getLayers() ? verifyLayerList(*this, *getLayers()) : success();
-}
-
-int64_t WeightsOp::getOrdinal(int64_t layer) {
-  ArrayRef<int64_t> layers = *getLayers();
-  auto it = llvm::find(layers, layer);
-  return it == layers.end() ? -1 : it - layers.begin();
-}
-
-std::string WeightsOp::getTensorName(int64_t layer) {
-  auto [before, after] = getSource().split("{}");
-  return getLayers() ? (before + Twine(layer) + after).str() : getSource().str();
-}
-
-int64_t WeightsOp::getTensorBytes() {
-  const BlockFormat *format = lathe::ir::getBlockFormat(getTensorType().getElementType());
-  return getTensorType().getNumElements() / format->BlockElements * format->BlockBytes;
-}
-
-//===----------------------------------------------------------------------===//
 // Loops over layers
 //===----------------------------------------------------------------------===//
 
+/// A body for each layer, where there is such a list.
+static LogicalResult verifyBodies(LayerLoopOpInterface loop, StringRef what,
+                                  std::optional<ArrayRef<int64_t>> list) {
+  int64_t bodies = loop->getNumRegions();
+  if (!list)
+    return success();
+  if (static_cast<int64_t>(list->size()) != static_cast<int64_t>(loop.getCount()))
+    return loop->emitOpError() << what << " must name a body for each of the " << loop.getCount()
+                               << " layers, got " << list->size();
+  for (int64_t body : *list)
+    if (body < 0 || body >= bodies)
+      return loop->emitOpError() << what << " names body " << body << ", but there are " << bodies;
+  return success();
+}
+
 static LogicalResult verifySelect(LayerLoopOpInterface loop) {
   int64_t bodies = loop->getNumRegions();
-  std::optional<ArrayRef<int64_t>> select = loop.getSelect();
-  if (!select)
-    return bodies == 1 ? success()
-                       : loop->emitOpError() << "has " << bodies << " bodies and no select";
-  if (static_cast<int64_t>(select->size()) != static_cast<int64_t>(loop.getCount()))
-    return loop->emitOpError() << "select must name a body for each of the " << loop.getCount()
-                               << " layers, got " << select->size();
-  for (int64_t body : *select)
-    if (body < 0 || body >= bodies)
-      return loop->emitOpError() << "select names body " << body << ", but there are " << bodies;
+  if (!loop.getSelect() && bodies != 1)
+    return loop->emitOpError() << "has " << bodies << " bodies and no select";
+  if (failed(verifyBodies(loop, "select", loop.getSelect())) ||
+      failed(verifyBodies(loop, "rest", loop.getRest())))
+    return failure();
+  std::optional<StringRef> behind = loop.getBehind();
+  if (behind && !llvm::is_contained({"propagate", "none", "defer"}, *behind))
+    return loop->emitOpError() << "behind must be propagate, none or defer, got " << *behind;
+  return success();
+}
+
+/// Ascending layers of the loop, and not all of them.
+static LogicalResult verifySkip(LayerLoopOpInterface loop) {
+  std::optional<ArrayRef<int64_t>> skip = loop.getSkip();
+  if (!skip)
+    return success();
+  if (skip->empty())
+    return loop->emitOpError() << "skip names no layer";
+  int64_t count = loop.getCount(), before = -1;
+  for (int64_t layer : *skip) {
+    if (layer < 0 || layer >= count)
+      return loop->emitOpError() << "skip names layer " << layer << " of " << count;
+    if (layer <= before)
+      return loop->emitOpError() << "skip must be ascending, got " << layer << " after " << before;
+    before = layer;
+  }
+  if (static_cast<int64_t>(skip->size()) == count)
+    return loop->emitOpError() << "skip must leave a layer, got all " << count;
   return success();
 }
 
@@ -188,13 +73,14 @@ LogicalResult lathe::ir::verifyLayerLoop(Operation *op) {
     return op->emitOpError() << "count must be between 1 and " << maxLayers << ", got " << count;
   if (op->getNumRegions() == 0)
     return op->emitOpError() << "needs a body";
-  if (failed(verifySelect(loop)))
+  if (failed(verifySelect(loop)) || failed(verifySkip(loop)))
     return failure();
-  if (op->getOperandTypes() != op->getResultTypes())
-    return op->emitOpError() << "carried values start as (" << op->getOperandTypes()
-                             << ") and end as (" << op->getResultTypes() << ")";
+  TypeRange carried = loop.getInits().getTypes();
+  if (carried != op->getResultTypes())
+    return op->emitOpError() << "carried values start as (" << carried << ") and end as ("
+                             << op->getResultTypes() << ")";
   SmallVector<Type> expected{IndexType::get(op->getContext())};
-  llvm::append_range(expected, op->getOperandTypes());
+  llvm::append_range(expected, carried);
   for (Region &body : op->getRegions())
     if (body.getArgumentTypes() != expected)
       return op->emitOpError() << "a body must have arguments (" << expected << "), got ("
@@ -214,23 +100,75 @@ SmallVector<int64_t> lathe::ir::getPossibleLayers(Value layer) {
   if (!loop || argument.getArgNumber() != 0)
     return layers;
   unsigned body = argument.getOwner()->getParent()->getRegionNumber();
-  for (int64_t number = 0, end = loop.getCount(); number < end; ++number)
-    if (loop.getBodyOf(number) == body)
+  for (int64_t number : loop.getKeptLayers())
+    if (loop.getBodyOf(number) == body || (loop.getRest() && (*loop.getRest())[number] == body))
       layers.push_back(number);
   return layers;
 }
+
+static ParseResult parseLayerNumbers(OpAsmParser &parser, StringRef keyword,
+                                     NamedAttrList &attributes) {
+  if (failed(parser.parseOptionalKeyword(keyword)))
+    return success();
+  SmallVector<int64_t> numbers;
+  auto element = [&] { return parser.parseInteger(numbers.emplace_back()); };
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, element))
+    return failure();
+  attributes.append(keyword, parser.getBuilder().getDenseI64ArrayAttr(numbers));
+  return success();
+}
+
+ParseResult lathe::ir::parseLayerChoice(OpAsmParser &parser, OperationState &result,
+                                        std::optional<OpAsmParser::UnresolvedOperand> &rows) {
+  if (succeeded(parser.parseOptionalKeyword("at")) && parser.parseOperand(rows.emplace()))
+    return failure();
+  if (parseLayerNumbers(parser, "select", result.attributes) ||
+      parseLayerNumbers(parser, "rest", result.attributes) ||
+      parseLayerNumbers(parser, "skip", result.attributes))
+    return failure();
+  StringRef behind;
+  if (failed(parser.parseOptionalKeyword("behind")))
+    return success();
+  if (parser.parseKeyword(&behind))
+    return failure();
+  result.attributes.append("behind", parser.getBuilder().getStringAttr(behind));
+  return success();
+}
+
+void lathe::ir::printLayerChoice(OpAsmPrinter &printer, Operation *op) {
+  auto loop = cast<LayerLoopOpInterface>(op);
+  if (loop.getRows())
+    printer << "at " << loop.getRows() << ' ';
+  if (std::optional<ArrayRef<int64_t>> select = loop.getSelect())
+    printer << "select [" << *select << "] ";
+  if (std::optional<ArrayRef<int64_t>> rest = loop.getRest())
+    printer << "rest [" << *rest << "] ";
+  if (std::optional<ArrayRef<int64_t>> skip = loop.getSkip())
+    printer << "skip [" << *skip << "] ";
+  if (std::optional<StringRef> behind = loop.getBehind())
+    printer << "behind " << *behind << ' ';
+}
+
+LayerChoice::LayerChoice(Operation *loop)
+    : select(loop->getAttrOfType<DenseI64ArrayAttr>("select")),
+      rest(loop->getAttrOfType<DenseI64ArrayAttr>("rest")),
+      skip(loop->getAttrOfType<DenseI64ArrayAttr>("skip")),
+      behind(loop->getAttrOfType<StringAttr>("behind")) {}
 
 //===----------------------------------------------------------------------===//
 // LayersOp
 //===----------------------------------------------------------------------===//
 
 void LayersOp::build(OpBuilder &builder, OperationState &state, int64_t count, ValueRange inits,
-                     DenseI64ArrayAttr select, unsigned numBodies) {
+                     Value rows, const LayerChoice &choice, unsigned numBodies) {
   state.addOperands(inits);
+  if (rows)
+    state.addOperands(rows);
   state.addTypes(inits.getTypes());
-  state.addAttribute(getCountAttrName(state.name), builder.getI64IntegerAttr(count));
-  if (select)
-    state.addAttribute(getSelectAttrName(state.name), select);
+  Properties &properties = state.getOrAddProperties<Properties>();
+  properties.operandSegmentSizes = {static_cast<int32_t>(inits.size()), rows ? 1 : 0};
+  properties.count = builder.getI64IntegerAttr(count);
+  choice.set(properties);
   OpBuilder::InsertionGuard guard(builder);
   for (unsigned i = 0; i < numBodies; ++i) {
     Region *region = state.addRegion();
@@ -259,16 +197,13 @@ ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
     return failure();
   Builder &builder = parser.getBuilder();
   result.addAttribute(getCountAttrName(result.name), builder.getI64IntegerAttr(count));
-  if (succeeded(parser.parseOptionalKeyword("select"))) {
-    SmallVector<int64_t> select;
-    auto element = [&] { return parser.parseInteger(select.emplace_back()); };
-    if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, element))
-      return failure();
-    result.addAttribute(getSelectAttrName(result.name), builder.getDenseI64ArrayAttr(select));
-  }
-  if (parser.parseColonTypeList(result.types) ||
-      parser.resolveOperands(inits, result.types, parser.getNameLoc(), result.operands))
+  std::optional<OpAsmParser::UnresolvedOperand> rows;
+  if (parseLayerChoice(parser, result, rows) || parser.parseColonTypeList(result.types) ||
+      parser.resolveOperands(inits, result.types, parser.getNameLoc(), result.operands) ||
+      (rows && parser.resolveOperand(*rows, RowsType::get(parser.getContext()), result.operands)))
     return failure();
+  result.getOrAddProperties<Properties>().operandSegmentSizes = {static_cast<int32_t>(inits.size()),
+                                                                 rows ? 1 : 0};
   for (auto [argument, type] : llvm::zip(llvm::drop_begin(arguments), result.types))
     argument.type = type;
   do {
@@ -284,10 +219,9 @@ void LayersOp::print(OpAsmPrinter &printer) {
   llvm::interleaveComma(
       llvm::zip(llvm::drop_begin(head.getArguments()), getInits()), printer,
       [&](auto pair) { printer << std::get<0>(pair) << " = " << std::get<1>(pair); });
-  printer << ')';
-  if (std::optional<ArrayRef<int64_t>> select = getSelect())
-    printer << " select [" << *select << ']';
-  printer << " : ";
+  printer << ") ";
+  printLayerChoice(printer, *this);
+  printer << ": ";
   llvm::interleaveComma(getResultTypes(), printer);
   printer << ' ';
   llvm::interleaveComma(llvm::enumerate(getBodies()), printer, [&](auto indexed) {
@@ -297,19 +231,174 @@ void LayersOp::print(OpAsmPrinter &printer) {
       printer.shadowRegionArgs(body, head.getArguments());
     printer.printRegion(body, /*printEntryBlockArgs=*/false);
   });
-  printer.printOptionalAttrDict((*this)->getAttrs(), {getCountAttrName(), getSelectAttrName()});
+  printer.printOptionalAttrDict((*this)->getAttrs(),
+                                {getCountAttrName(), getSelectAttrName(), getRestAttrName(),
+                                 getSkipAttrName(), getBehindAttrName(),
+                                 getOperandSegmentSizesAttrName()});
+}
+
+static YieldOp yieldOf(Region &body) { return cast<YieldOp>(body.front().getTerminator()); }
+
+/// Whether one of its layers may be the last that runs.
+bool LayersOp::mayBeLeft() {
+  return llvm::any_of(getKeptLayers(), [&](int64_t layer) {
+    return yieldOf(getBodies()[getBodyOf(layer)]).getUntil() != nullptr;
+  });
+}
+
+/// What follows an exit, where there is none, is dropped.
+static LogicalResult dropRest(LayersOp op, PatternRewriter &rewriter) {
+  if ((!op.getRest() && !op.getBehind()) || op.mayBeLeft())
+    return failure();
+  rewriter.modifyOpInPlace(op, [&] {
+    op.removeRestAttr();
+    op.removeBehindAttr();
+  });
+  return success();
+}
+
+static bool haveSameCode(Region &a, Region &b) {
+  return OperationEquivalence::isRegionEquivalentTo(&a, &b, OperationEquivalence::IgnoreLocations);
+}
+
+/// Lets layers run the first of all bodies that are the same, and drops bodies that no layer
+/// runs, as they are only for skipped layers.
+LogicalResult LayersOp::canonicalize(LayersOp op, PatternRewriter &rewriter) {
+  if (succeeded(dropRest(op, rewriter)))
+    return success();
+  if (!op.getSelect())
+    return failure();
+  MutableArrayRef<Region> bodies = op.getBodies();
+  llvm::BitVector used(bodies.size());
+  SmallVector<int64_t> place(bodies.size(), 0); // The new number of each body.
+  auto use = [&](std::optional<ArrayRef<int64_t>> list) {
+    for (int64_t layer : op.getKeptLayers())
+      if (list)
+        used.set((*list)[layer]);
+  };
+  use(op.getSelect());
+  use(op.getRest());
+  SmallVector<unsigned> kept;
+  for (unsigned body : used.set_bits()) {
+    auto same =
+        llvm::find_if(kept, [&](unsigned k) { return haveSameCode(bodies[k], bodies[body]); });
+    place[body] = same - kept.begin();
+    if (same == kept.end())
+      kept.push_back(body);
+  }
+  if (kept.size() == bodies.size())
+    return failure();
+  // Skipped layers select the first body that is left: none but the kept ones count.
+  LayerChoice choice(op);
+  auto renumber = [&](DenseI64ArrayAttr before) {
+    SmallVector<int64_t> after;
+    for (int64_t body : before.asArrayRef())
+      after.push_back(place[body]);
+    return rewriter.getDenseI64ArrayAttr(after);
+  };
+  choice.select = kept.size() == 1 ? DenseI64ArrayAttr() : renumber(choice.select);
+  if (choice.rest)
+    choice.rest = renumber(choice.rest);
+  auto fresh = LayersOp::create(rewriter, op.getLoc(), op.getCount(), op.getInits(), op.getRows(),
+                                choice, kept.size());
+  for (auto [body, target] : llvm::zip(kept, fresh.getBodies())) {
+    rewriter.eraseBlock(&target.front());
+    rewriter.inlineRegionBefore(op.getBodies()[body], target, target.end());
+  }
+  rewriter.replaceOp(op, fresh);
+  return success();
+}
+
+/// The values that a body gives, and where it may be left.
+static LogicalResult verifyYield(LayersOp op, Region &body) {
+  auto yield = dyn_cast<YieldOp>(body.front().getTerminator());
+  if (!yield)
+    return op.emitOpError() << "a body must end in lathe.yield";
+  if (yield.getValues().getTypes() != op.getResultTypes())
+    return yield.emitOpError() << "types must be those of the carried values, ("
+                               << op.getResultTypes() << "), got (" << yield.getValues().getTypes()
+                               << ")";
+  if (!yield.getUntil())
+    return success();
+  if (!op.getRows())
+    return yield.emitOpError() << "asks the rows how sure is sure enough, but lathe.layers is not "
+                                  "at any";
+  if (op.getRest() && llvm::is_contained(*op.getRest(), body.getRegionNumber()))
+    return yield.emitOpError() << "the body is in rest, behind an exit, and cannot be another";
+  return success();
+}
+
+/// Later rows attend to the keys and values of layers behind an exit.
+static LogicalResult verifyBehind(LayersOp op) {
+  bool hasCache = llvm::any_of(op.getResultTypes(), llvm::IsaPred<KVType>);
+  StringRef behind = op.getBehind().value_or("none");
+  if (!op.mayBeLeft() || hasCache == (behind != "none"))
+    return success();
+  return op.emitOpError() << (hasCache ? "may be left and has a KV cache, so that it needs 'behind "
+                                         "propagate' or 'behind defer'"
+                                       : "has no KV cache that anything could be behind");
 }
 
 LogicalResult LayersOp::verifyRegions() {
-  for (Region &body : getBodies()) {
-    auto yield = dyn_cast<YieldOp>(body.front().getTerminator());
-    if (!yield)
-      return emitOpError() << "a body must end in lathe.yield";
-    if (yield.getOperandTypes() != getResultTypes())
-      return yield.emitOpError() << "types must be those of the carried values, ("
-                                 << getResultTypes() << "), got (" << yield.getOperandTypes()
-                                 << ")";
-  }
+  for (Region &body : getBodies())
+    if (failed(verifyYield(*this, body)))
+      return failure();
+  return verifyBehind(*this);
+}
+
+//===----------------------------------------------------------------------===//
+// YieldOp
+//===----------------------------------------------------------------------===//
+
+ParseResult YieldOp::parse(OpAsmParser &parser, OperationState &result) {
+  using Operand = OpAsmParser::UnresolvedOperand;
+  SmallVector<Operand> values, leaving;
+  std::optional<Operand> until;
+  SmallVector<Type> types;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseOperandList(values))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("until")) && parser.parseOperand(until.emplace()))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("leaving")) && parser.parseOperandList(leaving))
+    return failure();
+  if (!values.empty() && parser.parseColonTypeList(types))
+    return failure();
+  if (parser.resolveOperands(values, types, loc, result.operands) ||
+      (until &&
+       parser.resolveOperand(*until, getConfidenceType(parser.getContext()), result.operands)) ||
+      (!leaving.empty() && parser.resolveOperands(leaving, types, loc, result.operands)))
+    return failure();
+  result.getOrAddProperties<Properties>().operandSegmentSizes = {
+      static_cast<int32_t>(values.size()), until ? 1 : 0, static_cast<int32_t>(leaving.size())};
+  return parser.parseOptionalAttrDict(result.attributes);
+}
+
+void YieldOp::print(OpAsmPrinter &printer) {
+  if (!getValues().empty())
+    printer << ' ' << getValues();
+  if (getUntil())
+    printer << " until " << getUntil();
+  if (!getLeaving().empty())
+    printer << " leaving " << getLeaving();
+  if (!getValues().empty())
+    printer << " : " << getValues().getTypes();
+  printer.printOptionalAttrDict((*this)->getAttrs(), {getOperandSegmentSizesAttrName()});
+}
+
+LogicalResult YieldOp::verify() {
+  if (getUntil() && !isa<LayersOp>((*this)->getParentOp()))
+    return emitOpError() << "only layers have exits";
+  if (getLeaving().empty())
+    return success();
+  if (!getUntil())
+    return emitOpError() << "leaving needs until";
+  if (getLeaving().getTypes() != getValues().getTypes())
+    return emitOpError() << "what leaves must have the types of the values, ("
+                         << getValues().getTypes() << "), got (" << getLeaving().getTypes() << ")";
+  for (auto [value, leaving] : llvm::zip(getValues(), getLeaving()))
+    if (isa<KVType>(value.getType()) && value != leaving)
+      return emitOpError() << "what leaves must have the KV cache of the values";
   return success();
 }
 

@@ -43,6 +43,11 @@ def Lathe_ActivationRows : Lathe_RowsOf<2DTensorOf<[F32, BF16, Lathe_QuantizedAc
                                         "f32, bf16 or !lathe.q8_act rows">;
 def Lathe_QuantizedRows : Lathe_RowsOf<2DTensorOf<[Lathe_QuantizedActivationType, BF16]>,
                                        "!lathe.q8_act or bf16 rows">;
+/// One number for each row, and the only type of its kind.
+def Lathe_Confidence : Type<
+    CPred<"$_self == ::lathe::ir::getConfidenceType($_self.getContext())">,
+    "tensor of one f32 for each row", "::mlir::RankedTensorType">,
+    BuildableType<"::lathe::ir::getConfidenceType($_builder.getContext())">;
 def Lathe_F32Vector : ConfinedType<1DTensorOf<[F32]>, [HasStaticShapePred],
                                    "f32 vector of known size">;
 
@@ -404,10 +409,47 @@ def Lathe_BiasOp : Lathe_ModelOp<"bias", "Elementwise", [AllTypesMatch<["input",
 include "dialects/Lathe/LatheEncoder.td"
 
 //===----------------------------------------------------------------------===//
+// Confidence
+//===----------------------------------------------------------------------===//
+
+def Lathe_LogisticOp : Lathe_ModelOp<"logistic", "RowWise"> {
+  let summary = "the probability that a linear classifier gives each row";
+  let description = [{
+    `result[r, 0] = 1 / (1 + exp(-(sum_k input[r, k] * weight[k] + bias[0])))`.
+
+    ```mlir
+    %p = lathe.logistic %y, %w, %b : tensor<?x576xf32>, tensor<576xf32>, tensor<1xf32>
+    ```
+  }];
+  let arguments = (ins Lathe_F32Rows:$input, Lathe_F32Vector:$weight, Lathe_F32Vector:$bias);
+  let results = (outs Lathe_Confidence:$result);
+  let assemblyFormat = [{
+    $input `,` $weight `,` $bias attr-dict `:` type($input) `,` type($weight) `,` type($bias)
+  }];
+  let hasVerifier = 1;
+}
+
+def Lathe_MarginOp : Lathe_ModelOp<"margin", "RowWise"> {
+  let summary = "how far the greatest element of each row is ahead of the next";
+  let description = [{
+    `result[r, 0]` is the greatest element of the row less the second greatest: 0 where
+    two are the greatest.
+
+    ```mlir
+    %m = lathe.margin %logits : tensor<?x49152xf32>
+    ```
+  }];
+  let arguments = (ins Lathe_F32Rows:$input);
+  let results = (outs Lathe_Confidence:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
 // Structure
 //===----------------------------------------------------------------------===//
 
-def Lathe_LayersOp : Lathe_Op<"layers", [RecursiveMemoryEffects,
+def Lathe_LayersOp : Lathe_Op<"layers", [RecursiveMemoryEffects, AttrSizedOperandSegments,
     DeclareOpInterfaceMethods<LayerLoopOpInterface, []>]> {
   let summary = "the stack of layers: a loop with one body per distinct layer";
   let description = [{
@@ -415,23 +457,46 @@ def Lathe_LayersOp : Lathe_Op<"layers", [RecursiveMemoryEffects,
     are what each body yields. Layer i runs body `select[i]`; without `select`
     there is one body. The first argument of a body is the number of the layer.
 
+    With `at %rows` only the layers run that the rows of the step ask for; a layer
+    in `skip` runs in no step. What is carried goes by a layer that does not run as it
+    is, so that such a layer leaves nothing in the KV cache.
+
+    A body whose `lathe.yield` has `until` may be the last that runs. Behind it no layer
+    runs, or, with `rest`, layer i runs body `rest[i]`, which may have no `until`.
+    `behind` says what becomes of the keys and values of the layers behind an exit:
+    with `propagate` they are those that the layers compute from what left the stack
+    (Schuster et al., 2022), which `lathe-propagate-kv` writes down as bodies of `rest`;
+    with `none` there are none, and with `defer` the caller has the row run again by all
+    layers before a row of its sequence needs them.
+
     ```mlir
     %x1, %c1 = lathe.layers %i = 0 to 30 (%h = %x, %c = %kv) : tensor<?x576xf32>, !lathe.kv<30 x 3 x 64 x f16> {
       ...
       lathe.yield %y, %c2 : tensor<?x576xf32>, !lathe.kv<30 x 3 x 64 x f16>
     }
     %x1 = lathe.layers %i = 0 to 3 (%h = %x) select [0, 1, 0] : tensor<?x576xf32> { ... }, { ... }
+    %x1 = lathe.layers %i = 0 to 30 (%h = %x) at %rows skip [14, 17] : tensor<?x576xf32> { ... }
+    %x1 = lathe.layers %i = 0 to 3 (%h = %x) at %rows select [0, 1, 0] rest [2, 2, 2] behind propagate : tensor<?x576xf32> { ... }, { ... }, { ... }
     ```
   }];
-  let arguments = (ins Variadic<AnyType>:$inits, I64Attr:$count,
-                       OptionalAttr<DenseI64ArrayAttr>:$select);
+  let arguments = (ins Variadic<AnyType>:$inits, Optional<Lathe_RowsType>:$rows, I64Attr:$count,
+                       OptionalAttr<DenseI64ArrayAttr>:$select,
+                       OptionalAttr<DenseI64ArrayAttr>:$rest,
+                       OptionalAttr<DenseI64ArrayAttr>:$skip,
+                       OptionalAttr<StrAttr>:$behind);
   let results = (outs Variadic<AnyType>:$results);
   let regions = (region VariadicRegion<SizedRegion<1>>:$bodies);
   let hasCustomAssemblyFormat = 1;
   let hasRegionVerifier = 1;
+  let hasCanonicalizeMethod = 1;
   let skipDefaultBuilders = 1;
   let builders = [OpBuilder<(ins "int64_t":$count, "::mlir::ValueRange":$inits,
-                                 "::mlir::DenseI64ArrayAttr":$select, "unsigned":$numBodies)>];
+                                 "::mlir::Value":$rows, "const ::lathe::ir::LayerChoice &":$choice,
+                                 "unsigned":$numBodies)>];
+  let extraClassDeclaration = [{
+    /// Whether a step can leave it behind some layer.
+    bool mayBeLeft();
+  }];
 }
 
 def Lathe_GroupOp : Lathe_Op<"group", [
@@ -457,12 +522,42 @@ def Lathe_GroupOp : Lathe_Op<"group", [
   let hasRegionVerifier = 1;
 }
 
-def Lathe_YieldOp : Lathe_Op<"yield", [Pure, Terminator, ParentOneOf<["LayersOp", "GroupOp"]>]> {
+def Lathe_YieldOp : Lathe_Op<"yield", [Pure, Terminator, AttrSizedOperandSegments,
+    ParentOneOf<["LayersOp", "GroupOp"]>]> {
   let summary = "ends a body and gives its values";
-  let description = [{ The values of the layer, or of the group. }];
-  let arguments = (ins Variadic<AnyType>:$operands);
-  let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";
-  let builders = [OpBuilder<(ins), "build($_builder, $_state, ::mlir::ValueRange{});">];
+  let description = [{
+    The values of the layer, or of the group.
+
+    With `until` the stack is left behind this layer when the confidence of the step's
+    row reaches what the rows ask for at this layer: +infinity means never and -infinity
+    always. What leaves the stack are the values, or those of `leaving`, of the same types
+    and with the same KV cache: an exit's own view of the hidden state, which is computed
+    only when the stack is left here. A step of several rows is never left: whoever calls
+    asks for +infinity then.
+
+    Whatever gives one f32 a row is a confidence, of this dialect or another: what
+    a confidence alone needs is computed only at layers that may be left.
+
+    ```mlir
+    lathe.yield %y, %c until %p : tensor<?x576xf32>, !lathe.kv<30 x 3 x 64 x f16>
+    lathe.yield %y, %c until %p leaving %z, %c : tensor<?x576xf32>, !lathe.kv<30 x 3 x 64 x f16>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyType>:$values, Optional<Lathe_Confidence>:$until,
+                       Variadic<AnyType>:$leaving);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let builders = [
+    OpBuilder<(ins), "build($_builder, $_state, ::mlir::ValueRange{});">,
+    OpBuilder<(ins "::mlir::ValueRange":$values),
+              "build($_builder, $_state, values, ::mlir::Value(), ::mlir::ValueRange{});">,
+  ];
+  let extraClassDeclaration = [{
+    /// The values when the stack is left here.
+    ::mlir::ValueRange getLeavingValues() {
+      return getLeaving().empty() ? getValues() : getLeaving();
+    }
+  }];
 }
 
 #endif // LATHE_DIALECTS_LATHE_LATHEOPS_TD

@@ -96,6 +96,10 @@ bool lathe::ir::isBoundedShape(ArrayRef<int64_t> shape) {
   });
 }
 
+RankedTensorType lathe::ir::getConfidenceType(MLIRContext *context) {
+  return RankedTensorType::get({ShapedType::kDynamic, 1}, Float32Type::get(context));
+}
+
 bool lathe::ir::isRowTensor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   return tensor && tensor.getRank() > 1 && tensor.isDynamicDim(0) &&

@@ -26,6 +26,9 @@ bool isBoundedShape(llvm::ArrayRef<int64_t> shape);
 /// shape.
 bool isRowTensor(mlir::Type type);
 
+/// One f32 for each row: tensor<?x1xf32>.
+mlir::RankedTensorType getConfidenceType(mlir::MLIRContext *context);
+
 /// The declared size of a dimension of a tensor.
 inline int64_t dimOf(mlir::Value tensor, unsigned dim) {
   return llvm::cast<mlir::RankedTensorType>(tensor.getType()).getDimSize(dim);

@@ -17,7 +17,8 @@ def Lathe_RowsType : Lathe_Type<"Rows", "rows"> {
     One entry per row of a step: its token, its position in its sequence, the
     sequence it belongs to (which is also its slab of the KV cache), and whether
     its logits are wanted. Ragged batches, verification and prefill chunks are
-    all just rows.
+    all just rows. Beside them, for all rows of the step alike, stands which layers
+    they run, and how sure a row must be behind each layer to leave the stack there.
   }];
 }
 

@@ -172,17 +172,22 @@ LogicalResult AllocOp::verify() {
 // LayersOp
 //===----------------------------------------------------------------------===//
 
-void LayersOp::build(OpBuilder &builder, OperationState &state, int64_t count,
-                     DenseI64ArrayAttr select, unsigned numBodies) {
-  state.addAttribute(getCountAttrName(state.name), builder.getI64IntegerAttr(count));
-  if (select)
-    state.addAttribute(getSelectAttrName(state.name), select);
+void LayersOp::build(OpBuilder &builder, OperationState &state, int64_t count, Value rows,
+                     const ir::LayerChoice &choice, unsigned numBodies) {
+  if (rows)
+    state.addOperands(rows);
+  Properties &properties = state.getOrAddProperties<Properties>();
+  properties.count = builder.getI64IntegerAttr(count);
+  choice.set(properties);
   OpBuilder::InsertionGuard guard(builder);
   for (unsigned i = 0; i < numBodies; ++i) {
     Region *region = state.addRegion();
     builder.createBlock(region, region->end(), builder.getIndexType(), state.location);
   }
 }
+
+/// What is carried is in buffers.
+OperandRange LayersOp::getInits() { return (*this)->getOperands().take_front(0); }
 
 ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
   OpAsmParser::Argument layer;
@@ -195,13 +200,11 @@ ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
     return parser.emitError(parser.getNameLoc()) << "the stack starts at layer 0, got " << first;
   Builder &builder = parser.getBuilder();
   result.addAttribute(getCountAttrName(result.name), builder.getI64IntegerAttr(count));
-  if (succeeded(parser.parseOptionalKeyword("select"))) {
-    SmallVector<int64_t> select;
-    auto element = [&] { return parser.parseInteger(select.emplace_back()); };
-    if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, element))
-      return failure();
-    result.addAttribute(getSelectAttrName(result.name), builder.getDenseI64ArrayAttr(select));
-  }
+  std::optional<OpAsmParser::UnresolvedOperand> rows;
+  if (ir::parseLayerChoice(parser, result, rows) ||
+      (rows &&
+       parser.resolveOperand(*rows, ir::RowsType::get(parser.getContext()), result.operands)))
+    return failure();
   do {
     if (parser.parseRegion(*result.addRegion(), layer))
       return failure();
@@ -212,15 +215,30 @@ ParseResult LayersOp::parse(OpAsmParser &parser, OperationState &result) {
 void LayersOp::print(OpAsmPrinter &printer) {
   Block &head = getBodies().front().front();
   printer << ' ' << head.getArgument(0) << " = 0 to " << getCount() << ' ';
-  if (std::optional<ArrayRef<int64_t>> select = getSelect())
-    printer << "select [" << *select << "] ";
+  ir::printLayerChoice(printer, *this);
   llvm::interleaveComma(llvm::enumerate(getBodies()), printer, [&](auto indexed) {
     Region &body = indexed.value();
     if (indexed.index() != 0)
       printer.shadowRegionArgs(body, head.getArguments());
     printer.printRegion(body, /*printEntryBlockArgs=*/false, /*printBlockTerminators=*/true);
   });
-  printer.printOptionalAttrDict((*this)->getAttrs(), {getCountAttrName(), getSelectAttrName()});
+  printer.printOptionalAttrDict((*this)->getAttrs(),
+                                {getCountAttrName(), getSelectAttrName(), getRestAttrName(),
+                                 getSkipAttrName(), getBehindAttrName()});
+}
+
+LogicalResult ExitIfOp::verify() {
+  if (getConfidence().getType().getTensorType() != ir::getConfidenceType(getContext()))
+    return emitOpError() << "the confidence must be one f32 for each row, got "
+                         << getConfidence().getType();
+  if (llvm::any_of(*(*this)->getBlock(),
+                   [&](Operation &op) { return isa<ExitIfOp>(op) && &op != *this; }))
+    return emitOpError() << "a body has one exit at most";
+  int64_t rows = (*this)->getParentOfType<ProgramOp>().getMaxRows();
+  if (rows != 1)
+    return emitOpError() << "only programs of one row can leave a stack, but this one is for "
+                         << rows;
+  return success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -232,12 +250,17 @@ LogicalResult PhaseOp::verify() {
   if (!stores)
     return emitOpError() << "stores nothing";
   // Generated code knows one layer only: that of the stack it stands in.
-  auto stack = dyn_cast<LayersOp>((*this)->getParentOp());
+  Operation *around = (*this)->getParentOp();
+  Block *body = (*this)->getBlock();
+  if (isa<ExitIfOp>(around)) {
+    body = around->getBlock();
+    around = around->getParentOp();
+  }
+  auto stack = dyn_cast<LayersOp>(around);
   for (Operation &op : getBody().front())
     if (isa_and_nonnull<ir::LatheDialect>(op.getDialect()))
       for (Value operand : op.getOperands())
-        if (operand.getType().isIndex() &&
-            (!stack || operand != (*this)->getBlock()->getArgument(0)))
+        if (operand.getType().isIndex() && (!stack || operand != body->getArgument(0)))
           return op.emitOpError() << "the layer must be the number that the step.layers around the "
                                      "phase counts";
   return success();

@@ -80,20 +80,55 @@ def Step_LayersOp : Step_Op<"layers", [RecursiveMemoryEffects, NoTerminator, Has
   let summary = "the stack of layers";
   let description = [{
     Runs the body of each layer in turn, in place on buffers. `select` names
-    the body of each layer when there are several.
+    the body of each layer when there are several. Layers in `skip` never run; with
+    `at %rows`, nor do those that the rows leave out, which all workers read alike.
+    Behind a `step.exit_if` that leaves, layer i runs body `rest[i]`, or none.
 
     ```mlir
-    step.layers %i = 0 to 30 {
+    step.layers %i = 0 to 30 at %rows skip [14, 17] {
       ...
     }
+    step.layers %i = 0 to 3 at %rows select [0, 1, 0] rest [2, 2, 2] behind propagate { ... }, { ... }, { ... }
     ```
   }];
-  let arguments = (ins I64Attr:$count, OptionalAttr<DenseI64ArrayAttr>:$select);
+  let arguments = (ins Optional<Lathe_RowsType>:$rows, I64Attr:$count,
+                       OptionalAttr<DenseI64ArrayAttr>:$select,
+                       OptionalAttr<DenseI64ArrayAttr>:$rest,
+                       OptionalAttr<DenseI64ArrayAttr>:$skip,
+                       OptionalAttr<StrAttr>:$behind);
   let regions = (region VariadicRegion<SizedRegion<1>>:$bodies);
   let hasCustomAssemblyFormat = 1;
   let skipDefaultBuilders = 1;
-  let builders = [OpBuilder<(ins "int64_t":$count, "::mlir::DenseI64ArrayAttr":$select,
+  let builders = [OpBuilder<(ins "int64_t":$count, "::mlir::Value":$rows,
+                                 "const ::lathe::ir::LayerChoice &":$choice,
                                  "unsigned":$numBodies)>];
+}
+
+def Step_ExitIfOp : Step_Op<"exit_if", [RecursiveMemoryEffects, NoTerminator, NoRegionArguments,
+    HasParent<"LayersOp">]> {
+  let summary = "leaves the stack when the row is sure enough";
+  let description = [{
+    Where the rows ask for +infinity at this layer, nothing happens. Else the phases of
+    the first region compute the confidence, a buffer of one element; when it reaches what
+    the rows ask for, or they ask for -infinity, the phases of the second region put in
+    place what leaves the stack, and no more of the body runs. All workers read the same
+    number behind the same barrier, so that all leave or none does. A confidence that is
+    no number does not leave. Only programs of one row have exits.
+
+    ```mlir
+    step.exit_if %confidence at %rows : !step.buffer<1x1xf32> {
+      step.phase "logistic" over rows { ... }
+    } leaving {
+      step.phase "exit_lens" over columns { ... }
+    }
+    ```
+  }];
+  let arguments = (ins Step_BufferType:$confidence, Lathe_RowsType:$rows);
+  let regions = (region MaxSizedRegion<1>:$predicate, MaxSizedRegion<1>:$leaving);
+  let assemblyFormat = [{
+    $confidence `at` $rows attr-dict-with-keyword `:` type($confidence) $predicate `leaving` $leaving
+  }];
+  let hasVerifier = 1;
 }
 
 def Step_Axis : I32EnumAttr<"Axis", "what the tiles of a phase divide", [
@@ -115,7 +150,7 @@ def Step_AxisAttr : EnumAttr<Step_Dialect, Step_Axis, "axis"> {
 }
 
 def Step_PhaseOp : Step_Op<"phase", [RecursiveMemoryEffects, SingleBlock, NoTerminator, NoRegionArguments,
-    ParentOneOf<["ProgramOp", "LayersOp"]>]> {
+    ParentOneOf<["ProgramOp", "LayersOp", "ExitIfOp"]>]> {
   let summary = "a loop over independent tiles";
   let description = [{
     The ops inside are computed for every tile. Tiles are shared among the
@@ -140,7 +175,7 @@ def Step_PhaseOp : Step_Op<"phase", [RecursiveMemoryEffects, SingleBlock, NoTerm
 }
 
 def Step_BarrierOp : Step_Op<"barrier", [MemoryEffects<[MemRead, MemWrite]>,
-    ParentOneOf<["ProgramOp", "LayersOp"]>]> {
+    ParentOneOf<["ProgramOp", "LayersOp", "ExitIfOp"]>]> {
   let summary = "all workers meet";
   let description = [{
     Nothing after it starts before everything ahead of it is done, on all

@@ -17,6 +17,7 @@ static FusionRole roleOf(Operation *op) {
 FusionPlan::FusionPlan(Block &block, const FusionOptions &options)
     : block(block), options(options) {
   markSelected();
+  purposes.add(block);
   seed();
   if (options.epilogues)
     absorbEpilogues();
@@ -113,8 +114,9 @@ void FusionPlan::markSelected() {
   }
 }
 
-bool FusionPlan::hasRowsOf(Operation *op, unsigned group) const {
-  return selected.contains(op) == selected.contains(groups[group].ops.front());
+bool FusionPlan::isLike(Operation *op, unsigned group) const {
+  Operation *other = groups[group].ops.front();
+  return selected.contains(op) == selected.contains(other) && purposes.of(op) == purposes.of(other);
 }
 
 void FusionPlan::seed() {
@@ -127,7 +129,7 @@ void FusionPlan::seed() {
       continue;
     Value input = op.getOperand(0);
     auto it = groupOfInput.find(input);
-    if (options.siblings && it != groupOfInput.end()) {
+    if (options.siblings && it != groupOfInput.end() && isLike(&op, it->second)) {
       join(&op, it->second);
       ++numSiblings;
     } else {
@@ -150,8 +152,8 @@ void FusionPlan::absorbEpilogues() {
       reasons[&op] = "attention is a group of its own";
       continue;
     }
-    if (!hasRowsOf(&op, *group)) {
-      reasons[&op] = "its rows are not those of the group";
+    if (!isLike(&op, *group)) {
+      reasons[&op] = "its rows are not those of the group, or it is for an exit";
       continue;
     }
     // An ungrouped op between the group and this one would close a circle.
@@ -180,8 +182,8 @@ void FusionPlan::absorbPrologues() {
       reasons[&op] = "its results are not for one contraction alone";
       continue;
     }
-    if (!hasRowsOf(&op, *group)) {
-      reasons[&op] = "its rows are not those of the group";
+    if (!isLike(&op, *group)) {
+      reasons[&op] = "its rows are not those of the group, or it is for an exit";
       continue;
     }
     std::optional<unsigned> behind = latestOperandGroup(&op);
@@ -206,7 +208,7 @@ void FusionPlan::groupLeftovers() {
     bool reads = last && llvm::any_of(op.getOperands(), [&](Value operand) {
                    return llvm::is_contained(groups[*last].ops, operand.getDefiningOp());
                  });
-    bool joins = last && (groups[*last].kind == kind || reads) && hasRowsOf(&op, *last) &&
+    bool joins = last && (groups[*last].kind == kind || reads) && isLike(&op, *last) &&
                  !needsThroughOthers(&op, groups[*last].ops) &&
                  !needsThroughOthers(groups[*last].ops, &op);
     if (joins)

@@ -4,6 +4,7 @@
 #define LATHE_PASSES_FUSION_FUSIONPLAN_H
 
 #include "dialects/Lathe/LatheOps.h"
+#include "passes/Exits/Exits.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallPtrSet.h"
@@ -61,7 +62,8 @@ private:
   std::optional<unsigned> groupOfUsers(mlir::Operation *op) const;
   bool needsThroughOthers(llvm::ArrayRef<mlir::Operation *> from,
                           llvm::ArrayRef<mlir::Operation *> to) const;
-  bool hasRowsOf(mlir::Operation *op, unsigned group) const;
+  /// Whether it has the rows of the group's ops, and is needed where they are.
+  bool isLike(mlir::Operation *op, unsigned group) const;
 
   mlir::Block &block;
   FusionOptions options;
@@ -69,6 +71,7 @@ private:
   llvm::DenseMap<mlir::Operation *, unsigned> groupOfOp;
   llvm::DenseMap<mlir::Operation *, llvm::StringRef> reasons;
   llvm::SmallPtrSet<mlir::Operation *, 8> selected; ///< Ops on the rows that want logits.
+  Purposes purposes;
 };
 
 } // namespace lathe

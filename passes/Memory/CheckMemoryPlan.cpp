@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "passes/Memory/Accesses.h"
 #include "passes/Memory/Passes.h"
 #include "passes/PassEffect.h"
 #include "passes/PassStatistics.h"
@@ -53,12 +54,26 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
 
   void runOnOperation() override {
     owners = Owners();
-    for (Operation &op : getOperation().getBody().front()) {
+    Block &block = getOperation().getBody().front();
+    if (failed(run(block.begin(), block.end())))
+      return signalPassFailure();
+    // A step that goes on finds what the one before left; that may have run no layer.
+    LayersOp stack = getResumedStack(getOperation());
+    if (stack && (failed(run(stack->getIterator(), block.end())) ||
+                  failed(run(block.begin(), stack->getIterator())) ||
+                  failed(run(std::next(stack->getIterator()), block.end())) ||
+                  failed(run(stack->getIterator(), block.end()))))
+      signalPassFailure();
+  }
+
+  LogicalResult run(Block::iterator first, Block::iterator last) {
+    for (Operation &op : llvm::make_range(first, last)) {
       auto phase = dyn_cast<PhaseOp>(op);
       auto layers = dyn_cast<LayersOp>(op);
       if ((phase && failed(run(phase))) || (layers && failed(run(layers))))
-        return signalPassFailure();
+        return failure();
     }
+    return success();
   }
 
   LogicalResult run(PhaseOp phase) {
@@ -81,17 +96,51 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
     return success();
   }
 
+  LogicalResult run(const Way &way) {
+    for (Operation *op : way) {
+      auto phase = dyn_cast<PhaseOp>(op);
+      auto exit = dyn_cast<ExitIfOp>(op);
+      if ((phase && failed(run(phase))) || (exit && failed(run(exit))))
+        return failure();
+    }
+    return success();
+  }
+
+  LogicalResult run(ExitIfOp exit) {
+    auto alloc = exit.getConfidence().getDefiningOp<AllocOp>();
+    if (!alloc)
+      return success();
+    ++numLoads;
+    return failure(failed(checkInside(exit, alloc)) || failed(checkLoad(exit, alloc)));
+  }
+
   /// All pairs of bodies that follow each other, each at least twice.
   LogicalResult run(LayersOp layers) {
+    if (isOrderOpen(layers))
+      return runInAnyOrder(layers);
     SmallVector<int64_t> order;
     if (std::optional<ArrayRef<int64_t>> select = layers.getSelect())
       order.assign(select->begin(), select->end());
     else
       order.assign(std::min<int64_t>(layers.getCount(), 3), 0);
     for (int64_t body : order)
-      for (PhaseOp phase : layers.getBodies()[body].getOps<PhaseOp>())
-        if (failed(run(phase)))
-          return failure();
+      if (failed(run(getWays(layers.getBodies()[body]).front())))
+        return failure();
+    return success();
+  }
+
+  /// Pairs of bodies, as layers may be left out.  What is behind the stack finds what the
+  /// last pair left, and every pair finds what was ahead of the stack.
+  LogicalResult runInAnyOrder(LayersOp layers) {
+    Owners before = owners;
+    for (auto [first, second] : getBodyPairs(layers))
+      for (const Way &way : getWays(layers.getBodies()[first]))
+        for (const Way &next :
+             second < 0 ? SmallVector<Way>(1) : getWays(layers.getBodies()[second])) {
+          owners = before;
+          if (failed(run(way)) || failed(run(next)))
+            return failure();
+        }
     return success();
   }
 
@@ -108,11 +157,11 @@ struct CheckMemoryPlanPass : lathe::impl::CheckMemoryPlanPassBase<CheckMemoryPla
     return op->emitError() << "the buffer does not lie inside the arena of " << arena << " bytes";
   }
 
-  LogicalResult checkLoad(LoadOp load, AllocOp alloc) {
+  LogicalResult checkLoad(Operation *load, AllocOp alloc) {
     Operation *other = owners.findOther(beginOf(alloc), endOf(alloc), alloc);
     if (other == alloc)
       return success();
-    InFlightDiagnostic diag = load.emitError()
+    InFlightDiagnostic diag = load->emitError()
                               << (other ? "the buffer was overwritten by another before this load"
                                         : "the buffer is loaded before it is stored");
     if (other)

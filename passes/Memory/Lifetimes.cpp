@@ -28,13 +28,19 @@ public:
     for (Operation &op : program.getBody().front()) {
       if (auto phase = dyn_cast<PhaseOp>(op))
         visit(phase, nullptr);
-      else if (auto layers = dyn_cast<LayersOp>(op))
+      else if (auto layers = dyn_cast<LayersOp>(op)) {
+        if (layers == getResumedStack(program))
+          resumed.first = position;
         visit(layers);
+      }
     }
+    if (resumed.first != INT64_MAX)
+      resumed.last = position - 1;
   }
 
   llvm::MapVector<Value, SmallVector<Use>> uses;
   DenseMap<Region *, Range> loopOfBody; ///< All bodies of a stack share its range.
+  Range resumed;                        ///< From the start of the stack that is gone on with.
 
 private:
   void visit(PhaseOp phase, Region *body) {
@@ -44,11 +50,22 @@ private:
     ++position;
   }
 
+  void visit(ExitIfOp exit, Region *body) {
+    if (exit.getConfidence().getDefiningOp<AllocOp>())
+      uses[exit.getConfidence()].push_back({position, /*write=*/false, body});
+    ++position;
+  }
+
   void visit(LayersOp layers) {
     int64_t first = position;
+    // An exit comes behind its own phases.
     for (Region &body : layers.getBodies())
-      for (PhaseOp phase : body.getOps<PhaseOp>())
-        visit(phase, &body);
+      body.walk([&](Operation *op) {
+        if (auto phase = dyn_cast<PhaseOp>(op))
+          visit(phase, &body);
+        else if (auto exit = dyn_cast<ExitIfOp>(op))
+          visit(exit, &body);
+      });
     for (Region &body : layers.getBodies())
       loopOfBody[&body] = {first, std::max(first, position - 1)};
   }
@@ -58,7 +75,8 @@ private:
 
 } // namespace
 
-static Range getRange(ArrayRef<Use> uses, const DenseMap<Region *, Range> &loopOfBody) {
+static Range getRange(ArrayRef<Use> uses, const UseCollector &collector) {
+  const DenseMap<Region *, Range> &loopOfBody = collector.loopOfBody;
   Range range;
   auto cover = [&](int64_t first, int64_t last) {
     range.first = std::min(range.first, first);
@@ -73,6 +91,9 @@ static Range getRange(ArrayRef<Use> uses, const DenseMap<Region *, Range> &loopO
     if (use.body && !local)
       cover(loopOfBody.lookup(use.body).first, loopOfBody.lookup(use.body).last);
   }
+  // What a step that goes on reads must be there when the step before has ended.
+  if (range.first <= collector.resumed.first && range.last >= collector.resumed.first && !local)
+    cover(range.first, collector.resumed.last);
   return range;
 }
 
@@ -83,7 +104,7 @@ SmallVector<Lifetime> lathe::step::computeLifetimes(ProgramOp program) {
     auto it = collector.uses.find(alloc.getResult());
     if (it == collector.uses.end())
       return;
-    Range range = getRange(it->second, collector.loopOfBody);
+    Range range = getRange(it->second, collector);
     lifetimes.push_back({alloc, range.first, range.last});
   });
   return lifetimes;

@@ -43,27 +43,51 @@ struct PlaceBarriersPass : lathe::impl::PlaceBarriersPassBase<PlaceBarriersPass>
         visit(phase, pending);
       else if (auto layers = dyn_cast<LayersOp>(op))
         visit(layers, pending);
+      else if (auto exit = dyn_cast<ExitIfOp>(op))
+        visit(exit, pending);
     }
   }
 
   void visit(PhaseOp phase, Pending &pending) {
-    SmallVector<Access> accesses = getAccesses(phase);
+    OpBuilder builder(phase);
+    meet(getAccesses(phase), builder, phase.getLoc(), pending);
+  }
+
+  /// Puts a barrier ahead of accesses that conflict with what is pending.
+  void meet(ArrayRef<Access> accesses, OpBuilder &builder, Location loc, Pending &pending) {
     bool conflicts = llvm::any_of(accesses, [&](const Access &access) {
       return llvm::any_of(pending, [&](const Access &other) { return conflict(access, other); });
     });
     if (conflicts) {
-      OpBuilder builder(phase);
-      BarrierOp::create(builder, phase.getLoc());
+      BarrierOp::create(builder, loc);
       ++numBarriers;
       pending.clear();
     }
     llvm::append_range(pending, accesses);
   }
 
+  /// What is pending behind an exit is so on one of three ways: past it, back from its
+  /// predicate, and out of the stack.  The confidence is read behind the predicate.
+  void visit(ExitIfOp exit, Pending &pending) {
+    Pending way = pending;
+    OpBuilder builder(exit);
+    for (Block &block : exit.getPredicate()) {
+      visit(block, way);
+      builder.setInsertionPointToEnd(&block);
+    }
+    meet({{exit.getConfidence(), /*write=*/false}}, builder, exit.getLoc(), way);
+    if (exit.getPredicate().empty())
+      pending = way;
+    llvm::append_range(pending, way);
+    for (Block &block : exit.getLeaving())
+      visit(block, way);
+    llvm::append_range(pending, way);
+  }
+
   /// What is pending at the end of any body is pending at the start of every
   /// body.  Barriers are only ever added, so two rounds reach the fixed point.
   void visit(LayersOp layers, Pending &pending) {
-    Pending start = pending;
+    Pending before = pending, start = pending;
     for (int round = 0; round < 2; ++round) {
       Pending end;
       for (Region &body : layers.getBodies()) {
@@ -74,6 +98,9 @@ struct PlaceBarriersPass : lathe::impl::PlaceBarriersPassBase<PlaceBarriersPass>
       pending = end;
       llvm::append_range(start, end);
     }
+    // A part of a step may run no layer.
+    if (layers == getResumedStack(getOperation()))
+      llvm::append_range(pending, before);
   }
 
   lathe::PassCounter numBarriers{"barriers", "barriers placed"};

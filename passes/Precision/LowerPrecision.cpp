@@ -37,6 +37,9 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
     if (!llvm::is_contained({"auto", "f32", "f16", "bf16", "int8"}, kv))
       return getOperation()->emitError()
              << "kv must be auto, f32, f16, bf16 or int8, got '" << kv << "'";
+    if (!llvm::is_contained({"bf16", "f32"}, storedBF16))
+      return getOperation()->emitError()
+             << "stored-bf16 must be bf16 or f32, got '" << storedBF16 << "'";
     return success();
   }
 
@@ -44,7 +47,7 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
   Type chooseInput(LinearOp linear) {
     Builder builder(&getContext());
     auto weight = cast<RankedTensorType>(linear.getWeight().getType());
-    bool storedNarrow = weight.getElementType().isBF16();
+    bool storedNarrow = weight.getElementType().isBF16() && storedBF16 == "bf16";
     if (policy == "bf16" || (policy == "auto" && storedNarrow))
       return builder.getBF16Type();
     bool blocks = isa<BlockType>(weight.getElementType()) && weight.getDimSize(1) % 32 == 0;

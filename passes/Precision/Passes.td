@@ -14,8 +14,9 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
     - `int8`: block-quantised weights take `!lathe.q8_act` activations, an
       int32 dot product per block of 32;
     - `bf16`: every contraction takes bf16 activations;
-    - `auto`: as `int8`, and bf16 for weights that are stored as bf16; others
-      stay in f32.
+    - `auto`: as `int8`, and what `stored-bf16` says for weights that are stored
+      as bf16: rows of bf16 where the target multiplies pairs of them, of f32
+      where it would widen both sides; others stay in f32.
 
     The KV cache becomes what `kv` says; under `auto` that is f16, and nothing
     where the policy is `f32`.
@@ -27,6 +28,7 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
   let options = [
     Option<"policy", "policy", "std::string", "\"auto\"", "auto, f32, bf16 or int8">,
     Option<"kv", "kv", "std::string", "\"auto\"", "element type of the KV cache: auto, f32, f16, bf16 or int8">,
+    Option<"storedBF16", "stored-bf16", "std::string", "\"bf16\"", "rows that meet weights stored as bf16 where the policy is auto: bf16 or f32">,
     Option<"remarks", "remarks", "bool", "false", "say what each contraction became">,
   ];
   let dependentDialects = ["::lathe::ir::LatheDialect"];

@@ -26,7 +26,9 @@ def SchedulePass : Pass<"lathe-schedule", "::mlir::ModuleOp"> {
 
     A group's prologue stays in its phase, where each worker computes it for
     itself, up to `inline-rows` rows; for more it becomes a phase of its own
-    that is shared among the workers. Declared effect: exact.
+    that is shared among the workers. In programs of more than `screen-rows` rows a
+    `lathe.head_topk` becomes `lathe.linear`: such a step is a prompt's, which wants one
+    row of logits in hundreds. Declared effect: exact.
 
     Counts `phases` and `in-place`, the carried values that are updated in place.
   }];
@@ -35,6 +37,7 @@ def SchedulePass : Pass<"lathe-schedule", "::mlir::ModuleOp"> {
     Option<"verifyRows", "verify-rows", "int64_t", "8", "rows of the verify entry">,
     Option<"prefillRows", "prefill-rows", "int64_t", "512", "rows of the prefill entry">,
     Option<"inlineRows", "inline-rows", "int64_t", "8", "greatest number of rows with the prologue inside">,
+    Option<"screenRows", "screen-rows", "int64_t", "8", "greatest number of rows whose head may leave products out">,
   ];
   let dependentDialects = ["::lathe::step::StepDialect"];
 }

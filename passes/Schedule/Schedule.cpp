@@ -1,6 +1,7 @@
 //===- Schedule.cpp - Fusion groups become phases --------------------------===//
 
 #include "dialects/Step/StepOps.h"
+#include "passes/Exits/Exits.h"
 #include "passes/PassEffect.h"
 #include "passes/PassStatistics.h"
 #include "passes/Schedule/Passes.h"
@@ -31,8 +32,9 @@ FusionRole roleOf(Operation *op) {
 /// Builds one program of at most `maxRows` rows from `@forward` or `@main`.
 class ProgramBuilder {
 public:
-  ProgramBuilder(func::FuncOp forward, int64_t maxRows, int64_t inlineRows)
-      : forward(forward), maxRows(maxRows), inlineRows(inlineRows), builder(forward.getContext()) {}
+  ProgramBuilder(func::FuncOp forward, int64_t maxRows, int64_t inlineRows, int64_t screenRows)
+      : forward(forward), maxRows(maxRows), inlineRows(inlineRows), screenRows(screenRows),
+        builder(forward.getContext()) {}
 
   LogicalResult build(StringRef name);
 
@@ -45,13 +47,20 @@ private:
   LogicalResult buildFunction(StringRef name);
   void createProgram(StringRef name, ArrayRef<Type> types);
   BufferType bufferTypeOf(Type tensor);
-  LogicalResult scheduleBlock(Block &block);
+  LogicalResult scheduleBlock(Block &block) {
+    return scheduleOps(
+        llvm::map_to_vector(block.without_terminator(), [](Operation &op) { return &op; }));
+  }
+  LogicalResult scheduleOps(ArrayRef<Operation *> ops);
   LogicalResult scheduleLayers(ir::LayersOp layers);
   bool isBehindSelection(GroupOp group);
   void scheduleGroup(GroupOp group);
   void bindCarried(ir::LayersOp layers);
   void bindYield(Block &body, unsigned index, Value buffer);
-  void copyYielded(Block &body, ir::LayersOp layers);
+  LogicalResult scheduleBody(Block &body, ir::LayersOp layers);
+  LogicalResult scheduleExit(Block &body, ir::LayersOp layers);
+  LogicalResult scheduleRegion(Region &region, Block &body, Purpose purpose);
+  void copyYielded(ValueRange values, ir::LayersOp layers);
   void copyPhase(Value from, Value to, Location loc);
   PhaseOp buildPhase(StringRef name, Axis axis, ArrayRef<Operation *> ops, Location loc);
   void cloneOp(Operation *op);
@@ -61,7 +70,7 @@ private:
   Value bufferFor(Value value);
 
   func::FuncOp forward;
-  int64_t maxRows, inlineRows;
+  int64_t maxRows, inlineRows, screenRows;
   OpBuilder builder;
   ProgramOp program;
   Operation *allocEnd = nullptr;  ///< Allocations are put in front of this op.
@@ -69,6 +78,7 @@ private:
   IRMapping handles;              ///< Rows, caches and layer numbers.
   IRMapping inPhase;              ///< Values inside the phase being built.
   DenseSet<Value> selected;       ///< Hold the rows that want logits, and no others.
+  Purposes purposes;
 };
 
 } // namespace
@@ -145,10 +155,10 @@ PhaseOp ProgramBuilder::buildPhase(StringRef name, Axis axis, ArrayRef<Operation
   return phase;
 }
 
-/// Many rows have too little in common for a head to leave out what none of them wants.
+/// Many rows are a prompt's, of which one wants logits.
 void ProgramBuilder::cloneOp(Operation *op) {
   auto head = dyn_cast<HeadTopkOp>(op);
-  if (!head || maxRows == 1) {
+  if (!head || maxRows <= screenRows) {
     builder.clone(*op, inPhase);
     return;
   }
@@ -255,6 +265,8 @@ void ProgramBuilder::bindYield(Block &body, unsigned index, Value buffer) {
     return;
   bool inPlace = llvm::all_of(carried.getUsers(), [&](Operation *user) {
     Operation *ancestor = body.findAncestorOpInBlock(*user);
+    if (purposes.of(ancestor) != Purpose::Layer)
+      return false; // That is done behind the layer.
     if (ancestor == producer)
       return roleOf(user) == FusionRole::Elementwise;
     return ancestor->isBeforeInBlock(producer);
@@ -287,26 +299,63 @@ void ProgramBuilder::bindCarried(ir::LayersOp layers) {
   }
 }
 
+LogicalResult ProgramBuilder::scheduleRegion(Region &region, Block &body, Purpose purpose) {
+  builder.createBlock(&region);
+  SmallVector<Operation *> ops;
+  for (Operation &op : body.without_terminator())
+    if (purposes.of(&op) == purpose)
+      ops.push_back(&op);
+  return scheduleOps(ops);
+}
+
+/// The exit reads the layer's own values, so it stands ahead of what copies others over them.
+LogicalResult ProgramBuilder::scheduleExit(Block &body, ir::LayersOp layers) {
+  auto yield = cast<YieldOp>(body.getTerminator());
+  if (!yield.getUntil())
+    return success();
+  OpBuilder::InsertionGuard guard(builder);
+  auto exit = ExitIfOp::create(builder, yield.getLoc(), bufferFor(yield.getUntil()),
+                               handles.lookup(layers.getRows()));
+  if (failed(scheduleRegion(exit.getPredicate(), body, Purpose::Confidence)) ||
+      failed(scheduleRegion(exit.getLeaving(), body, Purpose::Leaving)))
+    return failure();
+  copyYielded(yield.getLeavingValues(), layers);
+  return success();
+}
+
+LogicalResult ProgramBuilder::scheduleBody(Block &body, ir::LayersOp layers) {
+  SmallVector<Operation *> ops;
+  for (Operation &op : body.without_terminator())
+    if (purposes.of(&op) == Purpose::Layer)
+      ops.push_back(&op);
+  if (failed(scheduleOps(ops)) || failed(scheduleExit(body, layers)))
+    return failure();
+  copyYielded(cast<YieldOp>(body.getTerminator()).getValues(), layers);
+  return success();
+}
+
 LogicalResult ProgramBuilder::scheduleLayers(ir::LayersOp layers) {
+  for (Region &body : layers.getBodies())
+    purposes.add(body.front());
   bindCarried(layers);
-  auto loop = step::LayersOp::create(builder, layers.getLoc(), layers.getCount(),
-                                     layers.getSelectAttr(), layers.getBodies().size());
+  Value rows = layers.getRows() ? handles.lookup(layers.getRows()) : Value();
+  auto loop = step::LayersOp::create(builder, layers.getLoc(), layers.getCount(), rows,
+                                     LayerChoice(layers), layers.getBodies().size());
   OpBuilder::InsertionGuard guard(builder);
   for (auto [from, to] : llvm::zip(layers.getBodies(), loop.getBodies())) {
     handles.map(from.getArgument(0), to.getArgument(0));
     builder.setInsertionPointToEnd(&to.front());
-    if (failed(scheduleBlock(from.front())))
+    if (failed(scheduleBody(from.front(), layers)))
       return failure();
-    copyYielded(from.front(), layers);
   }
   return success();
 }
 
 /// Copies what was not written in place.  All copies happen at once in the
 /// model, so rows that lie where another copy goes are moved away first.
-void ProgramBuilder::copyYielded(Block &body, ir::LayersOp layers) {
+void ProgramBuilder::copyYielded(ValueRange values, ir::LayersOp layers) {
   SmallVector<std::pair<Value, Value>> copies; // A yielded value and its destination.
-  for (auto [yielded, result] : llvm::zip(body.getTerminator()->getOperands(), layers.getResults()))
+  for (auto [yielded, result] : llvm::zip(values, layers.getResults()))
     if (!isa<KVType>(yielded.getType()) && buffers.lookup(yielded) != buffers.lookup(result))
       copies.push_back({yielded, buffers.lookup(result)});
   for (auto [yielded, destination] : copies) {
@@ -324,16 +373,16 @@ void ProgramBuilder::copyYielded(Block &body, ir::LayersOp layers) {
     copyPhase(yielded, destination, layers.getLoc());
 }
 
-LogicalResult ProgramBuilder::scheduleBlock(Block &block) {
-  for (Operation &op : block.without_terminator()) {
+LogicalResult ProgramBuilder::scheduleOps(ArrayRef<Operation *> ops) {
+  for (Operation *op : ops) {
     if (auto group = dyn_cast<GroupOp>(op))
       scheduleGroup(group);
     else if (auto layers = dyn_cast<ir::LayersOp>(op)) {
       if (failed(scheduleLayers(layers)))
         return failure();
     } else if (!isa<WeightOp>(op))
-      return op.emitError() << "'" << op.getName()
-                            << "' is in no fusion group; run lathe-fuse first";
+      return op->emitError() << "'" << op->getName()
+                             << "' is in no fusion group; run lathe-fuse first";
   }
   return success();
 }
@@ -491,8 +540,11 @@ struct SchedulePass : lathe::impl::SchedulePassBase<SchedulePass> {
       entries = {{"main", prefillRows}};
     else if (isEncoder(forward))
       entries = {{"forward", std::max<int64_t>(prefillRows, findContext(module))}};
+    // The last entries are for several rows, which never leave a stack.
     for (auto [name, maxRows] : entries) {
-      ProgramBuilder program(forward, maxRows, inlineRows);
+      if (maxRows > 1)
+        dropExits(forward);
+      ProgramBuilder program(forward, maxRows, inlineRows, screenRows);
       if (failed(program.build(name)))
         return signalPassFailure();
       numPhases += program.numPhases;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 
 namespace lathe {
 
@@ -23,12 +22,46 @@ double SpeculationStats::tokensPerStep() const {
   return All ? static_cast<double>(All + Accepted) / static_cast<double>(All) : 0;
 }
 
-DecodeLoop::DecodeLoop(Session &Run, int32_t Sequence, const SpeculationChoice &How, HeadMode Head,
-                       int64_t Greatest)
-    : Run(Run), Sequence(Sequence), How(How), Control(Run.stepTimes(), How.Kind && How.Kind->Free),
-      HeadControl(Head, Greatest, Run.greatestLogits()) {
+int64_t ExitStats::layersLeftOut() const {
+  int64_t Layers = static_cast<int64_t>(Behind.size()), Sum = 0;
+  for (int64_t Layer = 0; Layer < Layers; ++Layer)
+    Sum += Behind[Layer] * (Layers - 1 - Layer);
+  return Sum;
+}
+
+static bool mayLeave(const StepChoice &Wanted) { return !Wanted.Exits.Plans.empty(); }
+
+DecodeLoop::DecodeLoop(Session &Run, int32_t Sequence, const StepChoice &Wanted)
+    : Run(Run), Sequence(Sequence),
+      How(mayLeave(Wanted) ? SpeculationChoice() : Wanted.Speculation),
+      Control(Run.stepTimes(), How.Kind && How.Kind->Free),
+      PlainHead(Wanted.Head, Wanted.Greatest, Run.greatestLogits()),
+      VerifyHead(Wanted.Head, Wanted.Greatest, Run.greatestLogits(Run.verifyRows())),
+      Plans(Wanted.Exits) {
   if (How.Kind)
     Stats.Draft = How.Kind->Name;
+  if (!mayLeave(Wanted))
+    return;
+  Exits.Behind.resize(Run.manifest().Model.Layers);
+  if (double Target = std::max(Plans.Seconds, Plans.Layers); Target > 0)
+    Points.emplace(Target, std::ssize(Plans.Plans));
+}
+
+/// Null where the next step does not leave the stack.
+const ExitPlan *DecodeLoop::exitPlan() const {
+  if (Plans.Plans.empty())
+    return nullptr;
+  return &Plans.Plans[Points ? Points->choose() : 0];
+}
+
+void DecodeLoop::toldExit(double Seconds) {
+  if (Plans.Plans.empty())
+    return;
+  int64_t Left = Run.leftBehind(), All = std::ssize(Exits.Behind);
+  ++(Left < 0 ? Exits.Whole : Exits.Behind[Left]);
+  double Share = Left < 0 ? 1 : static_cast<double>(Left + 1) / static_cast<double>(All);
+  if (Points)
+    Points->told(Plans.Seconds > 0 ? Seconds : Share);
 }
 
 bool DecodeLoop::prefill(std::span<const int32_t> Prompt, int64_t MaxTokens, Diagnostics &Diags) {
@@ -118,18 +151,20 @@ bool DecodeLoop::run(int64_t Guesses, Diagnostics &Diags) {
   if (Logits.size() < Needed)
     Logits.resize(Needed);
   std::span<const int32_t> Tokens = std::span(Input).first(Guesses + 1);
-  int64_t Greatest = Guesses ? 0 : HeadControl.choose();
+  HeadController &Head = Guesses ? VerifyHead : PlainHead;
+  int64_t Greatest = Head.choose();
   Clock::time_point Start = Clock::now();
-  bool Done = Guesses
-                  ? Run.verify(Sequence, Tokens, Logits.data(), Diags)
-                  : Run.append(Sequence, Tokens, LogitsOf::Last, Logits.data(), Diags, Greatest);
+  bool Done = Guesses ? Run.verify(Sequence, Tokens, Logits.data(), Diags, Greatest)
+                      : Run.append(Sequence, Tokens, LogitsOf::Last, Logits.data(), Diags, Greatest,
+                                   exitPlan());
   if (!Done)
     return false;
   double Seconds = secondsSince(Start);
+  // Steps of different numbers of rows are compared by what such steps take.
+  Head.told(Seconds / (Guesses ? Run.stepTimes().relative(Guesses + 1) : 1), Run.headReport());
   Run.stepTimes().record(Guesses + 1, Seconds);
-  if (!Guesses)
-    HeadControl.told(Seconds, Run.headReport());
   HeadStats += Run.headReport();
+  toldExit(Seconds);
   Rows = Guesses + 1;
   ++Stats.Steps[Guesses];
   Stats.Rounds += Guesses > 0;

@@ -12,12 +12,15 @@
 #ifndef LATHE_RUNTIME_ADAPTIVE_DECODELOOP_H
 #define LATHE_RUNTIME_ADAPTIVE_DECODELOOP_H
 
+#include "runtime/adaptive/PointController.h"
 #include "runtime/adaptive/SpeculationController.h"
 #include "runtime/session/Session.h"
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <numeric>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -40,13 +43,30 @@ struct SpeculationStats {
   double tokensPerStep() const;
 };
 
+/// Where steps of one row left the stack.
+struct ExitStats {
+  std::vector<int64_t> Behind; ///< Steps that left behind each layer; empty: none may.
+  int64_t Whole = 0;           ///< Steps that ran all layers.
+
+  int64_t steps() const { return std::accumulate(Behind.begin(), Behind.end(), int64_t(0)); }
+  /// Layers behind the exits, of all steps that left.
+  int64_t layersLeftOut() const;
+};
+
+/// How the steps of a generation are made.
+struct StepChoice {
+  SpeculationChoice Speculation = {};
+  HeadMode Head = HeadMode::Auto;
+  int64_t Greatest = 0; ///< Sampler::greatestLogits.
+  /// Where steps may leave the stack nothing is speculated on.
+  ExitChoice Exits = {};
+};
+
 class DecodeLoop {
 public:
   /// For at most `MaxTokens` tokens (negative: any number) of `Sequence`, which
   /// must exist.
-  /// `Greatest` is Sampler::greatestLogits.
-  DecodeLoop(Session &Run, int32_t Sequence, const SpeculationChoice &How, HeadMode Head,
-             int64_t Greatest);
+  DecodeLoop(Session &Run, int32_t Sequence, const StepChoice &Wanted);
 
   /// Runs `Prompt`; logits() are those of its last token.  Errors are those of
   /// Session::step.  `MaxTokens` will follow at most; negative: any number.
@@ -70,6 +90,8 @@ public:
   /// What finding the greatest logits took.
   const HeadReport &headStats() const { return HeadStats; }
 
+  const ExitStats &exitStats() const { return Exits; }
+
 private:
   /// Guesses that plain decoding is compared with.
   struct Watch {
@@ -79,6 +101,8 @@ private:
   };
 
   int64_t plan(int64_t Wanted);
+  const ExitPlan *exitPlan() const;
+  void toldExit(double Seconds);
   int64_t propose(std::span<int32_t> Into);
   bool run(int64_t Guesses, Diagnostics &Diags);
   void closeRound();
@@ -89,7 +113,7 @@ private:
   SpeculationChoice How;
   std::unique_ptr<Draft> Guess; ///< Null: speculation is off.
   SpeculationController Control;
-  HeadController HeadControl;
+  HeadController PlainHead, VerifyHead; ///< Of steps without guesses, and with.
   HeadReport HeadStats;
   std::vector<float> Logits; ///< [rows][vocabulary]
   std::array<int32_t, StepTimes::MaxRows> Input = {};
@@ -98,6 +122,9 @@ private:
   int32_t Class = 0; ///< Of the latest step's guesses.
   Watch Watched;
   SpeculationStats Stats;
+  ExitChoice Plans;
+  std::optional<PointController> Points; ///< Chooses among the plans.
+  ExitStats Exits;
 };
 
 } // namespace lathe

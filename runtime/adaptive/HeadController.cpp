@@ -12,6 +12,7 @@ namespace lathe {
 
 HeadReport &HeadReport::operator+=(const HeadReport &Other) {
   Steps += Other.Steps;
+  Positions += Other.Positions;
   Whole += Other.Whole;
   Rows += Other.Rows;
   return *this;
@@ -60,9 +61,10 @@ void HeadController::watch(const HeadReport &Report) {
   if (!Screening)
     return;
   SeenWhole += Report.Whole;
-  if (++Seen < Window)
+  Seen += Report.Positions;
+  if (Seen < Window)
     return;
-  if (SeenWhole > TooManyWhole)
+  if (SeenWhole * Window > TooManyWhole * Seen)
     PauseLeft = Pause;
   Seen = SeenWhole = 0;
 }

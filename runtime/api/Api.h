@@ -102,6 +102,10 @@ bool checkFlags(const char *Name, uint32_t Found, uint32_t Known, Diagnostics &D
 /// Nullopt when the struct cannot be read.
 std::optional<SamplerOptions> readSampling(const lathe_sampler_options *Given, Diagnostics &Diags);
 
+/// Null, with an error of LayerMask::parse, when there are no such layers.
+std::shared_ptr<const LayerMask> readLayers(const char *Layers, const char *Skip,
+                                            const SharedModel &Of, Diagnostics &Diags);
+
 /// A copy of the caller's struct, with zeros for what an older one lacks; all
 /// zeros for null.  `Least` is its size in version 1.0.
 template <typename Struct>
@@ -178,6 +182,16 @@ const lathe_api *table(uint32_t Version);
 std::unique_ptr<Encoder> openEncoder(const char *Path, const ModelOptions &Options,
                                      Diagnostics &Diags);
 
+/// The encoder of a model; null, with E0834, when it is none.
+Encoder *findEncoder(const lathe_model &Of, Diagnostics &Diags);
+
+/// False, with E0808, when an option is none of the numbers from 0 to `Most`.
+bool checkChoice(const char *Name, int32_t Found, int32_t Most, Diagnostics &Diags);
+
+/// False, with E0822, when an address is missing.
+bool checkTexts(const lathe_text *Texts, size_t Count, Diagnostics &Diags);
+std::vector<std::string_view> viewTexts(const lathe_text *Texts, size_t Count);
+
 /// The file whose model a path of NULL stands for; empty where there is none.  Each
 /// of the two libraries has its own.
 const std::string &ownModel();
@@ -186,6 +200,7 @@ const std::string &ownModel();
 void addErrors(lathe_api &Table);
 void addModels(lathe_api &Table);
 void addEmbedding(lathe_api &Table);
+void addClassifying(lathe_api &Table);
 void addCompiling(lathe_api &Table);
 void addSessions(lathe_api &Table);
 void addGenerating(lathe_api &Table);

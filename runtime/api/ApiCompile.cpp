@@ -5,13 +5,18 @@
 #include "runtime/session/Packaging.h"
 #include "runtime/support/AtomicFile.h"
 
+#include <cstddef>
+
 using namespace lathe;
 using namespace lathe::api;
+
+// The size in version 1.0.
+static constexpr size_t LeastOptions = offsetof(lathe_compile_options, layers);
 
 static std::optional<PackageOptions> readOptions(const lathe_compile_options *Given,
                                                  Callbacks &Told, Diagnostics &Diags) {
   constexpr const char *Name = "lathe_compile_options";
-  std::optional<lathe_compile_options> Raw = readStruct(Given, Name, sizeof(*Given), Diags);
+  std::optional<lathe_compile_options> Raw = readStruct(Given, Name, LeastOptions, Diags);
   if (!Raw || !checkFlags(Name, Raw->flags | Raw->reserved, LATHE_COMPILE_EMBED_WEIGHTS, Diags))
     return std::nullopt;
   std::optional<Callbacks> Read = Callbacks::read(Raw->callbacks, Diags);
@@ -20,6 +25,8 @@ static std::optional<PackageOptions> readOptions(const lathe_compile_options *Gi
   Told = *Read;
   PackageOptions Options;
   Options.Compile.Precision = Raw->precision ? Raw->precision : "auto";
+  Options.Compile.Layers = Raw->layers ? Raw->layers : "";
+  Options.Compile.Skip = Raw->skip ? Raw->skip : "";
   Options.Targets = splitTargets(Raw->targets ? Raw->targets : "host");
   Options.EmbedWeights = Raw->flags & LATHE_COMPILE_EMBED_WEIGHTS;
   return Options;

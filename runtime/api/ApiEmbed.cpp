@@ -20,13 +20,36 @@ std::unique_ptr<Encoder> api::openEncoder(const char *Path, const ModelOptions &
   return Encoder::load(ModelFolder::open(Path, Diags), Wanted, Diags);
 }
 
-/// One of the numbers from 0 to 2.
-static bool checkChoice(const char *Name, int32_t Found, Diagnostics &Diags) {
-  if (Found >= 0 && Found <= 2)
+bool api::checkChoice(const char *Name, int32_t Found, int32_t Most, Diagnostics &Diags) {
+  if (Found >= 0 && Found <= Most)
     return true;
   Diags.error(808, std::string("option '") + Name + "'",
-              "found " + std::to_string(Found) + ", expected 0 to 2");
+              "found " + std::to_string(Found) + ", expected 0 to " + std::to_string(Most));
   return false;
+}
+
+Encoder *api::findEncoder(const lathe_model &Of, Diagnostics &Diags) {
+  Encoder *Found = Of.Shared->Encodings.get();
+  if (!Found)
+    Diags.error(834, "model", "is no encoder, expected one",
+                "a model that generates text has sessions");
+  return Found;
+}
+
+bool api::checkTexts(const lathe_text *Texts, size_t Count, Diagnostics &Diags) {
+  if (!checkArray(Texts, Count, "texts", Diags))
+    return false;
+  for (const lathe_text &Each : std::span(Texts, Count))
+    if (!checkArray(Each.bytes, Each.size, "text", Diags))
+      return false;
+  return true;
+}
+
+std::vector<std::string_view> api::viewTexts(const lathe_text *Texts, size_t Count) {
+  std::vector<std::string_view> Views;
+  for (const lathe_text &Each : std::span(Texts, Count))
+    Views.emplace_back(Each.size ? Each.bytes : "", Each.size);
+  return Views;
 }
 
 static bool checkRoom(size_t Count, int64_t Width, size_t Capacity, Diagnostics &Diags) {
@@ -42,32 +65,22 @@ static bool checkRoom(size_t Count, int64_t Width, size_t Capacity, Diagnostics 
 static lathe_error *embed(const lathe_model *Of, const lathe_text *Texts, size_t Count,
                           const lathe_embed_options *Given, float *Vectors, size_t Capacity) {
   auto Body = [&](Diagnostics &Diags) {
-    if (!checkGiven(Of, "model", Diags) || !checkArray(Texts, Count, "texts", Diags) ||
+    if (!checkGiven(Of, "model", Diags) || !checkTexts(Texts, Count, Diags) ||
         !checkArray(Vectors, Count, "vectors", Diags))
       return false;
     auto Raw = readStruct(Given, "lathe_embed_options", sizeof(*Given), Diags);
-    if (!Raw || !checkChoice("pool", Raw->pool, Diags) ||
-        !checkChoice("normalize", Raw->normalize, Diags))
+    if (!Raw || !checkChoice("pool", Raw->pool, LATHE_POOL_FIRST, Diags) ||
+        !checkChoice("normalize", Raw->normalize, LATHE_NORMALIZE_NO, Diags))
       return false;
-    for (size_t I = 0; I < Count; ++I)
-      if (!checkArray(Texts[I].bytes, Texts[I].size, "text", Diags))
-        return false;
-    Encoder *Model = Of->Shared->Encodings.get();
-    if (!Model) {
-      Diags.error(834, "model", "is no encoder, expected one",
-                  "a model that generates text has sessions");
-      return false;
-    }
-    if (!checkRoom(Count, Model->width(), Capacity, Diags))
+    Encoder *Model = findEncoder(*Of, Diags);
+    if (!Model || !checkRoom(Count, Model->width(), Capacity, Diags))
       return false;
     Pooling Pool = Raw->pool == LATHE_POOL_MODEL   ? Model->facts().Pool
                    : Raw->pool == LATHE_POOL_FIRST ? Pooling::First
                                                    : Pooling::Mean;
     bool Unit = Raw->normalize == LATHE_NORMALIZE_MODEL ? Model->facts().Normalize
                                                         : Raw->normalize == LATHE_NORMALIZE_YES;
-    std::vector<std::string_view> Views;
-    for (const lathe_text &Each : std::span(Texts, Count))
-      Views.emplace_back(Each.size ? Each.bytes : "", Each.size);
+    std::vector<std::string_view> Views = viewTexts(Texts, Count);
     std::vector<std::vector<int32_t>> Tokens = Model->tokenize(Views, Diags);
     std::lock_guard<std::mutex> Turn(Of->Shared->Encoding);
     return Model->encode(Tokens, Pool, Unit, Vectors, Diags);

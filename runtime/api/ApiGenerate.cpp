@@ -20,7 +20,7 @@ static constexpr size_t LeastOptions = offsetof(lathe_generate_options, speculat
 static constexpr size_t LeastResult = offsetof(lathe_generate_result, steps);
 
 static std::optional<GenerateOptions> readOptions(const lathe_generate_options *Given,
-                                                  Diagnostics &Diags) {
+                                                  const SharedModel &Of, Diagnostics &Diags) {
   constexpr const char *Name = "lathe_generate_options";
   std::optional<lathe_generate_options> Raw = readStruct(Given, Name, LeastOptions, Diags);
   if (!Raw || !checkFlags(Name, Raw->flags, LATHE_GENERATE_IGNORE_END, Diags))
@@ -32,6 +32,17 @@ static std::optional<GenerateOptions> readOptions(const lathe_generate_options *
   if (!Sampling || !Speculation || !Head)
     return std::nullopt;
   GenerateOptions Options;
+  if (Raw->layers || Raw->skip) {
+    Options.Layers = readLayers(Raw->layers, Raw->skip, Of, Diags);
+    if (!Options.Layers)
+      return std::nullopt;
+  }
+  if (std::optional<ExitChoice> Exits =
+          ExitChoice::parse(Raw->exit ? Raw->exit : "never", Raw->exit_seconds, Raw->exit_layers,
+                            Of.manifest(), Diags))
+    Options.Exits = std::move(*Exits);
+  else
+    return std::nullopt;
   Options.Speculation = *Speculation;
   Options.Head = *Head;
   Options.Sampling = *Sampling;
@@ -44,7 +55,7 @@ static std::optional<GenerateOptions> readOptions(const lathe_generate_options *
 /// Runs the prompt; null on error.  The caller has the session's turn.
 static std::unique_ptr<Generation> start(SharedSession &Of, const int32_t *Prompt, size_t Count,
                                          const lathe_generate_options *Given, Diagnostics &Diags) {
-  std::optional<GenerateOptions> Options = readOptions(Given, Diags);
+  std::optional<GenerateOptions> Options = readOptions(Given, *Of.Of, Diags);
   if (!Options || !checkArray(Prompt, Count, "prompt", Diags))
     return nullptr;
   // Without a tokenizer there are tokens but no text, which is no error here.
@@ -85,6 +96,9 @@ static bool fillResult(const Generation &Stream, lathe_generate_result *Out, Dia
   Result.head_steps = From.Stats.Head.Steps;
   Result.head_whole = From.Stats.Head.Whole;
   Result.head_rows = From.Stats.Head.Rows;
+  Result.head_positions = From.Stats.Head.Positions;
+  Result.exit_steps = From.Stats.Exits.steps();
+  Result.exit_layers = From.Stats.Exits.layersLeftOut();
   return fillStruct(Out, Result, "lathe_generate_result", LeastResult, Diags);
 }
 

@@ -74,6 +74,7 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
         } else {
           ModelInput Input = openModelInput(Path, Weights, Diags);
           Options->Compiled = std::move(Input.Compiled);
+          Options->ProgramPath = std::move(Input.ProgramPath);
           Shared->Source = Model::load(std::move(Input.File), *Options, Diags);
         }
         if (!Shared->Source && !Shared->Encodings)

@@ -4,6 +4,8 @@
 
 #include "runtime/support/CheckedMath.h"
 
+#include <cstddef>
+
 using namespace lathe;
 using namespace lathe::api;
 
@@ -23,11 +25,14 @@ static bool readAllocator(const lathe_allocator *Given, MemorySource &Source, Di
   return true;
 }
 
+// The size in version 1.0.
+static constexpr size_t LeastOptions = offsetof(lathe_session_options, layers);
+
 static lathe_error *createSession(lathe_model *Of, const lathe_session_options *Given,
                                   lathe_session **Out) {
   return guarded([&](Diagnostics &Diags) {
     std::optional<lathe_session_options> Raw =
-        readStruct(Given, "lathe_session_options", sizeof(*Given), Diags);
+        readStruct(Given, "lathe_session_options", LeastOptions, Diags);
     std::optional<Callbacks> Told = Callbacks::read(Raw ? Raw->callbacks : nullptr, Diags);
     if (!Raw || !Told || !checkGiven(Of, "model", Diags) || !checkGiven(Out, "session", Diags))
       return false;
@@ -40,7 +45,8 @@ static lathe_error *createSession(lathe_model *Of, const lathe_session_options *
     Options.Capacity = Raw->capacity;
     Options.Sequences = Raw->sequences ? Raw->sequences : 1;
     Options.PrefillChunk = Raw->prefill_chunk;
-    if (!readAllocator(Raw->allocator, Options.Memory, Diags))
+    Options.Layers = readLayers(Raw->layers, Raw->skip, *Of->Shared, Diags);
+    if (!Options.Layers || !readAllocator(Raw->allocator, Options.Memory, Diags))
       return false;
     Options.OnChunk = [Told = *Told](int64_t Done, int64_t Rows) {
       return Told.goOn(LATHE_PROGRESS_STEP, Done, Rows);
@@ -54,6 +60,11 @@ static lathe_error *createSession(lathe_model *Of, const lathe_session_options *
     *Out = new lathe_session{std::move(Shared)};
     return true;
   });
+}
+
+std::shared_ptr<const LayerMask> api::readLayers(const char *Layers, const char *Skip,
+                                                 const SharedModel &Of, Diagnostics &Diags) {
+  return LayerMask::parse(Layers ? Layers : "", Skip ? Skip : "", Of.manifest(), Diags);
 }
 
 static lathe_error *sessionInfo(const lathe_session *Of, lathe_session_info *Out) {

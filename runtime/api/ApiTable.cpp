@@ -18,6 +18,7 @@ const lathe_api *api::table(uint32_t Version) {
     addSessions(Filled);
     addGenerating(Filled);
     addEmbedding(Filled);
+    addClassifying(Filled);
     return Filled;
   }();
   bool Fits = Version >> 16 == LATHE_API_MAJOR && (Version & 0xffff) <= LATHE_API_MINOR;

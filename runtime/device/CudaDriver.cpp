@@ -65,7 +65,7 @@ bool CudaDriver::load(Diagnostics &Diags) {
   Library = dlopen(Path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!Library) {
     const char *Reason = dlerror();
-    Diags.error(840, Path, std::string("cannot be opened: ") + (Reason ? Reason : "no reason"),
+    Diags.error(850, Path, std::string("cannot be opened: ") + (Reason ? Reason : "no reason"),
                 "install NVIDIA's driver; CPUs need none");
     return false;
   }
@@ -86,7 +86,7 @@ bool CudaDriver::load(Diagnostics &Diags) {
   Find(Functions->GetDeviceMemory, "cuDeviceTotalMem_v2");
   if (Missing.empty())
     return true;
-  Diags.error(840, Path, "has no " + Missing + ", expected NVIDIA's driver");
+  Diags.error(850, Path, "has no " + Missing + ", expected NVIDIA's driver");
   return false;
 }
 
@@ -96,7 +96,7 @@ bool CudaDriver::check(int Result, const char *Function, Diagnostics &Diags) con
   const char *Name = nullptr;
   if (Functions->GetErrorName(Result, &Name) != Success || !Name)
     Name = "an error without a name";
-  Diags.error(842, Path,
+  Diags.error(852, Path,
               std::string(Function) + " gave " + std::to_string(Result) + " (" + Name + ")",
               "'nvidia-smi' tells whether the driver works");
   return false;
@@ -110,7 +110,7 @@ std::unique_ptr<CudaDriver> CudaDriver::open(Diagnostics &Diags) {
   if (!Driver->check(Functions.GetDriverVersion(&Driver->Version), "cuDriverGetVersion", Diags))
     return nullptr;
   if (Driver->Version < OldestVersion) {
-    Diags.error(841, Driver->Path,
+    Diags.error(851, Driver->Path,
                 "found version " + Driver->versionText() + " of CUDA, expected at least 11.1",
                 "install a newer driver");
     return nullptr;

@@ -40,16 +40,16 @@ struct CudaFunctions;
 class CudaDriver {
 public:
   /// The library that LATHE_CUDA names, else libcuda.so.1.  Null with an error when it
-  /// is not there or not one (E0840), too old (E0841), or does not start (E0842).
+  /// is not there or not one (E0850), too old (E0851), or does not start (E0852).
   static std::unique_ptr<CudaDriver> open(Diagnostics &Diags);
-  /// Whether a driver may be there: false where `open` would give E0840 for want of one.
+  /// Whether a driver may be there: false where `open` would give E0850 for want of one.
   static bool isInstalled();
   ~CudaDriver();
 
   /// 12040 is version 12.4 of the API.
   int version() const { return Version; }
   std::string versionText() const;
-  /// All GPUs.  Those that the driver fails to describe are told as E0842.
+  /// All GPUs.  Those that the driver fails to describe are told as E0852.
   std::vector<CudaDevice> devices(Diagnostics &Diags) const;
 
 private:

@@ -103,6 +103,8 @@ std::shared_ptr<CompileResult> CompilerLibrary::compile(const CompileRequest &Re
   Raw.timing = Request.Timing;
   Raw.machine = Request.Machine.empty() ? nullptr : Request.Machine.c_str();
   Raw.depth = Request.Depth;
+  Raw.layers = Request.Layers.c_str();
+  Raw.skip = Request.Skip.c_str();
   if (Request.OnManifest) {
     Raw.on_manifest = [](void *Context, const char *Text, size_t Size) {
       static_cast<const CompileRequest *>(Context)->OnManifest({Text, Size});

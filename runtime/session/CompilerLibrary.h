@@ -31,10 +31,11 @@ struct CompileRequest {
   int64_t MaxPrefillRows = 0;
   std::string Emit = {}; ///< Empty: a program.
   bool VerifyEachPass = false;
-  std::string Passes = {};           ///< lathe_compile_request::passes.
-  std::string ReproducerFolder = {}; ///< lathe_compile_request::reproducer_dir.
-  bool Timing = false;               ///< Tables of passes and their times, on standard error.
-  std::string Machine = {};          ///< Empty: none.
+  std::string Passes = {};            ///< lathe_compile_request::passes.
+  std::string ReproducerFolder = {};  ///< lathe_compile_request::reproducer_dir.
+  bool Timing = false;                ///< Tables of passes and their times, on standard error.
+  std::string Machine = {};           ///< Empty: none.
+  std::string Layers = {}, Skip = {}; ///< lathe_compile_request::layers and skip.
   int64_t Depth = 0;
   /// lathe_compile_request::on_manifest; empty: nobody is told.
   std::function<void(std::string_view Text)> OnManifest = {};

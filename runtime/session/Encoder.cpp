@@ -12,8 +12,8 @@
 #include "lathe/abi.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
-#include <optional>
 
 using namespace lathe;
 
@@ -41,6 +41,8 @@ bool Encoder::findCode(const EncoderOptions &Options, Diagnostics &Diags) {
                 "a model that generates text runs with 'lathe run'");
     return false;
   }
+  if (Code)
+    Layers.emplace(manifest());
   return Code && Code->checkHost(Diags);
 }
 
@@ -112,8 +114,8 @@ static void cut(std::vector<int32_t> &Ids, size_t Most, int32_t End) {
 }
 
 std::vector<std::vector<int32_t>> Encoder::tokenize(std::span<const std::string_view> Texts,
-                                                    Diagnostics &Diags) const {
-  auto Most = static_cast<size_t>(Facts.MaxTokens);
+                                                    Diagnostics &Diags, int64_t Wanted) const {
+  auto Most = static_cast<size_t>(Wanted > 0 ? std::min(Wanted, Facts.MaxTokens) : Facts.MaxTokens);
   std::vector<std::vector<int32_t>> Result;
   size_t NumCut = 0;
   for (std::string_view Text : Texts) {
@@ -158,8 +160,16 @@ bool Encoder::check(std::span<const std::vector<int32_t>> Texts, Diagnostics &Di
 // Steps
 //===----------------------------------------------------------------------===//
 
-bool Encoder::runStep(std::span<const std::vector<int32_t>> Texts, Pooling Pool, float *Out,
-                      Diagnostics &Diags) {
+bool Encoder::checkResumes(Diagnostics &Diags) const {
+  if (entry().Resumes)
+    return true;
+  Diags.error(837, Folder->path(), "the program always runs all of its layers",
+              "compile the model again with this version of lathe");
+  return false;
+}
+
+/// The columns of a step of these texts.
+void Encoder::prepare(std::span<const std::vector<int32_t>> Texts, Pooling Pool) {
   Tokens.clear(), Positions.clear(), Sequences.clear(), Wanted.clear();
   for (size_t I = 0; I < Texts.size(); ++I) {
     auto First = static_cast<int32_t>(Tokens.size()), Rows = static_cast<int32_t>(Texts[I].size());
@@ -170,6 +180,11 @@ bool Encoder::runStep(std::span<const std::vector<int32_t>> Texts, Pooling Pool,
     for (int32_t Position = 0; Position < Rows; ++Position)
       Positions.push_back(Position);
   }
+}
+
+/// Runs the step that `prepare` laid out from the tokens, or from layer `Resumed` on where
+/// another part ended, up to layer `End`.
+bool Encoder::runPart(std::optional<int64_t> Resumed, int64_t End, float *Out, Diagnostics &Diags) {
   lathe_step_args Args = {};
   Args.arena = Arena.data();
   Args.scratch = Scratch.data();
@@ -182,7 +197,53 @@ bool Encoder::runStep(std::span<const std::vector<int32_t>> Texts, Pooling Pool,
   Args.logits_rows = static_cast<int64_t>(Wanted.size());
   Args.logits_row = Wanted.data();
   Args.logits = Out;
+  Args.layer_runs = Layers->runs();
+  Args.resumes = Resumed.has_value();
+  Args.first_layer = Resumed.value_or(0);
+  Args.layers_left = manifest().Model.Layers - End;
   return Code->run(manifest().Entries.size() - 1, Args, *Workers, Diags);
+}
+
+/// All depths of the `Texts` that `prepare` laid out.
+bool Encoder::runDepths(size_t Texts, float *Out, Diagnostics &Diags) {
+  auto Width = static_cast<size_t>(width()), Depths = static_cast<size_t>(depths());
+  AtOneDepth.resize(Texts * Width);
+  for (size_t D = 0; D < Depths; ++D) {
+    auto End = static_cast<int64_t>(D);
+    std::optional<int64_t> Resumed = D == 0 ? std::nullopt : std::optional(End - 1);
+    if (!runPart(Resumed, End, AtOneDepth.data(), Diags))
+      return false;
+    for (size_t I = 0; I < Texts; ++I)
+      std::copy_n(AtOneDepth.data() + I * Width, Width, Out + (I * Depths + D) * Width);
+  }
+  return true;
+}
+
+/// How many of the first texts fit into one step.
+size_t Encoder::countTogether(std::span<const std::vector<int32_t>> Texts) const {
+  size_t Count = 0;
+  for (auto Room = static_cast<size_t>(entry().MaxRows);
+       Count < Texts.size() && Texts[Count].size() <= Room; ++Count)
+    Room -= Texts[Count].size();
+  return Count;
+}
+
+/// Calls `Run(first, count)` for the texts of each step in turn.
+template <typename Callable>
+bool Encoder::runAll(std::span<const std::vector<int32_t>> Texts, const std::atomic<bool> *Cancel,
+                     Diagnostics &Diags, Callable &&Run) {
+  for (size_t First = 0; First < Texts.size();) {
+    if (Cancel && Cancel->load(std::memory_order_relaxed)) {
+      Diags.error(807, {},
+                  "interrupted with " + std::to_string(Texts.size() - First) + " texts to go");
+      return false;
+    }
+    size_t Count = countTogether(Texts.subspan(First));
+    if (!Run(First, Count))
+      return false;
+    First += Count;
+  }
+  return true;
 }
 
 /// To the length 1; a vector of zeros stays one.
@@ -199,24 +260,39 @@ static void normalize(std::span<float> Vector) {
 
 bool Encoder::encode(std::span<const std::vector<int32_t>> Texts, Pooling Pool, bool Normalize,
                      float *Out, Diagnostics &Diags, const std::atomic<bool> *Cancel) {
-  if (!check(Texts, Diags))
-    return false;
   auto Width = static_cast<size_t>(width());
-  for (size_t First = 0; First < Texts.size();) {
-    if (Cancel && Cancel->load(std::memory_order_relaxed)) {
-      Diags.error(807, {},
-                  "interrupted with " + std::to_string(Texts.size() - First) + " texts to go");
-      return false;
-    }
-    size_t End = First;
-    for (auto Room = static_cast<size_t>(entry().MaxRows);
-         End < Texts.size() && Texts[End].size() <= Room; ++End)
-      Room -= Texts[End].size();
-    if (!runStep(Texts.subspan(First, End - First), Pool, Out + First * Width, Diags))
-      return false;
-    First = End;
-  }
+  auto Run = [&](size_t First, size_t Count) {
+    prepare(Texts.subspan(First, Count), Pool);
+    return runPart(std::nullopt, manifest().Model.Layers, Out + First * Width, Diags);
+  };
+  if (!check(Texts, Diags) || !runAll(Texts, Cancel, Diags, Run))
+    return false;
   for (size_t I = 0; Normalize && I < Texts.size(); ++I)
     normalize({Out + I * Width, Width});
   return true;
+}
+
+bool Encoder::encodeDepths(std::span<const std::vector<int32_t>> Texts, Pooling Pool, float *Out,
+                           Diagnostics &Diags, const std::atomic<bool> *Cancel) {
+  auto Stride = static_cast<size_t>(width() * depths());
+  auto Run = [&](size_t First, size_t Count) {
+    prepare(Texts.subspan(First, Count), Pool);
+    return runDepths(Count, Out + First * Stride, Diags);
+  };
+  return checkResumes(Diags) && check(Texts, Diags) && runAll(Texts, Cancel, Diags, Run);
+}
+
+bool Encoder::begin(const std::vector<int32_t> &Text, Pooling Pool, float *Out,
+                    Diagnostics &Diags) {
+  if (!checkResumes(Diags) || !check({&Text, 1}, Diags))
+    return false;
+  prepare({&Text, 1}, Pool);
+  Depth = 0;
+  return runPart(std::nullopt, 0, Out, Diags);
+}
+
+bool Encoder::advance(float *Out, Diagnostics &Diags) {
+  assert(Depth < manifest().Model.Layers && "there is no layer to run");
+  ++Depth;
+  return runPart(Depth - 1, Depth, Out, Diags);
 }

@@ -10,6 +10,7 @@
 #define LATHE_RUNTIME_SESSION_ENCODER_H
 
 #include "runtime/formats/ModelFolder.h"
+#include "runtime/session/LayerMask.h"
 #include "runtime/session/Model.h"
 #include "runtime/session/Program.h"
 #include "runtime/support/Diagnostics.h"
@@ -22,6 +23,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,7 +60,7 @@ struct EncoderOptions {
   std::function<bool(LoadStage Next)> OnStage = {};
 };
 
-/// Not thread-safe.
+/// Not thread-safe: it has memory for one step.
 class Encoder {
 public:
   /// Compiles the folder's graph, or finds it in the cache, and packs its weights.  Null on
@@ -78,10 +80,11 @@ public:
   /// Elements of a vector.
   int64_t width() const { return manifest().Model.Embedding; }
 
-  /// The tokens of texts, at most facts().MaxTokens of each: what is too long loses its
-  /// end, but not the token behind it, and a warning (E0836) tells how many did.
+  /// The tokens of texts, at most facts().MaxTokens of each, or `Most` if that is less and
+  /// not 0: what is too long loses its end, but not the token behind it, and a warning
+  /// (E0836) tells how many did.
   std::vector<std::vector<int32_t>> tokenize(std::span<const std::string_view> Texts,
-                                             Diagnostics &Diags) const;
+                                             Diagnostics &Diags, int64_t Most = 0) const;
 
   /// Computes `Out`, [texts][width], in as few steps as hold the texts.  All texts are
   /// checked before any runs (E0801 a token, E0813 an empty text, E0814 one of more rows
@@ -90,14 +93,38 @@ public:
   bool encode(std::span<const std::vector<int32_t>> Texts, Pooling Pool, bool Normalize, float *Out,
               Diagnostics &Diags, const std::atomic<bool> *Cancel = nullptr);
 
+  /// How many vectors a text has when it is followed through the layers: one ahead of
+  /// them, at depth 0, and one behind each.
+  int64_t depths() const { return manifest().Model.Layers + 1; }
+
+  /// Computes `Out`, [texts][depths()][width], none of length 1; those of the last depth
+  /// have the bits that `encode` gives.  Otherwise as `encode`; E0837 when the program
+  /// always runs all of its layers.
+  bool encodeDepths(std::span<const std::vector<int32_t>> Texts, Pooling Pool, float *Out,
+                    Diagnostics &Diags, const std::atomic<bool> *Cancel = nullptr);
+
+  /// Starts a text that `advance` then takes through the layers; its vector at depth 0
+  /// goes to `Out`, [width].  Errors are those of `encodeDepths`.
+  bool begin(const std::vector<int32_t> &Text, Pooling Pool, float *Out, Diagnostics &Diags);
+
+  /// Runs the next layer of the text that `begin` started, and gives its vector there.
+  /// Nothing else may have run in between, and there must be such a layer.
+  bool advance(float *Out, Diagnostics &Diags);
+
 private:
   Encoder() = default;
   bool findCode(const EncoderOptions &Options, Diagnostics &Diags);
   bool packWeights(const EncoderOptions &Options, Diagnostics &Diags);
   bool allocate(Diagnostics &Diags);
   bool check(std::span<const std::vector<int32_t>> Texts, Diagnostics &Diags) const;
-  bool runStep(std::span<const std::vector<int32_t>> Texts, Pooling Pool, float *Out,
-               Diagnostics &Diags);
+  bool checkResumes(Diagnostics &Diags) const;
+  size_t countTogether(std::span<const std::vector<int32_t>> Texts) const;
+  template <typename Callable>
+  bool runAll(std::span<const std::vector<int32_t>> Texts, const std::atomic<bool> *Cancel,
+              Diagnostics &Diags, Callable &&Run);
+  void prepare(std::span<const std::vector<int32_t>> Texts, Pooling Pool);
+  bool runPart(std::optional<int64_t> Resumed, int64_t End, float *Out, Diagnostics &Diags);
+  bool runDepths(size_t Texts, float *Out, Diagnostics &Diags);
   const ManifestEntry &entry() const { return manifest().Entries.back(); }
 
   std::unique_ptr<ModelFolder> Folder;
@@ -105,12 +132,15 @@ private:
   std::unique_ptr<Tokenizer> Words;
   std::unique_ptr<WorkerPool> Workers;
   std::shared_ptr<const Program> Code;
+  std::optional<LayerMask> Layers; ///< All that the program has.
   std::unique_ptr<WeightStore> Weights;
   LoadReport Report;
   int64_t ScratchStride = 0;
   MappedMemory Arena, Scratch;
   /// The columns of the current step, as lathe_step_args wants them.
   std::vector<int32_t> Tokens, Positions, Sequences, Wanted;
+  int64_t Depth = 0;             ///< Of the text that `begin` started.
+  std::vector<float> AtOneDepth; ///< Vectors of a step's texts.
 };
 
 } // namespace lathe

@@ -40,8 +40,8 @@ private:
 Generation::Generation(Session &Run, const Tokenizer *Vocabulary, const GenerateOptions &Options,
                        Sampler Choose)
     : Run(Run), Vocabulary(Vocabulary), Options(Options), Choose(std::move(Choose)),
-      Steps(Run, Options.Sequence, Options.Speculation, Options.Head,
-            this->Choose.greatestLogits()) {
+      Steps(Run, Options.Sequence,
+            {Options.Speculation, Options.Head, this->Choose.greatestLogits(), Options.Exits}) {
   if (Vocabulary)
     Decoder.emplace(*Vocabulary);
 }
@@ -59,7 +59,8 @@ std::unique_ptr<Generation> Generation::start(Session &Run, const Tokenizer *Voc
 }
 
 bool Generation::prefill(std::span<const int32_t> Prompt, Diagnostics &Diags) {
-  if (!Run.checkSequence(Options.Sequence, Diags))
+  if (!Run.checkSequence(Options.Sequence, Diags) ||
+      (Options.Layers && !Run.setLayers(Options.Sequence, Options.Layers, Diags)))
     return false;
   int64_t Free = Run.capacity() - Run.length(Options.Sequence);
   if (Prompt.empty()) {
@@ -87,6 +88,7 @@ bool Generation::stepLast(Diagnostics &Diags) {
   Result.Stats.DecodeTokens += LastIsRun;
   Result.Stats.Speculation = Steps.stats();
   Result.Stats.Head = Steps.headStats();
+  Result.Stats.Exits = Steps.exitStats();
   return LastIsRun;
 }
 

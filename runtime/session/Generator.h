@@ -35,6 +35,9 @@ struct GenerateOptions {
   int32_t Sequence = 0;               ///< Continues what this sequence of the session holds.
   SpeculationChoice Speculation = {}; ///< Changes how fast tokens come, never which.
   HeadMode Head = HeadMode::Auto;     ///< So does this.
+  /// As of Session::setLayers; null: as the sequence is set.
+  std::shared_ptr<const LayerMask> Layers = nullptr;
+  ExitChoice Exits = {}; ///< When steps leave the stack, which changes what is said.
 };
 
 enum class StopReason {
@@ -54,6 +57,7 @@ struct GenerateStats {
   double DecodeSeconds = 0; ///< Steps and sampling, without the callback.
   SpeculationStats Speculation;
   HeadReport Head;
+  ExitStats Exits;
   double prefillTokensPerSecond() const {
     return PrefillSeconds > 0 ? PromptTokens / PrefillSeconds : 0;
   }
@@ -86,7 +90,7 @@ public:
   /// token ends the generation.  Both must outlive it.
   ///
   /// Null on error: E0813 an empty prompt, E0814 a prompt longer than the free
-  /// context, and all of Session::step and Sampler::create.
+  /// context, and all of Session::setLayers, Session::step and Sampler::create.
   static std::unique_ptr<Generation> start(Session &Run, const Tokenizer *Vocabulary,
                                            std::span<const int32_t> Prompt,
                                            const GenerateOptions &Options, Diagnostics &Diags);

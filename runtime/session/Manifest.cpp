@@ -67,6 +67,8 @@ private:
   void checkShape(const ManifestWeight &Weight, const std::string &Path);
   void checkLayers(const ManifestWeight &Weight, int64_t NumLayers, const std::string &Path);
   void checkTable(Manifest &Result);
+  void readExits(JsonValue Root, Manifest &Result);
+  void checkSkipped(Manifest &Result);
   void checkEntries(Manifest &Result);
 
   FaultList Faults;
@@ -168,6 +170,11 @@ ManifestEntry ManifestReader::entry(JsonValue Object, const std::string &Path) {
   Entry.ScratchBytes = integer(Object, Path, "scratch_bytes", 0, MaxMemoryBytes);
   if (Object["greatest_logits"])
     Entry.GreatestLogits = integer(Object, Path, "greatest_logits", 1, MaxVocabulary);
+  if (JsonValue Resumes = Object["resumes"]) {
+    if (!Resumes.boolean())
+      fault(join(Path, "resumes"), "expected true or false");
+    Entry.Resumes = Resumes.boolean().value_or(false);
+  }
   return Entry;
 }
 
@@ -257,6 +264,18 @@ void ManifestReader::checkTable(Manifest &Result) {
   Result.WeightTableSize = Next;
 }
 
+void ManifestReader::checkSkipped(Manifest &Result) {
+  const std::vector<int64_t> &Skipped = Result.SkippedLayers;
+  bool Ascending =
+      std::adjacent_find(Skipped.begin(), Skipped.end(), std::greater_equal<>()) == Skipped.end();
+  if (!Skipped.empty() && (!Ascending || Skipped.back() >= Result.Model.Layers ||
+                           std::ssize(Skipped) == Result.Model.Layers)) {
+    fault("skipped_layers", "expected layers, ascending, below " +
+                                std::to_string(Result.Model.Layers) + " and not all of them");
+    Result.SkippedLayers.clear();
+  }
+}
+
 void ManifestReader::checkEntries(Manifest &Result) {
   if (Result.Entries.empty())
     fault("entries", "found none, expected at least one");
@@ -285,8 +304,33 @@ void ManifestReader::read(JsonValue Root, Manifest &Result) {
     checkShape(Result.Weights.back(), Path);
     checkLayers(Result.Weights.back(), Result.Model.Layers, Path);
   });
+  if (Root["skipped_layers"])
+    Result.SkippedLayers = integers(Root, "", "skipped_layers", 0, MaxLayers);
+  if (JsonValue Chooses = Root["chooses_layers"]) {
+    if (!Chooses.boolean())
+      fault("chooses_layers", "expected true or false");
+    Result.ChoosesLayers = Chooses.boolean().value_or(false);
+  }
+  readExits(Root, Result);
+  checkSkipped(Result);
   checkEntries(Result);
   checkTable(Result);
+}
+
+void ManifestReader::readExits(JsonValue Root, Manifest &Result) {
+  if (!Root["exits"])
+    return;
+  std::vector<int64_t> Exits = integers(Root, "", "exits", 0, MaxLayers);
+  bool Ascending =
+      std::adjacent_find(Exits.begin(), Exits.end(), std::greater_equal<>()) == Exits.end();
+  if (Exits.empty() || !Ascending || Exits.back() >= Result.Model.Layers)
+    return fault("exits",
+                 "expected layers, ascending, below " + std::to_string(Result.Model.Layers));
+  Result.Exits = std::move(Exits);
+  Result.Behind = text(Root, "", "behind");
+  if (Result.Behind != "propagate" && Result.Behind != "none" && Result.Behind != "defer")
+    fault("behind",
+          "found " + lathe::quoted(Result.Behind) + ", expected propagate, none or defer");
 }
 
 void ManifestReader::readModel(JsonValue Root, Manifest &Result) {
@@ -362,11 +406,11 @@ std::optional<Manifest> Manifest::parse(std::string_view Text, const std::string
     Result.ABI = *Found;
   else
     return Malformed("'abi' is missing, expected the version of the interface");
-  if (Result.ABI != LATHE_ABI_VERSION) {
+  if (Result.ABI < LATHE_ABI_OLDEST || Result.ABI > LATHE_ABI_VERSION) {
     Diags.error(603, Where,
                 "compiled for version " + std::to_string(Result.ABI) +
                     " of the interface to the runtime, expected " +
-                    std::to_string(LATHE_ABI_VERSION),
+                    std::to_string(LATHE_ABI_OLDEST) + " to " + std::to_string(LATHE_ABI_VERSION),
                 "compile the model again with this version of lathe");
     return std::nullopt;
   }

@@ -38,6 +38,8 @@ struct ManifestEntry {
   int64_t ScratchBytes = 0; ///< Per worker.
   /// Most of the greatest logits that it can be asked for alone; 0: it computes all.
   int64_t GreatestLogits = 0;
+  /// Whether a step may end behind any layer and go on from there later.
+  bool Resumes = false;
 };
 
 enum class WeightLayout {
@@ -85,6 +87,17 @@ struct Manifest {
   /// Elements of the KV cache: "f32", "f16", "bf16" or "int8"; "none" of an encoder.
   std::string KVType;
   int64_t KVBytesPerPosition = 0;
+  std::vector<int64_t> SkippedLayers; ///< Ascending; the program was compiled without them.
+
+  /// Layers behind which a step of one row may leave the stack (lathe_step_args::exit_at),
+  /// ascending.
+  std::vector<int64_t> Exits;
+  /// What becomes of keys and values of the layers behind an exit: "propagate", "none" or
+  /// "defer".
+  std::string Behind = "none";
+
+  /// Whether layers can be left out step by step (lathe_step_args::layer_runs).
+  bool ChoosesLayers = false;
 
   /// Whether the program is a function on tensors, and no model: then `Model` and
   /// the KV cache say nothing.

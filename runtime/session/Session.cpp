@@ -6,9 +6,11 @@
 #include "runtime/support/FaultList.h"
 
 #include <algorithm>
+#include <bit>
 #include <cassert>
 #include <limits>
 #include <string>
+#include <utility>
 
 namespace lathe {
 
@@ -20,7 +22,7 @@ static constexpr int64_t MaxSequences = 4096;
 
 Session::Session(const Program &Code, WeightView Weights, WorkerPool &Workers,
                  const SessionOptions &Options)
-    : Code(Code), Weights(Weights), Workers(Workers), Options(Options) {}
+    : Code(Code), Weights(Weights), Workers(Workers), Options(Options), Never(Code.manifest()) {}
 
 static bool checkOption(const char *Name, int64_t Value, int64_t Least, int64_t Most,
                         Diagnostics &Diags) {
@@ -82,7 +84,11 @@ bool Session::allocate(Diagnostics &Diags) {
   SlabBytes = static_cast<int64_t>(Slab.value_or(std::numeric_limits<uint64_t>::max()));
   ScratchStride = static_cast<int64_t>(Stride);
   Lengths.assign(Options.Sequences, 0);
+  if (!Options.Layers)
+    Options.Layers = std::make_shared<const LayerMask>(Program);
+  Layers.assign(Options.Sequences, Options.Layers);
   Held.resize(Options.Sequences);
+  Owed.assign(Options.Sequences, 0);
   HeadReports.resize(static_cast<size_t>(Workers.workers()) * LATHE_HEAD_REPORT_BYTES /
                      sizeof(int64_t));
   auto Get = [&](const char *What, uint64_t Each, uint64_t Count, MappedMemory &Memory) {
@@ -123,7 +129,7 @@ bool Session::check(std::span<const Row> Rows, const float *Logits, Diagnostics 
 }
 
 bool Session::append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted,
-                     float *Logits, Diagnostics &Diags, int64_t Greatest) {
+                     float *Logits, Diagnostics &Diags, int64_t Greatest, const ExitPlan *Exits) {
   if (!checkSequence(Sequence, Diags))
     return false;
   std::vector<Row> Rows;
@@ -133,11 +139,11 @@ bool Session::append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf
     Rows.push_back({Token, static_cast<int32_t>(Position++), Sequence, Wanted == LogitsOf::All});
   if (Wanted == LogitsOf::Last && !Rows.empty())
     Rows.back().WantsLogits = true;
-  return step(Rows, Logits, Diags, Greatest);
+  return step(Rows, Logits, Diags, Greatest, Exits);
 }
 
-int64_t Session::greatestLogits() const {
-  return Code.manifest().Entries[Code.entryFor(1)].GreatestLogits;
+int64_t Session::greatestLogits(int64_t Rows) const {
+  return Code.manifest().Entries[Code.entryFor(Rows)].GreatestLogits;
 }
 
 int64_t Session::verifyRows() const {
@@ -148,10 +154,10 @@ int64_t Session::verifyRows() const {
 }
 
 bool Session::verify(int32_t Sequence, std::span<const int32_t> Tokens, float *Logits,
-                     Diagnostics &Diags) {
+                     Diagnostics &Diags, int64_t Greatest) {
   assert(!Tokens.empty() && static_cast<int64_t>(Tokens.size()) <= verifyRows() &&
          "guesses of more than one call");
-  if (!append(Sequence, Tokens, LogitsOf::All, Logits, Diags))
+  if (!append(Sequence, Tokens, LogitsOf::All, Logits, Diags, Greatest))
     return false;
   Lengths[Sequence] -= static_cast<int64_t>(Tokens.size()) - 1;
   return true;
@@ -182,22 +188,35 @@ bool Session::stopAsked(int64_t Done, int64_t Total) const {
          (Options.OnChunk && !Options.OnChunk(Done, Total));
 }
 
-bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest) {
+bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest,
+                   const ExitPlan *Exits) {
   if (!check(Rows, Logits, Diags))
     return false;
   Head = {};
+  LeftBehind = -1;
+  // Whether others left would hang on how rows are chunked.
+  if (Exits && Rows.size() == 1 && Exits->leaves())
+    return stepAlone(Rows.front(), Logits, Diags, Greatest, *Exits);
+  for (const Row &Each : Rows)
+    if (Owed[Each.Sequence] && !settle(Each.Sequence, {}, nullptr, Diags))
+      return false;
+  return runRows(Rows, Logits, Diags, Greatest, Never);
+}
+
+bool Session::runRows(std::span<const Row> Rows, float *Logits, Diagnostics &Diags,
+                      int64_t Greatest, const ExitPlan &Exits) {
   int64_t Total = static_cast<int64_t>(Rows.size());
   while (!Rows.empty()) {
     if (stopAsked(Total - static_cast<int64_t>(Rows.size()), Total)) {
       Diags.error(807, {}, "interrupted with " + std::to_string(Rows.size()) + " rows to go");
       return false;
     }
-    int64_t Count = Rows.size();
+    int64_t Count = static_cast<int64_t>(countAlike(Rows));
     if (Options.PrefillChunk)
       Count = std::min(Count, Options.PrefillChunk);
     size_t Entry = Code.entryFor(Count);
     Count = std::min(Count, Code.manifest().Entries[Entry].MaxRows);
-    if (!runChunk(Entry, Rows.first(Count), Logits, Greatest, Diags))
+    if (!runChunk(Entry, Rows.first(Count), Logits, Greatest, Exits, Diags))
       return false;
     // Nobody wants logits when there is no memory for them.
     if (Logits)
@@ -207,21 +226,67 @@ bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags,
   return true;
 }
 
+/// A row that may leave.  Where keys and values behind exits are owed, what all layers say
+/// of it counts only above paid ones.
+bool Session::stepAlone(const Row &Alone, float *Logits, Diagnostics &Diags, int64_t Greatest,
+                        const ExitPlan &Exits) {
+  int64_t &Debt = Owed[Alone.Sequence];
+  // More would not fit into the entry of a few rows.
+  if (Debt == 0 || Debt + 1 < verifyRows()) {
+    if (!runRows({&Alone, 1}, Logits, Diags, Greatest, Exits))
+      return false;
+    if (LeftBehind >= 0)
+      Debt += Code.manifest().Behind == "defer";
+    if (LeftBehind >= 0 || Debt == 0)
+      return true;
+    --Lengths[Alone.Sequence];
+  }
+  return settle(Alone.Sequence, {&Alone, 1}, Logits, Diags);
+}
+
+/// Runs what is owed by all layers, and `Next` behind it.
+bool Session::settle(int32_t Sequence, std::span<const Row> Next, float *Logits,
+                     Diagnostics &Diags) {
+  int64_t Length = Lengths[Sequence], Debt = std::exchange(Owed[Sequence], 0);
+  Again.clear();
+  for (int64_t Position = Length - Debt; Position < Length; ++Position)
+    Again.push_back({Held[Sequence][Position], static_cast<int32_t>(Position), Sequence, false});
+  Again.insert(Again.end(), Next.begin(), Next.end());
+  Lengths[Sequence] -= Debt;
+  if (runRows(Again, Logits, Diags, /*Greatest=*/0, Never))
+    return true;
+  // What was not run is as it was: it is still owed.
+  Owed[Sequence] = std::max<int64_t>(Length - Lengths[Sequence], 0);
+  Lengths[Sequence] = std::max(Length, Lengths[Sequence]);
+  return false;
+}
+
+/// Rows at the front that run the same layers.
+size_t Session::countAlike(std::span<const Row> Rows) const {
+  const std::shared_ptr<const LayerMask> &First = Layers[Rows.front().Sequence];
+  auto Other = std::ranges::find_if(Rows, [&](const Row &Each) {
+    const std::shared_ptr<const LayerMask> &Own = Layers[Each.Sequence];
+    return Own != First && *Own != *First;
+  });
+  return static_cast<size_t>(Other - Rows.begin());
+}
+
 /// Adds what all workers told of finding the greatest logits.
 void Session::addHeadReport(int64_t Greatest) {
   if (Greatest == 0 || LogitsRows.empty())
     return;
-  int64_t Whole = 0;
+  uint64_t Whole = 0;
   for (size_t I = 0; I < HeadReports.size(); I += LATHE_HEAD_REPORT_BYTES / sizeof(int64_t)) {
     Head.Rows += HeadReports[I];
-    Whole |= HeadReports[I + 1];
+    Whole |= static_cast<uint64_t>(HeadReports[I + 1]);
   }
-  Head.Whole += Whole;
+  Head.Whole += std::popcount(Whole);
+  Head.Positions += static_cast<int64_t>(LogitsRows.size());
   ++Head.Steps;
 }
 
 bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, int64_t Greatest,
-                       Diagnostics &Diags) {
+                       const ExitPlan &Exits, Diagnostics &Diags) {
   const ManifestEntry &Called = Code.manifest().Entries[Entry];
   if (Greatest > Called.GreatestLogits)
     Greatest = 0;
@@ -248,8 +313,11 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, i
   Args.logits_rows = static_cast<int64_t>(LogitsRows.size());
   Args.logits_row = LogitsRows.data();
   Args.logits = Logits;
+  Args.layer_runs = Layers[Rows.front().Sequence]->runs();
   Args.wanted_logits = Greatest;
   Args.head_report = HeadReports.data();
+  Args.exit_at = Exits.at();
+  Args.exit_layer = &LeftBehind;
   if (!Code.run(Entry, Args, Workers, Diags))
     return false;
   addHeadReport(Greatest);
@@ -261,10 +329,31 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, i
   return true;
 }
 
+bool Session::setLayers(int32_t Sequence, std::shared_ptr<const LayerMask> Wanted,
+                        Diagnostics &Diags) {
+  if (!Wanted)
+    Wanted = std::make_shared<const LayerMask>(Code.manifest());
+  const LayerMask &Now = *Layers[Sequence];
+  if (Lengths[Sequence] != 0 && Now != *Wanted) {
+    std::string Without = Now.skippedText();
+    Diags.error(842, "sequence " + std::to_string(Sequence),
+                "found " + std::to_string(Lengths[Sequence]) + " positions that were run " +
+                    (Without.empty() ? "with all layers" : "without the layers " + Without) +
+                    ", expected none, as other layers are asked for",
+                "truncate the sequence to length 0 first");
+    return false;
+  }
+  Layers[Sequence] = std::move(Wanted);
+  return true;
+}
+
 void Session::truncate(int32_t Sequence, int64_t Length) {
   if (Length >= Lengths[Sequence])
     return;
-  Lengths[Sequence] = std::max<int64_t>(Length, 0);
+  Length = std::max<int64_t>(Length, 0);
+  // The last positions are those that are owed.
+  Owed[Sequence] = std::max<int64_t>(Owed[Sequence] - (Lengths[Sequence] - Length), 0);
+  Lengths[Sequence] = Length;
   Held[Sequence].resize(Lengths[Sequence]);
   if (Lengths[Sequence] == 0)
     KV.release(static_cast<size_t>(Sequence) * SlabBytes, SlabBytes);

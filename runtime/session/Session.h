@@ -11,6 +11,8 @@
 
 #include "runtime/adaptive/HeadController.h"
 #include "runtime/adaptive/StepTimes.h"
+#include "runtime/session/ExitPlan.h"
+#include "runtime/session/LayerMask.h"
 #include "runtime/session/Program.h"
 #include "runtime/support/Diagnostics.h"
 #include "runtime/support/MappedMemory.h"
@@ -48,6 +50,8 @@ struct SessionOptions {
   /// all of them; false ends the step as `Cancel` does.
   std::function<bool(int64_t Done, int64_t Rows)> OnChunk = {};
   MemorySource Memory = {}; ///< For KV caches, activations and workers; else the kernel's.
+  /// What sequences run until `setLayers`; made for the session's program.  Null: all.
+  std::shared_ptr<const LayerMask> Layers = nullptr;
 };
 
 /// Bytes of address space; the KV cache is resident only as far as it is used.
@@ -67,7 +71,8 @@ public:
 
   /// Runs `Rows` in order: in one call of the smallest entry that takes them,
   /// or in chunks of the largest.  Rows of different sequences may be mixed;
-  /// those of one sequence continue it without gaps.  `Logits` receives
+  /// those of one sequence continue it without gaps.  Neighbours that run other
+  /// layers are in calls of their own.  `Logits` receives
   /// [rows that want them][vocabulary] and may be null when none does.
   ///
   /// All rows are checked before any runs (E0801 token, E0802 position, E0803
@@ -75,17 +80,24 @@ public:
   /// cancelled (E0807), the sequences keep the chunks that were done.
   ///
   /// Of each row the `Greatest` greatest logits are needed, 0: all.  Others may be
-  /// -infinity, where `greatestLogits` says so.
-  bool step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest = 0);
+  /// -infinity, where `greatestLogits` says so.  A row that is alone may leave the stack
+  /// as `Exits` says, which is made for the session's program; null: never.
+  bool step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest = 0,
+            const ExitPlan *Exits = nullptr);
 
   /// Steps with `Tokens` as the next positions of `Sequence`.  `Logits` receives
   /// [none, 1 or tokens][vocabulary].  Errors are those of `step`.
   bool append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted, float *Logits,
-              Diagnostics &Diags, int64_t Greatest = 0);
+              Diagnostics &Diags, int64_t Greatest = 0, const ExitPlan *Exits = nullptr);
 
-  /// Most of the greatest logits of a step of one row that are found without computing
-  /// all; 0: all are computed.
-  int64_t greatestLogits() const;
+  /// The layer behind which the latest `step` left the stack, or -1.
+  int64_t leftBehind() const { return LeftBehind; }
+
+  const Manifest &manifest() const { return Code.manifest(); }
+
+  /// Most of the greatest logits of each row of a step of `Rows` that are found without
+  /// computing all; 0: all are computed.
+  int64_t greatestLogits(int64_t Rows = 1) const;
 
   /// What it took to find them, in the latest `step`.
   const HeadReport &headReport() const { return Head; }
@@ -95,8 +107,9 @@ public:
   /// sequence grows by one position.  The others are guesses, each of which
   /// `accept` may make count until the sequence changes in another way.
   ///
-  /// At most verifyRows() tokens.  Errors are those of `step`.
-  bool verify(int32_t Sequence, std::span<const int32_t> Tokens, float *Logits, Diagnostics &Diags);
+  /// At most verifyRows() tokens.  Errors are those of `step`, and so is `Greatest`.
+  bool verify(int32_t Sequence, std::span<const int32_t> Tokens, float *Logits, Diagnostics &Diags,
+              int64_t Greatest = 0);
 
   /// Makes the next position of `Sequence` count, if `verify` ran it with `Token`.
   /// Otherwise forgets all guesses and is false.
@@ -110,6 +123,13 @@ public:
 
   /// E0803, and false, when there is no such sequence.
   bool checkSequence(int32_t Sequence, Diagnostics &Diags) const;
+
+  /// Chooses the layers that `Sequence`, which must exist, runs from its first position
+  /// on; null: all.  E0842, and false, when it holds positions that other layers made.
+  bool setLayers(int32_t Sequence, std::shared_ptr<const LayerMask> Layers, Diagnostics &Diags);
+
+  /// The layers that `Sequence` runs.
+  const LayerMask &layers(int32_t Sequence) const { return *Layers[Sequence]; }
 
   /// Positions that `Sequence` holds.
   int64_t length(int32_t Sequence) const { return Lengths[Sequence]; }
@@ -134,8 +154,14 @@ private:
   bool allocate(Diagnostics &Diags);
   bool check(std::span<const Row> Rows, const float *Logits, Diagnostics &Diags) const;
   bool stopAsked(int64_t Done, int64_t Total) const;
+  size_t countAlike(std::span<const Row> Rows) const;
+  bool runRows(std::span<const Row> Rows, float *Logits, Diagnostics &Diags, int64_t Greatest,
+               const ExitPlan &Exits);
+  bool stepAlone(const Row &Alone, float *Logits, Diagnostics &Diags, int64_t Greatest,
+                 const ExitPlan &Exits);
+  bool settle(int32_t Sequence, std::span<const Row> Next, float *Logits, Diagnostics &Diags);
   bool runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, int64_t Greatest,
-                Diagnostics &Diags);
+                const ExitPlan &Exits, Diagnostics &Diags);
   void addHeadReport(int64_t Greatest);
 
   const Program &Code;
@@ -147,11 +173,19 @@ private:
   int64_t ScratchStride = 0;
   MappedMemory Arena, Scratch, KV;
   std::vector<int64_t> Lengths; ///< Per sequence.
+  /// Per sequence; never null.
+  std::vector<std::shared_ptr<const LayerMask>> Layers;
   /// Per sequence, the token of every position that was run.  Those behind its
   /// length are guesses.
   std::vector<std::vector<int32_t>> Held;
+  /// Per sequence: of the last positions so many left the stack early, and their keys and
+  /// values of the layers behind are owed.
+  std::vector<int64_t> Owed;
+  std::vector<Row> Again; ///< What is owed, while it is run.
   StepTimes Times;
   HeadReport Head;
+  ExitPlan Never; ///< Of steps that may not leave the stack.
+  int64_t LeftBehind = -1;
   std::vector<int64_t> HeadReports; ///< Of all workers, as lathe_step_args wants them.
 
   // The columns of the current chunk, as lathe_step_args wants them.

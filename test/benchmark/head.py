@@ -38,8 +38,8 @@ def row(name, samples, reports, how):
         sum(statistics.median(each[way]) for each in samples) for way in ("full", how)
     )
     heads = [report["head"] for report in reports]
-    steps, whole = (sum(head[key] for head in heads) for key in ("screened_steps", "whole_steps"))
-    rows = sum(head["rows_share"] * head["screened_steps"] for head in heads) / max(1, steps)
+    steps, whole = (sum(head[key] for head in heads) for key in ("screened_positions", "whole_positions"))
+    rows = sum(head["rows_share"] * head["screened_positions"] for head in heads) / max(1, steps)
     return (
         f"| {name} | {tokens} | {tokens / full:.1f} | {tokens / other:.1f} |"
         f" **{full / other:.3f}** | {steps / max(1, tokens):.0%} | {100 * rows:.2f} % |"

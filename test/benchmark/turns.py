@@ -1,4 +1,4 @@
-"""Two ways of `lathe run` turn by turn, for the benchmarks that hold one against the other."""
+"""Ways of `lathe run` turn by turn, for the benchmarks that hold one against the others."""
 
 import json
 import os
@@ -25,10 +25,10 @@ def run(arguments, folder):
 
 
 def measure(names, ways, rounds, arguments_of):
-    """By name: decode seconds of every round both ways, and the last report of the second way.
+    """By name: decode seconds of every round and way, and the last report of the last way.
 
-    Every round begins with the other way than the one before.  `arguments_of(name, way)` are those
-    of `lathe run`; both ways must say the same."""
+    Every round begins at the other end than the one before.  `arguments_of(name, way)` are those
+    of `lathe run`; all ways must say the same."""
     samples = {name: {way: [] for way in ways} for name in names}
     reports = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -39,12 +39,13 @@ def measure(names, ways, rounds, arguments_of):
                     text, report = run(arguments_of(name, way), folder)
                     said.add(text)
                     samples[name][way].append(report["speed"]["decode_seconds"])
-                    if way == ways[1]:
+                    if way == ways[-1]:
                         reports[name] = report
                 if len(said) != 1:
                     sys.exit(f"{name}: the texts differ: {said}")
-                first, second = (samples[name][way][-1] for way in ways)
-                print(f"round {turn + 1} {name}: {first / second:.2f}", file=sys.stderr)
+                first, *others = (samples[name][way][-1] for way in ways)
+                ratios = " ".join(f"{first / other:.2f}" for other in others)
+                print(f"round {turn + 1} {name}: {ratios}", file=sys.stderr)
     return samples, reports
 
 

@@ -121,7 +121,24 @@ def check_random(report, folder):
         hold(report, f"random {kind}, mean", embed(place, texts), [e.mean(0) for e in expected])
         first = embed(place, texts, "--pool", "cls")
         hold(report, f"random {kind}, first row", first, [e[0] for e in expected])
+        states = [tiny_bert.states(config, stored, each) for each in ids]
+        check_depths(report, f"random {kind}", place, texts, states)
     check_bits(report, folder / "F32", texts)
+
+
+def check_depths(report, name, folder, texts, states):
+    """Vectors ahead of the layers and behind each, together and one text at a time."""
+    found = embed(folder, texts, "--depths")
+    expected = [[state.mean(0) for state in each] for each in states]
+    depths = len(expected[0])
+    for depth, vectors in enumerate(found.reshape(len(texts), depths, -1).transpose(1, 0, 2)):
+        hold(report, f"{name}, depth {depth}", vectors, [each[depth] for each in expected])
+    last = found[:, -embed(folder, texts[:1]).shape[1] :]
+    whole = embed(folder, texts, "--no-normalize")
+    report.case(f"{name}, the last depth is the whole", last.tobytes() == whole.tobytes())
+    alone = [embed(folder, [text], "--depths", "-t", "1") for text in texts]
+    same = np.concatenate(alone).tobytes() == found.tobytes()
+    report.case(f"{name}, depths have the same bits alone", same)
 
 
 def check_bits(report, folder, texts):

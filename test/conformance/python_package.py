@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "tools" / "python"))
 package = importlib.import_module("lathe")
 
 TINY = ROOT / "test" / "Tools" / "inputs" / "tiny_gguf.py"
-MODULES = ("", "._callbacks", "._errors", "._library", "._model", "._session")
+MODULES = ("", "._callbacks", "._classifier", "._errors", "._library", "._model", "._session")
 TEXT = "Hello, world! Bücher, 漢字 and 🙂."
 
 
@@ -235,11 +235,21 @@ def check_order(report, path):
     report.case("a stream outlives its model", len([p for p in stream if p.token >= 0]) == 4)
 
 
+def calibrate(bert, folder):
+    """A classifier's file."""
+    subprocess.run([sys.executable, TINY.with_name("labelled_texts.py"), folder], check=True)
+    parts = [word for part in ("train", "valid", "test") for word in (f"--{part}", folder / f"{part}.tsv")]
+    command = [lathe(), "calibrate", bert, "--task", "classify", *parts, "-o", folder / "texts.cal"]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / "texts.cal"
+
+
 def check_documentation(report, path, folder):
     bert = folder / "bert"
     subprocess.run([sys.executable, TINY.with_name("tiny_bert.py"), bert], check=True)
     names = {"lathe": package, "path": path, "numpy": numpy, "model": package.load(path)}
     names["encoder"] = package.load(bert)
+    names["classifier"] = names["encoder"].classifier(calibrate(bert, folder))
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     here = os.getcwd()
     os.chdir(folder)

@@ -64,9 +64,11 @@ class Rows:
         self.sequence = (places // capacity).astype(numpy.int32)
         wanted = random.random(count) < 0.5
         self.logits_row = numpy.flatnonzero(wanted).astype(numpy.int32)
+        self.runs = numpy.ones(8, numpy.int32)  # Of the layers.
+        self.exit_at = numpy.full(8, numpy.inf, numpy.float32)
 
     def arrays(self):
-        return [self.token, self.position, self.sequence, self.logits_row]
+        return [self.token, self.position, self.sequence, self.logits_row, self.runs, self.exit_at]
 
 
 def normal(random, *shape):
@@ -327,9 +329,11 @@ class Texts:
         # The first row, a row in the middle and the last of each text.
         wanted = [(s.start, (s.start + s.stop) // 2, s.stop - 1) for s in self.slices]
         self.logits_row = numpy.unique(numpy.concatenate(wanted)).astype(numpy.int32)
+        self.runs = numpy.ones(8, numpy.int32)  # Of the layers.
+        self.exit_at = numpy.full(8, numpy.inf, numpy.float32)
 
     def arrays(self):
-        return [self.token, self.position, self.sequence, self.logits_row]
+        return [self.token, self.position, self.sequence, self.logits_row, self.runs, self.exit_at]
 
 
 LENGTHS = ((1,), (5, 1, 3), (2, 9))
@@ -443,22 +447,92 @@ def weights_and_layers(random):
     }}
     lathe.yield %p : tensor<?x8xf32>
 """
-    loop = (
-        f"  %0 = lathe.layers %i = 0 to 4 (%h = %x) select [1, 0, 1, 0] : {kind} {{\n"
-        + body.format(name="some", element="f32")
-        + "  }, {\n"
-        + body.format(name="rest", element="bf16")
-        + "  }\n  %n = lathe.weight @norm : tensor<8xf32>\n"
-        f"  %1 = lathe.bias %0, %n : {kind}, tensor<8xf32>\n  return %1 : {kind}"
-    )
     x, norm, bias = normal(random, 3, 8), normal(random, 8), normal(random, 4, 8)
     some, rest = normal(random, 2, 8, 8), normal(random, 2, 8, 8)
-    expected = x.astype(numpy.float64)
-    for layer in range(4):
-        matrix = (some if layer % 2 else rest)[layer // 2]
-        expected = expected @ matrix.T + bias[layer]
-    source = WEIGHTS + function(f"%x: {kind}", kind, loop)
-    yield "two bodies", source, [x, norm, some, rest, bias], [expected + norm], TOLERANCE
+    rows = Rows(random, 3)
+    rows.runs = numpy.array([1, 0, 1, 1], numpy.int32)
+    choices = {
+        "two bodies": ("", {0, 1, 2, 3}),
+        "layers that rows leave out": ("at %rows", {0, 2, 3}),
+        "layers that never run": ("", {0, 1}),
+        "both": ("at %rows", {0, 3}),
+    }
+    for name, (at, kept) in choices.items():
+        skip = f"skip {sorted({0, 1, 2, 3} - kept)}" if kept in ({0, 1}, {0, 3}) else ""
+        loop = (
+            f"  %0 = lathe.layers %i = 0 to 4 (%h = %x) {at} select [1, 0, 1, 0] {skip} : {kind} {{\n"
+            + body.format(name="some", element="f32")
+            + "  }, {\n"
+            + body.format(name="rest", element="bf16")
+            + "  }\n  %n = lathe.weight @norm : tensor<8xf32>\n"
+            f"  %1 = lathe.bias %0, %n : {kind}, tensor<8xf32>\n  return %1 : {kind}"
+        )
+        expected = x.astype(numpy.float64)
+        for layer in sorted(kept):
+            matrix = (some if layer % 2 else rest)[layer // 2]
+            expected = expected @ matrix.T + bias[layer]
+        source = WEIGHTS + function(f"%x: {kind}, %rows: !lathe.rows", kind, loop)
+        inputs = [x, *rows.arrays(), norm, some, rest, bias]
+        yield name, source, inputs, [expected + norm], TOLERANCE
+
+
+def confidence(random):
+    kind, vector = "tensor<?x24xf32>", "tensor<24xf32>"
+    x, weight, bias = normal(random, 5, 24), normal(random, 24), normal(random, 1)
+    source = function(
+        f"%x: {kind}, %w: {vector}, %b: tensor<1xf32>",
+        "tensor<?x1xf32>",
+        f"  %0 = lathe.logistic %x, %w, %b : {kind}, {vector}, tensor<1xf32>\n"
+        "  return %0 : tensor<?x1xf32>",
+    )
+    expected = 1 / (1 + numpy.exp(-(x.astype(numpy.float64) @ weight + bias)))
+    yield "logistic", source, [x, weight, bias], [expected[:, None]], TOLERANCE
+    x[1, 3] = x[1, 17] = 9  # Two are the greatest.
+    greatest = numpy.sort(x)[:, -2:]
+    source = function(
+        f"%x: {kind}",
+        "tensor<?x1xf32>",
+        f"  %0 = lathe.margin %x : {kind}\n  return %0 : tensor<?x1xf32>",
+    )
+    yield "margin", source, [x], [greatest[:, 1:] - greatest[:, :1]], 0
+
+
+def exits(random):
+    """Layers 1 and 2 have an exit, which shows its own rows, and the rest adds 100."""
+    kind = "tensor<?x4xf32>"
+    loop = (
+        f"  %0 = lathe.layers %i = 0 to 4 (%h = %x) at %rows select [0, 1, 1, 0] REST : {kind} {{\n"
+        f"    %y = lathe.add %h, %h : {kind}\n    lathe.yield %y : {kind}\n  }}, {{\n"
+        f"    %y = lathe.add %h, %h : {kind}\n    %p = lathe.margin %y : {kind}\n"
+        f"    %z = lathe.mul %y, %y : {kind}\n    lathe.yield %y until %p leaving %z : {kind}\n"
+        f"  }}BODY\n  return %0 : {kind}"
+    )
+    rest = f", {{\n    %y = lathe.add %h, %a : {kind}\n    lathe.yield %y : {kind}\n  }}"
+    x, more = numpy.array([[1, 4, 2, 3]], numpy.float32), numpy.full((1, 4), 100, numpy.float32)
+    never, always = numpy.inf, -numpy.inf
+    # Behind layer 1 the margin is 4, and behind layer 2 it is 8.
+    for name, exit_at, runs, layer in (
+        ("never", [never] * 4, [1] * 4, 3),
+        ("sure at layer 1", [never, 3, 3, never], [1] * 4, 1),
+        ("just sure", [never, 4, 4, never], [1] * 4, 1),
+        ("sure at layer 2", [never, 5, 5, never], [1] * 4, 2),
+        ("never sure", [never, 9, 9, never], [1] * 4, 3),
+        ("forced", [never, never, always, never], [1] * 4, 2),
+        ("layers without an exit", [always, never, never, always], [1] * 4, 3),
+        ("a layer that is left out", [never, always, never, never], [1, 0, 1, 1], 3),
+        ("no layer behind it runs", [never, always, never, never], [1, 1, 1, 0], 1),
+    ):
+        for with_rest in (False, True):
+            rows = Rows(random, 1)
+            rows.runs, rows.exit_at = numpy.array(runs, numpy.int32), numpy.float32(exit_at)
+            text = loop.replace("REST", "rest [2, 2, 2, 2]" if with_rest else "")
+            text = text.replace("BODY", rest if with_rest else "")
+            expected = x * 2.0 ** sum(runs[: layer + 1])
+            if layer < 3:
+                expected = expected**2 + 100 * with_rest * sum(runs[layer + 1 :])
+            source = function(f"%x: {kind}, %a: {kind}, %rows: !lathe.rows", kind, text)
+            title = name + (", with a rest" if with_rest else "")
+            yield title, source, [x, more, *rows.arrays()], [expected], 0
 
 
 OPS = {
@@ -479,6 +553,8 @@ OPS = {
     "self_attention": self_attention,
     "elementwise": elementwise,
     "weights_and_layers": weights_and_layers,
+    "confidence": confidence,
+    "exits": exits,
 }
 
 

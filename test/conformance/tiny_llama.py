@@ -106,6 +106,9 @@ class Reference:
         """Keys or values, [position, head, width], as the cache gives them back."""
         return x
 
+    def runs(self, layer):
+        return True
+
     def feed_forward(self, x, block):
         gate, up = (x @ self.weight(block + name).T for name in ("ffn_gate", "ffn_up"))
         return (gate / (1 + numpy.exp(-gate)) * up) @ self.weight(block + "ffn_down").T
@@ -114,7 +117,7 @@ class Reference:
         self.epsilon = self.key("attention.layer_norm_rms_epsilon")
         self.base = self.key("rope.freq_base")
         x = self.weight("token_embd")[tokens]
-        for layer in range(self.key("block_count")):
+        for layer in filter(self.runs, range(self.key("block_count"))):
             block = f"blk.{layer}."
             x = x + self.attention(self.norm(x, block + "attn_norm"), block)
             x = x + self.feed_forward(self.norm(x, block + "ffn_norm"), block)

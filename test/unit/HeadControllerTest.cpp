@@ -18,7 +18,7 @@ int64_t run(HeadController &Control, int64_t Steps, double Screened, double Full
     bool Screens = Control.choose() != 0;
     HeadReport Report;
     if (Screens)
-      Report = {1, I % 10 < Whole, 100};
+      Report = {.Steps = 1, .Positions = 1, .Whole = I % 10 < Whole, .Rows = 100};
     Control.told(Screens ? Screened : Full, Report);
     Count += Screens;
   }
@@ -79,6 +79,18 @@ TEST(HeadController, BearsWithAFew) {
   HeadController Control(HeadMode::Auto, 1, Offered);
   run(Control, FirstEnd, 0.9, 1.0);
   EXPECT_EQ(run(Control, 100, 0.9, 1.0, 4), 100);
+}
+
+/// Positions count, of which a step may have several.
+TEST(HeadController, PausesWhereTooManyPositionsOfFewStepsSurvive) {
+  for (int64_t Whole : {4, 5}) {
+    HeadController Control(HeadMode::Auto, 1, Offered);
+    for (int64_t I = 0; I < 2; ++I) {
+      EXPECT_EQ(Control.choose(), 1);
+      Control.told(1, {.Steps = 1, .Positions = 8, .Whole = Whole, .Rows = 100});
+    }
+    EXPECT_EQ(Control.choose(), Whole == 4 ? 1 : 0);
+  }
 }
 
 TEST(HeadController, ScreensAlwaysWhenTold) {

@@ -18,6 +18,7 @@
 
 #include "gtest/gtest.h"
 
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -31,29 +32,47 @@ namespace {
 constexpr int64_t Outputs = 1000, Width = 128, Blocks = Width / 32, Rows = 4;
 constexpr float Infinity = std::numeric_limits<float>::infinity();
 
-constexpr const char *ProgramText = R"(
+constexpr const char *ModuleText = R"(
 module attributes {lathe.stage = "planned"} {
   lathe.weights @t : tensor<4x128xf32> from "t"
   lathe.weights @w : tensor<1000x128x!lathe.$W> from "w"
-  step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows,
-      %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<1x1000xf32>) {
-    %x = step.alloc at 0 : !step.buffer<1x128xf32>
+  $PROGRAMS
+}
+)";
+
+constexpr const char *ProgramText = R"(
+  step.program @$E max_rows = $R arena = 4096 (%rows: !lathe.rows,
+      %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<$Rx1000xf32>) {
+    %x = step.alloc at 0 : !step.buffer<$Rx128xf32>
     step.phase "embed" over rows {
       %table = lathe.weight @t : tensor<4x128xf32>
       %0 = lathe.embed %rows, %table : tensor<4x128xf32> -> tensor<?x128xf32>
-      step.store %0, %x : tensor<?x128xf32>, !step.buffer<1x128xf32>
+      step.store %0, %x : tensor<?x128xf32>, !step.buffer<$Rx128xf32>
     }
     step.barrier
     step.phase "head" over columns logits_rows {
-      %0 = step.load %x : !step.buffer<1x128xf32> -> tensor<?x128xf32>
+      %0 = step.load %x : !step.buffer<$Rx128xf32> -> tensor<?x128xf32>
       %w = lathe.weight @w : tensor<1000x128x!lathe.$W>
       %q = lathe.quantize %0 : tensor<?x128xf32> -> tensor<?x128x!lathe.q8_act>
       %1 = lathe.head_topk %q, %w : tensor<?x128x!lathe.q8_act>, tensor<1000x128x!lathe.$W> -> tensor<?x1000xf32>
-      step.store %1, %logits : tensor<?x1000xf32>, !step.buffer<1x1000xf32>
+      step.store %1, %logits : tensor<?x1000xf32>, !step.buffer<$Rx1000xf32>
     }
   }
-}
 )";
+
+std::string replaced(std::string Text, std::string_view What, std::string_view By) {
+  for (size_t At; (At = Text.find(What)) != std::string::npos;)
+    Text.replace(At, What.size(), By);
+  return Text;
+}
+
+/// Programs of one row and of eight.
+std::string moduleText(const char *Weight) {
+  std::string Programs;
+  for (auto [Name, Count] : {std::pair("decode", "1"), std::pair("verify", "8")})
+    Programs += replaced(replaced(ProgramText, "$E", Name), "$R", Count);
+  return replaced(replaced(ModuleText, "$PROGRAMS", Programs), "$W", Weight);
+}
 
 struct Head {
   std::vector<float> X = std::vector<float>(Rows * Width);
@@ -110,6 +129,7 @@ struct Aligned {
 struct Outcome {
   std::vector<float> Logits;
   int64_t Computed = 0, Whole = 0; ///< Of the report, all workers together.
+  std::vector<int64_t> Bits;       ///< Of each worker's report.
 };
 
 class HeadTest : public testing::TestWithParam<std::tuple<const char *, const char *>> {
@@ -124,10 +144,7 @@ protected:
   void SetUp() override {
     if (!hostHasFeature("avx2") || !hostHasFeature("fma"))
       GTEST_SKIP() << "needs a CPU with AVX2";
-    std::string Text = ProgramText;
-    for (size_t At; (At = Text.find("$W")) != std::string::npos;)
-      Text.replace(At, 2, std::get<0>(GetParam()));
-    Module = parseSourceString<ModuleOp>(Text, &Context);
+    Module = parseSourceString<ModuleOp>(moduleText(std::get<0>(GetParam())), &Context);
     ASSERT_TRUE(Module);
     Facts.emplace(*Module);
     PassManager Passes(&Context);
@@ -155,20 +172,41 @@ protected:
   }
 
   Outcome run(const Head &From, int64_t Row, int64_t Wanted, unsigned Workers) {
+    return runRows(From, {static_cast<int32_t>(Row)}, Wanted, Workers, "decode");
+  }
+
+  /// A step of several rows; their logits follow each other.
+  Outcome runRows(const Head &From, const std::vector<int32_t> &States, int64_t Wanted,
+                  unsigned Workers, const char *Entry = "verify") {
     Aligned Table(packedMatrixBytes(*findBlockFormat("f32"), Rows, Width)), Packed = pack(From);
     packMatrix(*findBlockFormat("f32"), reinterpret_cast<const uint8_t *>(From.X.data()), Rows,
                Width, 0, 1, Table.Start);
     const uint8_t *Pointers[] = {Table.Start, Packed.Start};
-    KernelStep Step{"decode", {int32_t(Row)}, {0}, {0}, {0}, Wanted};
+    KernelStep Step;
+    Step.entry = Entry;
+    Step.tokens = States;
+    Step.wantedLogits = Wanted;
+    for (size_t I = 0; I < States.size(); ++I) {
+      Step.positions.push_back(static_cast<int32_t>(I));
+      Step.sequences.push_back(0);
+      Step.logitsRows.push_back(static_cast<int32_t>(I));
+    }
     auto Results = Runner->run(UnknownLoc::get(&Context), Step, Pointers, Workers);
     EXPECT_TRUE(succeeded(Results));
     Outcome Found;
     Found.Logits = std::get<std::vector<float>>((*Results)[0].elements);
     for (const KernelRunner::HeadReport &Each : Runner->headReports()) {
       Found.Computed += Each.rows;
-      Found.Whole += Each.whole;
+      Found.Whole += std::popcount(static_cast<uint64_t>(Each.whole));
+      Found.Bits.push_back(Each.whole);
     }
     return Found;
+  }
+
+  /// The logits of one row of a step.
+  static Outcome rowOf(const Outcome &Step, size_t Row) {
+    auto First = Step.Logits.begin() + static_cast<int64_t>(Row) * Outputs;
+    return {{First, First + Outputs}};
   }
 
   /// Every logit is the promised one or left out, and no wanted one is.
@@ -321,6 +359,82 @@ TEST_P(HeadTest, GivesAllWhenAsked) {
     Outcome Found = run(From, 0, Wanted, 3);
     EXPECT_EQ(leftOut(Found), 0);
     check(From, Found, 0, Outputs);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Several rows
+//===----------------------------------------------------------------------===//
+
+/// Each row of a step finds its own greatest, with any number of rows and workers.
+TEST_P(HeadTest, FindsTheGreatestOfEachRow) {
+  Head From = makeQuiet(21);
+  for (int64_t I = 0; I < 4 * 70; ++I)
+    plant(From, (I * 389) % Outputs, I % Rows, static_cast<int>(50 + I / 4));
+  std::mt19937 Random(21);
+  for (size_t Count = 1; Count <= 8; ++Count)
+    for (int64_t Wanted : {1, 40})
+      for (unsigned Workers : {1, 2, 5}) {
+        std::vector<int32_t> States;
+        for (size_t I = 0; I < Count; ++I)
+          States.push_back(static_cast<int32_t>(Random() % Rows));
+        Outcome Found = runRows(From, States, Wanted, Workers);
+        for (size_t I = 0; I < Count; ++I) {
+          Outcome Own = rowOf(Found, I);
+          check(From, Own, States[I], Wanted);
+          EXPECT_GT(leftOut(Own), 200) << Count << " rows, " << Wanted << " wanted";
+        }
+        EXPECT_EQ(Found.Whole, 0);
+        EXPECT_GE(leftOut(Found), static_cast<int64_t>(Count) * Outputs - Found.Computed);
+      }
+}
+
+/// A row that all rows of the head survive is computed whole, and the others are not
+/// harmed; the report says which.
+TEST_P(HeadTest, ComputesAllForSomeRowsOfAStep) {
+  Head From = makeQuiet(22);
+  std::fill_n(From.X.begin() + 2 * Width, Width, 0.0f); // All logits of state 2 are 0.
+  for (int64_t Row : {0, 1, 3})
+    plant(From, 100 * Row + 7, Row, 120);
+  for (const std::vector<int32_t> &States :
+       {std::vector<int32_t>{0, 2, 1}, {2, 0, 3, 1, 2, 0}, {0, 1, 3, 2}, {0, 1, 2, 3, 2, 1, 0, 3}})
+    for (unsigned Workers : {1, 2}) {
+      Outcome Found = runRows(From, States, 1, Workers);
+      int64_t Bits = 0;
+      for (size_t I = 0; I < States.size(); ++I) {
+        Outcome Own = rowOf(Found, I);
+        check(From, Own, States[I], 1);
+        if (States[I] != 2)
+          continue;
+        EXPECT_EQ(leftOut(Own), 0);
+        Bits |= int64_t(1) << I;
+      }
+      EXPECT_EQ(Found.Bits, std::vector<int64_t>(Workers, Bits));
+    }
+}
+
+/// A row that is not finite has no bounds: all rows of its step get all of their logits.
+TEST_P(HeadTest, GivesAllRowsOfAStepWhereOneIsOutOfRange) {
+  Head From = makeQuiet(23);
+  From.X[1 * Width + 40] = Infinity;
+  plant(From, 5, 0, 120);
+  Outcome Found = runRows(From, {0, 1, 3}, 1, 2);
+  EXPECT_EQ(Found.Bits, std::vector<int64_t>(2, 7));
+  Outcome Alone = run(From, 1, 0, 1), Own = rowOf(Found, 1);
+  EXPECT_EQ(std::memcmp(Alone.Logits.data(), Own.Logits.data(), Outputs * sizeof(float)), 0);
+  for (size_t I : {0, 2})
+    check(From, rowOf(Found, I), I ? 3 : 0, Outputs);
+}
+
+/// More than the op offers, and 0, mean all logits of all rows.
+TEST_P(HeadTest, GivesAllOfAllRowsWhenAsked) {
+  Head From = makeQuiet(24);
+  for (int64_t Wanted : {0, 65}) {
+    Outcome Found = runRows(From, {3, 0, 1, 2, 1}, Wanted, 3);
+    EXPECT_EQ(leftOut(Found), 0);
+    size_t I = 0;
+    for (int64_t Row : {3, 0, 1, 2, 1})
+      check(From, rowOf(Found, I++), Row, Outputs);
   }
 }
 

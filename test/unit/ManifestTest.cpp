@@ -60,11 +60,35 @@ TEST(Manifest, NamesTensors) {
 }
 
 TEST(Manifest, RefusesOtherVersionsBeforeAnythingElse) {
+  for (const char *Text : {R"({"abi":0})", R"({"abi":4})"}) {
+    Diagnostics Diags;
+    EXPECT_FALSE(Manifest::parse(Text, "model.so", Diags));
+    ASSERT_EQ(Diags.all().size(), 1u);
+    EXPECT_EQ(Diags.all()[0].Number, 603u);
+    EXPECT_EQ(Diags.exitCode(), ExitCode::VersionMismatch);
+  }
+}
+
+TEST(Manifest, SaysWhichLayersItWasCompiledWithout) {
   Diagnostics Diags;
-  EXPECT_FALSE(Manifest::parse(R"({"abi":2})", "model.so", Diags));
-  ASSERT_EQ(Diags.all().size(), 1u);
-  EXPECT_EQ(Diags.all()[0].Number, 603u);
-  EXPECT_EQ(Diags.exitCode(), ExitCode::VersionMismatch);
+  std::optional<Manifest> Old = Manifest::parse(Sound, "model.so", Diags);
+  std::optional<Manifest> New = Manifest::parse(
+      with("\"abi\":1,", "\"abi\":2,\"chooses_layers\":true,\"skipped_layers\":[14,17],"),
+      "model.so", Diags);
+  ASSERT_TRUE(Old && New) << Diags.str();
+  EXPECT_FALSE(Old->ChoosesLayers);
+  EXPECT_TRUE(Old->SkippedLayers.empty());
+  EXPECT_TRUE(New->ChoosesLayers);
+  EXPECT_EQ(New->SkippedLayers, (std::vector<int64_t>{14, 17}));
+}
+
+TEST(Manifest, SaysWhereTheStackMayBeLeft) {
+  Diagnostics Diags;
+  std::optional<Manifest> Found = Manifest::parse(
+      with("\"abi\":1,", "\"abi\":3,\"exits\":[2,5],\"behind\":\"defer\","), "model.so", Diags);
+  ASSERT_TRUE(Found) << Diags.str();
+  EXPECT_EQ(Found->Exits, (std::vector<int64_t>{2, 5}));
+  EXPECT_EQ(Found->Behind, "defer");
 }
 
 TEST(Manifest, RefusesWhatIsNoJSON) {
@@ -79,7 +103,7 @@ TEST(Manifest, RefusesWhatIsNoJSON) {
 }
 
 // clang-format off
-const std::string Function = R"json({"abi":1,"compiler":"lathe 0.1.0 (LLVM 22.1.8)","target":"x86-64-v3",
+const std::string Function = R"json({"abi":2,"compiler":"lathe 0.1.0 (LLVM 22.1.8)","target":"x86-64-v3",
 "features":[],"precision":"auto",
 "inputs":[{"name":"x","shape":[-1,16]},{"name":"state","shape":[16]}],
 "outputs":[{"name":"y","shape":[-1,4,4]}],
@@ -117,6 +141,15 @@ TEST(Manifest, AnEntryMaySayHowManyLogitsItFinds) {
   ASSERT_TRUE(Read) << Diags.str();
   EXPECT_EQ(Read->Entries[0].GreatestLogits, 64);
   EXPECT_EQ(Read->Entries[1].GreatestLogits, 0);
+}
+
+TEST(Manifest, AnEntryMaySayThatStepsGoOn) {
+  Diagnostics Diags;
+  std::string Text = with("\"max_rows\":1,", "\"max_rows\":1,\"resumes\":true,");
+  std::optional<Manifest> Read = Manifest::parse(Text, "model.so", Diags);
+  ASSERT_TRUE(Read) << Diags.str();
+  EXPECT_TRUE(Read->Entries[0].Resumes);
+  EXPECT_FALSE(Read->Entries[1].Resumes);
 }
 
 TEST(Manifest, TellsEachFaultOfAFunction) {
@@ -157,6 +190,8 @@ TEST(Manifest, TellsEachFault) {
       {"\"max_rows\":1,", "\"max_rows\":0,", "entries[1].max_rows"},
       {"\"max_rows\":1,", "\"max_rows\":1,\"greatest_logits\":0,",
        "entries[1].greatest_logits: found '0', expected"},
+      {"\"max_rows\":1,", "\"max_rows\":1,\"resumes\":1,",
+       "entries[1].resumes: expected true or false"},
       {"\"arena_bytes\":64", "\"arena_bytes\":9223372036854775807", "entries[1].arena_bytes"},
       {"\"q4_1\"", "\"q9_9\"", "weights[0].format: found 'q9_9'"},
       {"\"panel32\"", "\"panel64\"", "weights[0].layout: found 'panel64'"},
@@ -170,6 +205,15 @@ TEST(Manifest, TellsEachFault) {
       {"\"output_norm.weight\"", "\"{}\"", "weights[1].tensors"},
       {"\"first\":1", "\"first\":2", "'blk.attn_q' starts at pointer 2, expected 1"},
       {"\"first\":1", "\"first\":0", "starts at pointer 0, expected"},
+      {"\"abi\":1,", "\"abi\":3,\"exits\":[5,2],\"behind\":\"none\",", "exits: expected layers"},
+      {"\"abi\":1,", "\"abi\":3,\"exits\":[30],\"behind\":\"none\",", "exits: expected layers"},
+      {"\"abi\":1,", "\"abi\":3,\"exits\":[],\"behind\":\"none\",", "exits: expected"},
+      {"\"abi\":1,", "\"abi\":3,\"exits\":[2],", "behind: expected a text"},
+      {"\"abi\":1,", "\"abi\":3,\"exits\":[2],\"behind\":\"never\",",
+       "behind: found 'never', expected propagate, none or defer"},
+      {"\"abi\":1,", "\"abi\":2,\"chooses_layers\":1,", "chooses_layers: expected true or false"},
+      {"\"abi\":1,", "\"abi\":2,\"skipped_layers\":[3,3],", "skipped_layers: expected layers"},
+      {"\"abi\":1,", "\"abi\":2,\"skipped_layers\":[30],", "skipped_layers: expected layers"},
   };
   for (const Fault &Each : Faults) {
     Diagnostics Diags;

@@ -140,6 +140,82 @@ TEST_F(SessionTest, FailingEntryIsAnError) {
   EXPECT_EQ(step(rows({1})), (Ints{4}));
 }
 
+TEST_F(SessionTest, ASequenceRunsItsLayers) {
+  start({.Sequences = 2});
+  auto Without = [&](std::string_view Skip) {
+    return LayerMask::parse("", Skip, Code->manifest(), Diags);
+  };
+  ASSERT_TRUE(Run->setLayers(1, Without("1"), Diags)) << Diags.str();
+  EXPECT_EQ(Run->layers(0).count(), 3);
+  EXPECT_EQ(Run->layers(1).skippedText(), "1");
+  // Neighbours that run other layers: layer 1 adds 4 to what is in sequence 1.
+  std::vector<Row> Rows = {{1, 0, 0, true}, {1, 0, 1, true}, {2, 1, 1, true}, {2, 1, 0, true}};
+  EXPECT_EQ(step(Rows), (Ints{1, 5, 7, 3}));
+  // Equal layers, made apart, change nothing.
+  EXPECT_TRUE(Run->setLayers(1, Without("1"), Diags));
+  EXPECT_FALSE(Run->setLayers(1, Without("0,2"), Diags));
+  expectError(842,
+              "sequence 1: found 2 positions that were run without the layers 1, expected none");
+  EXPECT_FALSE(Run->setLayers(0, Without("2"), Diags));
+  expectError(842, "sequence 0: found 2 positions that were run with all layers");
+  EXPECT_EQ(step(rows({1}, 1)), (Ints{8}));
+  Run->truncate(1, 0);
+  ASSERT_TRUE(Run->setLayers(1, Without("0,2"), Diags)) << Diags.str();
+  EXPECT_EQ(step(rows({1}, 1)), (Ints{11}));
+  Run->truncate(1, 0);
+  ASSERT_TRUE(Run->setLayers(1, nullptr, Diags)) << Diags.str();
+  EXPECT_EQ(step(rows({1}, 1)), (Ints{1}));
+}
+
+TEST_F(SessionTest, LayersOfASessionAndOfAGeneration) {
+  start({});
+  std::shared_ptr<const LayerMask> Short = LayerMask::parse("0-1", "", Code->manifest(), Diags);
+  start({.Sequences = 2, .Layers = Short});
+  EXPECT_EQ(step({{1, 0, 0, true}, {1, 0, 1, true}}), (Ints{9, 9}));
+  Generator Generate(*Run, nullptr);
+  GenerateOptions Options;
+  Options.MaxTokens = 1;
+  Options.Layers = LayerMask::parse("0", "", Code->manifest(), Diags);
+  EXPECT_FALSE(Generate.generate(Ints{1}, Options, {}, Diags));
+  expectError(842, "without the layers 2,");
+  Run->truncate(0, 0);
+  std::optional<GenerateResult> Result = Generate.generate(Ints{1}, Options, {}, Diags);
+  ASSERT_TRUE(Result) << Diags.str();
+  EXPECT_EQ(Result->Tokens, Ints{13});
+}
+
+TEST_F(SessionTest, ReadsListsOfLayers) {
+  start({});
+  Manifest Code = this->Code->manifest();
+  Code.Model.Layers = 30;
+  auto Skipped = [&](std::string_view Keep, std::string_view Skip) {
+    std::shared_ptr<const LayerMask> Mask = LayerMask::parse(Keep, Skip, Code, Diags);
+    return Mask ? Mask->skippedText() : "refused";
+  };
+  EXPECT_EQ(Skipped("", ""), "");
+  EXPECT_EQ(Skipped("0-20,25", ""), "21-24,26-29");
+  EXPECT_EQ(Skipped("", "17,14"), "14,17");
+  EXPECT_EQ(Skipped("0-28", "3-5,5,29"), "3-5,29");
+  for (const char *Bad : {"30", "-1", "5-3", "1,", ",1", "1-", "one", "1 2", "0-99", "1,,2", "0x1",
+                          "99999999999999999999"}) {
+    EXPECT_EQ(Skipped("", Bad), "refused") << Bad;
+    expectError(840, "expected layers and ranges of layers from 0 to 29");
+    EXPECT_EQ(Skipped(Bad, ""), "refused") << Bad;
+    expectError(840, "expected layers and ranges of layers from 0 to 29");
+  }
+  EXPECT_EQ(Skipped("3", "0-5"), "refused");
+  expectError(840, "found none that is left to run");
+  Code.SkippedLayers = {14, 17};
+  EXPECT_EQ(Skipped("", ""), "14,17");
+  EXPECT_EQ(Skipped("", "17,18"), "14,17-18");
+  EXPECT_EQ(Skipped("0-14", ""), "refused");
+  expectError(841, "found layer 14, but the program was compiled without layers 14,17");
+  Code.ChoosesLayers = false;
+  EXPECT_EQ(Skipped("", "14"), "14,17");
+  EXPECT_EQ(Skipped("", "3"), "refused");
+  expectError(841, "found a program that always runs all of its layers");
+}
+
 TEST_F(SessionTest, CancelEndsAStep) {
   std::atomic<bool> Cancel = true;
   start({.Cancel = &Cancel});

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <numeric>
 #include <random>
 
@@ -72,6 +73,11 @@ bool KernelRig::allocate(Diagnostics &Diags) {
   Args.kv = KV.data();
   Args.logits = reinterpret_cast<float *>(Logits.data());
   Args.weights = Weights->table();
+  // All layers, and no exit.
+  LayerRuns.assign(static_cast<size_t>(Facts.Model.Layers), 1);
+  ExitAt.assign(LayerRuns.size(), std::numeric_limits<float>::infinity());
+  Args.layer_runs = LayerRuns.data();
+  Args.exit_at = ExitAt.data();
   Args.barrier = &WorkerPool::barrierCallback;
   Args.barrier_context = Workers.get();
   return true;

@@ -10,6 +10,7 @@
 #include "runtime/support/JsonReader.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <unistd.h>
 
@@ -29,7 +30,12 @@ std::string MachineNumbers::json() const {
       .field("int8_operations_per_second", Int8)
       .field("bf16_operations_per_second", BF16)
       .field("f32_operations_per_second", F32)
-      .field("barrier_seconds", BarrierSeconds);
+      .field("barrier_seconds", BarrierSeconds)
+      .field("multiply_add_seconds", MultiplyAddSeconds)
+      .field("multiply_add_latency_seconds", MultiplyAddLatencySeconds)
+      .field("int8_step_seconds", Int8StepSeconds)
+      .field("load_seconds", LoadSeconds)
+      .field("nearest_cache_bytes", NearestCacheBytes);
   return Json.endObject().take();
 }
 
@@ -38,6 +44,16 @@ static std::optional<std::string> readNumber(JsonValue Value, double &Into) {
   std::optional<double> Number = Value.number();
   if (!Number || *Number <= 0)
     return "expected a positive number";
+  Into = *Number;
+  return std::nullopt;
+}
+
+static std::optional<std::string> readInteger(JsonValue Value, Range<int64_t> Bounds,
+                                              int64_t &Into) {
+  std::optional<int64_t> Number = Value.integer();
+  if (!Number || *Number < Bounds.Min || *Number > Bounds.Max)
+    return "expected a whole number from " + std::to_string(Bounds.Min) + " to " +
+           std::to_string(Bounds.Max);
   Into = *Number;
   return std::nullopt;
 }
@@ -70,10 +86,15 @@ bool MachineNumbers::override(std::string_view Text, const std::string &Where, D
     return false;
   }
   auto Member = [&](std::string_view Key, JsonValue Value) -> std::optional<std::string> {
-    std::pair<std::string_view, double *> Numbers[] = {{"int8_operations_per_second", &Int8},
-                                                       {"bf16_operations_per_second", &BF16},
-                                                       {"f32_operations_per_second", &F32},
-                                                       {"barrier_seconds", &BarrierSeconds}};
+    std::pair<std::string_view, double *> Numbers[] = {
+        {"int8_operations_per_second", &Int8},
+        {"bf16_operations_per_second", &BF16},
+        {"f32_operations_per_second", &F32},
+        {"barrier_seconds", &BarrierSeconds},
+        {"multiply_add_seconds", &MultiplyAddSeconds},
+        {"multiply_add_latency_seconds", &MultiplyAddLatencySeconds},
+        {"int8_step_seconds", &Int8StepSeconds},
+        {"load_seconds", &LoadSeconds}};
     for (auto [Name, Into] : Numbers)
       if (Key == Name)
         return readNumber(Value, *Into);
@@ -84,13 +105,11 @@ bool MachineNumbers::override(std::string_view Text, const std::string &Where, D
       CPU = Name.value_or(CPU);
       return Name ? std::nullopt : std::optional<std::string>("expected a text");
     }
-    if (Key != "workers")
-      return "is no member of a machine";
-    std::optional<int64_t> Count = Value.integer();
-    if (!Count || *Count < 1 || *Count > WorkerPool::MaxWorkers)
-      return "expected a whole number from 1 to 256";
-    Workers = *Count;
-    return std::nullopt;
+    if (Key == "workers")
+      return readInteger(Value, {1, WorkerPool::MaxWorkers}, Workers);
+    if (Key == "nearest_cache_bytes")
+      return readInteger(Value, {1 << 12, 1 << 24}, NearestCacheBytes);
+    return "is no member of a machine";
   };
   bool Sound = true;
   for (const auto &[Key, Value] : Parsed->root().members())
@@ -105,14 +124,54 @@ void MachineNumbers::keepBest(const MachineNumbers &Other) {
   Int8 = std::max(Int8, Other.Int8);
   BF16 = std::max(BF16, Other.BF16);
   F32 = std::max(F32, Other.F32);
-  BarrierSeconds = std::min(BarrierSeconds, Other.BarrierSeconds);
+  for (double MachineNumbers::*Time :
+       {&MachineNumbers::BarrierSeconds, &MachineNumbers::MultiplyAddSeconds,
+        &MachineNumbers::MultiplyAddLatencySeconds, &MachineNumbers::Int8StepSeconds,
+        &MachineNumbers::LoadSeconds})
+    this->*Time = std::min(this->*Time, Other.*Time);
   for (ReadSpeed &Each : Read)
     for (const ReadSpeed &Again : Other.Read)
       if (Again.Bytes == Each.Bytes)
         Each.BytesPerSecond = std::max(Each.BytesPerSecond, Again.BytesPerSecond);
 }
 
-std::optional<MachineNumbers> cli::knownMachine(WorkerPool &Workers, Terminal &Term,
+bool MachineNumbers::isWhole() const {
+  return !Read.empty() && NearestCacheBytes > 0 &&
+         std::min({Int8, BF16, F32, BarrierSeconds, MultiplyAddSeconds, MultiplyAddLatencySeconds,
+                   Int8StepSeconds, LoadSeconds}) > 0;
+}
+
+std::string MachineNumbers::targetNumbers() const {
+  auto Picoseconds = [](double Seconds) {
+    return std::to_string(std::max<int64_t>(1, std::llround(Seconds * 1e12)));
+  };
+  return "multiply-add-time=" + Picoseconds(MultiplyAddSeconds) +
+         ",multiply-add-latency=" + Picoseconds(MultiplyAddLatencySeconds) +
+         ",int8-step-time=" + Picoseconds(Int8StepSeconds) +
+         ",load-time=" + Picoseconds(LoadSeconds) +
+         ",nearest-cache-bytes=" + std::to_string(NearestCacheBytes);
+}
+
+/// Puts what is known of this machine in place of "measured" in "host:measured".
+static std::optional<Diagnostic> resolveMeasured(std::string &Target) {
+  constexpr std::string_view Wanted = ":measured";
+  size_t Place = Target.find(Wanted);
+  if (Place == std::string::npos)
+    return std::nullopt;
+  Diagnostics Diags;
+  std::unique_ptr<WorkerPool> Workers = WorkerPool::create(0, Diags);
+  std::optional<MachineNumbers> Machine;
+  if (Workers)
+    Machine = knownMachine(*Workers, nullptr, Diags);
+  if (!Machine)
+    return Diags.all().front();
+  Target.replace(Place + 1, Wanted.size() - 1, Machine->targetNumbers());
+  return std::nullopt;
+}
+
+static TargetResolverRegistration Registered(resolveMeasured);
+
+std::optional<MachineNumbers> cli::knownMachine(WorkerPool &Workers, Terminal *Term,
                                                 Diagnostics &Diags) {
   std::optional<ProgramCache> Cache = ProgramCache::open(ProgramCache::defaultFolder(), Diags);
   std::string Path =
@@ -123,10 +182,10 @@ std::optional<MachineNumbers> cli::knownMachine(WorkerPool &Workers, Terminal &T
   if (Cache && access(Path.c_str(), R_OK) == 0)
     if (std::optional<std::string> Text = readTextFile(Path, Ignored);
         Text && Known.override(*Text, Path, Ignored) && Known.CPU == hostDescription() &&
-        Known.Workers == Workers.workers() && !Known.Read.empty() && Known.Int8 > 0 &&
-        Known.BF16 > 0 && Known.F32 > 0 && Known.BarrierSeconds > 0)
+        Known.Workers == Workers.workers() && Known.isWhole())
       return Known;
-  Term.progress("measuring this machine ...");
+  if (Term)
+    Term->progress("measuring this machine ...");
   std::optional<MachineNumbers> Measured = measureMachine(Workers, Diags);
   if (!Measured || !Cache)
     return Measured;

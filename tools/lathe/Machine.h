@@ -32,6 +32,10 @@ struct MachineNumbers {
   /// Multiplications and additions per second of all workers together.
   double Int8 = 0, BF16 = 0, F32 = 0;
   double BarrierSeconds = 0;
+  /// What one core takes for a vector instruction, with all workers busy: docs/cost-model.md.
+  double MultiplyAddSeconds = 0, MultiplyAddLatencySeconds = 0, Int8StepSeconds = 0,
+         LoadSeconds = 0;
+  int64_t NearestCacheBytes = 0;
 
   /// The object that docs/cost-model.md describes.
   std::string json() const;
@@ -42,6 +46,12 @@ struct MachineNumbers {
 
   /// Takes the faster of both for every number.
   void keepBest(const MachineNumbers &Other);
+
+  /// Those of a core as they stand behind a target's colon.
+  std::string targetNumbers() const;
+
+  /// All numbers are there.
+  bool isWhole() const;
 };
 
 /// Measures now.  Nullopt with E0604 on a CPU without AVX2, E0810 without memory.
@@ -49,7 +59,7 @@ std::optional<MachineNumbers> measureMachine(WorkerPool &Workers, Diagnostics &D
 
 /// From the user's cache where they were measured on this CPU with as many workers,
 /// else measured and stored there.
-std::optional<MachineNumbers> knownMachine(WorkerPool &Workers, Terminal &Term, Diagnostics &Diags);
+std::optional<MachineNumbers> knownMachine(WorkerPool &Workers, Terminal *Term, Diagnostics &Diags);
 
 } // namespace lathe::cli
 

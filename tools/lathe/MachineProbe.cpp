@@ -11,6 +11,8 @@
 #include <chrono>
 #include <cstring>
 
+#include <unistd.h>
+
 using namespace lathe;
 using namespace lathe::cli;
 
@@ -58,6 +60,21 @@ static double readSpeedOf(WorkerPool &Workers, const PeakLoops &Loops, const uin
          ReadTimes(Times);
 }
 
+/// What one core takes for its instructions, and what its nearest cache holds.
+static void measureCore(WorkerPool &Workers, const PeakLoops &Loops, MachineNumbers &Numbers) {
+  auto InstructionOf = [&](const PeakLoops::Compute &Loop, double OperationsPerSecond) {
+    return static_cast<double>(Numbers.Workers) * Loop.OperationsPerRound /
+           (OperationsPerSecond * PeakLoops::Sums);
+  };
+  Numbers.MultiplyAddSeconds = InstructionOf(Loops.F32, Numbers.F32);
+  Numbers.MultiplyAddLatencySeconds = InstructionOf(Loops.Chain, peakOf(Workers, Loops.Chain));
+  Numbers.Int8StepSeconds = InstructionOf(Loops.Int8, Numbers.Int8);
+  Numbers.LoadSeconds = InstructionOf(Loops.Load, peakOf(Workers, Loops.Load));
+  constexpr int64_t Usual = 32 << 10;
+  int64_t Told = sysconf(_SC_LEVEL1_DCACHE_SIZE);
+  Numbers.NearestCacheBytes = Told > 0 ? Told : Usual;
+}
+
 static double barrierOf(WorkerPool &Workers) {
   constexpr int64_t Count = 4000;
   return fastest(Workers,
@@ -96,6 +113,7 @@ std::optional<MachineNumbers> cli::measureMachine(WorkerPool &Workers, Diagnosti
   Numbers.Int8 = peakOf(Workers, Loops->Int8);
   Numbers.BF16 = peakOf(Workers, Loops->BF16);
   Numbers.F32 = peakOf(Workers, Loops->F32);
+  measureCore(Workers, *Loops, Numbers);
   Numbers.BarrierSeconds = barrierOf(Workers);
   return Numbers;
 }

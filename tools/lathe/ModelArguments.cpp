@@ -22,11 +22,28 @@ void cli::declareKVType(Options &Accepted, std::string &KVType) {
                   "elements of the KV cache (auto: f16, or f32 with --precision f32)");
 }
 
+static TargetResolver &targetResolver() {
+  static TargetResolver Resolver = nullptr;
+  return Resolver;
+}
+
+TargetResolverRegistration::TargetResolverRegistration(TargetResolver Resolver) {
+  targetResolver() = Resolver;
+}
+
+void cli::declareTarget(Options &Accepted, std::string &Target, std::string Meta,
+                        std::string Help) {
+  Accepted.converted(Target, "--target", std::move(Meta), std::move(Help),
+                     [](std::string &Given) -> std::optional<Diagnostic> {
+                       return targetResolver() ? targetResolver()(Given) : std::nullopt;
+                     });
+}
+
 void TargetArguments::declare(Options &Accepted) {
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
   declareKVType(Accepted, KVType);
   // The compiler knows its targets; a program from the cache runs without it.
-  Accepted.text(Target, "--target", "NAME", "CPU, and sizes (host; an error lists them)");
+  declareTarget(Accepted, Target, "NAME", "CPU, and sizes (host; an error lists them)");
 }
 
 void ModelArguments::declareModel(Options &Accepted) {
@@ -38,6 +55,8 @@ void ModelArguments::declareFlags(Options &Accepted) {
                    {1, WorkerPool::MaxWorkers});
   Accepted.integer(Context, "--ctx", "most positions to hold", {1, MaxPositions});
   Accepted.integer(Chunk, "--chunk", "most prompt tokens in one call", {1, MaxPositions});
+  Accepted.text(Layers, "--layers", "LIST", "run these layers alone, as in 0-20,25 (all)");
+  Accepted.text(Skip, "--skip", "LIST", "run all layers but these (none)");
   Compile.declare(Accepted);
   Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
   Accepted.text(Weights, "--weights", "FILE", "the model file, for a MODEL that names another");
@@ -74,6 +93,9 @@ std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequen
   LoadedModel Result;
   Result.Source = Model::load(std::move(Input.File), Options, Diags);
   if (Result.Source)
+    Wanted.Layers =
+        LayerMask::parse(Layers.value_or(""), Skip.value_or(""), Result.Source->manifest(), Diags);
+  if (Wanted.Layers)
     Result.Run = Result.Source->createSession(Wanted, Diags);
   if (!Result.Run)
     return std::nullopt;

@@ -13,6 +13,16 @@ namespace lathe::cli {
 /// --kv-type.
 void declareKVType(Options &Accepted, std::string &KVType);
 
+/// What puts numbers in place of words in a target, where a program has it: an executable
+/// made of a model has not.  Answers with the fault.
+using TargetResolver = std::optional<Diagnostic> (*)(std::string &Target);
+struct TargetResolverRegistration {
+  explicit TargetResolverRegistration(TargetResolver Resolver);
+};
+
+/// --target, a name or a list of them.
+void declareTarget(Options &Accepted, std::string &Target, std::string Meta, std::string Help);
+
 /// What a program is compiled for: --target, --precision and --kv-type.
 struct TargetArguments {
   std::string Target = "host";
@@ -32,7 +42,7 @@ struct LoadedModel {
 struct ModelArguments {
   std::optional<std::string> Path;
   TargetArguments Compile;
-  std::optional<std::string> Weights;
+  std::optional<std::string> Weights, Layers, Skip;
   std::optional<int64_t> Threads, Context, Chunk;
   bool NoCache = false;
   bool Strict = false;

@@ -163,6 +163,15 @@ void Options::checked(std::optional<std::string> &Into, std::string Names, std::
        }});
 }
 
+void Options::converted(std::string &Into, std::string Names, std::string Meta, std::string Help,
+                        std::function<std::optional<Diagnostic>(std::string &)> Convert) {
+  add({std::move(Names), std::move(Meta), std::move(Help), false, false,
+       [&Into, Convert = std::move(Convert)](const std::string &Word) {
+         Into = Word;
+         return Convert(Into);
+       }});
+}
+
 /// What CLI11 made of the words: per option its words, the rest, or a fault.
 namespace {
 struct Tokens {

@@ -72,6 +72,10 @@ public:
                std::string Help,
                std::function<std::optional<std::string>(const std::string &)> Check);
 
+  /// Any value, which `Convert` may change, or answer with the fault.
+  void converted(std::string &Into, std::string Names, std::string Meta, std::string Help,
+                 std::function<std::optional<Diagnostic>(std::string &)> Convert);
+
   /// Stores the value of a positional argument that was declared: it is no more
   /// asked for, nor told of.
   void preset(std::string_view Name, const std::string &Value);

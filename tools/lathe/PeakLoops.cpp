@@ -21,7 +21,7 @@ using namespace lathe::cli;
   __attribute__((target("avx2,fma,avx512f,avx512bw,avx512vl,avx512vnni,avx512bf16")))
 
 /// Sums that do not wait for each other: more than latency times units.
-static constexpr int Sums = 10;
+static constexpr int Sums = PeakLoops::Sums;
 
 LATHE_AVX2 static void multiplyF32(int64_t Rounds) {
   __m256 A[Sums], X = _mm256_set1_ps(0.5f), Y = X;
@@ -34,6 +34,16 @@ LATHE_AVX2 static void multiplyF32(int64_t Rounds) {
   }
   for (__m256 &Each : A)
     asm volatile("" : : "x"(Each));
+}
+
+LATHE_AVX2 static void chainF32(int64_t Rounds) {
+  __m256 A = _mm256_setzero_ps(), X = _mm256_set1_ps(0.5f), Y = X;
+  for (; Rounds > 0; --Rounds)
+    for (int I = 0; I < Sums; ++I) {
+      asm volatile("" : "+x"(X), "+x"(Y));
+      A = _mm256_fmadd_ps(X, Y, A);
+    }
+  asm volatile("" : : "x"(A));
 }
 
 /// Eight products of u8 and s8 into i16, as the kernels for nibbles sum them.
@@ -63,6 +73,28 @@ LATHE_AVX2 static void readAVX2(const uint8_t *From, size_t Bytes) {
     asm volatile("" : : "x"(Each));
 }
 
+LATHE_AVX2 static void loadAVX2(int64_t Rounds) {
+  alignas(64) static const float Near[Sums * 8] = {};
+  for (; Rounds > 0; --Rounds)
+    for (int I = 0; I < Sums; ++I) {
+      __m256 Loaded;
+      asm volatile("vmovaps %1, %0"
+                   : "=x"(Loaded)
+                   : "m"(*reinterpret_cast<const __m256 *>(Near + 8 * I)));
+    }
+}
+
+LATHE_AVX512 static void loadAVX512(int64_t Rounds) {
+  alignas(64) static const float Near[Sums * 16] = {};
+  for (; Rounds > 0; --Rounds)
+    for (int I = 0; I < Sums; ++I) {
+      __m512 Loaded;
+      asm volatile("vmovaps %1, %0"
+                   : "=v"(Loaded)
+                   : "m"(*reinterpret_cast<const __m512 *>(Near + 16 * I)));
+    }
+}
+
 LATHE_AVX512 static void multiplyF32Wide(int64_t Rounds) {
   __m512 A[Sums], X = _mm512_set1_ps(0.5f), Y = X;
   for (__m512 &Each : A)
@@ -74,6 +106,16 @@ LATHE_AVX512 static void multiplyF32Wide(int64_t Rounds) {
   }
   for (__m512 &Each : A)
     asm volatile("" : : "v"(Each));
+}
+
+LATHE_AVX512 static void chainF32Wide(int64_t Rounds) {
+  __m512 A = _mm512_setzero_ps(), X = _mm512_set1_ps(0.5f), Y = X;
+  for (; Rounds > 0; --Rounds)
+    for (int I = 0; I < Sums; ++I) {
+      asm volatile("" : "+v"(X), "+v"(Y));
+      A = _mm512_fmadd_ps(X, Y, A);
+    }
+  asm volatile("" : : "v"(A));
 }
 
 LATHE_AVX512 static void multiplyInt8Wide(int64_t Rounds) {
@@ -123,11 +165,15 @@ const PeakLoops *cli::findPeakLoops() {
        {multiplyInt8Wide, 2.0 * 64 * Sums},
        {multiplyBF16Wide, 2.0 * 32 * Sums},
        {multiplyF32Wide, 2.0 * 16 * Sums},
+       {chainF32Wide, 2.0 * 16 * Sums},
+       {loadAVX512, Sums},
        readAVX512},
       {{"avx2", "fma"},
        {multiplyInt8, 2.0 * 32 * Sums},
        {multiplyF32, 2.0 * 8 * Sums},
        {multiplyF32, 2.0 * 8 * Sums},
+       {chainF32, 2.0 * 8 * Sums},
+       {loadAVX2, Sums},
        readAVX2},
   };
   for (const PeakLoops &Level : Levels)

@@ -22,8 +22,12 @@ struct PeakLoops {
     void (*Run)(int64_t Rounds);
     double OperationsPerRound; ///< Multiplications and additions.
   };
+  /// Instructions of a round.
+  static constexpr int Sums = 10;
   std::vector<std::string_view> Features; ///< That the processor must have.
   Compute Int8, BF16, F32;
+  Compute Chain; ///< As F32, each product waiting for the one before.
+  Compute Load;  ///< Loads from the nearest cache alone, each an operation.
   /// Reads `Bytes`, a multiple of 512, from an address that is a multiple of 64.
   void (*Read)(const uint8_t *From, size_t Bytes);
 };

@@ -62,6 +62,7 @@ private:
   static void read(Reader From, ScheduleOp &Op);
   static void read(Reader From, ScheduleContraction &Contraction);
   static void read(Reader From, ScheduleTiles &Tiles);
+  static void read(Reader From, ScheduleRegisterTile &Tile);
   static void read(Reader From, ScheduleCase &Case);
   static void read(Reader From, SchedulePhase &Phase);
   static void read(Reader From, ScheduleBuffer &Buffer);
@@ -84,6 +85,10 @@ void Reader::read(Reader From, ScheduleContraction &Each) {
 void Reader::read(Reader From, ScheduleTiles &Tiles) {
   From.get("weights", Tiles.Weights).get("columns", Tiles.Columns);
   From.get("rows", Tiles.Rows).get("count", Tiles.Count);
+}
+void Reader::read(Reader From, ScheduleRegisterTile &Tile) {
+  From.get("arithmetic", Tile.Arithmetic).get("rows", Tile.Rows).get("columns", Tile.Columns);
+  From.get("share", Tile.Share).get("chosen", Tile.Chosen);
 }
 void Reader::read(Reader From, ScheduleCase &Case) {
   From.get("rows", Case.Rows).get("weight_bytes", Case.WeightBytes);
@@ -115,8 +120,8 @@ void Reader::read(Reader From, ScheduleEntry &Entry) {
   From.get("buffers", Entry.Buffers).get("phases", Entry.Phases).get("steps", Entry.Steps);
 }
 
-static void readSizes(JsonValue Root, std::vector<std::pair<std::string, int64_t>> &Into) {
-  for (const auto &[Key, Value] : Root["sizes"].members())
+static void readNumbers(JsonValue Object, std::vector<std::pair<std::string, int64_t>> &Into) {
+  for (const auto &[Key, Value] : Object.members())
     if (std::optional<int64_t> Number = Value.integer())
       Into.emplace_back(Key, *Number);
 }
@@ -130,7 +135,9 @@ std::optional<Schedule> Schedule::parse(std::string Text, Diagnostics &Diags) {
     From.get("schedule", Version).get("compiler", Result.Compiler).get("target", Result.Target);
     From.get("precision", Result.Precision).get("depth", Result.Depth);
     From.get("entries", Result.Entries);
-    readSizes(Root, Result.Sizes);
+    From.get("register_tiles", Result.RegisterTiles);
+    readNumbers(Root["core"], Result.Core);
+    readNumbers(Root["sizes"], Result.Sizes);
   }
   // Every phase and the whole step are told for the same numbers of rows.
   bool Sound = Version == 1 && !Result.Entries.empty();

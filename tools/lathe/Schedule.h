@@ -84,10 +84,19 @@ struct ScheduleEntry {
   std::vector<ScheduleStep> Steps; ///< For the same rows as every phase's Cases.
 };
 
+/// A register tile that the compiler chose or compared.
+struct ScheduleRegisterTile {
+  std::string Arithmetic;
+  int64_t Rows = 0, Columns = 0;
+  double Share = 0; ///< Of the peak, as predicted.
+  bool Chosen = false;
+};
+
 struct Schedule {
   std::string Compiler, Target, Precision;
   int64_t Depth = 0;
-  std::vector<std::pair<std::string, int64_t>> Sizes; ///< Of the target, by name.
+  std::vector<std::pair<std::string, int64_t>> Core, Sizes; ///< Of the target, by name.
+  std::vector<ScheduleRegisterTile> RegisterTiles;
   std::vector<ScheduleEntry> Entries;
   std::string Text; ///< As the compiler wrote it.
 

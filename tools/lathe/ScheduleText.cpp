@@ -36,6 +36,21 @@ static std::string machineText(const MachineNumbers &Machine) {
          " Gop/s; a barrier " + formatFixed(Machine.BarrierSeconds * 1e6, 2) + " us\n";
 }
 
+/// A line for every shape that was compared, but for those far from the best.
+static std::string registerTilesText(const Schedule &Plan) {
+  std::string Out = "chosen by a core with";
+  for (const auto &[Name, Value] : Plan.Core)
+    Out += "  " + Name + "=" + std::to_string(Value);
+  TextTable Table({"register tile", "rows", "columns", "of the peak", ""}, {0, 4});
+  constexpr double Least = 0.8;
+  for (const ScheduleRegisterTile &Each : Plan.RegisterTiles)
+    if (Each.Chosen || Each.Share >= Least)
+      Table.add({escapeControls(Each.Arithmetic), std::to_string(Each.Rows),
+                 std::to_string(Each.Columns), formatFixed(100 * Each.Share, 0) + " %",
+                 Each.Chosen ? "chosen" : ""});
+  return Out + "\n" + Table.text(2);
+}
+
 /// What does not depend on the rows: what is fused, layout and arithmetic.
 static std::string phasesText(const ScheduleEntry &Entry) {
   TextTable Table({"phase", "times", "axis", "fused", "contractions", "registers"}, {2, 3, 4, 5});
@@ -91,7 +106,7 @@ std::string cli::scheduleText(const Schedule &Plan, const MachineNumbers &Machin
                     " positions\nsizes";
   for (const auto &[Name, Value] : Plan.Sizes)
     Out += "  " + Name + "=" + std::to_string(Value);
-  Out += "\n" + machineText(Machine);
+  Out += "\n" + registerTilesText(Plan) + machineText(Machine);
   for (const ScheduleEntry &Entry : Plan.Entries) {
     double Bound = static_cast<double>(std::max<int64_t>(1, Entry.ArenaBound));
     Out += "\nentry " + escapeControls(Entry.Name) + ", at most " + std::to_string(Entry.MaxRows) +

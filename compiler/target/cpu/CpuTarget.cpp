@@ -1,6 +1,7 @@
 //===- CpuTarget.cpp - CPUs that code is made for --------------------------===//
 
 #include "compiler/target/cpu/CpuTarget.h"
+#include "compiler/target/cpu/TileModel.h"
 
 #include "runtime/formats/BlockFormat.h"
 
@@ -66,11 +67,25 @@ static const CpuTarget *findPlainTarget(llvm::StringRef name) {
   return ours ? findLeastTarget() : nullptr;
 }
 
-llvm::ArrayRef<TargetSize> lathe::compiler::allTargetSizes() {
-  static constexpr TargetSize sizes[] = {
+llvm::ArrayRef<TargetNumber> lathe::compiler::allCoreNumbers() {
+  constexpr int64_t Most = 1000 * 1000;
+  static constexpr TargetNumber numbers[] = {
+      {"multiply-add-time", &CpuTarget::multiplyAddTime, 1, Most},
+      {"multiply-add-latency", &CpuTarget::multiplyAddLatency, 1, Most},
+      {"int8-step-time", &CpuTarget::int8StepTime, 1, Most},
+      {"load-time", &CpuTarget::loadTime, 1, Most},
+      {"nearest-cache-bytes", &CpuTarget::nearestCacheBytes, 1 << 12, 1 << 24},
+  };
+  return numbers;
+}
+
+llvm::ArrayRef<TargetNumber> lathe::compiler::allTargetSizes() {
+  static constexpr TargetNumber sizes[] = {
       {"row-tile", &CpuTarget::rowTile, 1, 16},
+      {"column-tile", &CpuTarget::columnTile, Lanes, PanelRows, Lanes},
       {"float-row-tile", &CpuTarget::floatRowTile, 1, 16},
       {"float-column-tile", &CpuTarget::floatColumnTile, Lanes, PanelRows, Lanes},
+      {"float-depth", &CpuTarget::floatDepth, 16, 4096, 2},
       {"row-chunk", &CpuTarget::rowChunk, 1, 4096},
       {"prefetch-bytes", &CpuTarget::prefetchBytes, 0, 1 << 20},
   };
@@ -78,41 +93,48 @@ llvm::ArrayRef<TargetSize> lathe::compiler::allTargetSizes() {
 }
 
 /// "row-tile=3".
-static bool setSize(CpuTarget &target, llvm::StringRef text) {
-  auto [name, number] = text.split('=');
+static bool setNumber(CpuTarget &target, llvm::StringRef text) {
+  auto [name, given] = text.split('=');
   int64_t value = 0;
-  for (const TargetSize &size : allTargetSizes())
-    if (size.name == name && !number.getAsInteger(10, value) && value >= size.least &&
-        value <= size.most && value % size.multiple == 0) {
-      target.*size.field = value;
-      return true;
-    }
+  for (llvm::ArrayRef<TargetNumber> numbers : {allCoreNumbers(), allTargetSizes()})
+    for (const TargetNumber &number : numbers)
+      if (number.name == name && !given.getAsInteger(10, value) && value >= number.least &&
+          value <= number.most && value % number.multiple == 0) {
+        target.*number.field = value;
+        return true;
+      }
   return false;
 }
 
-/// Kept for good, as those that are registered.
-static const CpuTarget *findSizedTarget(const CpuTarget &base, llvm::StringRef sizes) {
+/// The target with all of its sizes; kept for good, as those that are registered.
+static const CpuTarget *findSizedTarget(const CpuTarget &base, llvm::StringRef numbers) {
   static std::mutex guard;
   static std::map<std::string, CpuTarget> targets;
   CpuTarget target = base;
-  target.name += (":" + sizes).str();
-  for (llvm::StringRef size : llvm::split(sizes, ','))
-    if (!setSize(target, size))
-      return nullptr;
+  if (!numbers.empty()) {
+    target.name += (":" + numbers).str();
+    for (llvm::StringRef number : llvm::split(numbers, ','))
+      if (!setNumber(target, number))
+        return nullptr;
+  }
+  chooseSizes(target);
   std::lock_guard<std::mutex> lock(guard);
   return &targets.emplace(target.name, std::move(target)).first->second;
 }
 
 const CpuTarget *lathe::compiler::findCpuTarget(llvm::StringRef name) {
-  auto [plain, sizes] = name.split(':');
+  auto [plain, numbers] = name.split(':');
   const CpuTarget *base = findPlainTarget(plain);
-  return base && name.contains(':') ? findSizedTarget(*base, sizes) : base;
+  // Nothing behind a colon is no number.
+  if (!base || (name.contains(':') && numbers.empty()))
+    return nullptr;
+  return findSizedTarget(*base, numbers);
 }
 
 std::string lathe::compiler::explainMissingTarget(llvm::StringRef name) {
   llvm::StringRef plain = name.split(':').first;
   llvm::Triple triple = parseTriple(plain);
-  // Sizes may be what is wrong.
+  // A number may be what is wrong.
   if (triple.getArch() == llvm::Triple::UnknownArch || findPlainTarget(plain))
     return ("unknown target '" + name + "'").str();
   return ("target '" + plain + "' is known to LLVM (" + triple.str() +

@@ -23,12 +23,22 @@ struct CpuTarget {
   std::string cpu;                   ///< LLVM's target-cpu.
   std::vector<std::string> features; ///< Needed beyond baseline x86-64, as CPUID names them.
   int64_t vectorBits;
-  /// Sizes that were chosen by measurement (docs/cost-model.md) and can be
-  /// overridden; none changes a bit of any result.
-  int64_t rowTile;              ///< Rows of int8 activations in a register tile.
-  int64_t floatRowTile;         ///< Rows of f32 and bf16 activations.
-  int64_t floatColumnTile = 32; ///< Outputs that meet them, 16 or 32.
-  int64_t rowChunk = 64;        ///< Rows that pass a tile: their sums fit into the nearest cache.
+  int64_t registers; ///< Of vectorBits each.
+
+  /// Picoseconds that a core takes for a vector instruction when nothing else is in its
+  /// way: one multiply-add of f32, the same with a result that the next one waits for, one
+  /// product of int8 with what adds it, one load.  And the bytes of its nearest cache.
+  /// The sizes below are chosen by them (TileModel.h); only their ratios count.
+  int64_t multiplyAddTime, multiplyAddLatency, int8StepTime, loadTime, nearestCacheBytes;
+
+  /// Sizes of tiles; those that are 0 are chosen when the target is looked for.  None
+  /// changes a bit of any result.
+  int64_t rowTile = 0;          ///< Rows of int8 activations in a register tile.
+  int64_t columnTile = 0;       ///< Outputs that meet them, 16 or 32.
+  int64_t floatRowTile = 0;     ///< Rows of f32 and bf16 activations.
+  int64_t floatColumnTile = 0;  ///< Outputs that meet them, 16 or 32.
+  int64_t floatDepth = 0;       ///< k for which they meet, from weights in the nearest cache.
+  int64_t rowChunk = 0;         ///< Rows that pass a tile: their sums fit there, too.
   int64_t prefetchBytes = 2048; ///< Weights are asked for so far ahead; 0: never.
   std::shared_ptr<const Int8Dot> int8Dot;
   /// Adds the products of vector<32xi16>, two neighbours to a sum, to 16 i32 sums.
@@ -53,21 +63,23 @@ struct CpuTargetRegistration {
 /// The registered target of that name; "host" is the one with the widest vectors
 /// that this CPU and its system can run, a triple of x86-64 Linux
 /// ("x86_64-linux-gnu") the one that asks for the fewest features, emulation aside.
-/// Sizes may follow the name, "x86-64-v3:row-tile=3,row-chunk=32", and are a part of
-/// the target's name then.  Null when there is no such target or size.
+/// Numbers may follow the name, "x86-64-v3:row-tile=3,load-time=90", and are a part of
+/// the target's name then.  Null when there is no such target or number.
 const CpuTarget *findCpuTarget(llvm::StringRef name);
 
 /// Why there is no target of that name: LLVM knows the machine and we do not, or it
 /// is unknown altogether.
 std::string explainMissingTarget(llvm::StringRef name);
 
-/// A size of a target that can be overridden.
-struct TargetSize {
+/// A number of a target that can be overridden.
+struct TargetNumber {
   llvm::StringLiteral name;
   int64_t CpuTarget::*field;
   int64_t least, most, multiple = 1;
 };
-llvm::ArrayRef<TargetSize> allTargetSizes();
+/// What a core takes, and the sizes that are chosen by it.
+llvm::ArrayRef<TargetNumber> allCoreNumbers();
+llvm::ArrayRef<TargetNumber> allTargetSizes();
 
 /// All registered names, sorted.
 std::vector<std::string> allCpuTargets();

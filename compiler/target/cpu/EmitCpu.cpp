@@ -6,11 +6,17 @@
 #include "compiler/target/cpu/Manifest.h"
 #include "compiler/target/cpu/Passes.h"
 #include "compiler/target/cpu/PhaseEmitter.h"
+#include "passes/Memory/Accesses.h"
 #include "passes/PassEffect.h"
 #include "passes/PassStatistics.h"
 
+#include "lathe/abi.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
+
+#include <cstddef>
+#include <limits>
 
 namespace lathe::compiler {
 #define GEN_PASS_DEF_EMITCPUPASS
@@ -36,8 +42,17 @@ public:
   unsigned numKernels = 0, numShared = 0;
 
 private:
-  LogicalResult emitBlock(Block &block, Value layer);
+  LogicalResult emitBody();
+  LogicalResult emitOps(Block::iterator first, Block::iterator last, Value layer);
+  LogicalResult emitBlock(Block &block, Value layer) {
+    return emitOps(block.begin(), block.end(), layer);
+  }
+  Value stepField(KernelBuilder &k, int64_t offset);
   LogicalResult emitLayers(step::LayersOp layers);
+  LogicalResult emitRound(step::LayersOp layers, Value layer, Value left);
+  LogicalResult emitLayer(step::LayersOp layers, std::optional<ArrayRef<int64_t>> select,
+                          Value layer);
+  LogicalResult emitExit(step::ExitIfOp exit, Value layer);
   LogicalResult emitPhase(step::PhaseOp phase, Value layer);
   FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase, StringRef name,
                                      SmallVector<KernelArgument> &extra);
@@ -50,6 +65,7 @@ private:
   KernelSharing &sharing;
   OpBuilder builder;
   func::FuncOp entry;
+  Value left; ///< Of the stack around: where it is noted, i64, that it was left.
 };
 
 } // namespace
@@ -105,31 +121,127 @@ LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
   return success();
 }
 
+/// A number of the step's arguments; every worker reads the same one.
+Value ProgramEmitter::stepField(KernelBuilder &k, int64_t offset) {
+  return k.load(k.i64(), k.at(entry.getArgument(0), offset));
+}
+
+/// The body that the layer selects.
+LogicalResult ProgramEmitter::emitLayer(step::LayersOp layers,
+                                        std::optional<ArrayRef<int64_t>> select, Value layer) {
+  if (layers.getBodies().size() == 1)
+    return emitBlock(layers.getBodies().front().front(), layer);
+  KernelBuilder k(builder, layers.getLoc());
+  LogicalResult result = success();
+  Value index = emitBodyIndex(k, *select, layer);
+  for (auto [number, body] : llvm::enumerate(layers.getBodies())) {
+    if (!llvm::is_contained(*select, static_cast<int64_t>(number)))
+      continue;
+    k.ifThen(k.equal(index, k.constant(number)), [&] {
+      if (failed(emitBlock(body.front(), layer)))
+        result = failure();
+    });
+  }
+  return result;
+}
+
+/// A layer, ahead of an exit or behind one.
+LogicalResult ProgramEmitter::emitRound(step::LayersOp layers, Value layer, Value hasLeft) {
+  if (!hasLeft)
+    return emitLayer(layers, layers.getSelect(), layer);
+  KernelBuilder k(builder, layers.getLoc());
+  LogicalResult result = success();
+  auto emit = [&](std::optional<ArrayRef<int64_t>> select) {
+    if (failed(emitLayer(layers, select, layer)))
+      result = failure();
+  };
+  Value stays = k.equal(hasLeft, k.constant(0));
+  if (layers.getRest())
+    k.ifThenElse(stays, [&] { emit(layers.getSelect()); }, [&] { emit(layers.getRest()); });
+  else
+    k.ifThen(stays, [&] { emit(layers.getSelect()); });
+  return result;
+}
+
+/// Which layers run is the same for all workers, so that all meet at every barrier.
 LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
   KernelBuilder k(builder, layers.getLoc());
   LogicalResult result = success();
-  k.forLoop(k.constant(0), k.constant(layers.getCount()), 1, [&](Value layer) {
-    if (layers.getBodies().size() == 1) {
-      result = emitBlock(layers.getBodies().front().front(), layer);
+  int64_t kept = cast<ir::LayerLoopOpInterface>(*layers).getKeptLayers().size();
+  bool mayBeLeft =
+      layers.walk([](step::ExitIfOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  if (mayBeLeft) {
+    left = LLVM::AllocaOp::create(builder, layers.getLoc(), k.ptr(), k.i64(), k.constant(1));
+    k.store(k.constant(0), left);
+  }
+  Value first = k.constant(0), end = k.constant(kept);
+  if (layers == step::getResumedStack(program)) {
+    first = stepField(k, offsetof(lathe_step_args, first_layer));
+    end = k.sub(end, stepField(k, offsetof(lathe_step_args, layers_left)));
+  }
+  k.forLoop(first, end, 1, [&](Value layer) {
+    if (layers.getSkip())
+      for (ArrayRef<int64_t> skip = *layers.getSkip(); int64_t skipped : skip)
+        layer = k.select(k.less(layer, k.constant(skipped)), layer, k.add(layer, 1));
+    Value hasLeft = mayBeLeft ? k.load(k.i64(), left) : Value();
+    if (!layers.getRows()) {
+      result = emitRound(layers, layer, hasLeft);
       return;
     }
-    Value index = emitBodyIndex(k, layers, layer);
-    for (auto [number, body] : llvm::enumerate(layers.getBodies()))
-      k.ifThen(k.equal(index, k.constant(number)), [&] {
-        if (failed(emitBlock(body.front(), layer)))
-          result = failure();
-      });
+    Value runs = k.load(k.ptr(), k.at(entry.getArgument(0), offsetof(lathe_step_args, layer_runs)));
+    Value flag = k.load(k.i32(), k.at(runs, k.mul(layer, sizeof(int32_t))));
+    Value isSet =
+        arith::CmpIOp::create(builder, layers.getLoc(), arith::CmpIPredicate::ne, flag,
+                              arith::ConstantIntOp::create(builder, layers.getLoc(), 0, 32));
+    k.ifThen(isSet, [&] { result = emitRound(layers, layer, hasLeft); });
   });
   return result;
 }
 
-LogicalResult ProgramEmitter::emitBlock(Block &block, Value layer) {
-  for (Operation &op : block) {
+/// All workers read the same numbers, and so take the same way.
+LogicalResult ProgramEmitter::emitExit(step::ExitIfOp exit, Value layer) {
+  KernelBuilder k(builder, exit.getLoc());
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  auto argument = [&](size_t offset) {
+    return k.load(k.ptr(), k.at(entry.getArgument(0), offset));
+  };
+  LogicalResult result = success();
+  auto emit = [&](Region &region) {
+    for (Block &block : region)
+      if (failed(emitBlock(block, layer)))
+        result = failure();
+  };
+  Value wanted = k.load(
+      k.f32(), k.at(argument(offsetof(lathe_step_args, exit_at)), k.mul(layer, sizeof(float))));
+  Value asked = k.compare(arith::CmpFPredicate::OLT, wanted, k.floatConstant(infinity));
+  k.ifThen(asked, [&] {
+    emit(exit.getPredicate());
+    auto alloc = exit.getConfidence().getDefiningOp<step::AllocOp>();
+    Value found = k.load(k.f32(), k.at(argument(offsetof(lathe_step_args, arena)),
+                                       static_cast<int64_t>(*alloc.getOffset())));
+    Value reached = k.compare(arith::CmpFPredicate::OGE, found, wanted);
+    Value forced = k.compare(arith::CmpFPredicate::OEQ, wanted, k.floatConstant(-infinity));
+    Value leaves = arith::OrIOp::create(builder, exit.getLoc(), reached, forced);
+    k.ifThen(leaves, [&] {
+      emit(exit.getLeaving());
+      k.store(k.constant(1), left);
+      Value first = k.equal(entry.getArgument(1), k.constant(0));
+      k.ifThen(first, [&] { k.store(layer, argument(offsetof(lathe_step_args, exit_layer))); });
+    });
+  });
+  return result;
+}
+
+LogicalResult ProgramEmitter::emitOps(Block::iterator first, Block::iterator last, Value layer) {
+  for (Operation &op : llvm::make_range(first, last)) {
     if (auto phase = dyn_cast<step::PhaseOp>(op)) {
       if (failed(emitPhase(phase, layer)))
         return failure();
     } else if (auto layers = dyn_cast<step::LayersOp>(op)) {
       if (failed(emitLayers(layers)))
+        return failure();
+    } else if (auto exit = dyn_cast<step::ExitIfOp>(op)) {
+      if (failed(emitExit(exit, layer)))
         return failure();
     } else if (isa<step::BarrierOp>(op)) {
       KernelBuilder k(builder, op.getLoc());
@@ -139,14 +251,27 @@ LogicalResult ProgramEmitter::emitBlock(Block &block, Value layer) {
   return success();
 }
 
+/// A step that goes on leaves out what is ahead of the stack.
+LogicalResult ProgramEmitter::emitBody() {
+  Block &body = program.getBody().front();
+  KernelBuilder k(builder, program.getLoc());
+  Value none = k.constant(0);
+  step::LayersOp stack = step::getResumedStack(program);
+  if (!stack)
+    return emitBlock(body, none);
+  LogicalResult ahead = success();
+  k.ifThen(k.equal(stepField(k, offsetof(lathe_step_args, resumes)), none),
+           [&] { ahead = emitOps(body.begin(), stack->getIterator(), none); });
+  return failed(ahead) ? ahead : emitOps(stack->getIterator(), body.end(), none);
+}
+
 LogicalResult ProgramEmitter::emit() {
   Type i64 = builder.getI64Type(), ptr = LLVM::LLVMPointerType::get(builder.getContext());
   auto type = builder.getFunctionType({ptr, i64, i64}, {builder.getI32Type()});
   entry = func::FuncOp::create(builder, program.getLoc(),
                                ("lathe_entry_" + program.getSymName()).str(), type);
   builder.setInsertionPointToEnd(entry.addEntryBlock());
-  Value none = arith::ConstantIntOp::create(builder, program.getLoc(), 0, 64);
-  if (failed(emitBlock(program.getBody().front(), none)))
+  if (failed(emitBody()))
     return failure();
   Value status = arith::ConstantIntOp::create(builder, program.getLoc(), 0, 32);
   func::ReturnOp::create(builder, program.getLoc(), status);
@@ -166,6 +291,8 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
                          << llvm::join(allCpuTargets(), ", ");
       return signalPassFailure();
     }
+    if (failed(checkLayerChoice(module)))
+      return signalPassFailure();
     WeightTable weights = assignWeights(module);
     KernelNames names;
     KernelSharing sharing;

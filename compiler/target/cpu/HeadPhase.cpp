@@ -1,9 +1,10 @@
 //===- HeadPhase.cpp - The phase of an output head that is screened --------===//
 //
-// One row times a matrix, of which the caller wants the greatest products: a
+// A few rows times a matrix, of which the caller wants the greatest products: a
 // worker bounds those of its panels by the coarse weights, computes the ones with
 // the highest bounds, meets the others, and computes what may still be among the
-// greatest.  docs/head-screening.md has the steps and the proof.
+// greatest.  Coarse weights are read once for all rows; what follows is done row by
+// row.  docs/head-screening.md has the steps and the proof.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,11 +29,18 @@ static constexpr int64_t FewestRuledOut = 8;
 /// Leaders beyond the wanted ones: they make the threshold sharp.
 static constexpr int64_t MoreLeaders = 24;
 static constexpr int64_t MostLeaders = (MostWantedLogits + MoreLeaders + Batch - 1) / Batch * Batch;
+/// The report has a bit for each row of the step.
+static constexpr int64_t MostRows = 63;
 /// Norms that add up to less leave no way to infinity for a finite scale of f16.
 static constexpr float GreatestNorms = 0x1p96f;
 
 #define LATHE_ARGUMENT(type, name)                                                                 \
   k.load(k.type(), k.at(c.argsPointer, offsetof(lathe_step_args, name)))
+
+/// 2 to the power of `number`, an i64 from 0 to 63.
+static Value bit(KernelBuilder &k, Value number) {
+  return arith::ShLIOp::create(k.builder(), k.getLoc(), k.constant(1), number);
+}
 
 namespace {
 
@@ -41,27 +49,41 @@ public:
   HeadPhase(PhaseContext &context, ir::HeadTopkOp head)
       : c(context), k(context.k), head(head),
         type(cast<RankedTensorType>(head.getWeight().getType())), outputs(type.getDimSize(0)),
-        panels((outputs + PanelRows - 1) / PanelRows) {}
+        panels((outputs + PanelRows - 1) / PanelRows), steps(panelSteps(head.getWeight())),
+        maxRows(context.maxRows()) {}
 
   LogicalResult emit();
 
 private:
+  using Carried = llvm::function_ref<SmallVector<Value>(ValueRange)>;
+
   void allocate();
-  void emitWhole();
+  SmallVector<Value> forRows(ValueRange inits, Carried body);
+  Value emitNorms();
+  void emitWhole(Value firstRow, Value rows);
   void emitScreened(Value wanted);
   void emitScan();
   void emitRuledOut();
-  Value emitLeaders(Value wanted);
+  void emitLeaders(Value wanted);
   Value pickLeaders(Value list);
   void takeBest(const Found &panel, Value place);
   Value emitThreshold(Value wanted);
   Found nextLeader(const Found &last, Value owner);
-  void emitSurvivors(Value threshold, Value leaders);
+  SmallVector<Value> emitSurvivors(Value threshold, ValueRange carried);
   void collect(Value threshold);
   void collectPanel(Value panel, Value threshold);
   void emitBatches(Value count);
   void evaluate(Value list, Value count, Value ahead, Value values);
-  void report(Value computed, bool whole);
+  void report(Value computed, Value whole);
+  Value allOf(Value rows) { return k.mul(k.mul(ownPanels(), PanelRows), rows); }
+  /// The part of private memory that belongs to `row`.
+  Value own(Value memory, int64_t rowBytes) { return k.at(memory, k.mul(row, rowBytes)); }
+  Value ownBounds() { return own(bounds, boundsBytes()); }
+  Value ownMaxima() { return own(maxima, maximaBytes()); }
+  Value ownExacts() { return own(exacts, ExactsBytes); }
+  int64_t boundsBytes() const { return 4 * PanelRows * panels; }
+  int64_t maximaBytes() const { return 4 * (panels + Lanes); }
+  static constexpr int64_t ExactsBytes = 4 * MostLeaders;
   Value survives(Value bound, Value threshold) {
     // A NaN survives.
     return k.compare(arith::CmpFPredicate::UGE, bound, threshold);
@@ -75,19 +97,21 @@ private:
   KernelBuilder &k;
   ir::HeadTopkOp head;
   RankedTensorType type;
-  int64_t outputs, panels;
+  int64_t outputs, panels, steps, maxRows;
   Value matrix, from, to; ///< The packed weight; this worker's panels.
+  Value row;              ///< i64: the one that is worked on.
   HeadInput input;
 
   // Private memory.
-  Value bounds;    ///< f32 [own panels][32]; -infinity once a row is a leader.
-  Value maxima;    ///< f32 [own panels, filled up to 16 with -infinity]: the greatest of each.
-  Value leaders;   ///< i64 [Batch]: rows.
-  Value survivors; ///< i64 [most + Batch]: rows.
+  Value bounds;  ///< f32 [rows][own panels][32]; -infinity once one is a leader.
+  Value maxima;  ///< f32 [rows][own panels, filled up to 16 with -infinity]: the greatest of each.
+  Value leaders; ///< i64 [Batch]: rows of the matrix.
+  Value counts;  ///< i64 [rows]: how many leaders.
+  Value survivors; ///< i64 [most + Batch]: rows of the matrix.
   Value counter;   ///< i64: how many survivors.
-  Value exacts;    ///< f32 [MostLeaders]: their logits, -infinity where there is none.
+  Value exacts;    ///< f32 [rows][MostLeaders]: leaders' logits, -infinity where there is none.
   Value staged;    ///< A packed panel of rows from anywhere, and its tail.
-  Value results;   ///< f32 [32]
+  Value results;   ///< f32 [rows][32]
   Value cell;      ///< 16 bytes for emitNext.
   int64_t exactsOffset = 0;
   unsigned parts = 0; ///< Functions made for rows from anywhere; they come out the same.
@@ -101,18 +125,30 @@ private:
 
 void HeadPhase::allocate() {
   const WeightFormat &format = formatOf(head.getWeight());
-  int64_t steps = panelSteps(head.getWeight());
-  input.norms = c.allocateScratch(4 * steps);
-  bounds = c.allocateScratch(4 * PanelRows * panels);
-  maxima = c.allocateScratch(4 * (panels + Lanes));
+  input.norms = c.allocateScratch(4 * steps * maxRows);
+  bounds = c.allocateScratch(boundsBytes() * maxRows);
+  maxima = c.allocateScratch(maximaBytes() * maxRows);
   leaders = c.allocateScratch(8 * Batch);
+  counts = c.allocateScratch(8 * maxRows);
   survivors = c.allocateScratch(8 * (panels * PanelRows / FewestRuledOut + Batch));
   counter = c.allocateScratch(8);
   exactsOffset = c.scratchBytes();
-  exacts = c.allocateScratch(4 * MostLeaders);
+  exacts = c.allocateScratch(ExactsBytes * maxRows);
   staged = c.allocateScratch(format.panelBytes(steps) + format.tailBytes() * steps);
-  results = c.allocateScratch(4 * PanelRows);
+  results = c.allocateScratch(4 * PanelRows * maxRows);
   cell = c.allocateScratch(16);
+}
+
+/// `body` for each row of the step; gives what the last one did.
+SmallVector<Value> HeadPhase::forRows(ValueRange inits, Carried body) {
+  if (maxRows == 1) {
+    row = k.constant(0);
+    return body(inits);
+  }
+  return k.forLoop(k.constant(0), c.rowCount(), 1, inits, [&](Value each, ValueRange carried) {
+    row = each;
+    return body(carried);
+  });
 }
 
 /// Rows of a panel that there are.
@@ -120,31 +156,53 @@ static Value rowsOf(KernelBuilder &k, Value panel, int64_t outputs) {
   return k.min(k.constant(PanelRows), k.sub(k.constant(outputs), k.mul(panel, PanelRows)));
 }
 
-/// Every product of this worker's panels.
-void HeadPhase::emitWhole() {
+/// Every product of this worker's panels with some rows.
+void HeadPhase::emitWhole(Value firstRow, Value rows) {
+  bool direct = maxRows == 1 && outputs % PanelRows == 0;
   k.forLoop(from, to, 1, [&](Value panel) {
-    Value destination = k.at(c.args.logits, k.mul(panel, PanelRows * 4));
-    bool whole = outputs % PanelRows == 0;
+    Value column = k.at(c.args.logits, k.mul(panel, PanelRows * 4));
+    Value destination = k.at(column, k.mul(firstRow, outputs * 4));
     emitTileCall(c, head.getInput(), head.getWeight(),
                  {.panel = panelAt(k, matrix, panel),
-                  .firstRow = k.constant(0),
-                  .rows = k.constant(1),
-                  .manyRows = false,
+                  .firstRow = firstRow,
+                  .rows = rows,
+                  .manyRows = maxRows > 1,
                   .input = input.rows,
-                  .destination = whole ? destination : results,
+                  .destination = direct ? destination : results,
                   .destinationRowBytes = PanelRows * 4});
-    // A last panel that is not full has no memory behind its last row.
-    if (!whole)
-      k.forLoop(k.constant(0), k.mul(rowsOf(k, panel, outputs), 4), 4, [&](Value offset) {
-        k.store(k.load(k.f32(), k.at(results, offset)), k.at(destination, offset));
+    // Rows of logits lie where caches have one set for all of them; and a last panel that
+    // is not full has no memory behind its last column.
+    if (direct)
+      return;
+    Value bytes = k.mul(rowsOf(k, panel, outputs), 4);
+    k.forLoop(k.constant(0), rows, 1, [&](Value each) {
+      Value own = k.at(results, k.mul(each, PanelRows * 4));
+      Value into = k.at(destination, k.mul(each, outputs * 4));
+      Value vectors = k.mul(k.div(bytes, Lanes * 4), Lanes * 4);
+      k.forLoop(k.constant(0), vectors, Lanes * 4, [&](Value offset) {
+        k.store(k.load(k.vec(k.f32()), k.at(own, offset)), k.at(into, offset));
       });
+      k.forLoop(vectors, bytes, 4, [&](Value offset) {
+        k.store(k.load(k.f32(), k.at(own, offset)), k.at(into, offset));
+      });
+    });
   });
 }
 
-void HeadPhase::report(Value computed, bool whole) {
+/// `computed`: rows of the matrix, over all rows; `whole`: rows with all of them, a bit each.
+void HeadPhase::report(Value computed, Value whole) {
   Value place = k.at(LATHE_ARGUMENT(ptr, head_report), k.mul(c.worker, LATHE_HEAD_REPORT_BYTES));
   k.store(computed, place);
-  k.store(k.constant(whole), k.at(place, 8));
+  k.store(whole, k.at(place, 8));
+}
+
+/// The norms of all rows; gives the greatest sum of a row's, NaN where one is.
+Value HeadPhase::emitNorms() {
+  Value none = k.floatConstant(0.0f);
+  return forRows(none, [&](ValueRange carried) -> SmallVector<Value> {
+    Value sum = emitBlockNorms(k, input, row, steps);
+    return {arith::MaximumFOp::create(k.builder(), k.getLoc(), carried[0], sum)};
+  })[0];
 }
 
 LogicalResult HeadPhase::emit() {
@@ -157,14 +215,14 @@ LogicalResult HeadPhase::emit() {
   if (failed(emitPrologue(c, prologue)))
     return failure();
   matrix = c.weightPointer(head.getWeight());
-  input.rows = c.rowsOf(head.getInput(), 1);
+  input.rows = c.rowsOf(head.getInput(), maxRows);
   allocate();
   std::tie(from, to) = c.workerRange(k.constant(panels));
-  // The only row need not want logits.
+  // No row need want logits.
   k.ifThen(k.less(k.constant(0), c.rowCount()), [&] {
     Value wanted = LATHE_ARGUMENT(i64, wanted_logits);
-    Value norms = emitBlockNorms(k, input, panelSteps(head.getWeight()));
-    Value finite = k.compare(arith::CmpFPredicate::OLT, norms, k.floatConstant(GreatestNorms));
+    Value finite =
+        k.compare(arith::CmpFPredicate::OLT, emitNorms(), k.floatConstant(GreatestNorms));
     auto both = [&](Value a, Value b) -> Value {
       return arith::AndIOp::create(k.builder(), k.getLoc(), a, b);
     };
@@ -174,8 +232,9 @@ LogicalResult HeadPhase::emit() {
     k.ifThenElse(
         screens, [&] { emitScreened(wanted); },
         [&] {
-          emitWhole();
-          k.ifThen(asked, [&] { report(k.mul(ownPanels(), PanelRows), true); });
+          emitWhole(k.constant(0), c.rowCount());
+          Value all = k.sub(bit(k, c.rowCount()), k.constant(1));
+          k.ifThen(asked, [&] { report(allOf(c.rowCount()), all); });
         });
   });
   return success();
@@ -190,34 +249,52 @@ void HeadPhase::emitRuledOut() {
   Value first = k.mul(from, PanelRows * 4);
   Value last = k.min(k.mul(to, PanelRows * 4), k.constant(outputs * 4));
   Value whole = k.add(first, k.mul(k.div(k.sub(last, first), Lanes * 4), Lanes * 4));
-  k.forLoop(first, whole, Lanes * 4,
-            [&](Value offset) { k.store(k.splat(-Infinity), k.at(c.args.logits, offset)); });
-  k.forLoop(whole, last, 4, [&](Value offset) {
-    k.store(k.floatConstant(-Infinity), k.at(c.args.logits, offset));
+  forRows({}, [&](ValueRange) -> SmallVector<Value> {
+    Value logits = own(c.args.logits, outputs * 4);
+    k.forLoop(first, whole, Lanes * 4,
+              [&](Value offset) { k.store(k.splat(-Infinity), k.at(logits, offset)); });
+    k.forLoop(whole, last, 4,
+              [&](Value offset) { k.store(k.floatConstant(-Infinity), k.at(logits, offset)); });
+    k.store(k.splat(-Infinity), k.at(ownMaxima(), k.mul(ownPanels(), 4)));
+    return {};
   });
 }
 
 void HeadPhase::emitScan() {
   k.forLoop(from, to, 1, [&](Value panel) {
-    Value own = k.sub(panel, from);
-    emitBounds(c, input, head.getWeight(),
-               {.panel = panelAt(k, matrix, panel).panel,
-                .rows = rowsOf(k, panel, outputs),
-                .bounds = k.at(bounds, k.mul(own, PanelRows * 4)),
-                .maximum = k.at(maxima, k.mul(own, 4))});
+    Value number = k.sub(panel, from);
+    BoundsOperands operands{.panel = panelAt(k, matrix, panel).panel,
+                            .rows = rowsOf(k, panel, outputs),
+                            .bounds = k.at(bounds, k.mul(number, PanelRows * 4)),
+                            .maximum = k.at(maxima, k.mul(number, 4))};
+    if (maxRows == 1)
+      return emitBounds(c, input, head.getWeight(), operands);
+    emitTileCall(c, head.getInput(), head.getWeight(),
+                 {.panel = {operands.panel, {}},
+                  .firstRow = k.constant(0),
+                  .rows = c.rowCount(),
+                  .manyRows = true,
+                  .input = input.rows,
+                  .destination = results,
+                  .destinationRowBytes = PanelRows * 4,
+                  .coarse = true});
+    emitRowBounds(c, input, head.getWeight(),
+                  {.inputRows = c.rowCount(),
+                   .products = results,
+                   .first = operands,
+                   .boundsBytes = boundsBytes(),
+                   .maximumBytes = maximaBytes()});
   });
-  k.store(k.splat(-Infinity), k.at(maxima, k.mul(ownPanels(), 4)));
 }
 
 //===----------------------------------------------------------------------===//
 // Rows from anywhere
 //===----------------------------------------------------------------------===//
 
-/// The logits of the first `count` rows in `list`, also into `values`; asks for the
-/// `ahead` rows behind them.
+/// The logits of `row` and the first `count` rows in `list`, also into `values`; asks for
+/// the `ahead` rows behind them.
 void HeadPhase::evaluate(Value list, Value count, Value ahead, Value values) {
   const WeightFormat &format = formatOf(head.getWeight());
-  int64_t steps = panelSteps(head.getWeight());
   Value arguments[] = {list,
                        count,
                        ahead,
@@ -228,9 +305,11 @@ void HeadPhase::evaluate(Value list, Value count, Value ahead, Value values) {
                        input.rows.data,
                        input.rows.scales,
                        input.rows.scaledSums,
-                       input.rows.sums};
+                       input.rows.sums,
+                       row};
   c.callPart("rows" + std::to_string(parts++), arguments, [&](PhaseContext &part, ValueRange a) {
     KernelBuilder &b = part.k;
+    Value logits = b.at(part.args.logits, b.mul(a[11], outputs * 4));
     auto rowAt = [&](Value number) { return b.load(b.i64(), b.at(a[0], b.mul(number, 8))); };
     auto placeOf = [&](Value row) { return panelAt(b, a[4], b.div(row, PanelRows)); };
     PanelPointers into{a[5], b.at(a[5], format.panelBytes(steps))};
@@ -247,15 +326,15 @@ void HeadPhase::evaluate(Value list, Value count, Value ahead, Value values) {
     rows.data = a[7], rows.scales = a[8], rows.scaledSums = a[9], rows.sums = a[10];
     emitTileCall(part, head.getInput(), head.getWeight(),
                  {.panel = into,
-                  .firstRow = b.constant(0),
+                  .firstRow = a[11],
                   .rows = b.constant(1),
-                  .manyRows = false,
+                  .manyRows = maxRows > 1,
                   .input = rows,
                   .destination = a[6],
                   .destinationRowBytes = PanelRows * 4});
     b.forLoop(b.constant(0), a[1], 1, [&](Value number) {
       Value logit = b.load(b.f32(), b.at(a[6], b.mul(number, 4)));
-      b.store(logit, b.at(part.args.logits, b.mul(rowAt(number), 4)));
+      b.store(logit, b.at(logits, b.mul(rowAt(number), 4)));
       b.store(logit, b.at(a[3], b.mul(number, 4)));
     });
   });
@@ -267,11 +346,11 @@ void HeadPhase::evaluate(Value list, Value count, Value ahead, Value values) {
 
 /// Takes the row with the best bound of `panel` as a leader, into `place`.
 void HeadPhase::takeBest(const Found &panel, Value place) {
-  Value own = k.at(bounds, k.mul(panel.index, PanelRows * 4));
-  Found row = emitNext(c, own, k.constant(PanelGroups), firstOfAll(k), cell);
-  k.store(k.add(k.mul(k.add(from, panel.index), PanelRows), row.index), place);
-  k.store(k.floatConstant(-Infinity), k.at(own, k.mul(row.index, 4)));
-  k.store(emitMaximum(k, own), k.at(maxima, k.mul(panel.index, 4)));
+  Value of = k.at(ownBounds(), k.mul(panel.index, PanelRows * 4));
+  Found best = emitNext(c, of, k.constant(PanelGroups), firstOfAll(k), cell);
+  k.store(k.add(k.mul(k.add(from, panel.index), PanelRows), best.index), place);
+  k.store(k.floatConstant(-Infinity), k.at(of, k.mul(best.index, 4)));
+  k.store(emitMaximum(k, of), k.at(ownMaxima(), k.mul(panel.index, 4)));
 }
 
 /// The rows with the best bounds, at most a batch; gives their number.
@@ -279,7 +358,7 @@ Value HeadPhase::pickLeaders(Value list) {
   Value vectors = k.ceilDiv(ownPanels(), k.constant(Lanes));
   return k.forLoop(k.constant(0), k.constant(Batch), 1, k.constant(0),
                    [&](Value, ValueRange carried) -> SmallVector<Value> {
-                     Found panel = emitNext(c, maxima, vectors, firstOfAll(k), cell);
+                     Found panel = emitNext(c, ownMaxima(), vectors, firstOfAll(k), cell);
                      Value some = k.compare(arith::CmpFPredicate::OGT, panel.value,
                                             k.floatConstant(-Infinity));
                      Value place = k.at(list, k.mul(carried[0], 8));
@@ -289,17 +368,20 @@ Value HeadPhase::pickLeaders(Value list) {
                    })[0];
 }
 
-/// Computes the rows with the best bounds; gives their number.
-Value HeadPhase::emitLeaders(Value wanted) {
-  k.forLoop(k.constant(0), k.constant(MostLeaders * 4), Lanes * 4,
-            [&](Value offset) { k.store(k.splat(-Infinity), k.at(exacts, offset)); });
+/// Computes the rows with the best bounds, and stores their number.
+void HeadPhase::emitLeaders(Value wanted) {
+  Value logits = ownExacts();
+  k.forLoop(k.constant(0), k.constant(ExactsBytes), Lanes * 4,
+            [&](Value offset) { k.store(k.splat(-Infinity), k.at(logits, offset)); });
   Value batches = k.ceilDiv(k.add(wanted, MoreLeaders), k.constant(Batch));
-  return k.forLoop(k.constant(0), batches, 1, k.constant(0),
-                   [&](Value batch, ValueRange carried) -> SmallVector<Value> {
-                     Value count = pickLeaders(leaders);
-                     evaluate(leaders, count, k.constant(0), k.at(exacts, k.mul(batch, Batch * 4)));
-                     return {k.add(carried[0], count)};
-                   })[0];
+  Value all =
+      k.forLoop(k.constant(0), batches, 1, k.constant(0),
+                [&](Value batch, ValueRange carried) -> SmallVector<Value> {
+                  Value count = pickLeaders(leaders);
+                  evaluate(leaders, count, k.constant(0), k.at(logits, k.mul(batch, Batch * 4)));
+                  return {k.add(carried[0], count)};
+                })[0];
+  k.store(all, own(counts, 8));
 }
 
 /// The next of all workers' leaders behind `last`, which belongs to worker `owner`;
@@ -315,8 +397,9 @@ Found HeadPhase::nextLeader(const Found &last, Value owner) {
         Value index =
             k.select(k.less(worker, owner), k.constant(MostLeaders),
                      k.select(k.equal(worker, owner), k.rem(last.index, Shift), k.constant(-1)));
-        Value own = k.at(k.at(scratch, k.mul(worker, stride)), exactsOffset);
-        Found found = emitNext(c, own, k.constant(MostLeaders / Lanes), {last.value, index}, cell);
+        Value theirs = k.at(k.at(scratch, k.mul(worker, stride)), exactsOffset);
+        Found found = emitNext(c, own(theirs, ExactsBytes), k.constant(MostLeaders / Lanes),
+                               {last.value, index}, cell);
         Value better = k.compare(arith::CmpFPredicate::OGT, found.value, carried[0]);
         Value place = k.add(k.mul(worker, Shift), found.index);
         return {k.select(better, found.value, carried[0]), k.select(better, place, carried[1])};
@@ -341,15 +424,15 @@ Value HeadPhase::emitThreshold(Value wanted) {
 
 /// Appends the rows of one of this worker's panels that the threshold does not rule out.
 void HeadPhase::collectPanel(Value panel, Value threshold) {
-  Value own = k.at(bounds, k.mul(panel, PanelRows * 4));
+  Value of = k.at(ownBounds(), k.mul(panel, PanelRows * 4));
   Value first = k.mul(k.add(from, panel), PanelRows);
   Value most = k.constant(panels * PanelRows / FewestRuledOut);
   Value count =
       k.forLoop(k.constant(0), k.constant(PanelRows), 1, k.load(k.i64(), counter),
-                [&](Value row, ValueRange carried) -> SmallVector<Value> {
+                [&](Value lane, ValueRange carried) -> SmallVector<Value> {
                   // Beyond the limit nobody reads the list.
-                  k.store(k.add(first, row), k.at(survivors, k.mul(k.min(carried[0], most), 8)));
-                  Value bound = k.load(k.f32(), k.at(own, k.mul(row, 4)));
+                  k.store(k.add(first, lane), k.at(survivors, k.mul(k.min(carried[0], most), 8)));
+                  Value bound = k.load(k.f32(), k.at(of, k.mul(lane, 4)));
                   Value one = k.select(survives(bound, threshold), k.constant(1), k.constant(0));
                   return {k.add(carried[0], one)};
                 })[0];
@@ -359,14 +442,14 @@ void HeadPhase::collectPanel(Value panel, Value threshold) {
 void HeadPhase::collect(Value threshold) {
   k.store(k.constant(0), counter);
   k.forLoop(k.constant(0), ownPanels(), Lanes, [&](Value panel) {
-    Value greatest = k.load(k.vec(k.f32()), k.at(maxima, k.mul(panel, 4)));
+    Value greatest = k.load(k.vec(k.f32()), k.at(ownMaxima(), k.mul(panel, 4)));
     Value some = vector::ReductionOp::create(k.builder(), k.getLoc(), vector::CombiningKind::OR,
                                              survives(greatest, k.broadcast(threshold)));
     k.ifThen(some, [&] {
       Value end = k.min(k.add(panel, Lanes), ownPanels());
       k.forLoop(panel, end, 1, [&](Value each) {
-        Value own = k.load(k.f32(), k.at(maxima, k.mul(each, 4)));
-        k.ifThen(survives(own, threshold), [&] { collectPanel(each, threshold); });
+        Value best = k.load(k.f32(), k.at(ownMaxima(), k.mul(each, 4)));
+        k.ifThen(survives(best, threshold), [&] { collectPanel(each, threshold); });
       });
     });
   });
@@ -380,31 +463,38 @@ void HeadPhase::emitBatches(Value count) {
   });
 }
 
-void HeadPhase::emitSurvivors(Value threshold, Value leaders) {
+/// Computes the survivors of `row`, or leaves it to be computed whole.  Carries the first
+/// row that is, one past the last, the rows of the matrix that were computed, and a bit for
+/// each row that is whole.
+SmallVector<Value> HeadPhase::emitSurvivors(Value threshold, ValueRange carried) {
   collect(threshold);
-  Value count = k.load(k.i64(), counter);
+  Value count = k.load(k.i64(), counter), leaders = k.load(k.i64(), own(counts, 8));
   Value limit = k.div(k.mul(ownPanels(), PanelRows), FewestRuledOut);
   // A threshold of -infinity rules out not even rows that are not there.
   Value known = k.compare(arith::CmpFPredicate::OGT, threshold, k.floatConstant(-Infinity));
   Value few = arith::AndIOp::create(k.builder(), k.getLoc(), known, k.less(count, k.add(limit, 1)));
-  k.ifThenElse(
-      few,
-      [&] {
-        emitBatches(count);
-        report(k.add(leaders, count), false);
-      },
-      [&] {
-        emitWhole();
-        report(k.mul(ownPanels(), PanelRows), true);
-      });
+  k.ifThen(few, [&] { emitBatches(count); });
+  Value computed = k.select(few, k.add(leaders, count), allOf(k.constant(1)));
+  return {k.select(few, carried[0], k.min(carried[0], row)),
+          k.select(few, carried[1], k.add(row, 1)), k.add(carried[2], computed),
+          k.add(carried[3], k.select(few, k.constant(0), bit(k, row)))};
 }
 
 void HeadPhase::emitScreened(Value wanted) {
   emitRuledOut();
   emitScan();
-  Value leaders = emitLeaders(wanted);
+  forRows({}, [&](ValueRange) -> SmallVector<Value> {
+    emitLeaders(wanted);
+    return {};
+  });
   c.emitBarrier();
-  emitSurvivors(emitThreshold(wanted), leaders);
+  Value none = k.constant(0);
+  SmallVector<Value> found =
+      forRows({k.constant(maxRows), none, none, none},
+              [&](ValueRange carried) { return emitSurvivors(emitThreshold(wanted), carried); });
+  // What is read for one row serves all rows between two that need it.
+  k.ifThen(k.less(found[0], found[1]), [&] { emitWhole(found[0], k.sub(found[1], found[0])); });
+  report(found[2], found[3]);
 }
 
 //===----------------------------------------------------------------------===//
@@ -424,8 +514,8 @@ static LogicalResult check(PhaseContext &c, ir::HeadTopkOp head) {
       findWeightFormat(StringRef(ir::getBlockFormat(type.getElementType())->Name));
   if (!format || !format->coarse())
     return head.emitError() << "no coarse code for weights of type " << type.getElementType();
-  if (program.getMaxRows() != 1)
-    return head.emitError() << "there is code for programs of one row only, got "
+  if (program.getMaxRows() > MostRows)
+    return head.emitError() << "there is code for programs of up to " << MostRows << " rows, got "
                             << program.getMaxRows();
   for (Operation *user : head->getUsers())
     if (auto store = dyn_cast<step::StoreOp>(user);

@@ -10,18 +10,24 @@ using namespace lathe;
 using namespace lathe::compiler;
 
 static constexpr float Infinity = std::numeric_limits<float>::infinity();
+/// Where sums of norms start: times a certificate it is more than what is lost below the
+/// smallest normal number.
+static constexpr float FirstNorm = 0x1p-99f;
 static constexpr int64_t NoIndex = std::numeric_limits<int32_t>::max();
 
 //===----------------------------------------------------------------------===//
 // Norms and bounds
 //===----------------------------------------------------------------------===//
 
-Value lathe::compiler::emitBlockNorms(KernelBuilder &k, const HeadInput &input, int64_t blocks) {
-  Value zero = k.floatConstant(0.0f);
+Value lathe::compiler::emitBlockNorms(KernelBuilder &k, const HeadInput &input, Value row,
+                                      int64_t blocks) {
+  Value zero = k.floatConstant(0.0f), norms = k.at(input.norms, k.mul(row, 4 * blocks));
+  Value first = k.at(input.rows.data, k.mul(row, input.rows.rowBytes));
+  Value scales = k.at(input.rows.scales, k.mul(row, 4));
   return k.forLoop(
       k.constant(0), k.constant(blocks), 1, zero,
       [&](Value block, ValueRange carried) -> SmallVector<Value> {
-        Value data = k.at(input.rows.data, k.mul(block, input.rows.blockBytes)), squares;
+        Value data = k.at(first, k.mul(block, input.rows.blockBytes)), squares;
         for (int64_t half : {0, 1}) {
           Value bytes = k.load(k.vec(k.i8()), k.at(data, 16 * half));
           Value wide = arith::ExtSIOp::create(k.builder(), k.getLoc(), k.vec(k.i32()), bytes);
@@ -30,10 +36,9 @@ Value lathe::compiler::emitBlockNorms(KernelBuilder &k, const HeadInput &input, 
         }
         Value sum = arith::SIToFPOp::create(k.builder(), k.getLoc(), k.f32(), k.reduceAdd(squares));
         Value root = LLVM::SqrtOp::create(k.builder(), k.getLoc(), k.f32(), sum);
-        Value scale =
-            k.load(k.f32(), k.at(input.rows.scales, k.mul(block, input.rows.scaleBlockBytes)));
+        Value scale = k.load(k.f32(), k.at(scales, k.mul(block, input.rows.scaleBlockBytes)));
         Value norm = k.mulf(scale, root);
-        k.store(norm, k.at(input.norms, k.mul(block, 4)));
+        k.store(norm, k.at(norms, k.mul(block, 4)));
         return {k.addf(carried[0], norm)};
       })[0];
 }
@@ -53,7 +58,7 @@ public:
   void emit(Value rows, Value bounds, Value maximum);
 
 private:
-  SmallVector<Value> emitBlock(Value index, ValueRange carried);
+  SmallVector<Value> emitBlock(Value index, int64_t group, ValueRange carried);
   Value emitProduct(const PanelBlock &block, int64_t group);
 
   KernelBuilder &k;
@@ -86,12 +91,13 @@ Value BoundsTile::emitProduct(const PanelBlock &block, int64_t group) {
   return total;
 }
 
-/// Carries the coarse sums of both groups, then the sums of norms.
-SmallVector<Value> BoundsTile::emitBlock(Value index, ValueRange carried) {
+/// Carries the coarse sums of 16 rows and their sums of norms.
+SmallVector<Value> BoundsTile::emitBlock(Value index, int64_t group, ValueRange carried) {
   if (target.prefetchBytes > 0) {
-    // The next panel, as a step reads of all parts of this one.
-    Value next = k.mul(k.add(steps, index), format.stepBytes());
-    k.prefetch(k.at(panel, k.add(next, format.frontBytes())), format.stepBytes());
+    // The next panel, as a step reads of all parts of this one; each group asks for a half.
+    int64_t bytes = format.stepBytes() / PanelGroups;
+    Value next = k.mul(k.add(k.mul(steps, PanelGroups + group), index), bytes);
+    k.prefetch(k.at(panel, k.add(next, format.frontBytes())), bytes);
   }
   PanelBlock block{panel, {}, panel, {}, steps, index};
   Value offset = k.mul(index, 4), norm = k.loadSplat(k.at(norms, offset));
@@ -100,36 +106,34 @@ SmallVector<Value> BoundsTile::emitBlock(Value index, ValueRange carried) {
     return k.broadcast(k.mulf(number, k.floatConstant(factor)));
   };
   Value scale = scaled(scales, coarse.step()), scaledSum = scaled(scaledSums, coarse.centre());
-  SmallVector<Value> next(carried.begin(), carried.end());
-  for (int64_t group = 0; group < PanelGroups; ++group) {
-    Value product = k.toFloat(emitProduct(block, group)), d = format.scale(k, block, group);
-    Value &sum = next[group], &norms = next[PanelGroups + group];
-    sum = k.fma(k.mulf(d, scale), product, sum);
-    sum = k.fma(d, scaledSum, sum);
-    norms = k.fma(emitAbs(k, d), norm, norms);
-  }
-  return next;
+  Value product = k.toFloat(emitProduct(block, group)), d = format.scale(k, block, group);
+  Value sum = k.fma(k.mulf(d, scale), product, carried[0]);
+  return {k.fma(d, scaledSum, sum), k.fma(emitAbs(k, d), norm, carried[1])};
 }
 
-void BoundsTile::emit(Value rows, Value bounds, Value maximum) {
-  // What is lost below the smallest normal number is less than where sums start.
-  SmallVector<Value> inits(PanelGroups, k.splat(0x1p-110f));
-  inits.append(PanelGroups, k.splat(0.0f));
-  SmallVector<Value> found =
-      k.forLoop(k.constant(0), steps, 1, inits,
-                [&](Value index, ValueRange carried) { return emitBlock(index, carried); });
+/// 16 bounds, -infinity for rows that are not among the first `rows` (i64) of the panel.
+static Value maskBounds(KernelBuilder &k, Value bounds, int64_t group, Value rows) {
   Value count = k.broadcast(arith::TruncIOp::create(k.builder(), k.getLoc(), k.i32(), rows));
+  SmallVector<Attribute> numbers;
+  for (int64_t lane = 0; lane < Lanes; ++lane)
+    numbers.push_back(k.builder().getI32IntegerAttr(group * Lanes + lane));
+  Value lanes = arith::ConstantOp::create(k.builder(), k.getLoc(),
+                                          DenseElementsAttr::get(k.vec(k.i32()), numbers));
+  Value isThere =
+      arith::CmpIOp::create(k.builder(), k.getLoc(), arith::CmpIPredicate::slt, lanes, count);
+  return k.select(isThere, bounds, k.splat(-Infinity));
+}
+
+/// One group after the other: bringing 16 rows together takes most registers.
+void BoundsTile::emit(Value rows, Value bounds, Value maximum) {
   for (int64_t group = 0; group < PanelGroups; ++group) {
-    Value bound =
-        k.fma(coarse.certificates(k, panel, group), found[PanelGroups + group], found[group]);
-    SmallVector<Attribute> numbers;
-    for (int64_t lane = 0; lane < Lanes; ++lane)
-      numbers.push_back(k.builder().getI32IntegerAttr(group * Lanes + lane));
-    Value lanes = arith::ConstantOp::create(k.builder(), k.getLoc(),
-                                            DenseElementsAttr::get(k.vec(k.i32()), numbers));
-    Value isThere =
-        arith::CmpIOp::create(k.builder(), k.getLoc(), arith::CmpIPredicate::slt, lanes, count);
-    k.store(k.select(isThere, bound, k.splat(-Infinity)), k.at(bounds, group * Lanes * 4));
+    Value inits[] = {k.splat(0.0f), k.splat(FirstNorm)};
+    SmallVector<Value> found =
+        k.forLoop(k.constant(0), steps, 1, inits, [&](Value index, ValueRange carried) {
+          return emitBlock(index, group, carried);
+        });
+    Value bound = k.fma(coarse.certificates(k, panel, group), found[1], found[0]);
+    k.store(maskBounds(k, bound, group, rows), k.at(bounds, group * Lanes * 4));
   }
   k.store(emitMaximum(k, bounds), maximum);
 }
@@ -147,6 +151,102 @@ void lathe::compiler::emitBounds(PhaseContext &c, const HeadInput &input, Value 
   name += "." + std::to_string(steps);
   c.callShared(name, arguments, [&](KernelBuilder &k, ValueRange a) {
     BoundsTile(k, c.target, format, steps, a).emit(a[6], a[7], a[8]);
+  });
+}
+
+namespace {
+
+/// The code of a function that makes bounds of the coarse products of a panel with
+/// several rows.
+class RowBounds {
+public:
+  RowBounds(KernelBuilder &k, const WeightFormat &format, int64_t steps, const HeadInput &input,
+            const RowBoundsOperands &operands)
+      : k(k), format(format), steps(steps), input(input), operands(operands) {}
+
+  void emit();
+
+private:
+  /// Rows whose sums are in registers together.
+  static constexpr int64_t Together = 4;
+
+  void emitRows(Value first, int64_t group);
+  SmallVector<Value> emitNorms(ValueRange rows, int64_t group);
+
+  KernelBuilder &k;
+  const WeightFormat &format;
+  int64_t steps;
+  const HeadInput &input;
+  const RowBoundsOperands &operands;
+};
+
+} // namespace
+
+/// The sums of norms of 16 rows of the panel, for each of `rows`.
+SmallVector<Value> RowBounds::emitNorms(ValueRange rows, int64_t group) {
+  Value panel = operands.first.panel;
+  SmallVector<Value> norms;
+  for (Value row : rows)
+    norms.push_back(k.at(input.norms, k.mul(row, 4 * steps)));
+  SmallVector<Value> inits(rows.size(), k.splat(FirstNorm));
+  return k.forLoop(k.constant(0), k.constant(steps), 1, inits,
+                   [&](Value index, ValueRange carried) {
+                     PanelBlock block{panel, {}, panel, {}, k.constant(steps), index};
+                     Value d = emitAbs(k, format.scale(k, block, group));
+                     SmallVector<Value> next;
+                     for (auto [norm, sum] : llvm::zip(norms, carried))
+                       next.push_back(k.fma(d, k.loadSplat(k.at(norm, k.mul(index, 4))), sum));
+                     return next;
+                   });
+}
+
+/// Of rows that are not there, the last one's are made again.
+void RowBounds::emitRows(Value first, int64_t group) {
+  SmallVector<Value> rows;
+  for (int64_t row = 0; row < Together; ++row)
+    rows.push_back(k.min(k.add(first, row), k.add(operands.inputRows, -1)));
+  Value certificates = format.coarse()->certificates(k, operands.first.panel, group);
+  for (auto [row, norms] : llvm::zip(rows, emitNorms(rows, group))) {
+    auto place = [&](Value base, int64_t bytes) {
+      return k.at(k.at(base, k.mul(row, bytes)), group * Lanes * 4);
+    };
+    Value product = k.load(k.vec(k.f32()), place(operands.products, PanelRows * 4));
+    Value bound = k.fma(certificates, norms, product);
+    k.store(maskBounds(k, bound, group, operands.first.rows),
+            place(operands.first.bounds, operands.boundsBytes));
+  }
+}
+
+void RowBounds::emit() {
+  k.forLoop(k.constant(0), operands.inputRows, Together, [&](Value first) {
+    for (int64_t group = 0; group < PanelGroups; ++group)
+      emitRows(first, group);
+  });
+  k.forLoop(k.constant(0), operands.inputRows, 1, [&](Value row) {
+    Value bounds = k.at(operands.first.bounds, k.mul(row, operands.boundsBytes));
+    k.store(emitMaximum(k, bounds),
+            k.at(operands.first.maximum, k.mul(row, operands.maximumBytes)));
+  });
+}
+
+void lathe::compiler::emitRowBounds(PhaseContext &c, const HeadInput &input, Value weight,
+                                    const RowBoundsOperands &operands) {
+  const WeightFormat &format = formatOf(weight);
+  int64_t steps = panelSteps(weight);
+  const BoundsOperands &first = operands.first;
+  Value arguments[] = {first.panel,        first.rows,        first.bounds, first.maximum,
+                       operands.inputRows, operands.products, input.norms};
+  auto type = cast<RankedTensorType>(weight.getType());
+  std::string name = "bounds.rows." + std::string(ir::getBlockFormat(type.getElementType())->Name);
+  // Where the parts of rows and the bounds are is known then.
+  name += "." + std::to_string(steps) + "." + std::to_string(operands.boundsBytes);
+  c.callShared(name, arguments, [&](KernelBuilder &k, ValueRange a) {
+    RowBoundsOperands inside = operands;
+    inside.first = {a[0], a[1], a[2], a[3]};
+    inside.inputRows = a[4], inside.products = a[5];
+    HeadInput own = input;
+    own.norms = a[6];
+    RowBounds(k, format, steps, own, inside).emit();
   });
 }
 

@@ -14,14 +14,15 @@ namespace lathe::compiler {
 /// The greatest number of logits that a head finds without computing all.
 inline constexpr int64_t MostWantedLogits = 64;
 
-/// The one row that a head multiplies, and the norms of its blocks.
+/// The rows that a head multiplies, and the norms of their blocks.
 struct HeadInput {
   Rows rows;
-  mlir::Value norms; ///< f32 [blocks]: scale times the norm of the elements.
+  mlir::Value norms; ///< f32 [rows][blocks]: scale times the norm of the elements.
 };
 
-/// Stores `input.norms`, and gives the sum of them.
-mlir::Value emitBlockNorms(KernelBuilder &k, const HeadInput &input, int64_t blocks);
+/// Stores `input.norms` of row `row` (i64), and gives the sum of them.
+mlir::Value emitBlockNorms(KernelBuilder &k, const HeadInput &input, mlir::Value row,
+                           int64_t blocks);
 
 /// Where emitBounds reads and writes.
 struct BoundsOperands {
@@ -31,9 +32,22 @@ struct BoundsOperands {
   mlir::Value maximum; ///< f32: the greatest of them, NaN where one is.
 };
 
-/// Calls the function that bounds the logits of a panel of `weight` by its coarse weights.
+/// Calls the function that bounds the logits of a panel of `weight` by its coarse weights,
+/// for the only row of the input.
 void emitBounds(PhaseContext &context, const HeadInput &input, mlir::Value weight,
                 const BoundsOperands &operands);
+
+/// The same of several rows.
+struct RowBoundsOperands {
+  mlir::Value inputRows;             ///< i64: how many, at least 1.
+  mlir::Value products;              ///< f32 [input rows][32]: the coarse products.
+  BoundsOperands first;              ///< Of the first row; `bounds` and `maximum` of the others ...
+  int64_t boundsBytes, maximumBytes; ///< ... are so far from row to row.
+};
+
+/// Calls the function that makes bounds of the coarse products of a panel.
+void emitRowBounds(PhaseContext &context, const HeadInput &input, mlir::Value weight,
+                   const RowBoundsOperands &operands);
 
 /// The greatest of 32 bounds in memory, NaN where one is.
 mlir::Value emitMaximum(KernelBuilder &k, mlir::Value bounds);

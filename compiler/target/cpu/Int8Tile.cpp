@@ -25,8 +25,9 @@ class Int8Tile {
 public:
   Int8Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
            const TileArguments &arguments)
-      : k(k), format(*kind.format), target(target), dot(*target.int8Dot),
-        weights(*format.int8Weights()), arguments(arguments) {}
+      : k(k), format(*kind.format), coarse(kind.coarse ? format.coarse() : nullptr), target(target),
+        dot(*target.int8Dot), weights(coarse ? coarse->weights() : *format.int8Weights()),
+        arguments(arguments) {}
 
   void emitOneRow();
   void emitManyRows();
@@ -50,11 +51,13 @@ private:
   Value emitProduct(const Int8Weights &of, const Int8Dot::Parts &halves, const BlockRow &row,
                     Unpack unpack);
   Value emitOneRowProduct(const PanelBlock &block, int64_t group, const BlockRow &row);
-  SmallVector<Value> emitOneRowBlock(const PanelPlace &block, Value index, ValueRange carried);
+  SmallVector<Value> emitOneRowBlock(const PanelPlace &block, Value index, int64_t firstGroup,
+                                     ValueRange carried);
 
+  Scaling readScaling(const PanelBlock &block, int64_t group);
   void unpackBlock(const PanelPlace &block);
-  SmallVector<Value> emitSection(ArrayRef<BlockRow> rows, Value group, int64_t section,
-                                 const Int8Dot::Parts &halves);
+  SmallVector<Value> emitSection(ArrayRef<BlockRow> rows, ArrayRef<Value> groups, int64_t section,
+                                 ArrayRef<Int8Dot::Parts> halves);
   Int8Dot::Parts loadParts(Value from, ArrayRef<Type> types);
   void emitAllRows(Value block);
   /// What is left of many rows need not be as fast, but its code be small.
@@ -62,10 +65,14 @@ private:
     return static_cast<int64_t>(rows.size()) == target.rowTile;
   }
   void emitRows(Value block, Value firstRow, int64_t rowTile);
-  void emitGroup(ArrayRef<BlockRow> rows, Value firstRow, Value group);
+  void emitGroups(ArrayRef<BlockRow> rows, Value firstRow, Value firstGroup, int64_t count);
+  Value inBuffer(Value group, int64_t first, int64_t bytesOfGroup) {
+    return k.at(k.at(buffer, k.mul(group, bytesOfGroup)), first);
+  }
 
   KernelBuilder &k;
   const WeightFormat &format;
+  const CoarseFormat *coarse; ///< Null: all of the weights.
   const CpuTarget &target;
   const Int8Dot &dot;
   Int8Weights weights;
@@ -151,28 +158,36 @@ Value Int8Tile::emitOneRowProduct(const PanelBlock &block, int64_t group, const 
   return k.add(k.mul(coarse, k.splatInt(k.i32(), step)), rest);
 }
 
+/// Carries the sums of as many groups from `firstGroup` on.
 SmallVector<Value> Int8Tile::emitOneRowBlock(const PanelPlace &block, Value index,
-                                             ValueRange carried) {
+                                             int64_t firstGroup, ValueRange carried) {
   // One row is alone in its memory, so that its blocks follow each other.
   BlockRow row = rowOf(k.at(arguments.data, k.mul(index, 32)), k.mul(index, 4), 0);
   SmallVector<Value> sums;
-  for (int64_t group = 0; group < PanelGroups; ++group) {
+  for (auto [number, sum] : llvm::enumerate(carried)) {
+    int64_t group = firstGroup + static_cast<int64_t>(number);
     Value total = emitOneRowProduct(block.group(group), group, row);
-    Scaling scaling{format.scale(k, block.group(group), group),
-                    format.minimum(k, block.group(group), group)};
-    sums.push_back(addBlock(scaling, row, total, carried[group]));
+    Scaling scaling = readScaling(block.group(group), group);
+    sums.push_back(addBlock(scaling, row, total, sum));
   }
   return sums;
 }
 
+/// Bringing 16 rows together takes most registers, so that two groups of them would spill.
 void Int8Tile::emitOneRow() {
-  SmallVector<Value> sums(PanelGroups, k.splat(0.0f));
-  sums = forPanelSteps(k, target, format, {arguments.panel, arguments.tail}, arguments.wholeSteps,
-                       sums, [&](const PanelPlace &block, Value index, ValueRange carried) {
-                         return emitOneRowBlock(block, index, carried);
-                       });
-  for (int64_t group = 0; group < PanelGroups; ++group)
-    k.store(sums[group], k.at(arguments.destination, group * Lanes * 4));
+  int64_t passes = format.tailBytes() ? PanelGroups : 1, groups = PanelGroups / passes;
+  for (int64_t pass = 0; pass < passes; ++pass) {
+    int64_t first = pass * groups;
+    SmallVector<Value> sums(groups, k.splat(0.0f));
+    sums = forPanelSteps(k, target, format, {arguments.panel, arguments.tail},
+                         StepRange::whole(k, arguments.wholeSteps), sums,
+                         [&](const PanelPlace &block, Value index, ValueRange carried) {
+                           return emitOneRowBlock(block, index, first, carried);
+                         },
+                         {pass, passes});
+    for (int64_t group = 0; group < groups; ++group)
+      k.store(sums[group], k.at(arguments.destination, (first + group) * Lanes * 4));
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -184,9 +199,17 @@ static int64_t bytesOf(Type type) {
   return vector.getNumElements() * vector.getElementTypeBitWidth() / 8;
 }
 
+Int8Tile::Scaling Int8Tile::readScaling(const PanelBlock &block, int64_t group) {
+  Value d = format.scale(k, block, group);
+  if (!coarse)
+    return {d, format.minimum(k, block, group)};
+  // Both are exact: the step is a power of two, and the centre has few bits, as d does.
+  return {k.mulf(d, k.splat(coarse->step())), k.mulf(d, k.splat(coarse->centre()))};
+}
+
 void Int8Tile::unpackBlock(const PanelPlace &block) {
   for (int64_t group = 0; group < PanelGroups; ++group) {
-    format.unpackInt8(k, block.group(group), group, [&](int64_t quad, Value weight) {
+    auto store = [&](int64_t quad, Value weight) {
       Int8Dot::Parts parts = dot.prepare(k, weights, weight);
       partTypes = llvm::to_vector(ValueRange(parts).getTypes());
       int64_t bytes = 0;
@@ -198,12 +221,16 @@ void Int8Tile::unpackBlock(const PanelPlace &block) {
         k.store(part, k.at(buffer, offset));
         offset += bytesOf(part.getType());
       }
-    });
-    k.store(format.scale(k, block.group(group), group), k.at(buffer, scaleOffset(group)));
-    if (Value minimum = format.minimum(k, block.group(group), group)) {
-      hasMinimum = true;
-      k.store(minimum, k.at(buffer, minimumOffset(group)));
-    }
+    };
+    if (coarse)
+      coarse->unpackCoarse(k, block.group(group), group, store);
+    else
+      format.unpackInt8(k, block.group(group), group, store);
+    Scaling scaling = readScaling(block.group(group), group);
+    k.store(scaling.d, k.at(buffer, scaleOffset(group)));
+    hasMinimum = bool(scaling.m);
+    if (hasMinimum)
+      k.store(scaling.m, k.at(buffer, minimumOffset(group)));
     Int8Dot::Parts halves = readHalves(block.group(group), group);
     scaleTypes = llvm::to_vector(ValueRange(halves).getTypes());
     int64_t offset = halvesOffset(group);
@@ -224,26 +251,30 @@ Int8Dot::Parts Int8Tile::loadParts(Value from, ArrayRef<Type> types) {
   return parts;
 }
 
-/// A section of the block in the buffer times some rows: vector<16xi32> for each.
-SmallVector<Value> Int8Tile::emitSection(ArrayRef<BlockRow> rows, Value group, int64_t section,
-                                         const Int8Dot::Parts &halves) {
+/// A section of the block in the buffer times some rows: vector<16xi32> for each of them
+/// and each group, [groups][rows].
+SmallVector<Value> Int8Tile::emitSection(ArrayRef<BlockRow> rows, ArrayRef<Value> groups,
+                                         int64_t section, ArrayRef<Int8Dot::Parts> halves) {
   SmallVector<Value> inits;
-  for (const BlockRow &row : rows)
-    llvm::append_range(inits, dot.begin(k, weights, section, row.sums));
-  size_t parts = inits.size() / rows.size();
-  Value quads = k.at(buffer, k.mul(group, groupBytes()));
+  for (size_t group = 0; group < groups.size(); ++group)
+    for (const BlockRow &row : rows)
+      llvm::append_range(inits, dot.begin(k, weights, section, row.sums));
+  size_t parts = inits.size() / (rows.size() * groups.size());
   int64_t count = dot.sectionQuads(weights), first = section * count;
   auto addQuads = [&](Value quad, ValueRange carried) {
     SmallVector<Value> next(carried.begin(), carried.end());
-    for (int64_t i = 0; i < Unroll; ++i) {
-      Value from = k.at(k.at(quads, k.mul(quad, quadBytes)), i * quadBytes);
-      Int8Dot::Parts prepared = loadParts(from, partTypes);
-      for (auto [index, row] : llvm::enumerate(rows)) {
-        Value x = k.at(k.at(row.data, k.mul(quad, 4)), 4 * i);
-        Int8Dot::Parts own(ArrayRef<Value>(next).slice(index * parts, parts));
-        llvm::copy(dot.step(k, weights, own, prepared, x), next.begin() + index * parts);
+    for (int64_t i = 0; i < Unroll; ++i)
+      for (auto [number, group] : llvm::enumerate(groups)) {
+        Value quads = inBuffer(group, 0, groupBytes());
+        Int8Dot::Parts prepared =
+            loadParts(k.at(k.at(quads, k.mul(quad, quadBytes)), i * quadBytes), partTypes);
+        for (auto [index, row] : llvm::enumerate(rows)) {
+          Value x = k.at(k.at(row.data, k.mul(quad, 4)), 4 * i);
+          size_t place = (number * rows.size() + index) * parts;
+          Int8Dot::Parts own(ArrayRef<Value>(next).slice(place, parts));
+          llvm::copy(dot.step(k, weights, own, prepared, x), next.begin() + place);
+        }
       }
-    }
     return next;
   };
   // The first quads stand ahead of the loop, where adding them to zero is no addition.
@@ -255,34 +286,41 @@ SmallVector<Value> Int8Tile::emitSection(ArrayRef<BlockRow> rows, Value group, i
   SmallVector<Value> results =
       k.forLoop(k.constant(first), k.constant(first + count), Unroll, inits, addQuads);
   SmallVector<Value> sums;
-  for (size_t index = 0; index < rows.size(); ++index) {
-    Int8Dot::Parts own(ArrayRef<Value>(results).slice(index * parts, parts));
-    sums.push_back(dot.finish(k, weights, section, own, halves));
+  for (size_t each = 0; each < rows.size() * groups.size(); ++each) {
+    Int8Dot::Parts own(ArrayRef<Value>(results).slice(each * parts, parts));
+    sums.push_back(dot.finish(k, weights, section, own, halves[each / rows.size()]));
   }
   return sums;
 }
 
-/// The block in the buffer times some rows, for one group of 16 outputs.
-void Int8Tile::emitGroup(ArrayRef<BlockRow> rows, Value firstRow, Value group) {
-  auto ofGroup = [&](int64_t first, int64_t bytes) {
-    return k.at(k.at(buffer, k.mul(group, bytes)), first);
-  };
-  Int8Dot::Parts halves = loadParts(ofGroup(halvesOffset(0), MostPartBytes), scaleTypes);
-  SmallVector<Value> totals;
+/// The block in the buffer times some rows, for some groups of 16 outputs.
+void Int8Tile::emitGroups(ArrayRef<BlockRow> rows, Value firstRow, Value firstGroup,
+                          int64_t count) {
+  SmallVector<Value> groups, totals;
+  SmallVector<Int8Dot::Parts> halves;
+  for (int64_t number = 0; number < count; ++number) {
+    groups.push_back(k.add(firstGroup, number));
+    halves.push_back(
+        loadParts(inBuffer(groups.back(), halvesOffset(0), MostPartBytes), scaleTypes));
+  }
   for (int64_t section = 0; section < Quads / dot.sectionQuads(weights); ++section)
-    for (auto [index, sum] : llvm::enumerate(emitSection(rows, group, section, halves)))
+    for (auto [index, sum] : llvm::enumerate(emitSection(rows, groups, section, halves)))
       if (section == 0)
         totals.push_back(sum);
       else
         totals[index] = k.add(totals[index], sum);
   VectorType floats = k.vec(k.f32());
-  Scaling scaling{k.load(floats, ofGroup(scaleOffset(0), Lanes * 4)),
-                  hasMinimum ? k.load(floats, ofGroup(minimumOffset(0), Lanes * 4)) : Value()};
-  for (auto [index, row] : llvm::enumerate(rows)) {
-    Value destination =
-        k.at(arguments.destination, k.mul(k.add(firstRow, index), arguments.stride));
-    destination = k.at(destination, k.mul(group, Lanes * 4));
-    k.store(addBlock(scaling, row, totals[index], k.load(floats, destination)), destination);
+  for (auto [number, group] : llvm::enumerate(groups)) {
+    Scaling scaling{k.load(floats, inBuffer(group, scaleOffset(0), Lanes * 4)), {}};
+    if (hasMinimum)
+      scaling.m = k.load(floats, inBuffer(group, minimumOffset(0), Lanes * 4));
+    for (auto [index, row] : llvm::enumerate(rows)) {
+      Value destination =
+          k.at(arguments.destination, k.mul(k.add(firstRow, index), arguments.stride));
+      destination = k.at(destination, k.mul(group, Lanes * 4));
+      Value total = totals[number * rows.size() + index];
+      k.store(addBlock(scaling, row, total, k.load(floats, destination)), destination);
+    }
   }
 }
 
@@ -293,11 +331,12 @@ void Int8Tile::emitRows(Value block, Value firstRow, int64_t rowTile) {
   SmallVector<BlockRow> rows;
   for (int64_t row = 0; row < rowTile; ++row)
     rows.push_back(rowOf(data, offset, row));
-  auto emit = [&](Value group) { emitGroup(rows, firstRow, group); };
   if (!isWhole(rows))
-    return k.forLoop(k.constant(0), k.constant(PanelGroups), 1, emit);
-  for (int64_t group = 0; group < PanelGroups; ++group)
-    emit(k.constant(group));
+    return k.forLoop(k.constant(0), k.constant(PanelGroups), 1,
+                     [&](Value group) { emitGroups(rows, firstRow, group, 1); });
+  int64_t together = target.columnTile / Lanes;
+  for (int64_t group = 0; group < PanelGroups; group += together)
+    emitGroups(rows, firstRow, k.constant(group), together);
 }
 
 void Int8Tile::emitManyRows() {
@@ -309,8 +348,8 @@ void Int8Tile::emitManyRows() {
     for (int64_t group = 0; group < PanelGroups; ++group)
       k.store(k.splat(0.0f), k.at(destination, group * Lanes * 4));
   });
-  forPanelSteps(k, target, format, {arguments.panel, arguments.tail}, arguments.wholeSteps,
-                ValueRange(),
+  PanelPointers panel{arguments.panel, coarse ? Value() : arguments.tail};
+  forPanelSteps(k, target, format, panel, StepRange::whole(k, arguments.wholeSteps), ValueRange(),
                 [&](const PanelPlace &block, Value index, ValueRange) -> SmallVector<Value> {
                   unpackBlock(block);
                   emitAllRows(index);

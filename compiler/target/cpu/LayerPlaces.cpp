@@ -28,11 +28,23 @@ KernelArgument lathe::compiler::weightIndex(ir::WeightOp op, const WeightTable &
   };
 }
 
-Value lathe::compiler::emitBodyIndex(KernelBuilder &k, step::LayersOp layers, Value layer) {
-  ArrayRef<int64_t> select = *layers.getSelect();
+Value lathe::compiler::emitBodyIndex(KernelBuilder &k, ArrayRef<int64_t> select, Value layer) {
   Value body = k.constant(select.front());
   for (size_t i = 1; i < select.size(); ++i)
     if (select[i] != select[i - 1])
       body = k.select(k.less(layer, k.constant(i)), body, k.constant(select[i]));
   return body;
+}
+
+LogicalResult lathe::compiler::checkLayerChoice(ModuleOp module) {
+  auto facts = module->getAttrOfType<DictionaryAttr>("lathe.model");
+  auto layers = facts ? facts.getAs<IntegerAttr>("layers") : IntegerAttr();
+  WalkResult walked = module.walk([&](step::LayersOp stack) {
+    if (!stack.getRows() || !layers || stack.getCount() == uint64_t(layers.getInt()))
+      return WalkResult::advance();
+    stack.emitError() << "the rows choose among the " << layers.getInt()
+                      << " layers of the model, but the stack has " << stack.getCount();
+    return WalkResult::interrupt();
+  });
+  return failure(walked.wasInterrupted());
 }

@@ -10,8 +10,12 @@ namespace lathe::compiler {
 /// The place in the weight table of the pointer that `weight` names.
 KernelArgument weightIndex(ir::WeightOp weight, const WeightTable &weights);
 
-/// Which of the bodies of `layers` the layer runs, as i64.
-mlir::Value emitBodyIndex(KernelBuilder &k, step::LayersOp layers, mlir::Value layer);
+/// The caller says for each layer of the model whether it runs, and for no more: emits an
+/// error at a stack that asks the step's rows and has another number of layers.
+mlir::LogicalResult checkLayerChoice(mlir::ModuleOp module);
+
+/// select[layer], as i64.
+mlir::Value emitBodyIndex(KernelBuilder &k, llvm::ArrayRef<int64_t> select, mlir::Value layer);
 
 } // namespace lathe::compiler
 

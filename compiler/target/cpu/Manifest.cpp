@@ -3,6 +3,7 @@
 #include "compiler/target/cpu/Manifest.h"
 
 #include "compiler/target/cpu/KVLayout.h"
+#include "passes/Memory/Accesses.h"
 #include "passes/Upstream.h"
 
 #include "lathe/abi.h"
@@ -10,6 +11,8 @@
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <set>
 
 using namespace mlir;
 using namespace lathe;
@@ -41,6 +44,8 @@ static void writeEntries(llvm::json::OStream &json, ModuleOp module, int64_t scr
         program.walk([&](ir::HeadTopkOp head) {
           json.attribute("greatest_logits", static_cast<int64_t>(head.getK()));
         });
+        if (step::getResumedStack(program))
+          json.attribute("resumes", true);
       });
   });
 }
@@ -136,6 +141,43 @@ static void writeCache(llvm::json::OStream &json, ModuleOp module) {
   });
 }
 
+/// All programs leave out the same layers, and all stacks or none ask the step's rows.
+static void writeLayerChoice(llvm::json::OStream &json, ModuleOp module) {
+  std::optional<ArrayRef<int64_t>> skip;
+  bool asks = true;
+  module.walk([&](step::LayersOp layers) {
+    skip = layers.getSkip();
+    asks &= layers.getRows() != nullptr;
+  });
+  json.attribute("chooses_layers", asks);
+  if (skip)
+    json.attributeArray("skipped_layers", [&] {
+      for (int64_t layer : *skip)
+        json.value(layer);
+    });
+}
+
+/// The layers behind which a step of one row may leave the stack.
+static void writeExits(llvm::json::OStream &json, ModuleOp module) {
+  std::set<int64_t> exits;
+  StringRef behind = "none";
+  module.walk([&](step::ExitIfOp exit) {
+    auto stack = cast<ir::LayerLoopOpInterface>(exit->getParentOp());
+    unsigned body = exit->getParentRegion()->getRegionNumber();
+    for (int64_t layer : stack.getKeptLayers())
+      if (stack.getBodyOf(layer) == body)
+        exits.insert(layer);
+    behind = stack.getBehind().value_or(behind);
+  });
+  if (exits.empty())
+    return;
+  json.attributeArray("exits", [&] {
+    for (int64_t layer : exits)
+      json.value(layer);
+  });
+  json.attribute("behind", behind);
+}
+
 std::string lathe::compiler::writeManifest(ModuleOp module, const ManifestTarget &target,
                                            const WeightTable &weights) {
   std::string text;
@@ -164,8 +206,11 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const ManifestTarget
       writeModel(json, module);
     writeEntries(json, module, target.scratchBytes);
     writeWeights(json, module, weights);
-    if (!isFunction)
+    if (!isFunction) {
       writeCache(json, module);
+      writeLayerChoice(json, module);
+      writeExits(json, module);
+    }
   });
   return text;
 }

@@ -4,6 +4,7 @@
 
 #include "compiler/target/cpu/KernelNames.h"
 #include "compiler/target/cpu/Manifest.h"
+#include "compiler/target/cpu/TileModel.h"
 #include "passes/Memory/Lifetimes.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -90,11 +91,15 @@ void EntryWriter::collectBlock(Block &block, const std::optional<SmallVector<int
     } else if (auto stack = dyn_cast<step::LayersOp>(op)) {
       for (auto [number, body] : llvm::enumerate(stack.getBodies())) {
         SmallVector<int64_t> own;
-        for (int64_t layer = 0; layer < static_cast<int64_t>(stack.getCount()); ++layer)
+        for (int64_t layer : stack.getKeptLayers())
           if (stack.getBodyOf(layer) == number)
             own.push_back(layer);
         collectBlock(body.front(), own, names);
       }
+    } else if (auto exit = dyn_cast<step::ExitIfOp>(op)) {
+      for (Region *region : {&exit.getPredicate(), &exit.getLeaving()})
+        for (Block &inner : *region)
+          collectBlock(inner, layers, names);
     }
   }
 }
@@ -246,7 +251,7 @@ void EntryWriter::writeContractions(step::PhaseOp phase) {
                                         : int8                    ? target.rowTile
                                                                   : target.floatRowTile);
         json.attribute("register_columns", program.getMaxRows() == 1 ? PanelRows
-                                           : int8                    ? Lanes
+                                           : int8                    ? target.columnTile
                                                                      : target.floatColumnTile);
       });
     }
@@ -368,6 +373,39 @@ void EntryWriter::write(int64_t below) {
   });
 }
 
+static void writeNumbers(llvm::json::OStream &json, StringRef name, const CpuTarget &target,
+                         ArrayRef<TargetNumber> numbers) {
+  json.attributeObject(name, [&] {
+    for (const TargetNumber &number : numbers)
+      json.attribute(number.name, target.*number.field);
+  });
+}
+
+/// What the tiles of the target were chosen from.
+static void writeRegisterTiles(llvm::json::OStream &json, const CpuTarget &target,
+                               TileArithmetic arithmetic, StringRef name) {
+  RegisterTile chosen = chooseTile(target, arithmetic);
+  SmallVector<RegisterTile> tiles = listTiles(target, arithmetic);
+  auto isChosen = [&](const RegisterTile &tile) {
+    return tile.rows == chosen.rows && tile.columns == chosen.columns;
+  };
+  if (llvm::none_of(tiles, isChosen))
+    tiles.push_back(chosen);
+  for (const RegisterTile &tile : tiles)
+    json.object([&] {
+      json.attribute("arithmetic", name);
+      json.attribute("rows", tile.rows);
+      json.attribute("columns", tile.columns);
+      json.attribute("registers", tile.registers);
+      json.attribute("operations_ps", tile.operations);
+      json.attribute("loads_ps", tile.loads);
+      json.attribute("latency_ps", tile.latency);
+      json.attribute("predicted_ps", tile.picoseconds());
+      json.attribute("share", tile.share());
+      json.attribute("chosen", isChosen(tile));
+    });
+}
+
 std::string lathe::compiler::writeSchedule(ModuleOp module, const CpuTarget &target,
                                            const std::optional<Machine> &machine, int64_t depth) {
   std::string text;
@@ -380,9 +418,11 @@ std::string lathe::compiler::writeSchedule(ModuleOp module, const CpuTarget &tar
     auto precision = module->getAttrOfType<StringAttr>("lathe.precision");
     json.attribute("precision", precision ? precision.getValue() : "auto");
     json.attribute("depth", depth);
-    json.attributeObject("sizes", [&] {
-      for (const TargetSize &size : allTargetSizes())
-        json.attribute(size.name, target.*size.field);
+    writeNumbers(json, "core", target, allCoreNumbers());
+    writeNumbers(json, "sizes", target, allTargetSizes());
+    json.attributeArray("register_tiles", [&] {
+      writeRegisterTiles(json, target, TileArithmetic::Int8, "int8");
+      writeRegisterTiles(json, target, TileArithmetic::Float, "float");
     });
     json.attributeArray("entries", [&] {
       // The runtime takes the entry with the fewest rows that suffices.

@@ -36,17 +36,25 @@ PanelPointers lathe::compiler::emitPanelPointers(KernelBuilder &k, Value matrix,
   return {panel, k.at(tails, k.mul(number, steps * format.tailBytes()))};
 }
 
-TileKind TileKind::get(Value input, Value weight, bool manyRows) {
+TileKind TileKind::get(Value input, Value weight, bool manyRows, bool coarse) {
   RankedTensorType type = typeOf(weight);
   const WeightFormat &format = ::formatOf(type);
-  return {&format, StringRef(ir::getBlockFormat(type.getElementType())->Name),
-          cast<RankedTensorType>(input.getType()).getElementType(), manyRows,
-          type.getDimSize(1) % format.stepElements()};
+  return {&format,
+          StringRef(ir::getBlockFormat(type.getElementType())->Name),
+          cast<RankedTensorType>(input.getType()).getElementType(),
+          manyRows,
+          type.getDimSize(1) % format.stepElements(),
+          coarse,
+          format.tailBytes() ? ::panelSteps(type) : 0};
 }
 
 std::string TileKind::name() const {
   StringRef inputName = input.isF32() ? "f32" : input.isBF16() ? "bf16" : "q8_act";
   std::string name = ("tile." + formatName + "." + inputName + (manyRows ? ".rows" : ".row")).str();
+  if (coarse)
+    name += ".coarse";
+  if (steps)
+    name += "." + std::to_string(steps);
   return rest ? name + ".rest" + std::to_string(rest) : name;
 }
 
@@ -59,34 +67,38 @@ SmallVector<Value> TileArguments::list() const {
           scales, sums, scaledSums, scaleStride, destination, stride};
 }
 
-/// Asks for a share of the next panel, one of as many as there are steps.
+/// Asks for a share of the next panel, one of as many as there are steps in all passes.
 static void prefetchNextPanel(KernelBuilder &k, const WeightFormat &format,
-                              const PanelPointers &panel, Value steps, Value index) {
-  auto share = [&](Value start, int64_t front, int64_t bytes) {
-    Value next = k.add(k.mul(k.add(steps, index), bytes), front);
-    k.prefetch(k.at(start, next), bytes);
+                              const PanelPointers &panel, Value steps, Value index,
+                              PanelPass pass) {
+  Value share = k.add(k.mul(steps, pass.count + pass.number), index);
+  auto ask = [&](Value start, int64_t front, int64_t bytes) {
+    int64_t own = bytes / pass.count;
+    k.prefetch(k.at(start, k.add(k.mul(share, own), front)), own);
   };
-  share(panel.panel, format.frontBytes(), format.stepBytes());
-  share(panel.tail, 0, format.tailBytes());
+  ask(panel.panel, format.frontBytes(), format.stepBytes());
+  if (panel.tail)
+    ask(panel.tail, 0, format.tailBytes());
 }
 
 SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTarget &target,
                                                   const WeightFormat &format,
-                                                  const PanelPointers &panel, Value steps,
-                                                  ValueRange inits, PanelBody body) {
+                                                  const PanelPointers &panel,
+                                                  const StepRange &steps, ValueRange inits,
+                                                  PanelBody body, PanelPass pass) {
   auto block = [&](Value place, Value index, ArrayRef<SmallVector<Value>> headers,
                    ValueRange carried) {
     bool hasTail = format.tailBytes() != 0;
     if (target.prefetchBytes > 0 && hasTail)
-      prefetchNextPanel(k, format, panel, steps, index);
+      prefetchNextPanel(k, format, panel, steps.all, index, pass);
     else if (target.prefetchBytes > 0)
       k.prefetch(k.at(place, target.prefetchBytes), format.blockBytes());
     PanelBlock found{place, {}};
     if (hasTail)
-      found = {place, {}, panel.panel, panel.tail, steps, index};
+      found = {place, {}, panel.panel, panel.tail, steps.all, index};
     return body(PanelPlace{found, headers}, index, carried);
   };
-  return k.forLoop(k.constant(0), steps, 1, inits, [&](Value index, ValueRange carried) {
+  return k.forLoop(steps.first, steps.last, 1, inits, [&](Value index, ValueRange carried) {
     Value step = k.at(panel.panel, k.mul(index, format.stepBytes()));
     SmallVector<SmallVector<Value>> headers;
     for (int64_t group = 0; group < PanelGroups; ++group)
@@ -105,7 +117,7 @@ SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTar
 void lathe::compiler::emitTileCall(PhaseContext &c, Value inputLike, Value weight,
                                    const TileOperands &operands) {
   KernelBuilder &k = c.k;
-  TileKind kind = TileKind::get(inputLike, weight, operands.manyRows);
+  TileKind kind = TileKind::get(inputLike, weight, operands.manyRows, operands.coarse);
   const Rows &input = operands.input;
   Value none = LLVM::ZeroOp::create(k.builder(), k.getLoc(), k.ptr());
   Value scaleOffset = k.mul(operands.firstRow, 4);
@@ -126,6 +138,9 @@ void lathe::compiler::emitTileCall(PhaseContext &c, Value inputLike, Value weigh
   };
   c.callShared(kind.name(), arguments.list(), [&](KernelBuilder &inside, ValueRange values) {
     auto emit = kind.isInt8() ? emitInt8Tile : emitFloatTile;
-    emit(inside, kind, c.target, TileArguments::get(values));
+    TileArguments own = TileArguments::get(values);
+    if (kind.steps)
+      own.wholeSteps = inside.constant(kind.steps);
+    emit(inside, kind, c.target, own);
   });
 }

@@ -29,9 +29,11 @@ struct TileKind {
   mlir::Type input; ///< f32, bf16 or !lathe.q8_act.
   bool manyRows;    ///< Any number of rows, or exactly one.
   int64_t rest;     ///< Elements of a last step that is not whole.
+  bool coarse;      ///< By WeightFormat::coarse, which reads no tail; of many rows only.
+  int64_t steps;    ///< Along k, where the places of rows depend on it; else 0.
 
   /// The kind of tile that computes products of rows like `input` and the matrix `weight`.
-  static TileKind get(mlir::Value input, mlir::Value weight, bool manyRows);
+  static TileKind get(mlir::Value input, mlir::Value weight, bool manyRows, bool coarse);
   bool isInt8() const { return mlir::isa<ir::QuantizedActivationType>(input); }
   std::string name() const;
 };
@@ -64,17 +66,29 @@ struct PanelPlace {
   }
 };
 
-/// Loops over the blocks of the first `steps` steps of a panel, asking for weights
+/// Steps `first` to before `last` of a panel that has `all`, each i64.
+struct StepRange {
+  mlir::Value first, last, all;
+  static StepRange whole(KernelBuilder &k, mlir::Value steps) {
+    return {k.constant(0), steps, steps};
+  }
+};
+
+/// Loops over the blocks of some steps of a panel, asking for weights
 /// `target.prefetchBytes` ahead: panels follow each other in memory, and the hardware's
 /// own prefetching ends with every page.  Where rows are whole in memory, a step reads of
-/// all parts of a panel, and what is asked for is the next panel.  `body` gets a block, its number
-/// in the panel and the carried values.
+/// all parts of a panel, and what is asked for is the next panel, without its tail where `panel`
+/// has none.  `body` gets a block, its number in the panel and the carried values.
+/// A pass over all steps, of several, asks for its share.
+struct PanelPass {
+  int64_t number = 0, count = 1;
+};
 using PanelBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(const PanelPlace &, mlir::Value,
                                                                     mlir::ValueRange)>;
 llvm::SmallVector<mlir::Value> forPanelSteps(KernelBuilder &k, const CpuTarget &target,
                                              const WeightFormat &format, const PanelPointers &panel,
-                                             mlir::Value steps, mlir::ValueRange inits,
-                                             PanelBody body);
+                                             const StepRange &steps, mlir::ValueRange inits,
+                                             PanelBody body, PanelPass pass = {});
 
 /// Builds the body of a tile function of that kind: one row, with all of its
 /// sums in registers, or any number of rows.
@@ -92,6 +106,7 @@ struct TileOperands {
   Rows input;              ///< All rows of the contraction's input.
   mlir::Value destination; ///< f32 [rows][columns].
   int64_t destinationRowBytes;
+  bool coarse = false; ///< TileKind::coarse
 };
 
 /// The code for the format of a matrix, which was looked for before emission.

@@ -42,6 +42,7 @@ public:
 private:
   LogicalResult emitBlock(Block &block, Value layer);
   LogicalResult emitLayers(step::LayersOp layers);
+  LogicalResult emitLayer(step::LayersOp layers, Value layer);
   LogicalResult emitPhase(step::PhaseOp phase, Value layer);
   void emitBarrier(Location loc);
 
@@ -85,20 +86,39 @@ LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
   return success();
 }
 
+/// The body that the layer selects.
+LogicalResult ProgramEmitter::emitLayer(step::LayersOp layers, Value layer) {
+  if (layers.getBodies().size() == 1)
+    return emitBlock(layers.getBodies().front().front(), layer);
+  GpuBuilder k(builder, layers.getLoc());
+  LogicalResult result = success();
+  Value index = emitBodyIndex(k, *layers.getSelect(), layer);
+  for (auto [number, body] : llvm::enumerate(layers.getBodies()))
+    k.ifThen(k.equal(index, k.constant(number)), [&] {
+      if (failed(emitBlock(body.front(), layer)))
+        result = failure();
+    });
+  return result;
+}
+
+/// Which layers run is the same for all blocks, so that all meet at every barrier.
 LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
   GpuBuilder k(builder, layers.getLoc());
   LogicalResult result = success();
-  k.forLoop(k.constant(0), k.constant(layers.getCount()), 1, [&](Value layer) {
-    if (layers.getBodies().size() == 1) {
-      result = emitBlock(layers.getBodies().front().front(), layer);
+  int64_t kept = cast<ir::LayerLoopOpInterface>(*layers).getKeptLayers().size();
+  k.forLoop(k.constant(0), k.constant(kept), 1, [&](Value layer) {
+    if (layers.getSkip())
+      for (ArrayRef<int64_t> skip = *layers.getSkip(); int64_t skipped : skip)
+        layer = k.select(k.less(layer, k.constant(skipped)), layer, k.add(layer, 1));
+    if (!layers.getRows()) {
+      result = emitLayer(layers, layer);
       return;
     }
-    Value index = emitBodyIndex(k, layers, layer);
-    for (auto [number, body] : llvm::enumerate(layers.getBodies()))
-      k.ifThen(k.equal(index, k.constant(number)), [&] {
-        if (failed(emitBlock(body.front(), layer)))
-          result = failure();
-      });
+    Value runs = k.loadPointer(k.at(k.fromGlobal(args), offsetof(lathe_step_args, layer_runs)));
+    Value flag = k.loadWide(k.i32(), k.at(runs, k.mul(layer, sizeof(int32_t))), sizeof(int32_t));
+    Value isSet = arith::CmpIOp::create(builder, layers.getLoc(), arith::CmpIPredicate::ne, flag,
+                                        k.integer(0));
+    k.ifThen(isSet, [&] { result = emitLayer(layers, layer); });
   });
   return result;
 }
@@ -117,6 +137,8 @@ LogicalResult ProgramEmitter::emitBlock(Block &body, Value layer) {
         return failure();
     } else if (isa<step::BarrierOp>(op)) {
       emitBarrier(op.getLoc());
+    } else if (isa<step::ExitIfOp>(op)) {
+      return op.emitError() << "no code of the GPU target for exits";
     }
   }
   return success();
@@ -153,6 +175,8 @@ struct EmitNvptxPass : lathe::compiler::impl::EmitNvptxPassBase<EmitNvptxPass> {
                          << llvm::join(allDeviceTargets(), ", ");
       return signalPassFailure();
     }
+    if (failed(checkLayerChoice(module)))
+      return signalPassFailure();
     WeightTable weights = assignWeights(module);
     KernelNames names;
     KernelSharing sharing;

@@ -50,6 +50,12 @@ void NvptxTarget::findUnsupported(ModuleOp module, StringRef kvType, Tell tell) 
     StringRef dialect = op->getName().getDialectNamespace();
     if (isUpstreamDialect(dialect) || (dialect == "lathe" && !hasCode(op)))
       tellOnce(op->getLoc(), ("op '" + op->getName().getStringRef() + "'").str());
+    if (auto yield = dyn_cast<ir::YieldOp>(op);
+        (yield && yield.getUntil()) || isa<step::ExitIfOp>(op))
+      tellOnce(op->getLoc(), "an exit from the layers");
+    if (auto program = dyn_cast<step::ProgramOp>(op);
+        program && (program.isFunction() || program.isEncoder()))
+      tellOnce(op->getLoc(), program.isFunction() ? "a function on tensors" : "an encoder");
     if (auto weights = dyn_cast<ir::WeightsOp>(op)) {
       StringRef format = ir::getBlockFormat(weights.getTensorType().getElementType())->Name;
       if (!findGpuFormat(format))

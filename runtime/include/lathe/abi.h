@@ -18,14 +18,17 @@
 
 #include <stdint.h>
 
-#define LATHE_ABI_VERSION 1
+#define LATHE_ABI_VERSION 3
+/* The oldest version whose programs still run: they read less of lathe_step_args. */
+#define LATHE_ABI_OLDEST 1
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* The arguments of one step.  The compiled code reads the fields by offset:
- * append only, and raise LATHE_ABI_VERSION on any other change. */
+/* The arguments of one step.  The compiled code reads the fields by offset: append
+ * only, and raise LATHE_ABI_VERSION, as a program must not read what an older runtime
+ * does not have; on any other change raise LATHE_ABI_OLDEST, too. */
 typedef struct lathe_step_args {
   /* The arena that the manifest asks for, 64-byte aligned. */
   uint8_t *arena;
@@ -56,9 +59,9 @@ typedef struct lathe_step_args {
   /* Returns when all workers of the step have called it. */
   void (*barrier)(void *barrier_context, int64_t worker);
   void *barrier_context;
-  /* Of a function on tensors alone: f32 in C order, for each of the manifest's
-   * "inputs" and behind them of its "outputs".  Inputs are not written; no two
-   * share memory. */
+  /* Since 2, as all that follows.  Of a function on tensors alone: f32 in C order,
+   * for each of the manifest's "inputs" and behind them of its "outputs".  Inputs
+   * are not written; no two share memory. */
   float *const *tensors;
   /* How many of the greatest logits of each row the caller needs, or 0 for all.
    * An entry with "greatest_logits" in the manifest may leave out the others:
@@ -66,9 +69,27 @@ typedef struct lathe_step_args {
    * all its bits, or -infinity.  More than the manifest says means all. */
   int64_t wanted_logits;
   /* Unless wanted_logits is 0: what was computed to find them, by each worker,
-   * which has LATHE_HEAD_REPORT_BYTES: i64 rows of the output head, and i64 1
-   * where these are all of its rows, else 0. */
+   * which has LATHE_HEAD_REPORT_BYTES: i64 rows of the output head, for all rows
+   * of logits together, and i64 with bit r set where for row r of the logits these
+   * are all rows of the head that are the worker's.  At most 63 rows. */
   int64_t *head_report;
+  /* Not 0 for the layers that the step runs, at least one of them; keys and
+   * values of the others are neither written nor read.  All rows run the same layers. */
+  const int32_t *layer_runs; /* [layers of the model] */
+  /* Since 3.  The stack is left behind a layer with an exit when the confidence there
+   * reaches this: +infinity for never, -infinity for always.  Steps through an entry of
+   * several rows want +infinity for all layers. */
+  const float *exit_at; /* [layers of the model] */
+  /* Where a step writes the layer behind which it left the stack; it writes nothing when
+   * all layers ran. */
+  int64_t *exit_layer;
+  /* Of an entry with "resumes" in the manifest, an encoder's: the part of the step
+   * that runs.  All 0: all of it.  It ends behind the layers but for the last
+   * `layers_left`, and gives the results of these rows.  One that `resumes` goes on at
+   * `first_layer`, where another ended; rows and arena are as that one left them. */
+  int64_t resumes; /* 0: from the tokens on, and then first_layer is 0 */
+  int64_t first_layer;
+  int64_t layers_left;
 } lathe_step_args;
 
 #define LATHE_HEAD_REPORT_BYTES 64

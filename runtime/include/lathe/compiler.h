@@ -54,6 +54,10 @@ typedef struct lathe_compile_request {
   void *manifest_context;
   /* Elements of the KV cache: "auto", "f32", "f16", "bf16" or "int8". */
   const char *kv_type;
+  /* Lists such as "0-20,25": the layers to keep, and those to leave out for good; NULL:
+   * all, and none.  E0840 for what is no list of the model's layers. */
+  const char *layers;
+  const char *skip;
 } lathe_compile_request;
 
 typedef struct lathe_compile_result lathe_compile_result;

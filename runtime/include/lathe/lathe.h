@@ -66,6 +66,7 @@ typedef struct lathe_model lathe_model;           /* A file, its program and wei
 typedef struct lathe_session lathe_session;       /* KV caches of some sequences.     */
 typedef struct lathe_sampler lathe_sampler;       /* Options and a random state.      */
 typedef struct lathe_generation lathe_generation; /* A stream of tokens.              */
+typedef struct lathe_classifier lathe_classifier; /* An encoder with calibrated heads. */
 
 enum { LATHE_SEVERITY_ERROR = 0, LATHE_SEVERITY_WARNING = 1 };
 
@@ -145,6 +146,10 @@ typedef struct lathe_compile_options {
   uint32_t flags;        /* LATHE_COMPILE_... */
   uint32_t reserved;
   const lathe_callbacks *callbacks; /* NULL: none */
+  /* Since 1.2.  The layers to compile, and those to leave out for good, as lists such as
+   * "0-20,25"; NULL: all, and none.  E0840. */
+  const char *layers;
+  const char *skip;
 } lathe_compile_options;
 
 /* Filled by model_info; the caller sets struct_size.  Texts live as long as the
@@ -194,6 +199,22 @@ typedef struct lathe_text {
   size_t size;
 } lathe_text;
 
+/* Whether a text leaves the layers early. */
+enum {
+  LATHE_EXIT_AUTO = 0, /* As it was calibrated. */
+  LATHE_EXIT_NEVER = 1 /* It goes through all layers. */
+};
+
+/* Since 1.2.  Where what is found of texts goes, an element for each; each may be
+ * NULL. */
+typedef struct lathe_classify_results {
+  size_t struct_size;
+  int32_t *labels;      /* classifier_label tells their names. */
+  float *probabilities; /* Of the labels, as the classifier sees them. */
+  int32_t *layers;      /* That ran. */
+  double *seconds;
+} lathe_classify_results;
+
 enum {
   LATHE_DETOKENIZE_SHOW_CONTROL = 1, /* Spell control tokens; else they are left out. */
   LATHE_DETOKENIZE_CONTINUES = 2     /* The tokens go on after others. */
@@ -206,6 +227,11 @@ typedef struct lathe_session_options {
   int64_t prefill_chunk; /* Most rows in one call of compiled code; 0: as many as it takes. */
   const lathe_callbacks *callbacks; /* NULL: none */
   const lathe_allocator *allocator; /* NULL: the kernel's memory, resident as far as it is used */
+  /* Since 1.2.  The layers that sequences run, and those that they leave out, as lists
+   * such as "0-20,25"; NULL: all that were compiled, and none.  E0840 no such list, E0841
+   * the program cannot do so. */
+  const char *layers;
+  const char *skip;
 } lathe_session_options;
 
 /* Filled by session_info; the caller sets struct_size. */
@@ -255,8 +281,23 @@ typedef struct lathe_generate_options {
   /* How to compute the output head where few logits are wanted (a temperature of 0, or
    * top_k from 1 to 64).  It changes how fast tokens come and never which.  NULL:
    * "auto", which leaves most of it out where that is faster; "full"; "screened".
-   * E0817 anything else.  Since 1.1. */
+   * E0817 anything else.  Since 1.2. */
   const char *head;
+  /* Since 1.2.  The layers of this sequence from its first position on, as in
+   * lathe_session_options; both NULL: as it is set.  E0842 when it holds positions that
+   * other layers made. */
+  const char *layers;
+  const char *skip;
+  /* Since 1.2.  When a step may leave the layers early, in a program that was compiled with
+   * exits, which changes what is said: NULL or "never"; "always-at:L", behind layer L;
+   * "threshold:X", behind the first exit whose confidence is at least X.  Guessing is off
+   * then.  E0847 anything else. */
+  const char *exit;
+  /* Since 1.2.  One of them may be above 0: then `exit` is "threshold:X,Y,...", of which, and
+   * of never leaving, those are taken that keep the mean time of a step near so many
+   * seconds, or the mean part of the layers that run near that. */
+  double exit_seconds;
+  double exit_layers;
 } lathe_generate_options;
 
 /* Why a generation ended. */
@@ -278,13 +319,18 @@ typedef struct lathe_generate_result {
   double prefill_seconds;
   double decode_seconds; /* Without the callback. */
   /* Since 1.1: */
-  int64_t steps;      /* Calls of compiled code after the prompt ... */
-  int64_t rounds;     /* ... and those among them that verified guesses. */
-  int64_t drafted;    /* Guessed tokens that were verified ... */
-  int64_t accepted;   /* ... and were right. */
+  int64_t steps;    /* Calls of compiled code after the prompt ... */
+  int64_t rounds;   /* ... and those among them that verified guesses. */
+  int64_t drafted;  /* Guessed tokens that were verified ... */
+  int64_t accepted; /* ... and were right. */
+  /* Since 1.2: */
   int64_t head_steps; /* Steps that screened the output head, ... */
-  int64_t head_whole; /* ... those among them that computed all of it, ... */
-  int64_t head_rows;  /* ... and rows of it that they computed. */
+  int64_t head_whole; /* ... the positions among theirs that needed all of it, ... */
+  int64_t head_rows;  /* ... rows of it that were computed for all positions together, ... */
+  int64_t
+      head_positions;  /* ... and positions, of which a step that verifies guesses has several. */
+  int64_t exit_steps;  /* Steps that left the layers early, ... */
+  int64_t exit_layers; /* ... and layers that they did not run. */
 } lathe_generate_result;
 
 /* Filled by generation_next; the caller sets struct_size. */
@@ -435,6 +481,24 @@ typedef struct lathe_api {
    * which the log callback is told (E0836). */
   lathe_error *(*model_embed)(const lathe_model *model, const lathe_text *texts, size_t count,
                               const lathe_embed_options *options, float *vectors, size_t capacity);
+
+  /* [any] Makes a classifier of an encoder with the file `path` of `lathe calibrate
+   * --task classify`.  E02xx and E0843 a file that cannot be read, E0844 one that is
+   * for another model, E0834 no encoder. */
+  lathe_error *(*classifier_open)(const lathe_model *model, const char *path,
+                                  lathe_classifier **classifier);
+  /* [last] */
+  void (*classifier_destroy)(lathe_classifier *classifier);
+  /* [any] The name of a label, which lives as long as the classifier; they are counted
+   * from 0, and one that is not there is E0839. */
+  lathe_error *(*classifier_label)(const lathe_classifier *classifier, int32_t label,
+                                   const char **name);
+  /* [any] The labels of `count` texts, one after the other; a text's is the same alone
+   * or behind others.  `exit`: LATHE_EXIT_...  Calls take turns with those of
+   * model_embed.  Texts of too many tokens lose their end (E0836). */
+  lathe_error *(*classifier_classify)(const lathe_classifier *classifier, const lathe_text *texts,
+                                      size_t count, int32_t exit,
+                                      const lathe_classify_results *results);
 } lathe_api;
 
 /* The table for programs of `version` (LATHE_API_VERSION); NULL when this library

@@ -93,6 +93,15 @@ static void check_text(lathe_model *model) {
   EXPECT(size == count && tokens[2] == -7);
   EXPECT(number_of(api->model_tokenize(model, NULL, 0, 0, NULL, 0, &size)) == 0 && size == 0);
   EXPECT(number_of(api->model_tokenize(model, NULL, 3, 0, tokens, 64, &size)) == 822);
+
+  /* No encoder, and so no classifier. */
+  lathe_classifier *classifier = NULL;
+  EXPECT(number_of(api->classifier_open(model, "none.cal", &classifier)) == 834);
+  EXPECT(number_of(api->classifier_open(model, NULL, &classifier)) == 822);
+  EXPECT(number_of(api->classifier_open(NULL, "none.cal", &classifier)) == 822);
+  EXPECT(number_of(api->classifier_classify(NULL, NULL, 0, LATHE_EXIT_AUTO, NULL)) == 822);
+  EXPECT(classifier == NULL);
+  api->classifier_destroy(NULL);
   EXPECT(number_of(api->model_tokenize(model, text, 3, 16, tokens, 64, &size)) == 821);
   tokens[0] = Vocabulary;
   EXPECT(number_of(api->model_detokenize(model, tokens, 1, 0, back, 64, &size)) == 801);
@@ -141,7 +150,7 @@ static void check_step_errors(lathe_session *session) {
 static void check_create_errors(lathe_model *model) {
   lathe_session *session = NULL;
   lathe_sampler *sampler = NULL;
-  lathe_session_options options = {sizeof options, -1, 1, 0, NULL, NULL};
+  lathe_session_options options = {sizeof options, -1, 1, 0, NULL, NULL, NULL, NULL};
   lathe_sampler_options sampling = {sizeof sampling, -1, 0, 0, 0, 0};
   lathe_callbacks callbacks = {0, NULL, NULL, NULL, NULL};
   EXPECT(number_of(api->session_create(model, &options, &session)) == 805);
@@ -206,7 +215,7 @@ static void count_deallocate(void *user, void *memory, size_t bytes) {
 static void check_allocator(lathe_model *model) {
   counted all = {0, 0, 0, (size_t)-1};
   lathe_allocator allocator = {sizeof allocator, NULL, count_allocate, count_deallocate};
-  lathe_session_options options = {sizeof options, 256, 2, 0, NULL, NULL};
+  lathe_session_options options = {sizeof options, 256, 2, 0, NULL, NULL, NULL, NULL};
   lathe_session_info info = {sizeof info, 0, 0, 0, 0, 0};
   lathe_session *plain = open_session(model, NULL, 0), *session = NULL;
   const int32_t tokens[3] = {5, 6, 7};
@@ -315,9 +324,9 @@ static void check_speculation(lathe_session *session, lathe_generate_options opt
 
 static void check_generate(lathe_session *session) {
   const int32_t prompt[3] = {5, 6, 7};
-  lathe_generate_options options = {sizeof options, NULL, 8, 0, LATHE_GENERATE_IGNORE_END,
-                                    NULL,           NULL};
-  lathe_generate_result result = {sizeof result, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  lathe_generate_options options = {
+      sizeof options, NULL, 8, 0, LATHE_GENERATE_IGNORE_END, NULL, NULL, NULL, NULL, NULL, 0, 0};
+  lathe_generate_result result = {sizeof result, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   lathe_generation *generation = NULL;
   lathe_piece piece = {sizeof piece, 0, 0, NULL, 0};
   stream all = {{0}, 0, 99, NULL}, few = {{0}, 0, 3, NULL};
@@ -349,8 +358,9 @@ static void check_generate(lathe_session *session) {
 static void check_generate_errors(lathe_model *model) {
   lathe_session *session = open_session(model, NULL, 0);
   const int32_t prompt[300] = {1};
-  lathe_generate_options options = {sizeof options, NULL, 8, 7, 0, NULL, NULL};
-  lathe_generate_result result = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  lathe_generate_options options = {sizeof options, NULL, 8,    7,    0, NULL,
+                                    NULL,           NULL, NULL, NULL, 0, 0};
+  lathe_generate_result result = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   int64_t length = 0;
   EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 803);
   options.sequence = 0;

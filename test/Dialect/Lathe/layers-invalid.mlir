@@ -83,7 +83,7 @@ func.func @negative_body(%x: tensor<?x8xf32>) {
 // No body at all.
 func.func @no_body(%x: tensor<?x8xf32>) {
   // expected-error@+1 {{needs a body}}
-  %0 = "lathe.layers"(%x) <{count = 3 : i64}> : (tensor<?x8xf32>) -> tensor<?x8xf32>
+  %0 = "lathe.layers"(%x) <{count = 3 : i64, operandSegmentSizes = array<i32: 1, 0>}> : (tensor<?x8xf32>) -> tensor<?x8xf32>
   return
 }
 
@@ -92,7 +92,7 @@ func.func @no_body(%x: tensor<?x8xf32>) {
 // A value that goes in and does not come out.
 func.func @lost(%x: tensor<?x8xf32>) {
   // expected-error@+1 {{carried values start as ('tensor<?x8xf32>') and end as ()}}
-  "lathe.layers"(%x) <{count = 3 : i64}> ({
+  "lathe.layers"(%x) <{count = 3 : i64, operandSegmentSizes = array<i32: 1, 0>}> ({
   ^bb0(%i: index, %h: tensor<?x8xf32>):
     "lathe.yield"() : () -> ()
   }) : (tensor<?x8xf32>) -> ()
@@ -104,9 +104,9 @@ func.func @lost(%x: tensor<?x8xf32>) {
 // A body that does not take the number of its layer.
 func.func @no_number(%x: tensor<?x8xf32>) {
   // expected-error@+1 {{a body must have arguments ('index', 'tensor<?x8xf32>'), got ('tensor<?x8xf32>')}}
-  %0 = "lathe.layers"(%x) <{count = 3 : i64}> ({
+  %0 = "lathe.layers"(%x) <{count = 3 : i64, operandSegmentSizes = array<i32: 1, 0>}> ({
   ^bb0(%h: tensor<?x8xf32>):
-    "lathe.yield"(%h) : (tensor<?x8xf32>) -> ()
+    "lathe.yield"(%h) <{operandSegmentSizes = array<i32: 1, 0, 0>}> : (tensor<?x8xf32>) -> ()
   }) : (tensor<?x8xf32>) -> tensor<?x8xf32>
   return
 }
@@ -116,9 +116,9 @@ func.func @no_number(%x: tensor<?x8xf32>) {
 // A body that takes a value of another type than is carried.
 func.func @argument_type(%x: tensor<?x8xf32>) {
   // expected-error@+1 {{a body must have arguments ('index', 'tensor<?x8xf32>'), got ('index', 'tensor<?x4xf32>')}}
-  %0 = "lathe.layers"(%x) <{count = 3 : i64}> ({
+  %0 = "lathe.layers"(%x) <{count = 3 : i64, operandSegmentSizes = array<i32: 1, 0>}> ({
   ^bb0(%i: index, %h: tensor<?x4xf32>):
-    "lathe.yield"(%x) : (tensor<?x8xf32>) -> ()
+    "lathe.yield"(%x) <{operandSegmentSizes = array<i32: 1, 0, 0>}> : (tensor<?x8xf32>) -> ()
   }) : (tensor<?x8xf32>) -> tensor<?x8xf32>
   return
 }
@@ -195,4 +195,90 @@ func.func @group_end(%x: tensor<?x8xf32>) {
 func.func @stray(%x: tensor<?x8xf32>) {
   // expected-error@+1 {{'lathe.yield' op expects parent op to be one of 'lathe.layers, lathe.group'}}
   lathe.yield %x : tensor<?x8xf32>
+}
+
+// -----
+
+// Skipping layers: a layer that is not there.
+func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  // expected-error@+1 {{'lathe.layers' op skip names layer 3 of 3}}
+  %0 = lathe.layers %i = 0 to 3 (%h = %x) skip [3] : tensor<?x64xf32> {
+    lathe.yield %h : tensor<?x64xf32>
+  }
+  return %0 : tensor<?x64xf32>
+}
+
+// -----
+
+// Skipping layers: a negative one.
+func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  // expected-error@+1 {{skip names layer -1 of 3}}
+  %0 = lathe.layers %i = 0 to 3 (%h = %x) skip [-1] : tensor<?x64xf32> {
+    lathe.yield %h : tensor<?x64xf32>
+  }
+  return %0 : tensor<?x64xf32>
+}
+
+// -----
+
+// Skipping layers: twice the same.
+func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  // expected-error@+1 {{skip must be ascending, got 1 after 1}}
+  %0 = lathe.layers %i = 0 to 3 (%h = %x) skip [1, 1] : tensor<?x64xf32> {
+    lathe.yield %h : tensor<?x64xf32>
+  }
+  return %0 : tensor<?x64xf32>
+}
+
+// -----
+
+// Skipping layers: all of them.
+func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  // expected-error@+1 {{skip must leave a layer, got all 3}}
+  %0 = lathe.layers %i = 0 to 3 (%h = %x) skip [0, 1, 2] : tensor<?x64xf32> {
+    lathe.yield %h : tensor<?x64xf32>
+  }
+  return %0 : tensor<?x64xf32>
+}
+
+// -----
+
+// Skipping layers: none.
+func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  // expected-error@+1 {{skip names no layer}}
+  %0 = lathe.layers %i = 0 to 3 (%h = %x) skip [] : tensor<?x64xf32> {
+    lathe.yield %h : tensor<?x64xf32>
+  }
+  return %0 : tensor<?x64xf32>
+}
+
+// -----
+
+// Layers are chosen by rows.
+func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  // expected-note@-1 {{prior use here}}
+  // expected-error@+1 {{use of value '%x' expects different type than prior uses: '!lathe.rows' vs 'tensor<?x64xf32>'}}
+  %0 = lathe.layers %i = 0 to 3 (%h = %x) at %x : tensor<?x64xf32> {
+    lathe.yield %h : tensor<?x64xf32>
+  }
+  return %0 : tensor<?x64xf32>
+}
+
+// -----
+
+// A weight that only a skipped layer lacks is not missed, but one that another lacks is.
+lathe.weights @w : [0, 2] x tensor<64xf32> from "blk.{}.w"
+func.func @f(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %0 = lathe.layers %i = 0 to 3 (%h = %x) skip [1] : tensor<?x64xf32> {
+    %w = lathe.weight @w[%i] : tensor<64xf32>
+    %y = lathe.bias %h, %w : tensor<?x64xf32>, tensor<64xf32>
+    lathe.yield %y : tensor<?x64xf32>
+  }
+  %1 = lathe.layers %i = 0 to 3 (%h = %0) skip [2] : tensor<?x64xf32> {
+    // expected-error@+1 {{'lathe.weight' op layer 1 has no weight @w}}
+    %w = lathe.weight @w[%i] : tensor<64xf32>
+    %y = lathe.bias %h, %w : tensor<?x64xf32>, tensor<64xf32>
+    lathe.yield %y : tensor<?x64xf32>
+  }
+  return %1 : tensor<?x64xf32>
 }

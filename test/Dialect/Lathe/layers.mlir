@@ -45,3 +45,17 @@ func.func @select_one(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
   }
   return %0 : tensor<?x64xf32>
 }
+
+// Rows choose the layers of their step; others never run.
+// CHECK-LABEL: func.func @chosen(
+// CHECK-SAME:    %[[X:.*]]: tensor<?x64xf32>, %[[ROWS:.*]]: !lathe.rows
+// CHECK:         lathe.layers %{{.*}} = 0 to 4 (%{{.*}} = %[[X]]) at %[[ROWS]] select [0, 1, 0, 0] skip [1, 3] : tensor<?x64xf32> {
+func.func @chosen(%x: tensor<?x64xf32>, %rows: !lathe.rows) -> tensor<?x64xf32> {
+  %0 = lathe.layers %i = 0 to 4 (%h = %x) at %rows select [0, 1, 0, 0] skip [1, 3] : tensor<?x64xf32> {
+    lathe.yield %h : tensor<?x64xf32>
+  }, {
+    %c = lathe.silu %h : tensor<?x64xf32>
+    lathe.yield %c : tensor<?x64xf32>
+  }
+  return %0 : tensor<?x64xf32>
+}

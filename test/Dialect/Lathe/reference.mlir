@@ -7,14 +7,15 @@ lathe.weights @norm : tensor<64xf32> from "norm.weight"
 lathe.weights @up : [1, 3] x tensor<64x64x!lathe.q4_1> from "blk.{}.up.weight"
 lathe.weights @down : 2 x tensor<64x64xf16> from "blk.{}.down.weight"
 
-// Rows are four tensors and a cache is two; the weights come last, stacked where they are layered.
+// Rows are six tensors and a cache is two; the weights come last, stacked where they are layered.
 // CHECK-LABEL: func.func @signature(
 // CHECK-SAME:    %arg0: tensor<?xi32>, %arg1: tensor<?xi32>, %arg2: tensor<?xi32>, %arg3: tensor<?xi32>,
-// CHECK-SAME:    %arg4: tensor<4x?x?x1x32xf32>, %arg5: tensor<4x?x?x1x32xf32>,
-// CHECK-SAME:    %arg6: tensor<?x64xf32>,
-// CHECK-SAME:    %arg7: tensor<64xf32>, %arg8: tensor<2x64x64xf32>, %arg9: tensor<2x64x64xf32>)
+// CHECK-SAME:    %arg4: tensor<?xi32>, %arg5: tensor<?xf32>,
+// CHECK-SAME:    %arg6: tensor<4x?x?x1x32xf32>, %arg7: tensor<4x?x?x1x32xf32>,
+// CHECK-SAME:    %arg8: tensor<?x64xf32>,
+// CHECK-SAME:    %arg9: tensor<64xf32>, %arg10: tensor<2x64x64xf32>, %arg11: tensor<2x64x64xf32>)
 // CHECK-SAME:    -> (tensor<?x64xf32>, tensor<4x?x?x1x32xf32>, tensor<4x?x?x1x32xf32>)
-// CHECK-NEXT:    return %arg6, %arg4, %arg5
+// CHECK-NEXT:    return %arg7, %arg5, %arg6
 func.func @signature(%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x 32 x f16>, %x: tensor<?x64xbf16>)
     -> (tensor<?x64xbf16>, !lathe.kv<4 x 1 x 32 x f16>) {
   return %x, %kv : tensor<?x64xbf16>, !lathe.kv<4 x 1 x 32 x f16>
@@ -70,6 +71,26 @@ func.func @beside_upstream(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
 func.func @contraction(%x: tensor<?x64x!lathe.q8_act>, %w: tensor<32x64x!lathe.q4_0>) -> tensor<?x32xf32> {
   %0 = lathe.linear %x, %w : tensor<?x64x!lathe.q8_act>, tensor<32x64x!lathe.q4_0> -> tensor<?x32xf32>
   return %0 : tensor<?x32xf32>
+}
+
+// A layer that the rows leave out, or that no step runs, gives what it was given.
+// CHECK-LABEL: func.func @chosen(
+// CHECK-SAME:    %[[X:.*]]: tensor<?x64xf32>, %{{.*}}: tensor<?xi32>, %{{.*}}: tensor<?xi32>, %{{.*}}: tensor<?xi32>, %{{.*}}: tensor<?xi32>, %[[RUNS:.*]]: tensor<?xi32>
+// CHECK:         scf.for %[[I:.*]] = %{{.*}} iter_args(%[[H:.*]] = %[[X]])
+// CHECK:           %[[FLAG:.*]] = tensor.extract %[[RUNS]][%[[I]]]
+// CHECK:           %[[ASKED:.*]] = arith.cmpi ne, %[[FLAG]]
+// CHECK:           %[[KEPT:.*]] = arith.constant dense<[1, 0, 1]> : tensor<3xi32>
+// CHECK:           %[[GOES:.*]] = arith.andi %[[ASKED]]
+// CHECK:           %[[Y:.*]] = scf.if %[[GOES]]
+// CHECK:           } else {
+// CHECK-NEXT:        scf.yield %[[H]]
+// CHECK:           scf.yield %[[Y]]
+func.func @chosen(%x: tensor<?x64xf32>, %rows: !lathe.rows) -> tensor<?x64xf32> {
+  %0 = lathe.layers %i = 0 to 3 (%h = %x) at %rows skip [1] : tensor<?x64xf32> {
+    %y = lathe.silu %h : tensor<?x64xf32>
+    lathe.yield %y : tensor<?x64xf32>
+  }
+  return %0 : tensor<?x64xf32>
 }
 
 // A head that may leave results out leaves none out: it means a contraction.

@@ -115,3 +115,12 @@ step.program @p max_rows = 8 (%rows: !lathe.rows, %kv: !lathe.kv<2 x 2 x 32 x f1
     }
   }
 }
+
+// -----
+
+// A skipped layer that is not there.
+step.program @p max_rows = 8 (%rows: !lathe.rows, %kv: !lathe.kv<2 x 2 x 32 x f16>, %logits: !step.buffer<8x96xf32>) {
+  // expected-error@+1 {{'step.layers' op skip names layer 2 of 2}}
+  step.layers %i = 0 to 2 at %rows skip [2] {
+  }
+}

@@ -100,6 +100,15 @@ step.program @bodies max_rows = 1 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32
   } {note = "kept"}
 }
 
+// Rows choose the layers of their step; others never run.
+// CHECK-LABEL: step.program @chosen
+// CHECK:         step.layers %{{.*}} = 0 to 3 at %rows select [0, 0, 0] skip [1] {
+step.program @chosen max_rows = 8 (%r: !lathe.rows, %c: !lathe.kv<3 x 2 x 32 x f16>, %l: !step.buffer<8x96xf32>) {
+  step.layers %i = 0 to 3 at %r select [0, 0, 0] skip [1] {
+    step.barrier
+  }
+}
+
 // A function on tensors: inputs, results and their names.
 // CHECK-LABEL: step.program @function max_rows = 8
 // CHECK-SAME: (%[[X:.*]]: !step.buffer<8x64xf32>) -> (%[[Y:.*]]: !step.buffer<8xf32>, %[[W:.*]]: !step.buffer<4x4xf32, whole>) attributes {names = ["x", "y", "w"]} {

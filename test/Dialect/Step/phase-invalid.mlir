@@ -21,7 +21,7 @@ step.program @p max_rows = 8 (%rows: !lathe.rows, %kv: !lathe.kv<2 x 2 x 32 x f1
 
 // A phase of no program.
 func.func @phase() {
-  // expected-error@+1 {{'step.phase' op expects parent op to be one of 'step.program, step.layers'}}
+  // expected-error@+1 {{'step.phase' op expects parent op to be one of 'step.program, step.layers, step.exit_if'}}
   step.phase "phase" over rows {
   }
   return
@@ -35,7 +35,7 @@ step.program @p max_rows = 8 (%rows: !lathe.rows, %kv: !lathe.kv<2 x 2 x 32 x f1
   step.phase "barrier" over rows {
     %0 = step.load %x : !step.buffer<8x64xf32> -> tensor<?x64xf32>
     step.store %0, %x : tensor<?x64xf32>, !step.buffer<8x64xf32>
-    // expected-error@+1 {{'step.barrier' op expects parent op to be one of 'step.program, step.layers'}}
+    // expected-error@+1 {{'step.barrier' op expects parent op to be one of 'step.program, step.layers, step.exit_if'}}
     step.barrier
   }
 }

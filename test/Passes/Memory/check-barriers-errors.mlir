@@ -159,3 +159,43 @@ step.program @unplanned max_rows = 1 (%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x
     step.store %0, %a : tensor<?x64xf32>, !step.buffer<1x64xf32>
   }
 }
+
+// -----
+
+// Layers run in order, so that the barrier of body 1 is always between; not so where rows leave it out.
+step.program @in_order max_rows = 1 arena = 1024 (%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x 64 x f32>, %logits: !step.buffer<1x64xf32>) {
+  %a = step.alloc at 0 : !step.buffer<1x64xf32>
+  %b = step.alloc at 256 : !step.buffer<1x64xf32>
+  step.layers %i = 0 to 3 select [0, 1, 2] {
+    step.phase "0" over rows {
+      %0 = "v"() : () -> tensor<?x64xf32>
+      step.store %0, %a : tensor<?x64xf32>, !step.buffer<1x64xf32>
+    }
+  }, {
+    step.barrier
+  }, {
+    step.phase "2" over rows {
+      %0 = step.load %a : !step.buffer<1x64xf32> -> tensor<?x64xf32>
+      step.store %0, %b : tensor<?x64xf32>, !step.buffer<1x64xf32>
+    }
+  }
+}
+step.program @left_out max_rows = 1 arena = 1024 (%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x 64 x f32>, %logits: !step.buffer<1x64xf32>) {
+  %a = step.alloc at 0 : !step.buffer<1x64xf32>
+  %b = step.alloc at 256 : !step.buffer<1x64xf32>
+  step.layers %i = 0 to 3 at %rows select [0, 1, 2] {
+    // expected-note@+1 {{the other phase}}
+    step.phase "0" over rows {
+      %0 = "v"() : () -> tensor<?x64xf32>
+      step.store %0, %a : tensor<?x64xf32>, !step.buffer<1x64xf32>
+    }
+  }, {
+    step.barrier
+  }, {
+    // expected-error@+1 {{phase '2' reads what phase '0' writes, and there is no barrier between}}
+    step.phase "2" over rows {
+      %0 = step.load %a : !step.buffer<1x64xf32> -> tensor<?x64xf32>
+      step.store %0, %b : tensor<?x64xf32>, !step.buffer<1x64xf32>
+    }
+  }
+}

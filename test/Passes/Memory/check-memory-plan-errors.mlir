@@ -150,3 +150,36 @@ step.program @unplanned max_rows = 1 (%rows: !lathe.rows, %kv: !lathe.kv<2 x 1 x
     step.store %0, %a : tensor<?x64xf32>, !step.buffer<1x64xf32>
   }
 }
+
+// -----
+
+// What layer 0 stores is there for layer 1; not so where rows may leave layer 0 out.
+step.program @in_order max_rows = 1 arena = 1024 (%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x 64 x f32>, %logits: !step.buffer<1x64xf32>) {
+  %a = step.alloc at 0 : !step.buffer<1x64xf32>
+  step.layers %i = 0 to 2 select [0, 1] {
+    step.phase "0" over rows {
+      %0 = "v"() : () -> tensor<?x64xf32>
+      step.store %0, %a : tensor<?x64xf32>, !step.buffer<1x64xf32>
+    }
+  }, {
+    step.phase "1" over rows {
+      %0 = step.load %a : !step.buffer<1x64xf32> -> tensor<?x64xf32>
+      step.store %0, %logits : tensor<?x64xf32>, !step.buffer<1x64xf32>
+    }
+  }
+}
+step.program @left_out max_rows = 1 arena = 1024 (%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x 64 x f32>, %logits: !step.buffer<1x64xf32>) {
+  %a = step.alloc at 0 : !step.buffer<1x64xf32>
+  step.layers %i = 0 to 2 at %rows select [0, 1] {
+    step.phase "0" over rows {
+      %0 = "v"() : () -> tensor<?x64xf32>
+      step.store %0, %a : tensor<?x64xf32>, !step.buffer<1x64xf32>
+    }
+  }, {
+    step.phase "1" over rows {
+      // expected-error@+1 {{the buffer is loaded before it is stored}}
+      %0 = step.load %a : !step.buffer<1x64xf32> -> tensor<?x64xf32>
+      step.store %0, %logits : tensor<?x64xf32>, !step.buffer<1x64xf32>
+    }
+  }
+}

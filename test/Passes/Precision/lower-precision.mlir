@@ -1,5 +1,6 @@
 // RUN: lathe-opt %s --lathe-lower-precision | FileCheck %s --check-prefixes=CHECK,INT8,NARROW,AUTO
 // RUN: lathe-opt %s --lathe-lower-precision=policy=int8 | FileCheck %s --check-prefixes=CHECK,INT8,NARROW,STRICT
+// RUN: lathe-opt %s --lathe-lower-precision=stored-bf16=f32 | FileCheck %s --check-prefixes=CHECK,INT8,NARROW,STRICT
 // RUN: lathe-opt %s --lathe-lower-precision=policy=bf16 | FileCheck %s --check-prefixes=CHECK,BF16,NARROW
 // RUN: lathe-opt %s --lathe-lower-precision=policy=f32 | FileCheck %s --check-prefixes=CHECK,F32,WIDE
 
@@ -55,7 +56,8 @@ func.func @linears(%x: tensor<?x64xf32>, %y: tensor<?x48xf32>)
   return %a, %b, %c, %d : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>
 }
 
-// Weights that are stored as bf16 take bf16 rows where the policy is free to choose.
+// Weights that are stored as bf16 take bf16 rows where the policy is free to choose, unless the
+// target would widen both.
 // CHECK-LABEL: func.func @stored_as_bf16
 // AUTO:        %[[B:.*]] = lathe.quantize %arg0 : tensor<?x64xf32> -> tensor<?x64xbf16>
 // AUTO-NEXT:   lathe.linear %[[B]]

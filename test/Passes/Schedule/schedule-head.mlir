@@ -1,5 +1,6 @@
-// A head that may leave results out is one in programs of one row; many rows have all computed.
-// RUN: lathe-opt %s --lathe-schedule="verify-rows=4 prefill-rows=16" | FileCheck %s
+// A head that may leave results out is one in programs of a few rows; many rows have all computed.
+// RUN: lathe-opt %s --lathe-schedule="verify-rows=4 prefill-rows=16" | FileCheck %s --check-prefixes=CHECK,FEW
+// RUN: lathe-opt %s --lathe-schedule="verify-rows=4 prefill-rows=16 screen-rows=3" | FileCheck %s --check-prefixes=CHECK,ONE
 
 // CHECK-LABEL: step.program @decode max_rows = 1
 // CHECK:         step.phase "head" over columns logits_rows
@@ -8,7 +9,8 @@
 // CHECK:           %[[L:.*]] = lathe.head_topk %[[Q]], %[[W]] {k = 40 : i64}
 // CHECK:           step.store %[[L]], %{{.*}}logits
 // CHECK-LABEL: step.program @verify max_rows = 4
-// CHECK:           %[[L:.*]] = lathe.linear %{{.*}}, %{{.*}} : tensor<?x64x!lathe.q8_act>, tensor<96x64x!lathe.q8_0_planes4> -> tensor<?x96xf32>
+// FEW:             %[[L:.*]] = lathe.head_topk %{{.*}}, %{{.*}} {k = 40 : i64}
+// ONE:             %[[L:.*]] = lathe.linear %{{.*}}, %{{.*}} : tensor<?x64x!lathe.q8_act>, tensor<96x64x!lathe.q8_0_planes4> -> tensor<?x96xf32>
 // CHECK:           step.store %[[L]], %{{.*}}logits
 // CHECK-LABEL: step.program @prefill max_rows = 16
 // CHECK-NOT:     lathe.head_topk

@@ -78,7 +78,7 @@ def check_machine(lathe, model, folder):
     assert first["workers"] == 2 and ask(lathe, model, "-t", "1")["machine"]["workers"] == 1
     file = pathlib.Path(folder, "machine.json")
     file.write_text(json.dumps(MACHINE))
-    assert ask(lathe, model, "--machine", str(file))["machine"] == {"cpu": first["cpu"], **MACHINE}
+    assert ask(lathe, model, "--machine", str(file))["machine"] == {**first, **MACHINE}
     file.write_text('{"barrier_seconds": 0.5}')
     assert ask(lathe, model, "-t", "2", "--machine", str(file))["machine"] == {
         **first,
@@ -92,6 +92,48 @@ def check_machine(lathe, model, folder):
         told = ask(lathe, model, "--machine", str(file), code=2)
         assert "error[E0112]" in told, (text, told)
     print("machine: kept, overridden, refused")
+
+
+def predict(core, registers, lanes, tile):
+    """The share of the peak by the formula of the document."""
+    int8 = tile["arithmetic"] == "int8"
+    vectors = tile["columns"] // lanes
+    sums = tile["rows"] * vectors
+    needed = sums + (2 * vectors + 2 if int8 else vectors + 1)
+    spilled = max(0, needed - registers)
+    operations = sums * core["int8-step-time" if int8 else "multiply-add-time"]
+    loads = (tile["rows"] + vectors + 2 * spilled) * core["load-time"]
+    latency = 0 if int8 else core["multiply-add-latency"] * (2 if spilled else 1)
+    return operations / sum(each**4 for each in (operations, loads, latency)) ** 0.25
+
+
+def check_tiles(lathe, model):
+    cases = {
+        "x86-64-v3": (16, 8, (4, 16), (6, 16), 96),
+        "x86-64-v4": (32, 16, (6, 32), (8, 32), 96),
+        "x86-64-v4-emulated": (16, 8, (6, 32), (8, 32), 96),
+        # Products that wait for nothing need few sums, and fast loads few rows.
+        "x86-64-v3:multiply-add-latency=1": (16, 8, (4, 16), (2, 32), 96),
+        "x86-64-v3:load-time=80": (16, 8, (2, 16), (6, 16), 96),
+        "x86-64-v3:nearest-cache-bytes=65536": (16, 8, (4, 16), (6, 16), 192),
+        "x86-64-v3:float-row-tile=2": (16, 8, (4, 16), (2, 32), 96),
+    }
+    for target, (registers, lanes, int8, floats, chunk) in cases.items():
+        plan = ask(lathe, model, "--target", target)["schedule"]
+        for tile in plan["register_tiles"]:
+            share = predict(plan["core"], registers, lanes, tile)
+            assert abs(share - tile["share"]) < 1e-9, (target, tile, share)
+        chosen = {
+            each["arithmetic"]: (each["rows"], each["columns"])
+            for each in plan["register_tiles"]
+            if each["chosen"]
+        }
+        assert chosen == {"int8": int8, "float": floats}, (target, chosen)
+        sizes = plan["sizes"]
+        assert (sizes["row-tile"], sizes["column-tile"]) == int8, (target, sizes)
+        assert (sizes["float-row-tile"], sizes["float-column-tile"]) == floats, (target, sizes)
+        assert sizes["row-chunk"] == chunk, (target, sizes)
+    print("tiles: chosen by the formula")
 
 
 def check_limits(lathe, model, folder):
@@ -144,6 +186,7 @@ def main():
     check_work(lathe, model)
     check_machine(lathe, model, folder)
     check_limits(lathe, model, folder)
+    check_tiles(lathe, model)
     check_schema(lathe, model)
 
 

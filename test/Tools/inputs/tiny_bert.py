@@ -77,6 +77,11 @@ def norm(x, weight, bias, eps):
 
 def forward(config, weights, ids):
     """The last hidden state of one text, in float64 (Devlin et al., 2019)."""
+    return states(config, weights, ids)[-1]
+
+
+def states(config, weights, ids):
+    """The hidden states of one text ahead of the layers and behind each, in float64."""
     w = {name: values.astype(np.float64) for name, values in weights.items()}
     eps, heads = config["layer_norm_eps"], config["num_attention_heads"]
     erf = np.vectorize(math.erf)
@@ -84,6 +89,7 @@ def forward(config, weights, ids):
     x = w[e + "word_embeddings.weight"][ids] + w[e + "token_type_embeddings.weight"][0]
     x = x + w[e + "position_embeddings.weight"][: len(ids)]
     x = norm(x, w[e + "LayerNorm.weight"], w[e + "LayerNorm.bias"], eps)
+    found = [x]
     for layer in range(config["num_hidden_layers"]):
         start = f"encoder.layer.{layer}."
 
@@ -105,7 +111,8 @@ def forward(config, weights, ids):
         up = linear("intermediate.dense", x)
         active = 0.5 * up * (1 + erf(up / math.sqrt(2)))
         x = after("output.LayerNorm", x + linear("output.dense", active))
-    return x
+        found.append(x)
+    return found
 
 
 def write(folder, config=CONFIG, weights=None, type="F32", prefix=""):

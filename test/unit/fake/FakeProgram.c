@@ -6,14 +6,14 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define MANIFEST                                                                                   \
-  "{\"abi\":1,\"compiler\":\"fake\",\"target\":\"x86-64\",\"features\":[],\"precision\":\"auto\"," \
-  "\"model\":{\"architecture\":\"fake\",\"vocabulary\":16,\"embedding\":4,\"layers\":1,"           \
+  "{\"abi\":2,\"compiler\":\"fake\",\"target\":\"x86-64\",\"features\":[],\"precision\":\"auto\"," \
+  "\"model\":{\"architecture\":\"fake\",\"vocabulary\":16,\"embedding\":4,\"layers\":3,"           \
   "\"context\":300},\"entries\":["                                                                 \
   "{\"name\":\"decode\",\"max_rows\":1,\"arena_bytes\":64,\"scratch_bytes\":64},"                  \
   "{\"name\":\"prefill\",\"max_rows\":4,\"arena_bytes\":256,\"scratch_bytes\":100}],"              \
   "\"weights\":[{\"symbol\":\"output_norm\",\"format\":\"f32\",\"shape\":[16],"                    \
   "\"layout\":\"vector\",\"first\":0,\"tensors\":\"output_norm.weight\"}],"                        \
-  "\"kv\":{\"type\":\"f16\",\"bytes_per_position\":8}}"
+  "\"kv\":{\"type\":\"f16\",\"bytes_per_position\":8},\"chooses_layers\":true}"
 
 enum { BytesPerPosition = 8, ArenaBytesPerRow = 64 };
 
@@ -53,6 +53,8 @@ static int32_t run(lathe_step_args *Args, int64_t Worker, int64_t Workers, int64
       memcpy(&Token, slot(Args, Args->sequence[R], P), sizeof(Token));
       Sum += Token;
     }
+    for (int32_t Layer = 0; Layer < FakeLayers; ++Layer)
+      Sum += Args->layer_runs[Layer] ? 0 : FakeLeftOut << Layer;
     memcpy(Args->arena + R * ArenaBytesPerRow, &Sum, sizeof(Sum));
   }
   Args->barrier(Args->barrier_context, Worker);

@@ -6,6 +6,8 @@
 |*
 |*   logits[v] = weight[v] + (v == (sum of tokens 0..position) % 16 ? 100 : 0)
 |*
+|* A layer l of its 3 that is left out adds 2 << l to that sum.
+|*
 |* Token 15 makes an entry fail with status 7.
 |*
 \*===----------------------------------------------------------------------===*/
@@ -20,6 +22,7 @@ extern "C" {
 #endif
 
 enum { FakeVocabulary = 16, FakeFailingToken = 15, FakeFailure = 7, FakePrefillRows = 4 };
+enum { FakeLayers = 3, FakeLeftOut = 2 };
 
 extern const char lathe_manifest[];
 extern const int64_t lathe_manifest_size;

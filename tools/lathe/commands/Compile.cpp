@@ -24,7 +24,7 @@ private:
   std::optional<std::string> Input, Output, Entry;
   std::string Targets = "host";
   std::string Precision = "auto", KVType = "auto", Emit, Kind;
-  std::optional<std::string> Passes, ReproducerFolder;
+  std::optional<std::string> Layers, Skip, Passes, ReproducerFolder;
   bool Embed = false, External = false;
   bool VerifyEachPass = false, Statistics = false, Timing = false;
 };
@@ -58,12 +58,13 @@ void CompileCommand::declare(Options &Accepted) {
                   "stop at a stage and print it");
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
   declareKVType(Accepted, KVType);
-  Accepted.text(
-      Targets, "--target", "LIST",
-      "CPUs, as \"host\" or \"x86-64-v3,x86-64-v4\": the best is chosen when it runs; or a "
-      "GPU, as \"sm_80\"");
+  declareTarget(Accepted, Targets, "LIST",
+                "CPUs, as \"host\" or \"x86-64-v3,x86-64-v4\": the best is chosen when it runs; or a "
+                "GPU, as \"sm_80\"");
   Accepted.flag(Embed, "--embed-weights", "put the weights into FILE, not for .o");
   Accepted.flag(External, "--external-weights", "leave them in INPUT, found by its name (default)");
+  Accepted.text(Layers, "--layers", "LIST", "compile these layers alone, as in 0-20,25 (all)");
+  Accepted.text(Skip, "--skip", "LIST", "compile all layers but these (none)");
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
   Accepted.flag(Statistics, "--statistics", "print what the passes counted");
   Accepted.text(Passes, "--passes", "LIST", "passes to run first, named as lathe-opt names them");
@@ -129,6 +130,8 @@ OutputRequest CompileCommand::request() const {
   Options.Compile.KVType = KVType;
   Options.Compile.Emit = Emit;
   Options.Compile.VerifyEachPass = VerifyEachPass;
+  Options.Compile.Layers = Layers.value_or("");
+  Options.Compile.Skip = Skip.value_or("");
   Options.Compile.Passes = Passes.value_or("");
   Options.Compile.ReproducerFolder = ReproducerFolder.value_or("");
   Options.Compile.Timing = Timing;

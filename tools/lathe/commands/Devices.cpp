@@ -27,15 +27,16 @@ static std::string memoryText(uint64_t Bytes) {
 }
 
 void DevicesCommand::run(Terminal &Term, Diagnostics &Diags) {
-  constexpr size_t Target = 2, Name = 3;
-  TextTable Table({"device", "memory", "target", "name"}, {Target, Name});
+  constexpr size_t Models = 2, Target = 3, Name = 4;
+  TextTable Table({"device", "memory", "models", "target", "name"}, {Models, Target, Name});
   const std::string &Host = hostDescription();
-  Table.add({"cpu", memoryText(availableMemory().Bytes), "host", Host.substr(0, Host.find(':'))});
+  Table.add({"cpu", memoryText(availableMemory().Bytes), "run", "host",
+             Host.substr(0, Host.find(':'))});
   // That there is no driver is a fault only where one was asked for.
   if (CudaDriver::isInstalled() || std::getenv("LATHE_CUDA"))
     if (std::unique_ptr<CudaDriver> Driver = CudaDriver::open(Diags))
       for (const CudaDevice &Each : Driver->devices(Diags))
-        Table.add({Each.id(), memoryText(Each.MemoryBytes),
+        Table.add({Each.id(), memoryText(Each.MemoryBytes), "do not run yet",
                    Each.target().empty() ? "none" : Each.target(),
                    Each.Name + ", " + std::to_string(Each.Processors) + " processors, driver " +
                        Driver->versionText()});
@@ -45,6 +46,7 @@ void DevicesCommand::run(Terminal &Term, Diagnostics &Diags) {
 static CommandRegistration Registered({
     "devices",
     "list the processors of this machine, and the target of each",
-    "  lathe devices            the targets are those of 'lathe compile --target'\n",
+    "  lathe devices            the targets are those of 'lathe compile --target'\n"
+    "  GPUs run no models yet: 'lathe compile --emit ptx' prints kernels for them.\n",
     createCommand<DevicesCommand>,
 });

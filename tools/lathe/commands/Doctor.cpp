@@ -67,7 +67,8 @@ static std::string lookAtGPUs(Diagnostics &Diags) {
   for (const CudaDevice &Each : Found)
     Names += (Names.empty() ? ": " : ", ") + escapeControls(Each.Name) + " (" +
              (Each.target().empty() ? "no kernels" : Each.target()) + ")";
-  return std::to_string(Found.size()) + Names + "; driver " + Driver->versionText();
+  return std::to_string(Found.size()) + Names + "; driver " + Driver->versionText() +
+         "; models run on the CPU alone";
 }
 
 static std::string lookAtWorkers(Diagnostics &Diags) {

@@ -5,12 +5,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/lathe/Command.h"
+#include "tools/lathe/EncoderArguments.h"
 #include "tools/lathe/Json.h"
-#include "tools/lathe/ModelArguments.h"
 #include "tools/lathe/NpyWriter.h"
 #include "tools/lathe/Signals.h"
-
-#include "runtime/session/Encoder.h"
 
 #include <charconv>
 
@@ -24,75 +22,30 @@ public:
   void run(Terminal &Term, Diagnostics &Diags) override;
 
 private:
-  std::optional<std::vector<std::string>> readTexts(Diagnostics &Diags) const;
-  std::unique_ptr<Encoder> load(Diagnostics &Diags) const;
-  Pooling poolingOf(const Encoder &Model) const;
   void writeArray(const std::vector<float> &Vectors, size_t Width, Terminal &Term,
                   Diagnostics &Diags) const;
 
-  std::optional<std::string> Path, File, Output;
-  std::vector<std::string> Texts;
-  std::string Pool = "model", Target = "host", Precision = "auto";
-  std::optional<int64_t> Threads;
-  bool Normalize = false, NoNormalize = false, AsJson = false, NoCache = false, Strict = false;
+  EncoderArguments Arguments;
+  TextLines Lines;
+  std::optional<std::string> Output;
+  PoolingArgument Pool;
+  bool Normalize = false, NoNormalize = false, Depths = false, AsJson = false;
 };
 } // namespace
 
 void EmbedCommand::declare(Options &Accepted) {
-  Accepted.positional(Path, "MODEL", "a folder with config.json and model.safetensors", true);
-  Accepted.positionals(Texts, "TEXT", "the texts");
-  Accepted.text(File, "-f,--file", "FILE", "texts from a file, one a line (- is standard input)");
+  Arguments.declareModel(Accepted);
+  Lines.declareTexts(Accepted);
+  Lines.declareFile(Accepted);
   Accepted.text(Output, "-o,--output", "FILE",
                 "write a matrix of numpy (.npy), a row for each text");
   Accepted.flag(AsJson, "--json", "print JSON");
-  Accepted.choice(Pool, "--pool", {"model", "mean", "cls"},
-                  "what the rows of a text become; model is what its folder says");
+  Pool.declare(Accepted);
   Accepted.flag(Normalize, "--normalize", "vectors of length 1 (as the model's folder says)");
   Accepted.flag(NoNormalize, "--no-normalize", "vectors of any length");
-  Accepted.integer(Threads, "-t,--threads", "worker threads (all cores)",
-                   {1, WorkerPool::MaxWorkers});
-  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
-  Accepted.text(Target, "--target", "NAME", "CPU, and sizes (host; an error lists them)");
-  Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
-  Accepted.flag(Strict, "--strict", "refuse weights that are infinite or not numbers");
-}
-
-/// Those of the command line, or the lines of the file.
-std::optional<std::vector<std::string>> EmbedCommand::readTexts(Diagnostics &Diags) const {
-  if (Texts.empty() == !File) {
-    Diags.error(Texts.empty() ? 108 : 111, "lathe embed",
-                Texts.empty() ? "found no text, expected TEXT or -f"
-                              : "found TEXT and -f, expected one");
-    return std::nullopt;
-  }
-  if (!File)
-    return Texts;
-  std::optional<std::string> All = readTextFile(*File, Diags);
-  if (!All)
-    return std::nullopt;
-  std::vector<std::string> Lines;
-  for (std::string_view Rest = *All; !Rest.empty();) {
-    std::string_view Line = Rest.substr(0, Rest.find('\n'));
-    Rest.remove_prefix(std::min(Rest.size(), Line.size() + 1));
-    Lines.emplace_back(Line.ends_with('\r') ? Line.substr(0, Line.size() - 1) : Line);
-  }
-  return Lines;
-}
-
-std::unique_ptr<Encoder> EmbedCommand::load(Diagnostics &Diags) const {
-  EncoderOptions Wanted;
-  Wanted.Target = Target;
-  Wanted.Precision = Precision;
-  Wanted.Threads = static_cast<unsigned>(Threads.value_or(0));
-  Wanted.UseCache = !NoCache;
-  Wanted.NonFinite = Strict ? NonFiniteWeights::Error : NonFiniteWeights::Warning;
-  return Encoder::load(ModelFolder::open(*Path, Diags), Wanted, Diags);
-}
-
-Pooling EmbedCommand::poolingOf(const Encoder &Model) const {
-  if (Pool == "model")
-    return Model.facts().Pool;
-  return Pool == "cls" ? Pooling::First : Pooling::Mean;
+  Accepted.flag(Depths, "--depths",
+                "vectors of all depths, one behind the other: ahead of the layers, behind each");
+  Arguments.declareFlags(Accepted);
 }
 
 /// One line a text.
@@ -123,7 +76,7 @@ static std::string asJson(const std::vector<std::string> &Texts,
 
 void EmbedCommand::writeArray(const std::vector<float> &Vectors, size_t Width, Terminal &Term,
                               Diagnostics &Diags) const {
-  std::unique_ptr<OutputFile> Target = OutputFile::open(*Output, *Path, Term, Diags);
+  std::unique_ptr<OutputFile> Target = OutputFile::open(*Output, *Arguments.Path, Term, Diags);
   if (Target && NpyWriter(*Target).begin(Vectors.size() / Width, Width, Diags) &&
       NpyWriter(*Target).append(Vectors, Diags))
     Target->finish(Diags);
@@ -132,22 +85,27 @@ void EmbedCommand::writeArray(const std::vector<float> &Vectors, size_t Width, T
 void EmbedCommand::run(Terminal &Term, Diagnostics &Diags) {
   if (Normalize && NoNormalize)
     Diags.error(111, "lathe embed", "found --normalize and --no-normalize, expected one");
+  if (Normalize && Depths)
+    Diags.error(111, "lathe embed", "found --normalize and --depths, expected one");
   if (AsJson && Output)
     Diags.error(111, "lathe embed", "found --json and -o, expected one");
-  std::optional<std::vector<std::string>> Words = readTexts(Diags);
+  std::optional<std::vector<std::string>> Words = Lines.read("lathe embed", Diags);
   if (Diags.hasErrors())
     return;
-  Term.progress("loading " + *Path + " ...");
-  std::unique_ptr<Encoder> Model = load(Diags);
+  Term.progress("loading " + *Arguments.Path + " ...");
+  std::unique_ptr<Encoder> Model = Arguments.load(Diags);
   if (!Model)
     return;
   Term.clearProgress();
   std::vector<std::string_view> Views(Words->begin(), Words->end());
   std::vector<std::vector<int32_t>> Tokens = Model->tokenize(Views, Diags);
-  auto Width = static_cast<size_t>(Model->width());
+  auto Width = static_cast<size_t>(Model->width() * (Depths ? Model->depths() : 1));
   std::vector<float> Vectors(Words->size() * Width);
+  Pooling Wanted = Pool.of(*Model);
   bool Unit = !NoNormalize && (Normalize || Model->facts().Normalize);
-  if (!Model->encode(Tokens, poolingOf(*Model), Unit, Vectors.data(), Diags, interruptFlag()))
+  bool Done = Depths ? Model->encodeDepths(Tokens, Wanted, Vectors.data(), Diags, interruptFlag())
+                     : Model->encode(Tokens, Wanted, Unit, Vectors.data(), Diags, interruptFlag());
+  if (!Done)
     return;
   if (Output)
     return writeArray(Vectors, Width, Term, Diags);

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "tools/lathe/Command.h"
+#include "tools/lathe/ModelArguments.h"
 #include "tools/lathe/NpyReader.h"
 #include "tools/lathe/NpyWriter.h"
 
@@ -56,7 +57,7 @@ void ExecCommand::declare(Options &Accepted) {
   Accepted.integer(Threads, "-t,--threads", "worker threads (all cores)",
                    {1, WorkerPool::MaxWorkers});
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
-  Accepted.text(Target, "--target", "NAME", "CPU, and sizes (host; an error lists them)");
+  declareTarget(Accepted, Target, "NAME", "CPU, and sizes (host; an error lists them)");
   Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
   Accepted.flag(Strict, "--strict", "refuse weights that are infinite or not numbers");
 }

@@ -44,7 +44,7 @@ void InspectCommand::declare(Options &Accepted) {
   Accepted.text(Html, "--html", "OUT", "write a page: graph, memory plan, measured kernels");
   Accepted.flag(Measure, "--measure", "with --schedule: time every kernel, too");
   Accepted.flag(NoMeasure, "--no-measure", "with --html: predict alone");
-  Accepted.text(Machine, "--machine", "JSON", "predict for these numbers of a machine");
+  Accepted.text(Machine, "--machine", "JSON", "choose and predict for these numbers of a machine");
   Accepted.integer(Depth, "-d,--n-depth", "positions ahead of the steps that are told (0)",
                    {0, int64_t(1) << 20});
   Accepted.integer(Arguments.Threads, "-t,--threads", "worker threads (all cores)",
@@ -141,11 +141,15 @@ std::optional<KernelTimes> InspectCommand::findSchedule(const GGUFFile &File, Te
   std::optional<MachineNumbers> Numbers;
   if (Workers)
     Numbers =
-        Arguments.NoCache ? measureMachine(*Workers, Diags) : knownMachine(*Workers, Term, Diags);
+        Arguments.NoCache ? measureMachine(*Workers, Diags) : knownMachine(*Workers, &Term, Diags);
   if (!Numbers || (Given && !Numbers->override(*Given, *Machine, Diags)))
     return std::nullopt;
+  TargetArguments Wanted = Arguments.Compile;
+  if (Given)
+    Wanted.Target +=
+        (Wanted.Target.find(':') == std::string::npos ? ":" : ",") + Numbers->targetNumbers();
   std::optional<Schedule> Plan =
-      askSchedule(File.path(), Arguments.Compile, *Numbers, Depth.value_or(0), Diags);
+      askSchedule(File.path(), Wanted, *Numbers, Depth.value_or(0), Diags);
   if (!Plan)
     return std::nullopt;
   return KernelTimes{std::move(*Numbers), std::move(*Plan)};

@@ -9,6 +9,7 @@
 #include "tools/lathe/OutputFile.h"
 #include "tools/lathe/RunReport.h"
 
+#include "runtime/adaptive/Calibration.h"
 #include "runtime/session/Generator.h"
 #include "runtime/support/Text.h"
 #include "runtime/tokenizer/ChatFormat.h"
@@ -32,9 +33,11 @@ private:
   struct Loaded : LoadedModel {
     std::unique_ptr<Tokenizer> Vocabulary;
     std::unique_ptr<ChatFormat> Chat; ///< Null: continue the text as it is.
+    ExitChoice Exits;
   };
 
   bool checkArguments(bool AtTerminal, Diagnostics &Diags);
+  bool choosePoint(const GGUFFile &File, ModelArguments &Wanted, Diagnostics &Diags) const;
   std::optional<Loaded> load(Terminal &Term, Diagnostics &Diags) const;
   std::unique_ptr<ChatFormat> findChatFormat(const GGUFFile &File, Diagnostics &Diags) const;
   GenerateOptions generateOptions() const;
@@ -51,9 +54,11 @@ private:
   std::optional<double> Temperature, TopP, MinP;
   std::string Speculate = "auto";
   SpeculationChoice Speculation; ///< What that means.
+  std::string Exit = "never";
   std::string Head = "auto";
   HeadMode HeadChoice = HeadMode::Auto; ///< What that means.
-  std::optional<std::string> JsonPath;
+  std::optional<std::string> JsonPath, CalibrationPath;
+  std::optional<double> Budget, Quality, Latency;
   bool Raw = false, ShowStats = false;
 };
 
@@ -115,6 +120,14 @@ void RunCommand::declare(Options &Accepted) {
   Accepted.text(Speculate, "--speculate", "HOW",
                 "guess tokens, same text: off, auto, ngram (auto)");
   Accepted.text(Head, "--head", "HOW", "the output head, same text: full, screened, auto (auto)");
+  Accepted.text(Exit, "--exit", "HOW",
+                "leave layers early, other text: never, always-at:LAYER, threshold:X (never)");
+  Accepted.number(Latency, "--latency", "with --exit threshold:X,Y,..: steps of X ms, on average",
+                  {0, 1e6});
+  Accepted.text(CalibrationPath, "--cal", "FILE", "choose layers by what 'lathe calibrate' wrote");
+  Accepted.number(Budget, "--budget",
+                  "with --cal: at most X of the model's time; with --exit: of its layers", {0, 1});
+  Accepted.number(Quality, "--quality", "with --cal: at least X of its answers (0)", {0, 1});
   Accepted.flag(ShowStats, "--stats", "tell more of the run on standard error");
   Accepted.text(JsonPath, "--json", "FILE", "write what --stats tells (- is standard output)");
   Arguments.declareFlags(Accepted);
@@ -132,7 +145,32 @@ bool RunCommand::checkArguments(bool AtTerminal, Diagnostics &Diags) {
   if (Text.count() == 0 && AtTerminal && Raw)
     Diags.error(108, "lathe run", "found no PROMPT, expected one with --raw",
                 "without --raw a conversation begins");
+  if (!CalibrationPath && ((Budget && Exit == "never") || Quality))
+    Diags.error(108, "lathe run", "found --budget or --quality, expected --cal with it");
+  if (Exit == "never" ? Latency.has_value() : CalibrationPath || (Latency && Budget))
+    Diags.error(111, "lathe run",
+                "found --cal, --budget and --latency beside --exit " + quoted(Exit) +
+                    ", expected at most one, and --latency with a threshold alone");
+  if (CalibrationPath && (Arguments.Layers || Arguments.Skip))
+    Diags.error(111, "lathe run", "found --cal beside --layers or --skip, expected one of them");
   return !Diags.hasErrors();
+}
+
+/// Makes the layers that the calibration file offers those that are wanted.
+bool RunCommand::choosePoint(const GGUFFile &File, ModelArguments &Wanted,
+                             Diagnostics &Diags) const {
+  if (!CalibrationPath)
+    return true;
+  std::optional<std::string> Words = readTextFile(*CalibrationPath, Diags);
+  std::optional<Calibration> Points =
+      Words ? Calibration::parse(*Words, *CalibrationPath, Diags) : std::nullopt;
+  if (!Points || !Points->checkModel(File.headerBytes(), *CalibrationPath, Diags))
+    return false;
+  std::optional<OperatingPoint> Chosen =
+      Points->choose({Budget.value_or(1), Quality.value_or(0)}, *CalibrationPath, Diags);
+  if (Chosen)
+    Wanted.Skip = Chosen->Skip;
+  return Chosen.has_value();
 }
 
 /// Null with no error when the text shall be continued as it is.
@@ -152,10 +190,19 @@ std::optional<RunCommand::Loaded> RunCommand::load(Terminal &Term, Diagnostics &
   All.Chat = findChatFormat(*Input.File, Diags);
   if (Diags.hasErrors())
     return std::nullopt;
-  std::optional<LoadedModel> Ready = Arguments.load(std::move(Input), 1, 0, Term, Diags);
+  ModelArguments Wanted = Arguments;
+  if (!choosePoint(*Input.File, Wanted, Diags))
+    return std::nullopt;
+  std::optional<LoadedModel> Ready = Wanted.load(std::move(Input), 1, 0, Term, Diags);
   if (!Ready)
     return std::nullopt;
   static_cast<LoadedModel &>(All) = std::move(*Ready);
+  double Layers = CalibrationPath ? 0 : Budget.value_or(0);
+  std::optional<ExitChoice> Exits =
+      ExitChoice::parse(Exit, Latency.value_or(0) / 1e3, Layers, All.Source->manifest(), Diags);
+  if (!Exits)
+    return std::nullopt;
+  All.Exits = std::move(*Exits);
   return All;
 }
 
@@ -178,8 +225,9 @@ std::optional<GenerateResult> RunCommand::answer(Loaded &All, std::span<const in
   Generator Generate(*All.Run, All.Vocabulary.get());
   AnswerWriter Writer(Term, Raw);
   auto OnToken = [&](int32_t, std::string_view New) { return Writer.write(New); };
-  std::optional<GenerateResult> Result =
-      Generate.generate(Prompt, generateOptions(), OnToken, Diags);
+  GenerateOptions Wanted = generateOptions();
+  Wanted.Exits = All.Exits;
+  std::optional<GenerateResult> Result = Generate.generate(Prompt, Wanted, OnToken, Diags);
   Writer.finish(!Result);
   return Result;
 }
@@ -239,15 +287,60 @@ static void addSpeculation(RunReport &Report, const SpeculationStats &Stats,
   Report.add("time_relative", std::move(Relative), 2);
 }
 
+static void addLayers(RunReport &Report, const LayerMask &Layers) {
+  Report.section("layers");
+  Report.add("run", Layers.count());
+  Report.add("of", Layers.layers());
+  Report.add("skipped", Layers.skippedText().empty() ? "none" : Layers.skippedText());
+}
+
+/// Bytes of the weights of layers behind `Layer`, as they are in the model file.
+static double bytesBehind(const Manifest &Code, int64_t Layer) {
+  double Bytes = 0;
+  for (const ManifestWeight &Weight : Code.Weights) {
+    double Each = static_cast<double>(Weight.Format->BlockBytes) /
+                  static_cast<double>(Weight.Format->BlockElements);
+    for (int64_t Size : Weight.Shape)
+      Each *= static_cast<double>(Size);
+    Bytes += Each * static_cast<double>(std::ranges::count_if(
+                        Weight.Layers, [&](int64_t Own) { return Own > Layer; }));
+  }
+  return Bytes;
+}
+
+static void addExits(RunReport &Report, const ExitStats &Stats, const Manifest &Code) {
+  if (Stats.Behind.empty())
+    return;
+  double Bytes = 0;
+  for (size_t Layer = 0; Layer < Stats.Behind.size(); ++Layer)
+    if (Stats.Behind[Layer])
+      Bytes +=
+          static_cast<double>(Stats.Behind[Layer]) * bytesBehind(Code, static_cast<int64_t>(Layer));
+  Report.section("exits");
+  Report.add("steps", Stats.steps());
+  Report.add("whole_steps", Stats.Whole);
+  Report.add("layers_left_out", Stats.layersLeftOut());
+  Report.add("weight_megabytes_left_out", Bytes / 1e6, 3);
+  std::vector<double> Layers, Steps;
+  for (size_t Layer = 0; Layer < Stats.Behind.size(); ++Layer)
+    if (Stats.Behind[Layer]) {
+      Layers.push_back(static_cast<double>(Layer));
+      Steps.push_back(static_cast<double>(Stats.Behind[Layer]));
+    }
+  Report.add("behind_layer", std::move(Layers), 0);
+  Report.add("steps_by_layer", std::move(Steps), 0);
+}
+
 static void addHead(RunReport &Report, const HeadReport &Stats, const Session &Run) {
-  double Steps = static_cast<double>(std::max<int64_t>(Stats.Steps, 1));
+  double Positions = static_cast<double>(std::max<int64_t>(Stats.Positions, 1));
+  double Rows = static_cast<double>(Stats.Rows) / Positions;
   Report.section("head");
   Report.add("greatest_logits", Run.greatestLogits());
   Report.add("screened_steps", Stats.Steps);
-  Report.add("whole_steps", Stats.Whole);
-  Report.add("rows_per_step", static_cast<double>(Stats.Rows) / Steps, 1);
-  Report.add("rows_share",
-             static_cast<double>(Stats.Rows) / Steps / static_cast<double>(Run.vocabulary()), 5);
+  Report.add("screened_positions", Stats.Positions);
+  Report.add("whole_positions", Stats.Whole);
+  Report.add("rows_per_position", Rows, 1);
+  Report.add("rows_share", Rows / static_cast<double>(Run.vocabulary()), 5);
 }
 
 /// What --stats and --json ask for; false on an error.
@@ -257,6 +350,8 @@ bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal 
     return true;
   RunReport Report;
   addSpeed(Report, Stats);
+  addLayers(Report, All.Run->layers(0));
+  addExits(Report, Stats.Exits, All.Source->manifest());
   addSpeculation(Report, Stats.Speculation, All.Run->stepTimes());
   addHead(Report, Stats.Head, *All.Run);
   if (ShowStats)

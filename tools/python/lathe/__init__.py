@@ -9,12 +9,15 @@ The package is a layer over liblathe.so (`lathe.h`), which is looked for when it
 `library_path`. Long calls run without the interpreter's lock and end at Ctrl-C.
 """
 
+from ._classifier import Classification, Classifier
 from ._errors import Diagnostic, Error, LatheWarning
 from ._library import library_path, version
 from ._model import Model, ModelInfo, compile, load
 from ._session import Generation, GenerationResult, Piece, Session
 
 __all__ = [
+    "Classification",
+    "Classifier",
     "Diagnostic",
     "Error",
     "Generation",

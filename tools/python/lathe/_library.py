@@ -23,7 +23,7 @@ from ctypes import (
     c_uint64,
     c_void_p,
 )
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Optional, Sequence, Union
 
 from ._errors import Diagnostic, Error
 
@@ -39,6 +39,7 @@ LOGITS = {None: 0, "last": 1, "all": 2}
 GENERATE_IGNORE_END = 1
 POOLS = {None: 0, "mean": 1, "cls": 2}
 NORMALIZES = {None: 0, True: 1, False: 2}
+EXITS = {"auto": 0, "never": 1}
 STOPS = (None, "end", "max_tokens", "context", "callback")
 
 
@@ -75,7 +76,7 @@ class ModelOptions(Sized):
 class CompileOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("targets", c_char_p), ("precision", c_char_p)]
     _fields_ += [("flags", c_uint32), ("reserved", c_uint32)]
-    _fields_ += [("callbacks", POINTER(CallbackStruct))]
+    _fields_ += [("callbacks", POINTER(CallbackStruct)), ("layers", c_char_p), ("skip", c_char_p)]
 
 
 class ModelInfoStruct(Sized):
@@ -92,6 +93,7 @@ class SessionOptions(Sized):
     _fields_ += [(name, c_int64) for name in ("capacity", "sequences", "prefill_chunk")]
     # The last is a lathe_allocator, which Python has no use for.
     _fields_ += [("callbacks", POINTER(CallbackStruct)), ("allocator", c_void_p)]
+    _fields_ += [("layers", c_char_p), ("skip", c_char_p)]
 
 
 class SessionInfoStruct(Sized):
@@ -112,6 +114,8 @@ class GenerateOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("sampling", POINTER(SamplerOptions))]
     _fields_ += [("max_tokens", c_int64), ("sequence", c_int32), ("flags", c_uint32)]
     _fields_ += [("speculate", c_char_p), ("head", c_char_p)]
+    _fields_ += [("layers", c_char_p), ("skip", c_char_p), ("exit", c_char_p)]
+    _fields_ += [("exit_seconds", c_double), ("exit_layers", c_double)]
 
 
 class GenerateResultStruct(Sized):
@@ -120,6 +124,8 @@ class GenerateResultStruct(Sized):
     _fields_ += [("prefill_seconds", c_double), ("decode_seconds", c_double)]
     _fields_ += [(name, c_int64) for name in ("steps", "rounds", "drafted", "accepted")]
     _fields_ += [(name, c_int64) for name in ("head_steps", "head_whole", "head_rows")]
+    _fields_ += [("head_positions", c_int64)]
+    _fields_ += [(name, c_int64) for name in ("exit_steps", "exit_layers")]
 
 
 class PieceStruct(Sized):
@@ -131,8 +137,20 @@ class EmbedOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("pool", c_int32), ("normalize", c_int32)]
 
 
+class ClassifyResults(Sized):
+    _fields_ = [("struct_size", c_size_t), ("labels", POINTER(c_int32))]
+    _fields_ += [("probabilities", POINTER(c_float)), ("layers", POINTER(c_int32))]
+    _fields_ += [("seconds", POINTER(c_double))]
+
+
 class Text(Structure):
     _fields_ = [("bytes", c_char_p), ("size", c_size_t)]
+
+
+def texts_of(texts: "Sequence[Union[str, bytes]]") -> Any:
+    """An array of texts for the library; it keeps them alive."""
+    raw = [each.encode("utf-8") if isinstance(each, str) else each for each in texts]
+    return (Text * len(raw))(*((each, len(each)) for each in raw))
 
 
 def _failing(*arguments: Any) -> Any:
@@ -194,6 +212,13 @@ class Table(Structure):
             _failing(
                 c_void_p, POINTER(Text), c_size_t, POINTER(EmbedOptions), _FLOATS, c_size_t
             ),
+        ),
+        ("classifier_open", _failing(c_void_p, c_char_p, POINTER(c_void_p))),
+        ("classifier_destroy", _DESTROY),
+        ("classifier_label", _failing(c_void_p, c_int32, POINTER(c_char_p))),
+        (
+            "classifier_classify",
+            _failing(c_void_p, POINTER(Text), c_size_t, c_int32, POINTER(ClassifyResults)),
         ),
     ]
 

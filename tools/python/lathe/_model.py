@@ -3,13 +3,14 @@
 import ctypes
 import os
 import weakref
-from typing import Any, NamedTuple, Optional, Sequence, Union
+from typing import Any, List, NamedTuple, Optional, Sequence, Union
 
 import numpy
 
 from . import _library as library
 from ._callbacks import Callbacks, Progress
-from ._session import Generation, Session, Tokens, as_pointer, as_tokens
+from ._classifier import Classification, Classifier, Texts
+from ._session import Generation, Session, Tokens, as_pointer, as_text, as_tokens
 from ._session import _destroy, _FLOATS, _TOKENS
 
 
@@ -112,14 +113,19 @@ class Model:
         capacity: int = 0,
         sequences: int = 1,
         prefill_chunk: int = 0,
+        layers: Optional[str] = None,
+        skip: Optional[str] = None,
         progress: Optional[Progress] = None,
     ) -> Session:
-        """KV caches for `sequences` sequences of `capacity` positions (0: the model's context)."""
+        """KV caches for `sequences` sequences of `capacity` positions (0: the model's context).
+        `layers` and `skip` are lists such as "0-20,25" of the layers to run, and to leave out."""
         return Session(
             self._handle,
             capacity=capacity,
             sequences=sequences,
             prefill_chunk=prefill_chunk,
+            layers=layers,
+            skip=skip,
             progress=progress,
         )
 
@@ -155,9 +161,8 @@ class Model:
         if pool not in library.POOLS:
             raise ValueError(f"pool must be 'mean', 'cls' or None, found {pool!r}")
         alone = isinstance(texts, (str, bytes))
-        raw = [t.encode("utf-8") if isinstance(t, str) else t for t in ([texts] if alone else texts)]
-        array = (library.Text * len(raw))(*((each, len(each)) for each in raw))
-        vectors = numpy.empty((len(raw), self.info.embedding), numpy.float32)
+        array = library.texts_of([texts] if alone else texts)
+        vectors = numpy.empty((len(array), self.info.embedding), numpy.float32)
         options = library.EmbedOptions(
             pool=library.POOLS[pool], normalize=library.NORMALIZES[normalize]
         )
@@ -165,13 +170,23 @@ class Model:
             library.api().model_embed(
                 self._handle,
                 array,
-                len(raw),
+                len(array),
                 ctypes.byref(options),
                 as_pointer(vectors, _FLOATS),
                 vectors.size,
             )
         )
         return vectors[0] if alone else vectors
+
+    def classifier(self, cal: "Path") -> Classifier:
+        """A classifier of an encoder, with the file that `lathe calibrate --task classify` wrote."""
+        return Classifier(self._handle, cal, self._callbacks)
+
+    def classify(
+        self, texts: Texts, *, cal: "Path", exit: str = "auto"
+    ) -> "Union[Classification, List[Classification]]":
+        """What texts are: `Classifier.classify` of the classifier of `cal`, which is read at each call."""
+        return self.classifier(cal).classify(texts, exit=exit)
 
     def generate(self, prompt: Union[str, Tokens], **options: Any) -> Generation:
         """Continues a text or tokens in a session of its own; the options are those of
@@ -241,12 +256,15 @@ def compile(
     targets: Union[str, Sequence[str]] = "host",
     precision: str = "auto",
     embed_weights: bool = False,
+    layers: Optional[str] = None,
+    skip: Optional[str] = None,
     progress: Optional[Progress] = None,
 ) -> str:
     """Compiles a GGUF file to an artefact, as `lathe compile -o output` does, and returns its name.
 
     `targets` names one or several CPUs ("x86-64-v3"), of which the best is chosen when the artefact is
-    loaded; `embed_weights` makes it stand alone. Ctrl-C is seen when the compiler is done.
+    loaded; `embed_weights` makes it stand alone. `layers` and `skip` are lists such as "0-20,25" of the
+    layers to compile, and to leave out for good. Ctrl-C is seen when the compiler is done.
 
     >>> artefact = lathe.compile(path, "model.lathe", embed_weights=True)
     >>> lathe.load(artefact).info.compiled_ahead
@@ -259,6 +277,8 @@ def compile(
         precision=precision.encode(),
         flags=library.COMPILE_EMBED_WEIGHTS * embed_weights,
         callbacks=callbacks.pointer(),
+        layers=as_text(layers),
+        skip=as_text(skip),
     )
     raw = os.fsencode(output)
     callbacks.check(

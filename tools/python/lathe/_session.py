@@ -35,6 +35,10 @@ def as_pointer(values: "numpy.ndarray", kind: Any) -> Any:
     return values.ctypes.data_as(kind)
 
 
+def as_text(given: Optional[str]) -> Optional[bytes]:
+    return None if given is None else given.encode()
+
+
 class Piece(NamedTuple):
     """A token with the text that became complete with it; text that was held back until the end has
     the token -1."""
@@ -46,8 +50,9 @@ class Piece(NamedTuple):
 class GenerationResult(NamedTuple):
     """`stop` is None while it goes on, else "end", "max_tokens", "context" or "callback". Of the
     `steps` after the prompt `rounds` verified guesses: `drafted` tokens, of which `accepted` were
-    right. `head_steps` screened the output head and computed `head_rows` rows of it, `head_whole` of
-    them all rows."""
+    right. `head_steps` screened the output head for `head_positions` positions (a step that verifies
+    guesses has several) and computed `head_rows` rows of it, for `head_whole` positions all. `exit_steps`
+    left the layers early, and did not run `exit_layers` of them."""
 
     stop: Optional[str]
     end_token: int
@@ -62,6 +67,9 @@ class GenerationResult(NamedTuple):
     head_steps: int
     head_whole: int
     head_rows: int
+    head_positions: int
+    exit_steps: int
+    exit_layers: int
 
 
 class Generation(Iterator[Piece]):
@@ -117,6 +125,8 @@ class Session:
         capacity: int = 0,
         sequences: int = 1,
         prefill_chunk: int = 0,
+        layers: Optional[str] = None,
+        skip: Optional[str] = None,
         progress: Optional[Progress] = None,
     ) -> None:
         self._callbacks = Callbacks(progress)
@@ -125,6 +135,8 @@ class Session:
             sequences=sequences,
             prefill_chunk=prefill_chunk,
             callbacks=self._callbacks.pointer(),
+            layers=as_text(layers),
+            skip=as_text(skip),
         )
         handle = ctypes.c_void_p()
         error = library.api().session_create(model, ctypes.byref(options), ctypes.byref(handle))
@@ -206,13 +218,24 @@ class Session:
         ignore_end: bool = False,
         speculate: str = "auto",
         head: str = "auto",
+        layers: Optional[str] = None,
+        skip: Optional[str] = None,
+        exit: str = "never",
+        latency: float = 0.0,
+        budget: float = 0.0,
     ) -> Generation:
         """Continues what a sequence holds with the prompt and what the model says to it. At
         temperature 0 that is always the likeliest token. `speculate` says how tokens are guessed, of
         which several are verified in one step; it changes how fast they come and never which. "auto"
         guesses where it pays; "off"; a draft's name, or "ngram:4" to guess always so many. `head` says
         how the output head is computed where few logits are wanted, and changes no token either: "auto"
-        leaves most of it out where that is faster; "full"; "screened"."""
+        leaves most of it out where that is faster; "full"; "screened".
+        `layers` and `skip` choose the layers of a sequence that holds nothing yet: lists such as
+        "0-20,25" of those to run, and of those to leave out. `exit` says when a step may leave the
+        layers early in a program that has exits, which changes what is said: "never"; "always-at:5",
+        behind layer 5; "threshold:0.9", behind the first exit that is so sure. Of "threshold:0.9,0.5"
+        those are taken that keep a step's mean time near `latency`, in seconds, or the mean part of
+        the layers that run near `budget`."""
         if max_tokens is not None and max_tokens < 1:
             raise ValueError(f"found max_tokens={max_tokens}, expected at least 1")
         ids = as_tokens(prompt)
@@ -228,6 +251,11 @@ class Session:
             flags=library.GENERATE_IGNORE_END if ignore_end else 0,
             speculate=speculate.encode(),
             head=head.encode(),
+            layers=as_text(layers),
+            skip=as_text(skip),
+            exit=exit.encode(),
+            exit_seconds=latency,
+            exit_layers=budget,
         )
         handle = ctypes.c_void_p()
         self._callbacks.check(

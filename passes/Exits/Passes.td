@@ -1,0 +1,53 @@
+//===- Passes.td - Depth and exits --------------------------*- tablegen -*-===//
+
+#ifndef LATHE_PASSES_EXITS_PASSES_TD
+#define LATHE_PASSES_EXITS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def SkipLayersPass : Pass<"lathe-skip-layers", "::mlir::ModuleOp"> {
+  let summary = "leaves layers out of every stack, for good";
+  let description = [{
+    Adds layers to `skip` of every `lathe.layers`; canonicalisation then drops bodies
+    that no layer runs any more. Weights stay declared, so that a program without some
+    layers shares the packed weights, on the disk and in memory, with one that has all.
+
+    Declared effect: none is kept, as the result is another model.
+
+    Counts `skipped`.
+  }];
+  let options = [
+    ListOption<"layers", "layers", "int64_t", "numbers of the layers">,
+  ];
+  let dependentDialects = ["::lathe::ir::LatheDialect"];
+}
+
+def DropExitsPass : Pass<"lathe-drop-exits", "::mlir::ModuleOp"> {
+  let summary = "leaves no stack early, whatever the rows ask for";
+  let description = [{
+    Drops `until` and `leaving` of every body, what they alone needed, weights included,
+    and bodies that are then the same as another. What is left is the program that it was
+    before exits were written, and so is its code.
+
+    Declared effect: exact, for steps that leave no stack.
+
+    Counts `dropped`.
+  }];
+  let dependentDialects = ["::lathe::ir::LatheDialect"];
+}
+
+def PropagateKVPass : Pass<"lathe-propagate-kv", "::mlir::ModuleOp"> {
+  let summary = "computes keys and values of the layers behind an exit";
+  let description = [{
+    A stack that may be left and whose keys and values behind an exit are to
+    `propagate` gets `rest`: a copy of each body, of which canonicalisation keeps what the KV
+    cache needs. The copies read what left the stack and pass it on as it is.
+
+    Declared effect: exact, for steps that leave no stack; others get keys and values.
+
+    Counts `stacks`.
+  }];
+  let dependentDialects = ["::lathe::ir::LatheDialect"];
+}
+
+#endif // LATHE_PASSES_EXITS_PASSES_TD

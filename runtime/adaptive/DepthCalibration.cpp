@@ -1,0 +1,202 @@
+//===- DepthCalibration.cpp - Which layers a model can do without -*- C++ -*-===//
+
+#include "runtime/adaptive/DepthCalibration.h"
+
+#include "runtime/support/Binomial.h"
+#include "runtime/support/NumberRanges.h"
+#include "runtime/support/Text.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+namespace lathe {
+
+/// Prompts that the whole model continues, and how.
+static constexpr size_t Prompts = 4, PromptTokens = 32, OwnTokens = 64;
+/// Steps of each kind whose times are compared, turn by turn.
+static constexpr int TimedSteps = 24;
+
+double DepthPoint::leastAgreement() const {
+  return std::min(lowerBound(Text.Agreeing, Text.Positions, Confidence),
+                  lowerBound(Own.Agreeing, Own.Positions, Confidence));
+}
+
+std::string DepthRule::refusal(const DepthPoint &Point) const {
+  std::string Why;
+  if (Point.leastAgreement() < Floor)
+    Why = "agreement below " + formatFixed(100 * Floor, 0) + " %";
+  if (1 / Point.Time - 1 < Gain)
+    Why += (Why.empty() ? "" : ", ") + ("gain below " + formatFixed(100 * Gain, 0) + " %");
+  return Why;
+}
+
+bool DepthCalibration::enter(const std::string &Doing, Diagnostics &Diags) const {
+  if (!Options.OnStage || Options.OnStage(Doing))
+    return true;
+  Diags.error(807, {}, "interrupted while the model was calibrated");
+  return false;
+}
+
+std::unique_ptr<Session> DepthCalibration::createSession(size_t Parts, Diagnostics &Diags) const {
+  SessionOptions Wanted;
+  Wanted.Capacity = static_cast<int64_t>(std::max(Options.TextTokens, PromptTokens + OwnTokens));
+  Wanted.Sequences = static_cast<int64_t>(Parts + 1);
+  return Source.createSession(Wanted, Diags);
+}
+
+static std::string listText(const std::vector<int64_t> &Layers) {
+  std::string Text;
+  for (int64_t Layer : Layers)
+    Text += (Text.empty() ? "" : ",") + std::to_string(Layer);
+  return Text;
+}
+
+std::shared_ptr<const LayerMask> DepthCalibration::without(const std::vector<int64_t> &Skipped,
+                                                           Diagnostics &Diags) const {
+  return LayerMask::parse("", listText(Skipped), Source.manifest(), Diags);
+}
+
+/// The layers with the one more that changes least; empty when none can go.
+std::optional<std::vector<int64_t>> DepthCalibration::extend(std::vector<int64_t> Skipped,
+                                                             const ScoredText &Text,
+                                                             Diagnostics &Diags) const {
+  std::vector<std::vector<int64_t>> Candidates;
+  std::vector<std::shared_ptr<const LayerMask>> Masks;
+  LayerMask All(Source.manifest());
+  for (int64_t Layer = 0; Layer < All.layers(); ++Layer) {
+    if (!All.runs()[Layer] || std::ranges::find(Skipped, Layer) != Skipped.end())
+      continue;
+    Candidates.push_back(Skipped);
+    Candidates.back().insert(std::ranges::upper_bound(Candidates.back(), Layer), Layer);
+    Masks.push_back(without(Candidates.back(), Diags));
+    if (!Masks.back())
+      return std::nullopt;
+  }
+  std::unique_ptr<Session> Run = createSession(Masks.size(), Diags);
+  if (!Run)
+    return std::nullopt;
+  DepthMeter Meter(*Run, Masks);
+  if (!Meter.add(Text, Diags))
+    return std::nullopt;
+  auto Best = std::ranges::min_element(Meter.scores(), {}, &DepthScore::divergence);
+  return Candidates[static_cast<size_t>(Best - Meter.scores().begin())];
+}
+
+static int32_t likeliest(std::span<const float> Logits) {
+  return static_cast<int32_t>(std::ranges::max_element(Logits) - Logits.begin());
+}
+
+/// What the whole model says behind pieces of the text.
+std::optional<std::vector<ScoredText>> DepthCalibration::generate(std::span<const int32_t> Text,
+                                                                  Diagnostics &Diags) const {
+  std::unique_ptr<Session> Run = createSession(0, Diags);
+  if (!Run)
+    return std::nullopt;
+  std::vector<ScoredText> Texts;
+  std::vector<float> Logits(static_cast<size_t>(Run->vocabulary()));
+  for (size_t I = 0; I < Prompts; ++I) {
+    size_t Start = I * (Text.size() - PromptTokens) / Prompts;
+    std::span<const int32_t> Prompt = Text.subspan(Start, PromptTokens);
+    ScoredText Own = {{Prompt.begin(), Prompt.end()}, PromptTokens};
+    Run->truncate(0, 0);
+    std::span<const int32_t> Next = Own.Tokens;
+    for (size_t Said = 0; Said < OwnTokens; ++Said) {
+      if (!Run->append(0, Next, LogitsOf::Last, Logits.data(), Diags))
+        return std::nullopt;
+      Own.Tokens.push_back(likeliest(Logits));
+      Next = std::span(Own.Tokens).last(1);
+    }
+    Texts.push_back(std::move(Own));
+  }
+  return Texts;
+}
+
+bool DepthCalibration::score(std::vector<DepthPoint> &Points, std::span<const ScoredText> Texts,
+                             DepthScore DepthPoint::*Into, Diagnostics &Diags) const {
+  std::vector<std::shared_ptr<const LayerMask>> Masks;
+  for (const DepthPoint &Each : Points)
+    if (!Masks.emplace_back(without(Each.Skipped, Diags)))
+      return false;
+  std::unique_ptr<Session> Run = createSession(Masks.size(), Diags);
+  if (!Run)
+    return false;
+  DepthMeter Meter(*Run, Masks);
+  for (const ScoredText &Text : Texts)
+    if (!Meter.add(Text, Diags))
+      return false;
+  for (size_t I = 0; I < Points.size(); ++I)
+    Points[I].*Into = Meter.scores()[I];
+  return true;
+}
+
+static double median(std::vector<double> Values) {
+  std::ranges::sort(Values);
+  return Values[Values.size() / 2];
+}
+
+/// Steps of all points and of the whole model take turns, as a machine's speed changes.
+bool DepthCalibration::measureTimes(std::vector<DepthPoint> &Points, std::span<const int32_t> Text,
+                                    Diagnostics &Diags) const {
+  using Clock = std::chrono::steady_clock;
+  std::unique_ptr<Session> Run = createSession(Points.size(), Diags);
+  if (!Run)
+    return false;
+  for (size_t I = 0; I < Points.size(); ++I) {
+    std::shared_ptr<const LayerMask> Mask = without(Points[I].Skipped, Diags);
+    if (!Mask || !Run->setLayers(static_cast<int32_t>(I + 1), std::move(Mask), Diags))
+      return false;
+  }
+  std::vector<float> Logits(static_cast<size_t>(Run->vocabulary()));
+  std::vector<std::vector<double>> Seconds(Points.size() + 1);
+  for (int Step = 0; Step < TimedSteps; ++Step)
+    for (size_t I = 0; I < Seconds.size(); ++I) {
+      Clock::time_point Start = Clock::now();
+      if (!Run->append(static_cast<int32_t>(I), Text.subspan(static_cast<size_t>(Step), 1),
+                       LogitsOf::Last, Logits.data(), Diags))
+        return false;
+      Seconds[I].push_back(std::chrono::duration<double>(Clock::now() - Start).count());
+    }
+  for (size_t I = 0; I < Points.size(); ++I)
+    Points[I].Time = median(Seconds[I + 1]) / median(Seconds[0]);
+  return true;
+}
+
+std::optional<std::vector<DepthPoint>> DepthCalibration::run(std::span<const int32_t> Text,
+                                                             Diagnostics &Diags) {
+  size_t Wanted = 2 * Options.TextTokens;
+  if (Text.size() < Wanted || Options.TextTokens < 2 * PromptTokens) {
+    Diags.error(846, "text",
+                "found " + std::to_string(Text.size()) + " tokens, expected at least " +
+                    std::to_string(std::max(Wanted, 4 * PromptTokens)),
+                "give a longer text, or ask for fewer tokens");
+    return std::nullopt;
+  }
+  auto Part = [&](size_t From) {
+    std::span<const int32_t> Tokens = Text.subspan(From, Options.TextTokens);
+    return ScoredText{{Tokens.begin(), Tokens.end()}, 1};
+  };
+  ScoredText Chosen = Part(0), Scored = Part(Options.TextTokens);
+  int64_t Most = std::min(Options.MostSkipped, LayerMask(Source.manifest()).count() - 1);
+  std::vector<DepthPoint> Points;
+  while (static_cast<int64_t>(Points.size()) < Most) {
+    if (!enter("choosing layer " + std::to_string(Points.size() + 1) + " of " +
+                   std::to_string(Most) + " to leave out",
+               Diags))
+      return std::nullopt;
+    std::optional<std::vector<int64_t>> Skipped =
+        extend(Points.empty() ? std::vector<int64_t>() : Points.back().Skipped, Chosen, Diags);
+    if (!Skipped)
+      return std::nullopt;
+    Points.emplace_back().Skipped = std::move(*Skipped);
+  }
+  if (!enter("measuring", Diags))
+    return std::nullopt;
+  std::optional<std::vector<ScoredText>> Own = generate(Scored.Tokens, Diags);
+  if (!Own || !score(Points, {&Scored, 1}, &DepthPoint::Text, Diags) ||
+      !score(Points, *Own, &DepthPoint::Own, Diags) || !measureTimes(Points, Text, Diags))
+    return std::nullopt;
+  return Points;
+}
+
+} // namespace lathe

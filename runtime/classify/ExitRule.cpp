@@ -1,0 +1,75 @@
+//===- ExitRule.cpp - Where a text may leave, and how sure one must be -----===//
+
+#include "runtime/classify/ExitRule.h"
+
+#include "runtime/support/Text.h"
+
+#include <cmath>
+
+using namespace lathe;
+
+/// Thresholds that are tried: multiples of 1 / Steps.
+static constexpr int Steps = 200;
+/// The 95th percentile of the normal distribution.
+static constexpr double OneSided = 1.645;
+
+size_t MarginExits::leave(const JudgedTexts &Texts, size_t Text) const {
+  auto Depth = static_cast<size_t>(FirstExit);
+  while (Depth + 1 < Texts.Depths && Texts.at(Text, Depth).Margin < Threshold)
+    ++Depth;
+  return Depth;
+}
+
+double ExitOutcome::bound() const {
+  return loss() + 100 * OneSided * Deviation / std::sqrt(static_cast<double>(Texts));
+}
+
+ExitOutcome lathe::evaluate(const MarginExits &Choice, const JudgedTexts &Texts,
+                            const std::vector<float> &Seconds) {
+  ExitOutcome Result;
+  size_t Last = Texts.Depths - 1;
+  double Squares = 0, Depths = 0;
+  Result.LeftAt.resize(Texts.Depths);
+  for (size_t I = 0; I < Texts.size(); ++I) {
+    size_t Left = Choice.leave(Texts, I);
+    bool Right = Texts.isRight(I, Left), Whole = Texts.isRight(I, Last);
+    Result.Right += Right;
+    Result.RightWhole += Whole;
+    Squares += Right != Whole;
+    Depths += static_cast<double>(Left);
+    ++Result.LeftAt[Left];
+    if (!Seconds.empty()) {
+      Result.Seconds += Seconds[I * Texts.Depths + Left];
+      Result.WholeSeconds += Seconds[I * Texts.Depths + Last];
+    }
+  }
+  auto Count = static_cast<double>(Texts.size());
+  Result.Texts = static_cast<int64_t>(Texts.size());
+  double Mean = static_cast<double>(Result.RightWhole - Result.Right) / Count;
+  Result.Deviation = std::sqrt(Squares / Count - Mean * Mean);
+  Result.MeanDepth = Depths / Count;
+  Result.Seconds /= Count;
+  Result.WholeSeconds /= Count;
+  return Result;
+}
+
+std::vector<MarginExits> ExitRule::choices(const JudgedTexts &Texts) const {
+  std::vector<MarginExits> Result;
+  for (int64_t First = 0; First + 1 < static_cast<int64_t>(Texts.Depths); ++First) {
+    MarginExits Choice = {First, 2};
+    for (int Step = Steps; Step >= 0; --Step) {
+      MarginExits Lower = {First, static_cast<float>(Step) / Steps};
+      if (evaluate(Lower, Texts).bound() > Target)
+        break;
+      Choice = Lower;
+    }
+    Result.push_back(Choice);
+  }
+  return Result;
+}
+
+std::string ExitRule::refusal(const ExitOutcome &Found) const {
+  if (Found.gain() < Gain)
+    return "gain below " + formatFixed(100 * Gain, 0) + " %";
+  return {};
+}
