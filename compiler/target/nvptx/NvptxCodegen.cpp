@@ -72,6 +72,8 @@ static void markKernels(llvm::Module &module) {
     }
     function.setCallingConv(llvm::CallingConv::PTX_Kernel);
     function.addFnAttr("nvvm.maxntid", std::to_string(BlockThreads));
+    // Else ptxas gives a thread half of the registers that there are, and spills.
+    function.addFnAttr("nvvm.minctasm", "1");
   }
 }
 

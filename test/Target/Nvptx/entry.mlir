@@ -4,16 +4,16 @@
 // The backend drops an order stronger than monotonic from an atomicrmw: fences stand around it.
 // CHECK-LABEL: func.func @lathe_entry_decode(%arg0: !llvm.ptr)
 // CHECK:         %[[BLOCK:.*]] = llvm.call_intrinsic "llvm.nvvm.read.ptx.sreg.ctaid.x"
-// CHECK:         call @decode.embed
+// CHECK:         call @decode$embed
 // CHECK:         llvm.call_intrinsic "llvm.nvvm.barrier.cta.sync.aligned.all"
 // CHECK:         scf.if
 // CHECK:           llvm.fence syncscope("device") acq_rel
-// CHECK-NEXT:      llvm.atomicrmw add {{.*}} syncscope("device") monotonic
+// CHECK:           llvm.atomicrmw add {{.*}} syncscope("device") monotonic
 // CHECK:           scf.while
 // CHECK:             llvm.load {{.*}} atomic syncscope("device") acquire
 // CHECK:           llvm.fence syncscope("device") acq_rel
 // CHECK:         llvm.call_intrinsic "llvm.nvvm.barrier.cta.sync.aligned.all"
-// CHECK:         call @decode.head
+// CHECK:         call @decode$head
 // The manifest says what a launch needs.
 // CHECK: lathe_manifest("{\22abi\22:1,{{.*}}\22target\22:\22sm_80\22{{.*}}\22launch\22:{\22threads\22:256,\22shared_bytes\22:{{[0-9]+}}}
 lathe.weights @table : tensor<64x64xf32> from "table"

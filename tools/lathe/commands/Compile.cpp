@@ -58,9 +58,10 @@ void CompileCommand::declare(Options &Accepted) {
                   "stop at a stage and print it");
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
   declareKVType(Accepted, KVType);
-  declareTarget(Accepted, Targets, "LIST",
-                "CPUs, as \"host\" or \"x86-64-v3,x86-64-v4\": the best is chosen when it runs; or a "
-                "GPU, as \"sm_80\"");
+  declareTarget(
+      Accepted, Targets, "LIST",
+      "CPUs, as \"host\" or \"x86-64-v3,x86-64-v4\": the best is chosen when it runs; or a "
+      "GPU, as \"sm_80\"");
   Accepted.flag(Embed, "--embed-weights", "put the weights into FILE, not for .o");
   Accepted.flag(External, "--external-weights", "leave them in INPUT, found by its name (default)");
   Accepted.text(Layers, "--layers", "LIST", "compile these layers alone, as in 0-20,25 (all)");

@@ -30,8 +30,8 @@ void DevicesCommand::run(Terminal &Term, Diagnostics &Diags) {
   constexpr size_t Models = 2, Target = 3, Name = 4;
   TextTable Table({"device", "memory", "models", "target", "name"}, {Models, Target, Name});
   const std::string &Host = hostDescription();
-  Table.add({"cpu", memoryText(availableMemory().Bytes), "run", "host",
-             Host.substr(0, Host.find(':'))});
+  Table.add(
+      {"cpu", memoryText(availableMemory().Bytes), "run", "host", Host.substr(0, Host.find(':'))});
   // That there is no driver is a fault only where one was asked for.
   if (CudaDriver::isInstalled() || std::getenv("LATHE_CUDA"))
     if (std::unique_ptr<CudaDriver> Driver = CudaDriver::open(Diags))
