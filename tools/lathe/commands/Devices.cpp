@@ -40,7 +40,8 @@ void DevicesCommand::run(Terminal &Term, Diagnostics &Diags) {
                    Each.target().empty() ? "none" : Each.target(),
                    Each.Name + ", " + std::to_string(Each.Processors) + " processors, driver " +
                        Driver->versionText()});
-  Term.out(Table.text());
+  if (!Diags.hasErrors())
+    Term.out(Table.text());
 }
 
 static CommandRegistration Registered({
