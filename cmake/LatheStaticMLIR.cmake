@@ -5,7 +5,7 @@
 
 add_library(LatheLLVM INTERFACE)
 target_link_libraries(LatheLLVM INTERFACE LLVMCore LLVMOrcJIT LLVMPasses LLVMSupport LLVMTarget
-  LLVMTargetParser LLVMX86CodeGen LLVMX86Desc LLVMX86Info)
+  LLVMNVPTXCodeGen LLVMNVPTXDesc LLVMNVPTXInfo LLVMTargetParser LLVMX86CodeGen LLVMX86Desc LLVMX86Info)
 
 # Debian's MLIR archives say that they need the shared libLLVM.  A second LLVM in the same process
 # would have a registry, options and types of its own, so the archives take ours in its place.

@@ -3,9 +3,10 @@
 The unit tests are a suite of their own, in unit/, so that lit counts each GoogleTest case.
 
 Substitutions: %lathe, %python, %tiny (the maker of tiny model files), %model (the default model),
-%reference and %qemu (QEMU's user mode, from the path or $LATHE_QEMU); for programs that use
+%reference, %qemu (QEMU's user mode, from the path or $LATHE_QEMU) and %ptxas (of NVIDIA's toolkit, from the
+path or $CUDA_HOME); for programs that use
 liblathe.so %cc, %cxx, %include, %lib, %examples and %valgrind.  Features: compiler, default-model,
-avx2, avx512, qemu, valgrind, zsh, fish.
+avx2, avx512, qemu, ptxas, valgrind, zsh, fish.
 """
 
 import os
@@ -53,6 +54,8 @@ config.environment["LATHE_CACHE"] = os.path.join(config.test_exec_root, "cache")
 model = cached("LATHE_TEST_MODEL", "models", "smollm2-135m-instruct-q4_1.gguf")
 python = cached("LATHE_PYTHON", "venv", "bin", "python") or sys.executable
 qemu = os.environ.get("LATHE_QEMU") or shutil.which("qemu-x86_64")
+toolkit = os.path.join(os.environ.get("CUDA_HOME", "/usr/local/cuda"), "bin")
+ptxas = shutil.which("ptxas") or shutil.which("ptxas", path=toolkit)
 tools_inputs = os.path.join(config.test_source_root, "Tools", "inputs")
 config.substitutions += [
     ("%lathe", os.path.join(config.lathe_tools_dir, "lathe")),
@@ -60,6 +63,7 @@ config.substitutions += [
     ("%tiny", os.path.join(tools_inputs, "tiny_gguf.py")),
     ("%model", model or "the-default-model-is-missing"),
     ("%qemu", qemu or "qemu-is-missing"),
+    ("%ptxas", ptxas or "ptxas-is-missing"),
     ("%reference", os.path.join(config.test_source_root, "reference")),
     ("%cc", os.path.join(config.llvm_tools_dir, "clang")),
     ("%cxx", os.path.join(config.llvm_tools_dir, "clang++")),
@@ -85,6 +89,8 @@ if model:
     config.available_features.add("default-model")
 if qemu:
     config.available_features.add("qemu")
+if ptxas:
+    config.available_features.add("ptxas")
 if processor_has("avx2", "fma", "f16c"):
     config.available_features.add("avx2")
 if processor_has("avx512_vnni", "avx512_bf16"):

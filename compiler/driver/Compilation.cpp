@@ -5,6 +5,7 @@
 #include "compiler/driver/CrashGuard.h"
 #include "compiler/driver/Reproducer.h"
 #include "compiler/driver/VerifyPipeline.h"
+#include "compiler/target/DeviceTarget.h"
 #include "compiler/target/cpu/ScheduleReport.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -131,8 +132,21 @@ bool Compilation::runStages(ModuleOp module) {
   return !diags.hasErrors();
 }
 
+/// As `generate`, for a target that is no CPU.
+bool Compilation::generateForDevice(ModuleOp module, const DeviceTarget &device) {
+  llvm::Expected<std::string> text = device.generate(module, options.emit);
+  if (!text)
+    return reportFault(902, llvm::toString(text.takeError()));
+  output = std::move(*text);
+  return true;
+}
+
 bool Compilation::generate(ModuleOp module) {
   auto name = module->getAttrOfType<StringAttr>("lathe.target");
+  if (const DeviceTarget *device = name ? findDeviceTarget(name.getValue()) : nullptr) {
+    // Kernels that were read from a file name a target of their own.
+    return checkOutput(device) && generateForDevice(module, *device);
+  }
   const CpuTarget *target = name ? findCpuTarget(name.getValue()) : nullptr;
   if (!target) {
     diags.error(504, options.input, "the module names no known CPU target",
@@ -160,6 +174,34 @@ bool Compilation::generate(ModuleOp module) {
     return reportFault(902, llvm::toString(code.takeError()));
   output = std::move(*code);
   return true;
+}
+
+/// Whether the target, a CPU where there is no device, makes what --emit asks for.
+bool Compilation::checkOutput(const DeviceTarget *device) {
+  if (StringRef(options.emit).starts_with("mlir:") || (!device && options.emit != "ptx") ||
+      (device && llvm::is_contained(device->outputs(), options.emit)))
+    return true;
+  std::string wanted = options.emit.empty() ? "a program" : "--emit " + options.emit;
+  if (!device) {
+    diags.error(511, options.input, "found " + wanted + " for a CPU, expected a GPU",
+                "GPU targets: " + llvm::join(allDeviceTargets(), ", "));
+    return false;
+  }
+  diags.error(511, options.input,
+              "found " + wanted + " for " + device->name + ", expected --emit " +
+                  llvm::join(device->outputs(), ", --emit ") + " or a stage",
+              "programs that run are made for CPUs");
+  return false;
+}
+
+/// Tells all that the device has no kernels for.
+bool Compilation::checkDevice(ModuleOp module, const DeviceTarget &device) {
+  device.findUnsupported(
+      module, options.pipeline.kvType, [&](Location loc, const std::string &what) {
+        diags.error(510, describe(loc),
+                    "found " + what + ", which " + device.name + " has no kernels for");
+      });
+  return !diags.hasErrors();
 }
 
 /// Finds the first and the last stage to run.
@@ -207,6 +249,9 @@ void Compilation::compile() {
   }
   if (!checkStage(*module) || !chooseLayers(*module))
     return;
+  const DeviceTarget *device = findDeviceTarget(options.pipeline.target);
+  if (device && getStage(*module) < findStage("kernels") && !checkDevice(*module, *device))
+    return;
   warnOfLateOptions(*module);
   if (!runStages(*module))
     return;
@@ -224,15 +269,20 @@ void Compilation::compile() {
 }
 
 bool Compilation::run() {
-  const CpuTarget *target = findCpuTarget(options.pipeline.target);
-  if (!target) {
+  const DeviceTarget *device = findDeviceTarget(options.pipeline.target);
+  const CpuTarget *target = device ? nullptr : findCpuTarget(options.pipeline.target);
+  if (!device && !target) {
     diags.error(504, "", explainMissingTarget(options.pipeline.target),
                 "targets: host, " + llvm::join(allCpuTargets(), ", ") +
-                    "; sizes may follow, as in 'host:row-tile=3' (docs/cost-model.md)");
+                    "; sizes may follow, as in 'host:row-tile=3' (docs/cost-model.md); GPUs: " +
+                    llvm::join(allDeviceTargets(), ", "));
     return false;
   }
+  if (!checkOutput(device))
+    return false;
   askedTarget = options.pipeline.target;
-  options.pipeline.target = target->name;
+  if (target)
+    options.pipeline.target = target->name;
   if (std::optional<std::string> crash = runGuarded([this] { compile(); }))
     reportCrash(*crash);
   return !diags.hasErrors();

@@ -17,13 +17,15 @@
 
 namespace lathe::compiler {
 
+class DeviceTarget;
+
 struct CompilationOptions {
   std::string
       input; ///< GGUF, a model folder, or MLIR text (.mlir) or bytecode (.mlirbc) of a stage.
   PipelineOptions pipeline;
   bool verifyEachPass = false;  ///< Run the reference before and after every pass.
   bool timing = false;          ///< Print how long each pass took.
-  std::string emit;             ///< Empty, "mlir:STAGE", "llvm", "asm", "obj" or "schedule".
+  std::string emit;             ///< Empty, "mlir:STAGE", "llvm", "asm", "obj", "ptx" or "schedule".
   std::string layers, skip;     ///< lathe_compile_request::layers and skip.
   std::string passes;           ///< Passes to run ahead of the stages, as text.
   std::string reproducerFolder; ///< Reproducer::folder.
@@ -72,6 +74,9 @@ private:
   bool addPasses(mlir::PassManager &passes, int firstStage, bool isFirst);
   bool runStages(mlir::ModuleOp module);
   bool generate(mlir::ModuleOp module);
+  bool generateForDevice(mlir::ModuleOp module, const DeviceTarget &device);
+  bool checkOutput(const DeviceTarget *device);
+  bool checkDevice(mlir::ModuleOp module, const DeviceTarget &device);
   void report(mlir::ModuleOp module);
   void collect(mlir::Diagnostic &diag);
   std::string describeReproducer(const std::string &reason);

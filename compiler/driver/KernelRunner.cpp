@@ -150,12 +150,8 @@ static llvm::Expected<std::string> compileObject(ModuleOp module) {
 }
 
 /// The scratch memory that the manifest asks for is known to the emitters alone.
-llvm::Error KernelRunner::readScratch() {
-  auto *text = static_cast<const char *>(object->lookup("lathe_manifest"));
-  auto *size = static_cast<const int64_t *>(object->lookup("lathe_manifest_size"));
-  if (!text || !size)
-    return makeError("the kernels have no manifest");
-  auto manifest = llvm::json::parse(StringRef(text, *size));
+llvm::Error KernelRunner::readScratch(StringRef text) {
+  auto manifest = llvm::json::parse(text);
   if (!manifest)
     return manifest.takeError();
   auto *root = manifest->getAsObject();
@@ -169,21 +165,40 @@ llvm::Error KernelRunner::readScratch() {
   return llvm::Error::success();
 }
 
-llvm::Error KernelRunner::link(const std::string &code) {
-  llvm::Expected<std::unique_ptr<LoadedObject>> loaded = LoadedObject::create(code);
-  if (!loaded)
-    return loaded.takeError();
-  object = std::move(*loaded);
+bool KernelRunner::hasEntry(StringRef name) {
+  if (kernels)
+    return kernels->hasEntry(name);
+  return object->lookup(("lathe_entry_" + name).str()) != nullptr;
+}
+
+llvm::Error KernelRunner::load(ModuleOp module) {
+  auto manifest = module.lookupSymbol<LLVM::GlobalOp>("lathe_manifest");
+  if (!manifest)
+    return makeError("the kernels have no manifest");
+  auto target = module->getAttrOfType<StringAttr>("lathe.target");
+  if (const DeviceTarget *device = target ? findDeviceTarget(target.getValue()) : nullptr) {
+    auto loaded = device->load(module);
+    if (!loaded)
+      return loaded.takeError();
+    kernels = std::move(*loaded);
+  } else {
+    llvm::Expected<std::string> code = compileObject(module);
+    if (!code)
+      return code.takeError();
+    auto loaded = LoadedObject::create(*code);
+    if (!loaded)
+      return loaded.takeError();
+    object = std::move(*loaded);
+  }
   for (const KernelFacts::Entry &entry : facts.entries)
-    if (!object->lookup("lathe_entry_" + entry.name))
+    if (!hasEntry(entry.name))
       return makeError("the kernels have no entry for the program @" + entry.name);
-  return readScratch();
+  return readScratch(cast<StringAttr>(manifest.getValueAttr()).getValue());
 }
 
 std::unique_ptr<KernelRunner> KernelRunner::create(ModuleOp module, const KernelFacts &facts) {
   std::unique_ptr<KernelRunner> runner(new KernelRunner(facts));
-  llvm::Expected<std::string> code = compileObject(module);
-  llvm::Error error = code ? runner->link(*code) : code.takeError();
+  llvm::Error error = runner->load(module);
   if (!error)
     return runner;
   module.emitError() << "the kernels cannot be verified: " << llvm::toString(std::move(error));
@@ -217,7 +232,7 @@ static void poison(MappedMemory &memory) {
     std::memset(memory.data(), 0xff, memory.size());
 }
 
-int32_t KernelRunner::call(const KernelStep &step, lathe_step_args &args, WorkerPool &pool) {
+llvm::Error KernelRunner::call(const KernelStep &step, lathe_step_args &args, WorkerPool &pool) {
   poison(arena);
   poison(scratch);
   args.rows = step.tokens.size();
@@ -231,13 +246,17 @@ int32_t KernelRunner::call(const KernelStep &step, lathe_step_args &args, Worker
   args.exit_at = step.exitAt.data();
   int64_t exitLayer;
   args.exit_layer = &exitLayer;
+  if (kernels)
+    return kernels->run(step.entry, args, pool.workers());
   auto entry = reinterpret_cast<lathe_entry>(object->lookup("lathe_entry_" + step.entry));
   std::atomic<int32_t> status = 0;
   pool.run([&](int64_t worker, int64_t workers) {
     if (int32_t own = entry(&args, worker, workers))
       status = own;
   });
-  return status;
+  if (status == 0)
+    return llvm::Error::success();
+  return makeError("status " + llvm::Twine(status.load()) + ", expected 0");
 }
 
 FailureOr<std::vector<ReferenceArray>> KernelRunner::run(Location loc, ArrayRef<KernelStep> steps,
@@ -264,9 +283,9 @@ FailureOr<std::vector<ReferenceArray>> KernelRunner::run(Location loc, ArrayRef<
     int64_t rows = step.logitsRows.size();
     std::vector<float> logits(rows * facts.vocabulary, std::numeric_limits<float>::quiet_NaN());
     args.logits = logits.data();
-    if (int32_t status = call(step, args, *pool))
-      return emitError(loc) << "entry @" << step.entry << " returned status " << status
-                            << ", expected 0";
+    if (llvm::Error error = call(step, args, *pool))
+      return emitError(loc) << "entry @" << step.entry
+                            << " failed: " << llvm::toString(std::move(error));
     results.push_back({{rows, facts.vocabulary}, std::move(logits)});
   }
   return results;

@@ -11,6 +11,7 @@
 #include "compiler/driver/Link.h"
 #include "compiler/reference/Random.h"
 #include "compiler/reference/ReferenceRunner.h"
+#include "compiler/target/DeviceTarget.h"
 #include "dialects/Step/StepOps.h"
 #include "runtime/support/MappedMemory.h"
 #include "runtime/workers/WorkerPool.h"
@@ -64,9 +65,10 @@ public:
   /// target that this machine runs. Emits an error and gives null on failure.
   static std::unique_ptr<KernelRunner> create(mlir::ModuleOp module, const KernelFacts &facts);
 
-  /// The logits of each step, starting with an empty cache. The arena and the
-  /// scratch memory are full of NaN ahead of every step, so that reading what
-  /// was not written shows. Emits an error at `loc` when an entry fails.
+  /// The logits of each step, starting with an empty cache, by so many workers, or
+  /// blocks of a device. The arena and the scratch memory are full of NaN ahead of
+  /// every step, so that reading what was not written shows. Emits an error at
+  /// `loc` when an entry fails.
   llvm::FailureOr<std::vector<ReferenceArray>> run(mlir::Location loc,
                                                    llvm::ArrayRef<KernelStep> steps,
                                                    const uint8_t *const *weights, unsigned workers);
@@ -80,13 +82,15 @@ public:
 
 private:
   explicit KernelRunner(const KernelFacts &facts) : facts(facts) {}
-  llvm::Error link(const std::string &object);
-  llvm::Error readScratch();
+  llvm::Error load(mlir::ModuleOp module);
+  llvm::Error readScratch(llvm::StringRef manifest);
+  bool hasEntry(llvm::StringRef name);
   bool allocate(unsigned workers);
-  int32_t call(const KernelStep &step, lathe_step_args &args, WorkerPool &pool);
+  llvm::Error call(const KernelStep &step, lathe_step_args &args, WorkerPool &pool);
 
   const KernelFacts &facts;
-  std::unique_ptr<LoadedObject> object;
+  std::unique_ptr<LoadedObject> object;   ///< Of a CPU.
+  std::unique_ptr<DeviceKernels> kernels; ///< Of another target.
   int64_t scratchStride = 0, slabBytes = 0;
   std::vector<HeadReport> reports;
   MappedMemory arena, scratch, cache;

@@ -4,8 +4,10 @@
 
 #include "compiler/driver/TestFault.h"
 #include "compiler/reference/Passes.h"
+#include "compiler/target/DeviceTarget.h"
 #include "compiler/target/cpu/CpuTarget.h"
 #include "compiler/target/cpu/Passes.h"
+#include "compiler/target/nvptx/Passes.h"
 #include "dialects/Lathe/LatheOps.h"
 #include "dialects/Step/StepOps.h"
 #include "passes/Exits/Passes.h"
@@ -62,7 +64,9 @@ void addPrecision(OpPassManager &passes, const PipelineOptions &options) {
   const CpuTarget *target = findCpuTarget(options.target);
   precision.storedBF16 = target && !target->bf16Dot ? "f32" : "bf16";
   passes.addPass(createLowerPrecisionPass(precision));
-  passes.addPass(createScreenHeadPass());
+  // Screening saves a CPU's memory traffic.
+  if (!findDeviceTarget(options.target))
+    passes.addPass(createScreenHeadPass());
 }
 
 void addScheduled(OpPassManager &passes, const PipelineOptions &options) {
@@ -83,9 +87,13 @@ void addKernels(OpPassManager &passes, const PipelineOptions &options) {
   auto &programs = passes.nest<step::ProgramOp>();
   programs.addPass(createCheckMemoryPlanPass());
   programs.addPass(createCheckBarriersPass());
-  EmitCpuPassOptions emit;
-  emit.targetName = options.target;
-  passes.addPass(createEmitCpuPass(emit));
+  if (const DeviceTarget *device = findDeviceTarget(options.target)) {
+    device->addKernels(passes);
+  } else {
+    EmitCpuPassOptions emit;
+    emit.targetName = options.target;
+    passes.addPass(createEmitCpuPass(emit));
+  }
   passes.addPass(createCSEPass());
 }
 
@@ -101,7 +109,7 @@ constexpr Stage stages[] = {
     {"precision", "choose the arithmetic of every contraction", addPrecision},
     {"scheduled", "turn groups into phases of step programs", addScheduled},
     {"planned", "place buffers in the arena, and barriers", addPlanned},
-    {"kernels", "emit code for the CPU target", addKernels},
+    {"kernels", "emit code for the target", addKernels},
 };
 
 /// Says which stage a module has reached.
@@ -138,7 +146,7 @@ struct MarkStagePass : PassWrapper<MarkStagePass, OperationPass<ModuleOp>> {
 const PassEffectRegistration markEffect("lathe-mark-stage", {NumericEffect::Exact});
 
 struct StageOptions : PassPipelineOptions<StageOptions> {
-  Option<std::string> target{*this, "target", llvm::cl::desc("CPU target"), llvm::cl::init("host")};
+  Option<std::string> target{*this, "target", llvm::cl::desc("target"), llvm::cl::init("host")};
   Option<std::string> precision{*this, "precision", llvm::cl::desc("precision policy"),
                                 llvm::cl::init("auto")};
   Option<std::string> kvType{*this, "kv-type", llvm::cl::desc("elements of the KV cache"),
@@ -200,6 +208,7 @@ void lathe::compiler::registerLathePasses() {
   registerSchedulePasses();
   registerMemoryPasses();
   registerCpuPasses();
+  registerNvptxPasses();
   registerReferencePasses();
   registerTestFaultPass();
   PassRegistration<MarkStagePass>();

@@ -153,6 +153,8 @@ private:
 
 static bool canRun(ModuleOp module) {
   auto name = module->getAttrOfType<StringAttr>("lathe.target");
+  if (name && findDeviceTarget(name.getValue()))
+    return true;
   const CpuTarget *target = name ? findCpuTarget(name.getValue()) : nullptr;
   std::vector<std::string> missing;
   if (target)

@@ -2,6 +2,7 @@
 
 #include "compiler/target/cpu/KernelNames.h"
 #include "compiler/target/cpu/KernelSharing.h"
+#include "compiler/target/cpu/LayerPlaces.h"
 #include "compiler/target/cpu/Manifest.h"
 #include "compiler/target/cpu/Passes.h"
 #include "compiler/target/cpu/PhaseEmitter.h"
@@ -52,7 +53,6 @@ private:
   LogicalResult emitLayer(step::LayersOp layers, std::optional<ArrayRef<int64_t>> select,
                           Value layer);
   LogicalResult emitExit(step::ExitIfOp exit, Value layer);
-  Value emitBodyIndex(ArrayRef<int64_t> select, Location loc, Value layer);
   LogicalResult emitPhase(step::PhaseOp phase, Value layer);
   FailureOr<func::FuncOp> emitKernel(step::PhaseOp phase, StringRef name,
                                      SmallVector<KernelArgument> &extra);
@@ -121,15 +121,6 @@ LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
   return success();
 }
 
-Value ProgramEmitter::emitBodyIndex(ArrayRef<int64_t> select, Location loc, Value layer) {
-  KernelBuilder k(builder, loc);
-  Value body = k.constant(select.front());
-  for (size_t i = 1; i < select.size(); ++i)
-    if (select[i] != select[i - 1])
-      body = k.select(k.less(layer, k.constant(i)), body, k.constant(select[i]));
-  return body;
-}
-
 /// A number of the step's arguments; every worker reads the same one.
 Value ProgramEmitter::stepField(KernelBuilder &k, int64_t offset) {
   return k.load(k.i64(), k.at(entry.getArgument(0), offset));
@@ -142,7 +133,7 @@ LogicalResult ProgramEmitter::emitLayer(step::LayersOp layers,
     return emitBlock(layers.getBodies().front().front(), layer);
   KernelBuilder k(builder, layers.getLoc());
   LogicalResult result = success();
-  Value index = emitBodyIndex(*select, layers.getLoc(), layer);
+  Value index = emitBodyIndex(k, *select, layer);
   for (auto [number, body] : llvm::enumerate(layers.getBodies())) {
     if (!llvm::is_contained(*select, static_cast<int64_t>(number)))
       continue;
@@ -300,7 +291,7 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
                          << llvm::join(allCpuTargets(), ", ");
       return signalPassFailure();
     }
-    if (failed(checkStacks()))
+    if (failed(checkLayerChoice(module)))
       return signalPassFailure();
     WeightTable weights = assignWeights(module);
     KernelNames names;
@@ -315,37 +306,12 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
       numKernels += emitter.numKernels;
       numShared += emitter.numShared;
     }
-    emitManifest(writeManifest(module, *target, weights, scratch));
+    emitManifest(module, writeManifest(module, {target->name, target->features, scratch}, weights));
     module->setAttr("lathe.target", StringAttr::get(&getContext(), target->name));
     for (step::ProgramOp program : programs)
       program.erase();
     for (auto op : llvm::make_early_inc_range(module.getOps<ir::WeightsOp>()))
       op.erase();
-  }
-
-  /// The caller says for each layer of the model whether it runs, and for no more.
-  LogicalResult checkStacks() {
-    auto facts = getOperation()->getAttrOfType<DictionaryAttr>("lathe.model");
-    auto layers = facts ? facts.getAs<IntegerAttr>("layers") : IntegerAttr();
-    WalkResult walked = getOperation().walk([&](step::LayersOp stack) {
-      if (!stack.getRows() || !layers || stack.getCount() == uint64_t(layers.getInt()))
-        return WalkResult::advance();
-      stack.emitError() << "the rows choose among the " << layers.getInt()
-                        << " layers of the model, but the stack has " << stack.getCount();
-      return WalkResult::interrupt();
-    });
-    return failure(walked.wasInterrupted());
-  }
-
-  void emitManifest(const std::string &text) {
-    OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
-    Location loc = getOperation().getLoc();
-    auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), text.size());
-    LLVM::GlobalOp::create(builder, loc, bytes, /*isConstant=*/true, LLVM::Linkage::External,
-                           "lathe_manifest", builder.getStringAttr(text));
-    LLVM::GlobalOp::create(builder, loc, builder.getI64Type(), /*isConstant=*/true,
-                           LLVM::Linkage::External, "lathe_manifest_size",
-                           builder.getI64IntegerAttr(text.size()));
   }
 
   PassCounter numKernels{"kernels", "functions made for phases"};

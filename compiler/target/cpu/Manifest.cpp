@@ -178,8 +178,8 @@ static void writeExits(llvm::json::OStream &json, ModuleOp module) {
   json.attribute("behind", behind);
 }
 
-std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &target,
-                                           const WeightTable &weights, int64_t scratchBytes) {
+std::string lathe::compiler::writeManifest(ModuleOp module, const ManifestTarget &target,
+                                           const WeightTable &weights) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvm::json::OStream json(stream);
@@ -191,6 +191,11 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
       for (const std::string &feature : target.features)
         json.value(feature);
     });
+    if (target.threads)
+      json.attributeObject("launch", [&] {
+        json.attribute("threads", target.threads);
+        json.attribute("shared_bytes", target.sharedBytes);
+      });
     auto precision = module->getAttrOfType<StringAttr>("lathe.precision");
     json.attribute("precision", precision ? precision.getValue() : "auto");
     auto programs = module.getOps<step::ProgramOp>();
@@ -199,7 +204,7 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
       writeSignature(json, *programs.begin());
     else
       writeModel(json, module);
-    writeEntries(json, module, scratchBytes);
+    writeEntries(json, module, target.scratchBytes);
     writeWeights(json, module, weights);
     if (!isFunction) {
       writeCache(json, module);
@@ -208,4 +213,15 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const CpuTarget &tar
     }
   });
   return text;
+}
+
+void lathe::compiler::emitManifest(ModuleOp module, const std::string &text) {
+  OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+  Location loc = module.getLoc();
+  auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), text.size());
+  LLVM::GlobalOp::create(builder, loc, bytes, /*isConstant=*/true, LLVM::Linkage::External,
+                         "lathe_manifest", builder.getStringAttr(text));
+  LLVM::GlobalOp::create(builder, loc, builder.getI64Type(), /*isConstant=*/true,
+                         LLVM::Linkage::External, "lathe_manifest_size",
+                         builder.getI64IntegerAttr(text.size()));
 }

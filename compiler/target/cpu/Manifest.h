@@ -16,10 +16,21 @@ std::string compilerVersion();
 /// for each layer of the stack, the others one.
 WeightTable assignWeights(mlir::ModuleOp module);
 
-/// The manifest (docs/manifest.md) of a module with planned programs;
-/// `scratchBytes` is what each worker needs for itself.
-std::string writeManifest(mlir::ModuleOp module, const CpuTarget &target,
-                          const WeightTable &weights, int64_t scratchBytes);
+/// What a manifest says of the target and of what a step needs there.
+struct ManifestTarget {
+  std::string name;
+  std::vector<std::string> features;
+  int64_t scratchBytes;    ///< Of each worker; of a GPU, of the step.
+  int64_t threads = 0;     ///< Of a GPU: in a block.
+  int64_t sharedBytes = 0; ///< Likewise: shared memory of a block.
+};
+
+/// The manifest (docs/manifest.md) of a module with planned programs.
+std::string writeManifest(mlir::ModuleOp module, const ManifestTarget &target,
+                          const WeightTable &weights);
+
+/// Puts the manifest's text into the module, as the constants that abi.h names.
+void emitManifest(mlir::ModuleOp module, const std::string &text);
 
 } // namespace lathe::compiler
 

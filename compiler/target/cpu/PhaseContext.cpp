@@ -2,6 +2,8 @@
 
 #include "compiler/target/cpu/PhaseContext.h"
 
+#include "compiler/target/cpu/LayerPlaces.h"
+
 #include "lathe/abi.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -125,31 +127,13 @@ Value PhaseContext::argument(KernelArgument argument) {
   return start->addArgument(k.i64(), k.getLoc());
 }
 
-/// The place of a layer among those that have the weight: how many of them come
-/// before it.
-static Value emitOrdinal(KernelBuilder &k, ArrayRef<int64_t> layers, Value layer) {
-  if (layers.back() == static_cast<int64_t>(layers.size()) - 1)
-    return layer;
-  Value count = k.constant(0);
-  for (int64_t other : layers)
-    count = k.select(k.less(k.constant(other), layer), k.add(count, 1), count);
-  return count;
-}
-
 Value PhaseContext::weightPointer(Value weight) {
   Value &pointer = weightPointers[weight];
   if (pointer)
     return pointer;
   auto op = weight.getDefiningOp<ir::WeightOp>();
   assert(op && "a weight is always named by a lathe.weight");
-  auto weights = SymbolTable::lookupNearestSymbolFrom<ir::WeightsOp>(op, op.getWeightsAttr());
-  int64_t place = weightTable.lookup(op.getWeights());
-  Value index = argument([op, weights, place](KernelBuilder &caller, Value layer) mutable {
-    Value index = caller.constant(place);
-    if (!op.getLayer())
-      return index;
-    return caller.add(index, emitOrdinal(caller, *weights.getLayers(), layer));
-  });
+  Value index = argument(weightIndex(op, weightTable));
   OpBuilder::InsertionGuard guard(k.builder());
   setStart(k.builder());
   return pointer = k.load(k.ptr(), k.at(args.weights, k.mul(index, 8)));

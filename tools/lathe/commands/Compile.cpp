@@ -54,12 +54,14 @@ void CompileCommand::declare(Options &Accepted) {
                    checkEntry);
   Accepted.choice(Emit, "--emit",
                   {"mlir:import", "mlir:fused", "mlir:precision", "mlir:scheduled", "mlir:planned",
-                   "mlir:kernels", "llvm", "asm", "obj", "schedule"},
+                   "mlir:kernels", "llvm", "asm", "obj", "ptx", "schedule"},
                   "stop at a stage and print it");
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int8"}, "arithmetic");
   declareKVType(Accepted, KVType);
-  declareTarget(Accepted, Targets, "LIST",
-                "CPUs, as \"host\" or \"x86-64-v3,x86-64-v4\"; the best is chosen when it runs");
+  declareTarget(
+      Accepted, Targets, "LIST",
+      "CPUs, as \"host\" or \"x86-64-v3,x86-64-v4\": the best is chosen when it runs; or a "
+      "GPU, as \"sm_80\"");
   Accepted.flag(Embed, "--embed-weights", "put the weights into FILE, not for .o");
   Accepted.flag(External, "--external-weights", "leave them in INPUT, found by its name (default)");
   Accepted.text(Layers, "--layers", "LIST", "compile these layers alone, as in 0-20,25 (all)");
@@ -165,6 +167,7 @@ static CommandRegistration Registered({
     "  lathe compile model.gguf -o model.lathe --target x86-64-v3,x86-64-v4\n"
     "  lathe compile model.gguf -o model.so               a C library, model.h\n"
     "  lathe compile model.gguf --emit mlir:import -o -   the model, readable\n"
+    "  lathe compile model.gguf --target sm_80 --emit ptx -o model.ptx   kernels for a GPU\n"
     "  lathe compile fused.mlir --emit asm -o model.s     go on from a stage\n",
     createCommand<CompileCommand>,
 });

@@ -3,12 +3,14 @@
 #include "tools/lathe/CacheSections.h"
 #include "tools/lathe/Command.h"
 
+#include "runtime/device/CudaDriver.h"
 #include "runtime/session/CompilerLibrary.h"
 #include "runtime/session/HostCPU.h"
 #include "runtime/session/SystemMemory.h"
 #include "runtime/support/Text.h"
 #include "runtime/workers/WorkerPool.h"
 
+#include <cstdlib>
 #include <limits>
 #include <numeric>
 
@@ -53,6 +55,22 @@ static std::string lookAtProcessor(Diagnostics &Diags) {
   return hostDescription();
 }
 
+/// No machine needs one, so that there is none is no fault.
+static std::string lookAtGPUs(Diagnostics &Diags) {
+  if (!CudaDriver::isInstalled() && !std::getenv("LATHE_CUDA"))
+    return "none, no driver";
+  std::unique_ptr<CudaDriver> Driver = CudaDriver::open(Diags);
+  if (!Driver)
+    return "none";
+  std::string Names;
+  std::vector<CudaDevice> Found = Driver->devices(Diags);
+  for (const CudaDevice &Each : Found)
+    Names += (Names.empty() ? ": " : ", ") + escapeControls(Each.Name) + " (" +
+             (Each.target().empty() ? "no kernels" : Each.target()) + ")";
+  return std::to_string(Found.size()) + Names + "; driver " + Driver->versionText() +
+         "; models run on the CPU alone";
+}
+
 static std::string lookAtWorkers(Diagnostics &Diags) {
   std::unique_ptr<WorkerPool> Pool = WorkerPool::create(0, Diags);
   return Pool ? std::to_string(Pool->workers()) + ", one for each core that may be used" : "none";
@@ -86,8 +104,8 @@ static std::string lookAtCache(Diagnostics &Diags) {
 
 static constexpr Examination Examinations[] = {
     {"lathe", lookAtProgram},       {"compiler", lookAtCompiler}, {"system", lookAtSystem},
-    {"processor", lookAtProcessor}, {"workers", lookAtWorkers},   {"memory", lookAtMemory},
-    {"cache", lookAtCache},
+    {"processor", lookAtProcessor}, {"gpus", lookAtGPUs},         {"workers", lookAtWorkers},
+    {"memory", lookAtMemory},       {"cache", lookAtCache},
 };
 
 void DoctorCommand::run(Terminal &Term, Diagnostics &Diags) {

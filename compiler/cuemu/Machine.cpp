@@ -1,0 +1,228 @@
+//===- Machine.cpp - The blocks and threads of one launch ------------------===//
+
+#include "compiler/cuemu/Machine.h"
+
+#include <numeric>
+#include <utility>
+
+using namespace lathe::cuemu;
+
+static constexpr uint64_t StackBytes = 64 * 1024;
+
+static thread_local Machine *currentMachine = nullptr;
+
+Machine *Machine::current() { return currentMachine; }
+
+Machine::Machine(const Launch &launch, Kernel kernel, void *argument, bool checksRaces)
+    : launch(launch), kernel(kernel), argument(argument),
+      stacks(
+          std::make_unique_for_overwrite<uint8_t[]>(StackBytes * launch.blocks * launch.threads)),
+      threads(launch.blocks * launch.threads), blocks(launch.blocks), order(threads.size()),
+      random(launch.seed) {
+  if (checksRaces)
+    checker.emplace(launch.blocks, WarpThreads);
+  uint32_t warps = (launch.threads + WarpThreads - 1) / WarpThreads;
+  for (Block &block : blocks) {
+    block.shared.assign(launch.sharedBytes + 16, 0xff);
+    block.live = launch.threads;
+    block.arrived.assign(warps, 0);
+    block.warpEpochs.assign(warps, 0);
+  }
+  for (size_t i = 0; i < threads.size(); ++i) {
+    threads[i].block = i / launch.threads;
+    threads[i].thread = i % launch.threads;
+    threads[i].fiber.start(stacks.get() + i * StackBytes, StackBytes, runThread, this);
+  }
+  std::iota(order.begin(), order.end(), 0);
+}
+
+//===----------------------------------------------------------------------===//
+// The scheduler
+//===----------------------------------------------------------------------===//
+
+/// Steele and Vigna's splitmix64.
+uint64_t Machine::draw(uint64_t limit) {
+  uint64_t x = random += 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return (x ^ (x >> 31)) % limit;
+}
+
+void Machine::runThread(void *argument) {
+  auto *machine = static_cast<Machine *>(argument);
+  machine->kernel(machine->argument);
+  machine->finishThread();
+}
+
+/// Threads that have ended do not keep others at a barrier.
+void Machine::finishThread() {
+  running->state = State::Done;
+  Block &block = blocks[running->block];
+  --block.live;
+  if (block.live > 0 && block.waiting == block.live)
+    releaseBarrier(running->block);
+}
+
+void Machine::pause(State state) {
+  running->state = state;
+  running->fiber.pause();
+}
+
+/// The thread does not go on.
+void Machine::fail(std::string what) {
+  if (fault.empty())
+    fault = std::move(what);
+  running->fiber.pause();
+}
+
+/// Gives every thread that can go on a turn; false when none did anything but wait.
+bool Machine::runRound() {
+  for (size_t i = order.size(); i > 1; --i)
+    std::swap(order[i - 1], order[draw(i)]);
+  bool moved = false;
+  for (uint32_t index : order) {
+    Thread &thread = threads[index];
+    if (thread.state != State::Ready)
+      continue;
+    running = &thread;
+    thread.spins = false;
+    thread.fiber.resume();
+    moved |= !thread.spins;
+    if (!fault.empty())
+      return false;
+  }
+  return moved;
+}
+
+std::string Machine::run() {
+  Machine *before = std::exchange(currentMachine, this);
+  while (runRound()) {
+  }
+  currentMachine = before;
+  if (!fault.empty())
+    return fault;
+  for (const Thread &thread : threads)
+    if (thread.state != State::Done)
+      return describeDeadlock();
+  return {};
+}
+
+std::string Machine::describeDeadlock() const {
+  uint32_t atBarrier = 0, inWarp = 0, spinning = 0, done = 0;
+  for (const Thread &thread : threads) {
+    atBarrier += thread.state == State::AtBarrier;
+    inWarp += thread.state == State::InWarp;
+    spinning += thread.state == State::Ready;
+    done += thread.state == State::Done;
+  }
+  return "deadlock: " + std::to_string(atBarrier) + " threads wait at a barrier, " +
+         std::to_string(inWarp) + " for other lanes of their warp, " + std::to_string(spinning) +
+         " for memory to change; " + std::to_string(done) + " have ended";
+}
+
+//===----------------------------------------------------------------------===//
+// Together
+//===----------------------------------------------------------------------===//
+
+void Machine::releaseBarrier(uint32_t number) {
+  Block &block = blocks[number];
+  block.waiting = 0;
+  ++block.epoch;
+  if (checker)
+    checker->passBarrier(number);
+  for (uint32_t i = 0; i < launch.threads; ++i) {
+    Thread &thread = threads[number * launch.threads + i];
+    if (thread.state == State::AtBarrier)
+      thread.state = State::Ready;
+  }
+}
+
+void Machine::barrier() {
+  uint32_t number = running->block;
+  Block &block = blocks[number];
+  if (++block.waiting == block.live) {
+    releaseBarrier(number);
+    return;
+  }
+  pause(State::AtBarrier);
+}
+
+uint32_t Machine::shuffle(uint32_t value, uint32_t laneMask) {
+  Thread &own = *running;
+  uint32_t warp = own.thread / WarpThreads;
+  Block &block = blocks[own.block];
+  Thread *lanes = &threads[own.block * launch.threads + warp * WarpThreads];
+  own.value = value;
+  own.laneMask = laneMask;
+  if (++block.arrived[warp] < WarpThreads) {
+    pause(State::InWarp);
+    return own.result;
+  }
+  block.arrived[warp] = 0;
+  ++block.warpEpochs[warp];
+  for (uint32_t lane = 0; lane < WarpThreads; ++lane) {
+    if (lanes[lane].laneMask != laneMask)
+      fail("lanes of a warp take part in different shuffles");
+    lanes[lane].result = lanes[lane ^ laneMask].value;
+    lanes[lane].state = State::Ready;
+  }
+  return own.result;
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+uint8_t *Machine::sharedMemory() {
+  auto address = reinterpret_cast<uintptr_t>(blocks[running->block].shared.data());
+  return reinterpret_cast<uint8_t *>((address + 15) / 16 * 16);
+}
+
+bool Machine::isShared(const void *address) const {
+  const std::vector<uint8_t> &shared = blocks[running->block].shared;
+  auto *byte = static_cast<const uint8_t *>(address);
+  return byte >= shared.data() && byte < shared.data() + shared.size();
+}
+
+Moment Machine::now() const {
+  const Block &block = blocks[running->block];
+  return {running->block, running->thread, block.epoch,
+          block.warpEpochs[running->thread / WarpThreads]};
+}
+
+void Machine::read(const void *address, uint64_t bytes, bool isConstant) {
+  using Source = RaceChecker::Source;
+  Source source = isConstant          ? Source::Constant
+                  : isShared(address) ? Source::Shared
+                                      : Source::Global;
+  if (std::string wrong = checker->read(address, bytes, now(), source); !wrong.empty())
+    fail(std::move(wrong));
+}
+
+void Machine::write(const void *address, uint64_t bytes) {
+  if (std::string wrong = checker->write(address, bytes, now()); !wrong.empty())
+    fail(std::move(wrong));
+}
+
+uint64_t Machine::atomicLoad(const uint64_t *address, bool acquires) {
+  Thread &own = *running;
+  if (checker)
+    checker->observe(address, own.block, acquires);
+  uint64_t value = *address;
+  own.spins = value == own.loaded;
+  own.loaded = value;
+  // Whoever loads again waits for another thread.
+  pause(State::Ready);
+  return value;
+}
+
+uint64_t Machine::atomicAdd(uint64_t *address, uint64_t value) {
+  if (checker)
+    checker->publish(address, running->block);
+  return std::exchange(*address, *address + value);
+}
+
+void Machine::fence() {
+  if (checker)
+    checker->fence(now());
+}

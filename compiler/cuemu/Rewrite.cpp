@@ -1,0 +1,227 @@
+//===- Rewrite.cpp - LLVM IR for NVPTX as IR for this machine --------------===//
+
+#include "compiler/cuemu/Rewrite.h"
+
+#include "compiler/cuemu/Machine.h"
+
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/IntrinsicsNVPTX.h"
+#include "llvm/IR/ReplaceConstant.h"
+
+using namespace llvm;
+using namespace lathe::cuemu;
+
+//===----------------------------------------------------------------------===//
+// What compiled code calls
+//===----------------------------------------------------------------------===//
+
+static uint32_t threadIndex() { return Machine::current()->threadIndex(); }
+static uint32_t blockIndex() { return Machine::current()->blockIndex(); }
+static uint32_t blockCount() { return Machine::current()->blockCount(); }
+static void *sharedMemory() { return Machine::current()->sharedMemory(); }
+static void barrier(uint32_t) { Machine::current()->barrier(); }
+static uint32_t shuffleXor(uint32_t, uint32_t value, uint32_t laneMask, uint32_t) {
+  return Machine::current()->shuffle(value, laneMask);
+}
+static float shuffleXorFloat(uint32_t, float value, uint32_t laneMask, uint32_t) {
+  uint32_t bits = Machine::current()->shuffle(bit_cast<uint32_t>(value), laneMask);
+  return bit_cast<float>(bits);
+}
+static void checkRead(const void *address, uint64_t bytes, bool isConstant) {
+  Machine::current()->read(address, bytes, isConstant);
+}
+static void checkWrite(const void *address, uint64_t bytes) {
+  Machine::current()->write(address, bytes);
+}
+static uint64_t atomicLoad(const uint64_t *address, bool acquires) {
+  return Machine::current()->atomicLoad(address, acquires);
+}
+static uint64_t atomicAdd(uint64_t *address, uint64_t value) {
+  return Machine::current()->atomicAdd(address, value);
+}
+static void fence() { Machine::current()->fence(); }
+
+/// The function that does what an intrinsic does, or null.
+static void *findFunction(Intrinsic::ID id) {
+  switch (id) {
+  case Intrinsic::nvvm_read_ptx_sreg_tid_x:
+    return reinterpret_cast<void *>(threadIndex);
+  case Intrinsic::nvvm_read_ptx_sreg_ctaid_x:
+    return reinterpret_cast<void *>(blockIndex);
+  case Intrinsic::nvvm_read_ptx_sreg_nctaid_x:
+    return reinterpret_cast<void *>(blockCount);
+  case Intrinsic::nvvm_barrier_cta_sync_aligned_all:
+    return reinterpret_cast<void *>(barrier);
+  case Intrinsic::nvvm_shfl_sync_bfly_i32:
+    return reinterpret_cast<void *>(shuffleXor);
+  case Intrinsic::nvvm_shfl_sync_bfly_f32:
+    return reinterpret_cast<void *>(shuffleXorFloat);
+  default:
+    return nullptr;
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// The rewriter
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+class Rewriter {
+public:
+  Rewriter(Module &module, bool checksRaces)
+      : module(module), checksRaces(checksRaces), layout(module.getDataLayout()) {}
+
+  Error run(StringRef sharedName);
+
+private:
+  void replaceShared(GlobalVariable &shared);
+  Error rewrite(Instruction &instruction);
+  Error rewriteIntrinsic(IntrinsicInst &call);
+  void rewriteDot(IntrinsicInst &call);
+  Error rewriteAtomic(Instruction &instruction, Value *pointer, Type *type);
+  CallInst *call(IRBuilder<> &builder, void *function, Type *result, ArrayRef<Value *> arguments);
+  Value *plain(IRBuilder<> &builder, Value *pointer) {
+    return builder.CreateAddrSpaceCast(pointer, builder.getPtrTy());
+  }
+
+  Module &module;
+  bool checksRaces;
+  const DataLayout &layout;
+};
+
+} // namespace
+
+static Error refuse(const Twine &what) {
+  return createStringError(inconvertibleErrorCode(), "the emulator does not know " + what);
+}
+
+CallInst *Rewriter::call(IRBuilder<> &builder, void *function, Type *result,
+                         ArrayRef<Value *> arguments) {
+  SmallVector<Type *> types;
+  for (Value *argument : arguments)
+    types.push_back(argument->getType());
+  auto *type = FunctionType::get(result, types, /*isVarArg=*/false);
+  Value *address = builder.CreateIntToPtr(builder.getInt64(reinterpret_cast<uintptr_t>(function)),
+                                          builder.getPtrTy());
+  return builder.CreateCall(type, address, arguments);
+}
+
+/// Every block has its own.
+void Rewriter::replaceShared(GlobalVariable &shared) {
+  convertUsersOfConstantsToInstructions({&shared});
+  DenseMap<Function *, Value *> own;
+  for (Use &use : make_early_inc_range(shared.uses())) {
+    Function *function = cast<Instruction>(use.getUser())->getFunction();
+    Value *&pointer = own[function];
+    if (!pointer) {
+      IRBuilder<> builder(&*function->getEntryBlock().getFirstInsertionPt());
+      Value *address =
+          call(builder, reinterpret_cast<void *>(sharedMemory), builder.getPtrTy(), {});
+      pointer = builder.CreateAddrSpaceCast(address, shared.getType());
+    }
+    use.set(pointer);
+  }
+  shared.eraseFromParent();
+}
+
+/// sum + products of four bytes, the first ones without and the others with a sign.
+void Rewriter::rewriteDot(IntrinsicInst &dot) {
+  IRBuilder<> builder(&dot);
+  auto *bytes = FixedVectorType::get(builder.getInt8Ty(), 4);
+  auto *words = FixedVectorType::get(builder.getInt32Ty(), 4);
+  Value *first = builder.CreateZExt(builder.CreateBitCast(dot.getArgOperand(0), bytes), words);
+  Value *second = builder.CreateSExt(builder.CreateBitCast(dot.getArgOperand(1), bytes), words);
+  Value *sum = builder.CreateAddReduce(builder.CreateMul(first, second));
+  dot.replaceAllUsesWith(builder.CreateAdd(sum, dot.getArgOperand(2)));
+  dot.eraseFromParent();
+}
+
+Error Rewriter::rewriteIntrinsic(IntrinsicInst &intrinsic) {
+  StringRef name = intrinsic.getCalledFunction()->getName();
+  if (!name.starts_with("llvm.nvvm."))
+    return Error::success();
+  if (intrinsic.getIntrinsicID() == Intrinsic::nvvm_idp4a_u_s) {
+    rewriteDot(intrinsic);
+    return Error::success();
+  }
+  void *function = findFunction(intrinsic.getIntrinsicID());
+  if (!function)
+    return refuse(name);
+  IRBuilder<> builder(&intrinsic);
+  SmallVector<Value *> arguments(intrinsic.args());
+  CallInst *result = call(builder, function, intrinsic.getType(), arguments);
+  intrinsic.replaceAllUsesWith(result);
+  intrinsic.eraseFromParent();
+  return Error::success();
+}
+
+Error Rewriter::rewriteAtomic(Instruction &instruction, Value *pointer, Type *type) {
+  IRBuilder<> builder(&instruction);
+  if (!type->isIntegerTy(64))
+    return refuse("an atomic access of another size than 64 bits");
+  Value *result;
+  if (auto *add = dyn_cast<AtomicRMWInst>(&instruction)) {
+    if (add->getOperation() != AtomicRMWInst::Add)
+      return refuse("an atomic operation other than an addition");
+    result = call(builder, reinterpret_cast<void *>(atomicAdd), type,
+                  {plain(builder, pointer), add->getValOperand()});
+  } else {
+    bool acquires = isAcquireOrStronger(cast<LoadInst>(instruction).getOrdering());
+    result = call(builder, reinterpret_cast<void *>(atomicLoad), type,
+                  {plain(builder, pointer), builder.getInt1(acquires)});
+  }
+  instruction.replaceAllUsesWith(result);
+  instruction.eraseFromParent();
+  return Error::success();
+}
+
+Error Rewriter::rewrite(Instruction &instruction) {
+  IRBuilder<> builder(&instruction);
+  auto sizeOf = [&](Type *type) { return builder.getInt64(layout.getTypeStoreSize(type)); };
+  if (auto *intrinsic = dyn_cast<IntrinsicInst>(&instruction))
+    return rewriteIntrinsic(*intrinsic);
+  if (auto *load = dyn_cast<LoadInst>(&instruction)) {
+    if (load->isAtomic())
+      return rewriteAtomic(*load, load->getPointerOperand(), load->getType());
+    if (checksRaces)
+      call(builder, reinterpret_cast<void *>(checkRead), builder.getVoidTy(),
+           {plain(builder, load->getPointerOperand()), sizeOf(load->getType()),
+            builder.getInt1(load->hasMetadata(LLVMContext::MD_invariant_load))});
+  } else if (auto *store = dyn_cast<StoreInst>(&instruction)) {
+    if (store->isAtomic())
+      return refuse("an atomic store");
+    if (checksRaces)
+      call(builder, reinterpret_cast<void *>(checkWrite), builder.getVoidTy(),
+           {plain(builder, store->getPointerOperand()),
+            sizeOf(store->getValueOperand()->getType())});
+  } else if (auto *atomic = dyn_cast<AtomicRMWInst>(&instruction)) {
+    return rewriteAtomic(*atomic, atomic->getPointerOperand(), atomic->getType());
+  } else if (isa<FenceInst>(instruction)) {
+    call(builder, reinterpret_cast<void *>(fence), builder.getVoidTy(), {});
+  } else if (isa<AtomicCmpXchgInst>(instruction)) {
+    return refuse("an atomic exchange");
+  }
+  return Error::success();
+}
+
+Error Rewriter::run(StringRef sharedName) {
+  if (GlobalVariable *shared = module.getGlobalVariable(sharedName))
+    replaceShared(*shared);
+  for (Function &function : module) {
+    function.setCallingConv(CallingConv::C);
+    SmallVector<Instruction *> all;
+    for (Instruction &instruction : llvm::instructions(function))
+      all.push_back(&instruction);
+    for (Instruction *instruction : all)
+      if (Error error = rewrite(*instruction))
+        return error;
+  }
+  return Error::success();
+}
+
+Error lathe::cuemu::rewriteForHost(Module &module, StringRef sharedName, bool checksRaces) {
+  return Rewriter(module, checksRaces).run(sharedName);
+}

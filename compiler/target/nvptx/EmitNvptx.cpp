@@ -1,0 +1,210 @@
+//===- EmitNvptx.cpp - Turns step programs into kernels for GPUs -----------===//
+
+#include "compiler/target/cpu/KernelNames.h"
+#include "compiler/target/cpu/KernelSharing.h"
+#include "compiler/target/cpu/LayerPlaces.h"
+#include "compiler/target/cpu/Manifest.h"
+#include "compiler/target/nvptx/GpuPhase.h"
+#include "compiler/target/nvptx/NvptxTarget.h"
+#include "compiler/target/nvptx/Passes.h"
+#include "passes/PassEffect.h"
+#include "passes/PassStatistics.h"
+
+#include "lathe/abi.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringExtras.h"
+
+#include <cstddef>
+
+namespace lathe::compiler {
+#define GEN_PASS_DEF_EMITNVPTXPASS
+#include "compiler/target/nvptx/Passes.h.inc"
+} // namespace lathe::compiler
+
+using namespace mlir;
+using namespace lathe;
+using namespace lathe::compiler;
+
+namespace {
+
+/// Makes the kernel of one program and the functions of its phases.
+class ProgramEmitter {
+public:
+  ProgramEmitter(step::ProgramOp program, const WeightTable &weights, KernelNames &names,
+                 KernelSharing &sharing)
+      : program(program), weights(weights), names(names), sharing(sharing), builder(program) {}
+
+  LogicalResult emit();
+  int64_t sharedBytes = 0;
+  unsigned numKernels = 0, numShared = 0;
+
+private:
+  LogicalResult emitBlock(Block &block, Value layer);
+  LogicalResult emitLayers(step::LayersOp layers);
+  LogicalResult emitLayer(step::LayersOp layers, Value layer);
+  LogicalResult emitPhase(step::PhaseOp phase, Value layer);
+  void emitBarrier(Location loc);
+
+  step::ProgramOp program;
+  const WeightTable &weights;
+  KernelNames &names;
+  KernelSharing &sharing;
+  OpBuilder builder;
+  func::FuncOp entry;
+  Value args, block, blocks, thread, counter;
+};
+
+} // namespace
+
+LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
+  const GpuPhaseEmitter *emitter = findGpuPhaseEmitter(phase);
+  if (!emitter)
+    return phase.emitError() << "no emitter of the GPU target matches this phase";
+  OpBuilder::InsertPoint call = builder.saveInsertionPoint();
+  builder.setInsertionPoint(entry);
+  Type i64 = builder.getI64Type();
+  // PTX has no dots in names.
+  std::string name = names.next(program, phase);
+  llvm::replace(name, '.', '$');
+  auto type = builder.getFunctionType({args.getType(), i64, i64, i64}, {});
+  auto function = func::FuncOp::create(builder, phase.getLoc(), name, type);
+  function.setPrivate();
+  builder.setInsertionPointToEnd(function.addEntryBlock());
+  GpuContext context(builder, phase, weights, sharing, function);
+  if (failed(emitter->emit(context)))
+    return failure();
+  sharedBytes = std::max(sharedBytes, context.sharedBytes());
+  func::FuncOp shared = context.finish();
+  ++(shared.getName() == name ? numKernels : numShared);
+  builder.restoreInsertionPoint(call);
+  GpuBuilder k(builder, phase.getLoc());
+  SmallVector<Value> arguments{args, layer, block, blocks};
+  for (const KernelArgument &make : context.arguments())
+    arguments.push_back(make(k, layer));
+  func::CallOp::create(builder, phase.getLoc(), shared, arguments);
+  return success();
+}
+
+/// The body that the layer selects.
+LogicalResult ProgramEmitter::emitLayer(step::LayersOp layers, Value layer) {
+  if (layers.getBodies().size() == 1)
+    return emitBlock(layers.getBodies().front().front(), layer);
+  GpuBuilder k(builder, layers.getLoc());
+  LogicalResult result = success();
+  Value index = emitBodyIndex(k, *layers.getSelect(), layer);
+  for (auto [number, body] : llvm::enumerate(layers.getBodies()))
+    k.ifThen(k.equal(index, k.constant(number)), [&] {
+      if (failed(emitBlock(body.front(), layer)))
+        result = failure();
+    });
+  return result;
+}
+
+/// Which layers run is the same for all blocks, so that all meet at every barrier.
+LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
+  GpuBuilder k(builder, layers.getLoc());
+  LogicalResult result = success();
+  int64_t kept = cast<ir::LayerLoopOpInterface>(*layers).getKeptLayers().size();
+  k.forLoop(k.constant(0), k.constant(kept), 1, [&](Value layer) {
+    if (layers.getSkip())
+      for (ArrayRef<int64_t> skip = *layers.getSkip(); int64_t skipped : skip)
+        layer = k.select(k.less(layer, k.constant(skipped)), layer, k.add(layer, 1));
+    if (!layers.getRows()) {
+      result = emitLayer(layers, layer);
+      return;
+    }
+    Value runs = k.loadPointer(k.at(k.fromGlobal(args), offsetof(lathe_step_args, layer_runs)));
+    Value flag = k.loadWide(k.i32(), k.at(runs, k.mul(layer, sizeof(int32_t))), sizeof(int32_t));
+    Value isSet = arith::CmpIOp::create(builder, layers.getLoc(), arith::CmpIPredicate::ne, flag,
+                                        k.integer(0));
+    k.ifThen(isSet, [&] { result = emitLayer(layers, layer); });
+  });
+  return result;
+}
+
+void ProgramEmitter::emitBarrier(Location loc) {
+  GpuBuilder(builder, loc).gridBarrier(counter, thread, blocks);
+}
+
+LogicalResult ProgramEmitter::emitBlock(Block &body, Value layer) {
+  for (Operation &op : body) {
+    if (auto phase = dyn_cast<step::PhaseOp>(op)) {
+      if (failed(emitPhase(phase, layer)))
+        return failure();
+    } else if (auto layers = dyn_cast<step::LayersOp>(op)) {
+      if (failed(emitLayers(layers)))
+        return failure();
+    } else if (isa<step::BarrierOp>(op)) {
+      emitBarrier(op.getLoc());
+    } else if (isa<step::ExitIfOp>(op)) {
+      return op.emitError() << "no code of the GPU target for exits";
+    }
+  }
+  return success();
+}
+
+LogicalResult ProgramEmitter::emit() {
+  Type ptr = LLVM::LLVMPointerType::get(builder.getContext());
+  entry =
+      func::FuncOp::create(builder, program.getLoc(), ("lathe_entry_" + program.getSymName()).str(),
+                           builder.getFunctionType({ptr}, {}));
+  builder.setInsertionPointToEnd(entry.addEntryBlock());
+  GpuBuilder k(builder, program.getLoc());
+  block = k.specialRegister("ctaid.x");
+  blocks = k.specialRegister("nctaid.x");
+  thread = k.specialRegister("tid.x");
+  args = k.toGlobal(entry.getArgument(0));
+  counter = k.loadPointer(k.at(k.fromGlobal(args), offsetof(lathe_step_args, scratch)));
+  if (failed(emitBlock(program.getBody().front(), k.constant(0))))
+    return failure();
+  func::ReturnOp::create(builder, program.getLoc());
+  return success();
+}
+
+namespace {
+
+struct EmitNvptxPass : lathe::compiler::impl::EmitNvptxPassBase<EmitNvptxPass> {
+  using EmitNvptxPassBase::EmitNvptxPassBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    const NvptxTarget *target = findNvptxTarget(targetName);
+    if (!target) {
+      module.emitError() << "unknown GPU target '" << targetName << "', expected one of "
+                         << llvm::join(allDeviceTargets(), ", ");
+      return signalPassFailure();
+    }
+    if (failed(checkLayerChoice(module)))
+      return signalPassFailure();
+    WeightTable weights = assignWeights(module);
+    KernelNames names;
+    KernelSharing sharing;
+    ManifestTarget facts{target->name, {}, GridBarrierBytes, BlockThreads, 0};
+    auto programs = llvm::to_vector(module.getOps<step::ProgramOp>());
+    for (step::ProgramOp program : programs) {
+      ProgramEmitter emitter(program, weights, names, sharing);
+      if (failed(emitter.emit()))
+        return signalPassFailure();
+      facts.sharedBytes = std::max(facts.sharedBytes, emitter.sharedBytes);
+      numKernels += emitter.numKernels;
+      numShared += emitter.numShared;
+    }
+    emitManifest(module, writeManifest(module, facts, weights));
+    module->setAttr("lathe.target", StringAttr::get(&getContext(), target->name));
+    for (step::ProgramOp program : programs)
+      program.erase();
+    for (auto op : llvm::make_early_inc_range(module.getOps<ir::WeightsOp>()))
+      op.erase();
+  }
+
+  PassCounter numKernels{"kernels", "functions made for phases"};
+  PassCounter numShared{"phases-shared", "phases that call the function of another one"};
+};
+
+} // namespace
+
+static const lathe::PassCounters<EmitNvptxPass> counters{&EmitNvptxPass::numKernels,
+                                                         &EmitNvptxPass::numShared};
+static const lathe::PassEffectRegistration effect("lathe-emit-nvptx",
+                                                  {lathe::NumericEffect::Reassociates});
