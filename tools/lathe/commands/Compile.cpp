@@ -167,7 +167,7 @@ static CommandRegistration Registered({
     "  lathe compile model.gguf -o model.lathe --target x86-64-v3,x86-64-v4\n"
     "  lathe compile model.gguf -o model.so               a C library, model.h\n"
     "  lathe compile model.gguf --emit mlir:import -o -   the model, readable\n"
-    "  lathe compile model.gguf --target sm_80 --emit ptx -o model.ptx   kernels for a GPU\n"
+    "  lathe compile model.gguf --target sm_80 --emit ptx -o model.ptx\n"
     "  lathe compile fused.mlir --emit asm -o model.s     go on from a stage\n",
     createCommand<CompileCommand>,
 });
