@@ -220,7 +220,7 @@ protected:
     std::vector<KernelStep> Steps;
     for (int32_t Row = 0; Row < Rows; ++Row) {
       if (Row % Together == 0)
-        Steps.push_back({"decode", {}, {}, {}, {}});
+        Steps.emplace_back().entry = "decode";
       KernelStep &Step = Steps.back();
       Step.logitsRows.push_back(Step.tokens.size());
       Step.tokens.push_back(Row);
@@ -250,7 +250,13 @@ module attributes {lathe.stage = "planned"} {
       Text.replace(At, 2, Name);
     std::vector<KernelStep> Steps;
     for (int32_t Row = 0; Row < Outputs; ++Row)
-      Steps.push_back({"decode", {Row}, {Row}, {0}, {0}});
+      Steps.push_back({.entry = "decode",
+                       .tokens = {Row},
+                       .positions = {Row},
+                       .sequences = {0},
+                       .logitsRows = {0},
+                       .layerRuns = {},
+                       .exitAt = {}});
     Packed Table(Format, Blocks.data(), Outputs);
     const uint8_t *Pointers[] = {Table.Start};
     return runSteps(Text, Steps, Pointers);

@@ -206,7 +206,7 @@ protected:
   /// The logits of one row of a step.
   static Outcome rowOf(const Outcome &Step, size_t Row) {
     auto First = Step.Logits.begin() + static_cast<int64_t>(Row) * Outputs;
-    return {{First, First + Outputs}};
+    return {{First, First + Outputs}, 0, 0, {}};
   }
 
   /// Every logit is the promised one or left out, and no wanted one is.

@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/target/PhaseParts.h"
 #include "compiler/target/cpu/KVFormat.h"
 #include "compiler/target/cpu/PhaseEmitter.h"
 #include "compiler/target/cpu/VectorMath.h"
@@ -351,22 +352,6 @@ void AttentionPhase::emitResult(Value head, Value firstRow) {
       k.store(k.divf(mixed, sum), k.at(to, offset));
     });
   }
-}
-
-/// The attention of a phase and the value that is stored, which may be another
-/// view of it; null when something else stands in the phase.
-static std::pair<ir::AttentionOp, Value> findAttention(step::PhaseOp phase) {
-  ir::AttentionOp attention;
-  Value stored;
-  for (Operation &op : phase.getBody().front()) {
-    if (auto found = dyn_cast<ir::AttentionOp>(op))
-      attention = found;
-    else if (auto store = dyn_cast<step::StoreOp>(op))
-      stored = store.getValue();
-    else if (!isa<step::LoadOp, ir::MergeHeadsOp>(op))
-      return {};
-  }
-  return {attention, stored};
 }
 
 /// A single row is also divided by splits of positions.

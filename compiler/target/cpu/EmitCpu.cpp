@@ -306,12 +306,7 @@ struct EmitCpuPass : lathe::compiler::impl::EmitCpuPassBase<EmitCpuPass> {
       numKernels += emitter.numKernels;
       numShared += emitter.numShared;
     }
-    emitManifest(module, writeManifest(module, {target->name, target->features, scratch}, weights));
-    module->setAttr("lathe.target", StringAttr::get(&getContext(), target->name));
-    for (step::ProgramOp program : programs)
-      program.erase();
-    for (auto op : llvm::make_early_inc_range(module.getOps<ir::WeightsOp>()))
-      op.erase();
+    replacePrograms(module, {target->name, target->features, scratch}, weights);
   }
 
   PassCounter numKernels{"kernels", "functions made for phases"};

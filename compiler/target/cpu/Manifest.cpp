@@ -178,8 +178,9 @@ static void writeExits(llvm::json::OStream &json, ModuleOp module) {
   json.attribute("behind", behind);
 }
 
-std::string lathe::compiler::writeManifest(ModuleOp module, const ManifestTarget &target,
-                                           const WeightTable &weights) {
+/// Of a module with planned programs.
+static std::string writeManifest(ModuleOp module, const ManifestTarget &target,
+                                 const WeightTable &weights) {
   std::string text;
   llvm::raw_string_ostream stream(text);
   llvm::json::OStream json(stream);
@@ -215,7 +216,7 @@ std::string lathe::compiler::writeManifest(ModuleOp module, const ManifestTarget
   return text;
 }
 
-void lathe::compiler::emitManifest(ModuleOp module, const std::string &text) {
+static void emitManifest(ModuleOp module, const std::string &text) {
   OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
   Location loc = module.getLoc();
   auto bytes = LLVM::LLVMArrayType::get(builder.getI8Type(), text.size());
@@ -224,4 +225,14 @@ void lathe::compiler::emitManifest(ModuleOp module, const std::string &text) {
   LLVM::GlobalOp::create(builder, loc, builder.getI64Type(), /*isConstant=*/true,
                          LLVM::Linkage::External, "lathe_manifest_size",
                          builder.getI64IntegerAttr(text.size()));
+}
+
+void lathe::compiler::replacePrograms(ModuleOp module, const ManifestTarget &target,
+                                      const WeightTable &weights) {
+  emitManifest(module, writeManifest(module, target, weights));
+  module->setAttr("lathe.target", StringAttr::get(module.getContext(), target.name));
+  for (auto program : llvm::make_early_inc_range(module.getOps<step::ProgramOp>()))
+    program.erase();
+  for (auto op : llvm::make_early_inc_range(module.getOps<ir::WeightsOp>()))
+    op.erase();
 }

@@ -25,12 +25,10 @@ struct ManifestTarget {
   int64_t sharedBytes = 0; ///< Likewise: shared memory of a block.
 };
 
-/// The manifest (docs/manifest.md) of a module with planned programs.
-std::string writeManifest(mlir::ModuleOp module, const ManifestTarget &target,
-                          const WeightTable &weights);
-
-/// Puts the manifest's text into the module, as the constants that abi.h names.
-void emitManifest(mlir::ModuleOp module, const std::string &text);
+/// Ends the emission of a module's programs: they and the declarations of their weights go, and
+/// the manifest (docs/manifest.md) comes, as the constants that abi.h names.
+void replacePrograms(mlir::ModuleOp module, const ManifestTarget &target,
+                     const WeightTable &weights);
 
 } // namespace lathe::compiler
 

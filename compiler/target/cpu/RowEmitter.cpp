@@ -1,6 +1,7 @@
 //===- RowEmitter.cpp - Code for ops that work on whole rows ---------------===//
 
 #include "compiler/target/cpu/RowEmitter.h"
+#include "compiler/target/PhaseParts.h"
 #include "compiler/target/cpu/Epilogue.h"
 
 using namespace mlir;
@@ -47,21 +48,12 @@ static LogicalResult emitOps(PhaseContext &c, ArrayRef<Operation *> ops, Value r
 }
 
 LogicalResult lathe::compiler::emitRowPhase(PhaseContext &c) {
-  SmallVector<Operation *> ops;
-  SmallVector<step::StoreOp> copies;
-  for (Operation &op : c.phase.getBody().front()) {
-    if (auto store = dyn_cast<step::StoreOp>(op)) {
-      if (store.getValue().getDefiningOp<step::LoadOp>())
-        copies.push_back(store);
-    } else if (!isa<step::LoadOp, ir::WeightOp>(op)) {
-      ops.push_back(&op);
-    }
-  }
+  RowPhaseParts parts = findRowParts(c.phase);
   auto [from, to] = c.workerRange(c.rowCount());
   LogicalResult result = success();
   c.k.forLoop(from, to, 1, [&](Value row) {
-    result = emitOps(c, ops, row, 1);
-    for (step::StoreOp store : copies)
+    result = emitOps(c, parts.ops, row, 1);
+    for (step::StoreOp store : parts.copies)
       emitStoreCopy(c, store, row, 1);
   });
   return result;

@@ -190,12 +190,7 @@ struct EmitNvptxPass : lathe::compiler::impl::EmitNvptxPassBase<EmitNvptxPass> {
       numKernels += emitter.numKernels;
       numShared += emitter.numShared;
     }
-    emitManifest(module, writeManifest(module, facts, weights));
-    module->setAttr("lathe.target", StringAttr::get(&getContext(), target->name));
-    for (step::ProgramOp program : programs)
-      program.erase();
-    for (auto op : llvm::make_early_inc_range(module.getOps<ir::WeightsOp>()))
-      op.erase();
+    replacePrograms(module, facts, weights);
   }
 
   PassCounter numKernels{"kernels", "functions made for phases"};

@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/target/PhaseParts.h"
 #include "compiler/target/cpu/KVFormat.h"
 #include "compiler/target/cpu/VectorMath.h"
 #include "compiler/target/nvptx/GpuElements.h"
@@ -244,22 +245,6 @@ void AttentionPhase::emitResult(ValueRange mixes, Value headBytes) {
     });
     k.barrier();
   }
-}
-
-/// The attention of a phase and the value that is stored, which may be another
-/// view of it; null when something else stands in the phase.
-static std::pair<ir::AttentionOp, Value> findAttention(step::PhaseOp phase) {
-  ir::AttentionOp attention;
-  Value stored;
-  for (Operation &op : phase.getBody().front()) {
-    if (auto found = dyn_cast<ir::AttentionOp>(op))
-      attention = found;
-    else if (auto store = dyn_cast<step::StoreOp>(op))
-      stored = store.getValue();
-    else if (!isa<step::LoadOp, ir::MergeHeadsOp>(op))
-      return {};
-  }
-  return {attention, stored};
 }
 
 static const GpuPhaseEmitterRegistration attention({

@@ -1,6 +1,7 @@
 //===- GpuPhase.cpp - Code for whole phases on a GPU -----------------------===//
 
 #include "compiler/target/nvptx/GpuPhase.h"
+#include "compiler/target/PhaseParts.h"
 
 #include "compiler/target/nvptx/GpuElements.h"
 #include "compiler/target/nvptx/GpuRowOps.h"
@@ -44,20 +45,11 @@ static void emitCopy(GpuContext &c, step::StoreOp store, Value number) {
 
 static LogicalResult emitRowPhase(GpuContext &c) {
   GpuBuilder &k = c.k;
-  SmallVector<Operation *> ops;
-  SmallVector<step::StoreOp> copies;
-  for (Operation &op : c.phase.getBody().front()) {
-    if (auto store = dyn_cast<step::StoreOp>(op)) {
-      if (store.getValue().getDefiningOp<step::LoadOp>())
-        copies.push_back(store);
-    } else if (!isa<step::LoadOp, ir::WeightOp>(op)) {
-      ops.push_back(&op);
-    }
-  }
+  RowPhaseParts parts = findRowParts(c.phase);
   LogicalResult result = success();
   c.forBlocks(0, c.rowCount(), [&](Value number) {
-    result = emitGpuRows(c, ops, number, k.constant(1));
-    for (step::StoreOp store : copies)
+    result = emitGpuRows(c, parts.ops, number, k.constant(1));
+    for (step::StoreOp store : parts.copies)
       emitCopy(c, store, number);
   });
   return result;

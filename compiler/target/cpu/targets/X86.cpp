@@ -26,9 +26,9 @@ static Value emitBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows
   return k.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", sums.getType(), {sums, weights, rows});
 }
 
-// The numbers of a core are those of a Zen 3 with AVX2 and of a Zen 5 with AVX-512, as
-// "lathe inspect --schedule" measures them: two multiply-adds, products or loads a cycle,
-// four cycles for a multiply-add alone.
+// The numbers of a core: two multiply-adds, products or loads a cycle, four cycles for a
+// multiply-add alone.  "lathe inspect MODEL --schedule --target host:measured" shows those
+// of a machine; with AVX2 they were seen on a Zen 3, with AVX-512 on none so far.
 //
 // Features are all that LLVM may use for the cpu, beyond what every x86-64 has, but
 // for those of no use to computing: one that is masked is told, not guessed.
