@@ -26,13 +26,14 @@ public:
   virtual float step() const = 0;
   virtual float centre() const = 0;
   /// As WeightFormat::unpackInt8; reads no tail.
-  virtual void unpackCoarse(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  virtual void unpackCoarse(KernelBuilder &k, const PanelBlock &block,
                             llvm::function_ref<void(int64_t, mlir::Value)> use) const = 0;
   /// Of 16 rows, vector<16xf32>: the factors of the norms in the bound.
-  virtual mlir::Value certificates(KernelBuilder &k, mlir::Value panel, int64_t group) const = 0;
+  virtual mlir::Value certificates(KernelBuilder &k, mlir::Value panel,
+                                   mlir::Value group) const = 0;
   /// The same for the rest of the integers, which are step() times the coarse ones, and it.
   virtual Int8Weights restWeights() const = 0;
-  virtual void unpackRest(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  virtual void unpackRest(KernelBuilder &k, const PanelBlock &block,
                           llvm::function_ref<void(int64_t, mlir::Value)> use) const = 0;
   /// Copies all of one row of a panel, but for its certificate, to a row of another.
   /// The lanes (i64) are the rows' places.

@@ -35,12 +35,13 @@ public:
 protected:
   PanelPointers panel() const { return {arguments.panel, arguments.tail}; }
   /// The step behind the whole ones.  Only formats without headers have one.
-  PanelBlock restBlock() {
-    return {k.at(arguments.panel, k.mul(arguments.wholeSteps, format.stepBytes())), {}};
+  PanelPlace restBlock() {
+    Value step = k.at(arguments.panel, k.mul(arguments.wholeSteps, format.stepBytes()));
+    return {PanelBlock{step}, noHeaders};
   }
   /// Calls `use` for the units of a block of `elements` in order of k, with the weights
-  /// of the 16 outputs of `group`.
-  void unpackUnits(const PanelBlock &block, int64_t group, int64_t elements,
+  /// of its group.
+  void unpackUnits(const PanelBlock &block, int64_t elements,
                    llvm::function_ref<void(int64_t, Value)> use);
   /// sum + weights * x, where x is a unit of a row in all lanes.
   Value addUnit(Value sum, Value weights, Value x) {
@@ -62,6 +63,7 @@ protected:
   const TileArguments &arguments;
   bool bf16; ///< The activations.
   bool dots; ///< Units are pairs; a row that ends within one is taken apart.
+  SmallVector<SmallVector<Value>> noHeaders{PanelGroups};
 };
 
 /// A register tile that unpacks weights on the way.
@@ -116,11 +118,11 @@ private:
 
 } // namespace
 
-void FloatTile::unpackUnits(const PanelBlock &block, int64_t group, int64_t elements,
+void FloatTile::unpackUnits(const PanelBlock &block, int64_t elements,
                             llvm::function_ref<void(int64_t, Value)> use) {
   if (dots)
-    return use(0, format.pairs(k, block, group));
-  format.unpack(k, block, group, [&](int64_t element, Value weight) {
+    return use(0, format.pairs(k, block));
+  format.unpack(k, block, [&](int64_t element, Value weight) {
     if (element < elements)
       use(element, weight);
   });
@@ -148,13 +150,12 @@ SmallVector<Value> DirectTile::spreadPair(Value data) {
 /// Each weight meets all rows as soon as it is unpacked.
 void DirectTile::addLongBlock(const PanelPlace &block, Value offset, int64_t elements, Sums &sums) {
   for (int64_t group = 0; group < groups; ++group)
-    unpackUnits(block.group(firstGroup + group), firstGroup + group, elements,
-                [&](int64_t unit, Value weight) {
-                  for (int64_t row = 0; row < rows; ++row) {
-                    Value &sum = sums[row * groups + group];
-                    sum = addUnit(sum, weight, spread(k.at(rowData[row], offset), unit));
-                  }
-                });
+    unpackUnits(block.group(k, firstGroup + group), elements, [&](int64_t unit, Value weight) {
+      for (int64_t row = 0; row < rows; ++row) {
+        Value &sum = sums[row * groups + group];
+        sum = addUnit(sum, weight, spread(k.at(rowData[row], offset), unit));
+      }
+    });
 }
 
 /// All weights stay in registers while the rows pass.
@@ -162,7 +163,7 @@ void DirectTile::addShortBlock(const PanelPlace &block, Value offset, int64_t el
                                Sums &sums) {
   SmallVector<SmallVector<Value, 2>> weights(groups);
   for (int64_t group = 0; group < groups; ++group)
-    unpackUnits(block.group(firstGroup + group), firstGroup + group, elements,
+    unpackUnits(block.group(k, firstGroup + group), elements,
                 [&](int64_t, Value weight) { weights[group].push_back(weight); });
   bool pairs = bf16 && !dots && format.storesPairs();
   for (int64_t row = 0; row < rows; ++row) {
@@ -199,9 +200,8 @@ void DirectTile::emit(Value firstRow, int64_t first) {
                        [&](const PanelPlace &block, Value index, ValueRange carried) {
                          return emitBlock(block, index, carried, format.blockElements());
                        });
-  SmallVector<SmallVector<Value>> headers(PanelGroups);
   if (kind.rest)
-    sums = emitBlock({restBlock(), headers}, arguments.wholeSteps, sums, kind.rest);
+    sums = emitBlock(restBlock(), arguments.wholeSteps, sums, kind.rest);
   for (int64_t row = 0; row < rows; ++row) {
     Value destination = k.at(arguments.destination, k.mul(k.add(firstRow, row), arguments.stride));
     for (int64_t group = 0; group < groups; ++group)
@@ -228,10 +228,12 @@ void ManyRows::clearSums() {
 /// Unpacks a block into the buffer, from its unit `unit` on.
 void ManyRows::unpackBlock(const PanelPlace &block, Value unit, int64_t elements) {
   Value to = k.at(weights, k.mul(unit, PanelRows * UnitBytes));
-  for (int64_t group = 0; group < PanelGroups; ++group)
-    unpackUnits(block.group(group), group, elements, [&](int64_t own, Value weight) {
-      k.store(weight, k.at(to, (own * PanelRows + group * Lanes) * UnitBytes));
+  forGroups(k, format, block, [&](const PanelBlock &group) {
+    Value first = k.at(to, k.mul(group.group, Lanes * UnitBytes));
+    unpackUnits(group, elements, [&](int64_t own, Value weight) {
+      k.store(weight, k.at(first, own * PanelRows * UnitBytes));
     });
+  });
 }
 
 /// f32 of bf16: 16 at a time, then one by one.
@@ -318,8 +320,7 @@ void ManyRows::emitAllStretches() {
             [&](Value first) { emitStretch(first); });
   if (!kind.rest)
     return;
-  SmallVector<SmallVector<Value>> headers(PanelGroups);
-  unpackBlock({restBlock(), headers}, k.constant(0), kind.rest);
+  unpackBlock(restBlock(), k.constant(0), kind.rest);
   emitAllRows(k.mul(arguments.wholeSteps, unitsOf(format.stepElements())),
               k.constant(unitsOf(kind.rest)));
 }

@@ -58,8 +58,8 @@ public:
   void emit(Value rows, Value bounds, Value maximum);
 
 private:
-  SmallVector<Value> emitBlock(Value index, int64_t group, ValueRange carried);
-  Value emitProduct(const PanelBlock &block, int64_t group);
+  SmallVector<Value> emitBlock(Value index, Value group, ValueRange carried);
+  Value emitProduct(const PanelBlock &block);
 
   KernelBuilder &k;
   const CpuTarget &target;
@@ -73,12 +73,12 @@ private:
 } // namespace
 
 /// The integer products of the coarse weights of 16 rows.
-Value BoundsTile::emitProduct(const PanelBlock &block, int64_t group) {
+Value BoundsTile::emitProduct(const PanelBlock &block) {
   int64_t sectionQuads = dot.sectionQuads(weights);
   Value row = k.at(data, k.mul(block.index, 32));
   Value rowSums = k.at(sums, k.mul(block.index, BlockSums::Bytes)), total;
   Int8Dot::Parts parts;
-  coarse.unpackCoarse(k, block, group, [&](int64_t quad, Value weight) {
+  coarse.unpackCoarse(k, block, [&](int64_t quad, Value weight) {
     int64_t section = quad / sectionQuads;
     if (quad % sectionQuads == 0)
       parts = dot.begin(k, weights, section, rowSums);
@@ -92,31 +92,32 @@ Value BoundsTile::emitProduct(const PanelBlock &block, int64_t group) {
 }
 
 /// Carries the coarse sums of 16 rows and their sums of norms.
-SmallVector<Value> BoundsTile::emitBlock(Value index, int64_t group, ValueRange carried) {
+SmallVector<Value> BoundsTile::emitBlock(Value index, Value group, ValueRange carried) {
   if (target.prefetchBytes > 0) {
     // The next panel, as a step reads of all parts of this one; each group asks for a half.
     int64_t bytes = format.stepBytes() / PanelGroups;
-    Value next = k.mul(k.add(k.mul(steps, PanelGroups + group), index), bytes);
+    Value next = k.mul(k.add(k.mul(steps, k.add(group, PanelGroups)), index), bytes);
     k.prefetch(k.at(panel, k.add(next, format.frontBytes())), bytes);
   }
-  PanelBlock block{panel, {}, panel, {}, steps, index};
+  PanelBlock block{panel, group, {}, panel, {}, steps, index};
   Value offset = k.mul(index, 4), norm = k.loadSplat(k.at(norms, offset));
   auto scaled = [&](Value numbers, float factor) {
     Value number = k.load(k.f32(), k.at(numbers, offset));
     return k.broadcast(k.mulf(number, k.floatConstant(factor)));
   };
   Value scale = scaled(scales, coarse.step()), scaledSum = scaled(scaledSums, coarse.centre());
-  Value product = k.toFloat(emitProduct(block, group)), d = format.scale(k, block, group);
+  Value product = k.toFloat(emitProduct(block)), d = format.scale(k, block);
   Value sum = k.fma(k.mulf(d, scale), product, carried[0]);
   return {k.fma(d, scaledSum, sum), k.fma(emitAbs(k, d), norm, carried[1])};
 }
 
 /// 16 bounds, -infinity for rows that are not among the first `rows` (i64) of the panel.
-static Value maskBounds(KernelBuilder &k, Value bounds, int64_t group, Value rows) {
-  Value count = k.broadcast(arith::TruncIOp::create(k.builder(), k.getLoc(), k.i32(), rows));
+static Value maskBounds(KernelBuilder &k, Value bounds, Value group, Value rows) {
+  Value left = k.sub(rows, k.mul(group, Lanes));
+  Value count = k.broadcast(arith::TruncIOp::create(k.builder(), k.getLoc(), k.i32(), left));
   SmallVector<Attribute> numbers;
   for (int64_t lane = 0; lane < Lanes; ++lane)
-    numbers.push_back(k.builder().getI32IntegerAttr(group * Lanes + lane));
+    numbers.push_back(k.builder().getI32IntegerAttr(lane));
   Value lanes = arith::ConstantOp::create(k.builder(), k.getLoc(),
                                           DenseElementsAttr::get(k.vec(k.i32()), numbers));
   Value isThere =
@@ -126,15 +127,15 @@ static Value maskBounds(KernelBuilder &k, Value bounds, int64_t group, Value row
 
 /// One group after the other: bringing 16 rows together takes most registers.
 void BoundsTile::emit(Value rows, Value bounds, Value maximum) {
-  for (int64_t group = 0; group < PanelGroups; ++group) {
+  k.forLoop(k.constant(0), k.constant(PanelGroups), 1, [&](Value group) {
     Value inits[] = {k.splat(0.0f), k.splat(FirstNorm)};
     SmallVector<Value> found =
         k.forLoop(k.constant(0), steps, 1, inits, [&](Value index, ValueRange carried) {
           return emitBlock(index, group, carried);
         });
     Value bound = k.fma(coarse.certificates(k, panel, group), found[1], found[0]);
-    k.store(maskBounds(k, bound, group, rows), k.at(bounds, group * Lanes * 4));
-  }
+    k.store(maskBounds(k, bound, group, rows), k.at(bounds, k.mul(group, Lanes * 4)));
+  });
   k.store(emitMaximum(k, bounds), maximum);
 }
 
@@ -170,8 +171,8 @@ private:
   /// Rows whose sums are in registers together.
   static constexpr int64_t Together = 4;
 
-  void emitRows(Value first, int64_t group);
-  SmallVector<Value> emitNorms(ValueRange rows, int64_t group);
+  void emitRows(Value first, Value group);
+  SmallVector<Value> emitNorms(ValueRange rows, Value group);
 
   KernelBuilder &k;
   const WeightFormat &format;
@@ -183,7 +184,7 @@ private:
 } // namespace
 
 /// The sums of norms of 16 rows of the panel, for each of `rows`.
-SmallVector<Value> RowBounds::emitNorms(ValueRange rows, int64_t group) {
+SmallVector<Value> RowBounds::emitNorms(ValueRange rows, Value group) {
   Value panel = operands.first.panel;
   SmallVector<Value> norms;
   for (Value row : rows)
@@ -191,8 +192,8 @@ SmallVector<Value> RowBounds::emitNorms(ValueRange rows, int64_t group) {
   SmallVector<Value> inits(rows.size(), k.splat(FirstNorm));
   return k.forLoop(k.constant(0), k.constant(steps), 1, inits,
                    [&](Value index, ValueRange carried) {
-                     PanelBlock block{panel, {}, panel, {}, k.constant(steps), index};
-                     Value d = emitAbs(k, format.scale(k, block, group));
+                     PanelBlock block{panel, group, {}, panel, {}, k.constant(steps), index};
+                     Value d = emitAbs(k, format.scale(k, block));
                      SmallVector<Value> next;
                      for (auto [norm, sum] : llvm::zip(norms, carried))
                        next.push_back(k.fma(d, k.loadSplat(k.at(norm, k.mul(index, 4))), sum));
@@ -201,14 +202,14 @@ SmallVector<Value> RowBounds::emitNorms(ValueRange rows, int64_t group) {
 }
 
 /// Of rows that are not there, the last one's are made again.
-void RowBounds::emitRows(Value first, int64_t group) {
+void RowBounds::emitRows(Value first, Value group) {
   SmallVector<Value> rows;
   for (int64_t row = 0; row < Together; ++row)
     rows.push_back(k.min(k.add(first, row), k.add(operands.inputRows, -1)));
   Value certificates = format.coarse()->certificates(k, operands.first.panel, group);
   for (auto [row, norms] : llvm::zip(rows, emitNorms(rows, group))) {
     auto place = [&](Value base, int64_t bytes) {
-      return k.at(k.at(base, k.mul(row, bytes)), group * Lanes * 4);
+      return k.at(k.at(base, k.mul(row, bytes)), k.mul(group, Lanes * 4));
     };
     Value product = k.load(k.vec(k.f32()), place(operands.products, PanelRows * 4));
     Value bound = k.fma(certificates, norms, product);
@@ -219,8 +220,8 @@ void RowBounds::emitRows(Value first, int64_t group) {
 
 void RowBounds::emit() {
   k.forLoop(k.constant(0), operands.inputRows, Together, [&](Value first) {
-    for (int64_t group = 0; group < PanelGroups; ++group)
-      emitRows(first, group);
+    k.forLoop(k.constant(0), k.constant(PanelGroups), 1,
+              [&](Value group) { emitRows(first, group); });
   });
   k.forLoop(k.constant(0), operands.inputRows, 1, [&](Value row) {
     Value bounds = k.at(operands.first.bounds, k.mul(row, operands.boundsBytes));

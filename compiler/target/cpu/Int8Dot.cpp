@@ -111,8 +111,11 @@ private:
 
   static Value ones(KernelBuilder &k) { return k.splatInt(k.i16(), 1, 16); }
 
+  /// Frozen, as LLVM else looks for bits that are known of each sum of products, which
+  /// costs more than all else of translating such code.
   static Value multiply(KernelBuilder &k, Value weights, Value row) {
-    return k.intrinsic("llvm.x86.avx2.pmadd.ub.sw", k.vec(k.i16(), 16), {weights, row});
+    Value words = k.intrinsic("llvm.x86.avx2.pmadd.ub.sw", k.vec(k.i16(), 16), {weights, row});
+    return LLVM::FreezeOp::create(k.builder(), k.getLoc(), words);
   }
 
   static Value widen(KernelBuilder &k, Value words, Value factors) {

@@ -46,16 +46,17 @@ private:
   BlockRow rowOf(Value data, Value scaleOffset, int64_t row);
   Value addBlock(const Scaling &scaling, const BlockRow &row, Value total, Value sum);
   /// The integer scales of both halves, where there are any.
-  Int8Dot::Parts readHalves(const PanelBlock &block, int64_t group);
+  Int8Dot::Parts readHalves(const PanelBlock &block);
   using Unpack = llvm::function_ref<void(llvm::function_ref<void(int64_t, Value)>)>;
   Value emitProduct(const Int8Weights &of, const Int8Dot::Parts &halves, const BlockRow &row,
                     Unpack unpack);
-  Value emitOneRowProduct(const PanelBlock &block, int64_t group, const BlockRow &row);
-  SmallVector<Value> emitOneRowBlock(const PanelPlace &block, Value index, int64_t firstGroup,
-                                     ValueRange carried);
+  Value emitOneRowProduct(const PanelBlock &block, const BlockRow &row);
+  SmallVector<Value> emitOneRowBlock(ArrayRef<PanelBlock> groups, Value index, ValueRange carried);
+  void emitOneRowByGroups();
 
-  Scaling readScaling(const PanelBlock &block, int64_t group);
-  void unpackBlock(const PanelPlace &block);
+  Scaling readScaling(const PanelBlock &block);
+  void unpackGroup(const PanelBlock &block);
+  void storeParts(const Int8Dot::Parts &parts, Value to);
   SmallVector<Value> emitSection(ArrayRef<BlockRow> rows, ArrayRef<Value> groups, int64_t section,
                                  ArrayRef<Int8Dot::Parts> halves);
   Int8Dot::Parts loadParts(Value from, ArrayRef<Type> types);
@@ -84,13 +85,9 @@ private:
   SmallVector<Type> scaleTypes; ///< As Int8Dot::prepareScales gives them.
   int64_t quadBytes = 0;
   int64_t groupBytes() const { return Quads * quadBytes; }
-  int64_t scaleOffset(int64_t group) const {
-    return PanelGroups * groupBytes() + group * Lanes * 4;
-  }
-  int64_t minimumOffset(int64_t group) const { return scaleOffset(group) + PanelRows * 4; }
-  int64_t halvesOffset(int64_t group) const {
-    return PanelGroups * groupBytes() + 2 * PanelRows * 4 + group * MostPartBytes;
-  }
+  int64_t scaleOffset() const { return PanelGroups * groupBytes(); }
+  int64_t minimumOffset() const { return scaleOffset() + PanelRows * 4; }
+  int64_t halvesOffset() const { return minimumOffset() + PanelRows * 4; }
   static constexpr int64_t MostPartBytes = 128; ///< Of a quad, and of the halves' scales.
   bool hasMinimum = false;
 };
@@ -114,10 +111,10 @@ Value Int8Tile::addBlock(const Scaling &scaling, const BlockRow &row, Value tota
   return k.fma(scaling.m, k.loadSplat(row.scaledSum), sum);
 }
 
-Int8Dot::Parts Int8Tile::readHalves(const PanelBlock &block, int64_t group) {
+Int8Dot::Parts Int8Tile::readHalves(const PanelBlock &block) {
   if (!weights.scaledHalves)
     return {};
-  return dot.prepareScales(k, format.halfScales(k, block, group));
+  return dot.prepareScales(k, format.halfScales(k, block));
 }
 
 //===----------------------------------------------------------------------===//
@@ -145,49 +142,62 @@ Value Int8Tile::emitProduct(const Int8Weights &of, const Int8Dot::Parts &halves,
 
 /// Where weights are stored in two parts, it is cheaper to multiply each of them than to
 /// put them together, and the sum is the same integer.
-Value Int8Tile::emitOneRowProduct(const PanelBlock &block, int64_t group, const BlockRow &row) {
+Value Int8Tile::emitOneRowProduct(const PanelBlock &block, const BlockRow &row) {
   const CoarseFormat *parts = format.coarse();
   if (!parts)
-    return emitProduct(weights, readHalves(block, group), row,
-                       [&](auto use) { format.unpackInt8(k, block, group, use); });
-  Value coarse = emitProduct(parts->weights(), {}, row,
-                             [&](auto use) { parts->unpackCoarse(k, block, group, use); });
+    return emitProduct(weights, readHalves(block), row,
+                       [&](auto use) { format.unpackInt8(k, block, use); });
+  Value coarse =
+      emitProduct(parts->weights(), {}, row, [&](auto use) { parts->unpackCoarse(k, block, use); });
   Value rest = emitProduct(parts->restWeights(), {}, row,
-                           [&](auto use) { parts->unpackRest(k, block, group, use); });
+                           [&](auto use) { parts->unpackRest(k, block, use); });
   auto step = static_cast<int64_t>(parts->step());
   return k.add(k.mul(coarse, k.splatInt(k.i32(), step)), rest);
 }
 
-/// Carries the sums of as many groups from `firstGroup` on.
-SmallVector<Value> Int8Tile::emitOneRowBlock(const PanelPlace &block, Value index,
-                                             int64_t firstGroup, ValueRange carried) {
+/// Carries the sums of `groups`.
+SmallVector<Value> Int8Tile::emitOneRowBlock(ArrayRef<PanelBlock> groups, Value index,
+                                             ValueRange carried) {
   // One row is alone in its memory, so that its blocks follow each other.
   BlockRow row = rowOf(k.at(arguments.data, k.mul(index, 32)), k.mul(index, 4), 0);
   SmallVector<Value> sums;
-  for (auto [number, sum] : llvm::enumerate(carried)) {
-    int64_t group = firstGroup + static_cast<int64_t>(number);
-    Value total = emitOneRowProduct(block.group(group), group, row);
-    Scaling scaling = readScaling(block.group(group), group);
-    sums.push_back(addBlock(scaling, row, total, sum));
+  for (auto [block, sum] : llvm::zip_equal(groups, carried)) {
+    Value total = emitOneRowProduct(block, row);
+    sums.push_back(addBlock(readScaling(block), row, total, sum));
   }
   return sums;
 }
 
-/// Bringing 16 rows together takes most registers, so that two groups of them would spill.
 void Int8Tile::emitOneRow() {
-  int64_t passes = format.tailBytes() ? PanelGroups : 1, groups = PanelGroups / passes;
-  for (int64_t pass = 0; pass < passes; ++pass) {
-    int64_t first = pass * groups;
-    SmallVector<Value> sums(groups, k.splat(0.0f));
+  if (format.tailBytes() != 0)
+    return emitOneRowByGroups();
+  SmallVector<Value> sums(PanelGroups, k.splat(0.0f));
+  sums = forPanelSteps(k, target, format, {arguments.panel, arguments.tail},
+                       StepRange::whole(k, arguments.wholeSteps), sums,
+                       [&](const PanelPlace &block, Value index, ValueRange carried) {
+                         SmallVector<PanelBlock> groups;
+                         for (int64_t group = 0; group < PanelGroups; ++group)
+                           groups.push_back(block.group(k, group));
+                         return emitOneRowBlock(groups, index, carried);
+                       });
+  for (int64_t group = 0; group < PanelGroups; ++group)
+    k.store(sums[group], k.at(arguments.destination, group * Lanes * 4));
+}
+
+/// Bringing 16 rows together takes most registers, so that two groups of them would spill.
+void Int8Tile::emitOneRowByGroups() {
+  k.forLoop(k.constant(0), k.constant(PanelGroups), 1, [&](Value group) {
+    SmallVector<Value> sums{k.splat(0.0f)};
     sums = forPanelSteps(k, target, format, {arguments.panel, arguments.tail},
                          StepRange::whole(k, arguments.wholeSteps), sums,
                          [&](const PanelPlace &block, Value index, ValueRange carried) {
-                           return emitOneRowBlock(block, index, first, carried);
+                           PanelBlock own = block.block;
+                           own.group = group;
+                           return emitOneRowBlock(own, index, carried);
                          },
-                         {pass, passes});
-    for (int64_t group = 0; group < groups; ++group)
-      k.store(sums[group], k.at(arguments.destination, (first + group) * Lanes * 4));
-  }
+                         {group, PanelGroups});
+    k.store(sums[0], k.at(arguments.destination, k.mul(group, Lanes * 4)));
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -199,45 +209,46 @@ static int64_t bytesOf(Type type) {
   return vector.getNumElements() * vector.getElementTypeBitWidth() / 8;
 }
 
-Int8Tile::Scaling Int8Tile::readScaling(const PanelBlock &block, int64_t group) {
-  Value d = format.scale(k, block, group);
+Int8Tile::Scaling Int8Tile::readScaling(const PanelBlock &block) {
+  Value d = format.scale(k, block);
   if (!coarse)
-    return {d, format.minimum(k, block, group)};
+    return {d, format.minimum(k, block)};
   // Both are exact: the step is a power of two, and the centre has few bits, as d does.
   return {k.mulf(d, k.splat(coarse->step())), k.mulf(d, k.splat(coarse->centre()))};
 }
 
-void Int8Tile::unpackBlock(const PanelPlace &block) {
-  for (int64_t group = 0; group < PanelGroups; ++group) {
-    auto store = [&](int64_t quad, Value weight) {
-      Int8Dot::Parts parts = dot.prepare(k, weights, weight);
-      partTypes = llvm::to_vector(ValueRange(parts).getTypes());
-      int64_t bytes = 0;
-      for (Value part : parts)
-        bytes += bytesOf(part.getType());
-      quadBytes = bytes;
-      int64_t offset = group * groupBytes() + quad * quadBytes;
-      for (Value part : parts) {
-        k.store(part, k.at(buffer, offset));
-        offset += bytesOf(part.getType());
-      }
-    };
-    if (coarse)
-      coarse->unpackCoarse(k, block.group(group), group, store);
-    else
-      format.unpackInt8(k, block.group(group), group, store);
-    Scaling scaling = readScaling(block.group(group), group);
-    k.store(scaling.d, k.at(buffer, scaleOffset(group)));
-    hasMinimum = bool(scaling.m);
-    if (hasMinimum)
-      k.store(scaling.m, k.at(buffer, minimumOffset(group)));
-    Int8Dot::Parts halves = readHalves(block.group(group), group);
-    scaleTypes = llvm::to_vector(ValueRange(halves).getTypes());
-    int64_t offset = halvesOffset(group);
-    for (Value part : halves) {
-      k.store(part, k.at(buffer, offset));
-      offset += bytesOf(part.getType());
-    }
+/// Keeps what the rows will ask for of a group.
+void Int8Tile::unpackGroup(const PanelBlock &block) {
+  Value quads;
+  auto store = [&](int64_t quad, Value weight) {
+    Int8Dot::Parts parts = dot.prepare(k, weights, weight);
+    partTypes = llvm::to_vector(ValueRange(parts).getTypes());
+    quadBytes = 0;
+    for (Type type : partTypes)
+      quadBytes += bytesOf(type);
+    if (!quads)
+      quads = inBuffer(block.group, 0, groupBytes());
+    storeParts(parts, k.at(quads, quad * quadBytes));
+  };
+  if (coarse)
+    coarse->unpackCoarse(k, block, store);
+  else
+    format.unpackInt8(k, block, store);
+  Scaling scaling = readScaling(block);
+  k.store(scaling.d, inBuffer(block.group, scaleOffset(), Lanes * 4));
+  hasMinimum = bool(scaling.m);
+  if (hasMinimum)
+    k.store(scaling.m, inBuffer(block.group, minimumOffset(), Lanes * 4));
+  Int8Dot::Parts halves = readHalves(block);
+  scaleTypes = llvm::to_vector(ValueRange(halves).getTypes());
+  storeParts(halves, inBuffer(block.group, halvesOffset(), MostPartBytes));
+}
+
+void Int8Tile::storeParts(const Int8Dot::Parts &parts, Value to) {
+  int64_t offset = 0;
+  for (Value part : parts) {
+    k.store(part, k.at(to, offset));
+    offset += bytesOf(part.getType());
   }
 }
 
@@ -300,8 +311,7 @@ void Int8Tile::emitGroups(ArrayRef<BlockRow> rows, Value firstRow, Value firstGr
   SmallVector<Int8Dot::Parts> halves;
   for (int64_t number = 0; number < count; ++number) {
     groups.push_back(k.add(firstGroup, number));
-    halves.push_back(
-        loadParts(inBuffer(groups.back(), halvesOffset(0), MostPartBytes), scaleTypes));
+    halves.push_back(loadParts(inBuffer(groups.back(), halvesOffset(), MostPartBytes), scaleTypes));
   }
   for (int64_t section = 0; section < Quads / dot.sectionQuads(weights); ++section)
     for (auto [index, sum] : llvm::enumerate(emitSection(rows, groups, section, halves)))
@@ -311,9 +321,9 @@ void Int8Tile::emitGroups(ArrayRef<BlockRow> rows, Value firstRow, Value firstGr
         totals[index] = k.add(totals[index], sum);
   VectorType floats = k.vec(k.f32());
   for (auto [number, group] : llvm::enumerate(groups)) {
-    Scaling scaling{k.load(floats, inBuffer(group, scaleOffset(0), Lanes * 4)), {}};
+    Scaling scaling{k.load(floats, inBuffer(group, scaleOffset(), Lanes * 4)), {}};
     if (hasMinimum)
-      scaling.m = k.load(floats, inBuffer(group, minimumOffset(0), Lanes * 4));
+      scaling.m = k.load(floats, inBuffer(group, minimumOffset(), Lanes * 4));
     for (auto [index, row] : llvm::enumerate(rows)) {
       Value destination =
           k.at(arguments.destination, k.mul(k.add(firstRow, index), arguments.stride));
@@ -351,7 +361,7 @@ void Int8Tile::emitManyRows() {
   PanelPointers panel{arguments.panel, coarse ? Value() : arguments.tail};
   forPanelSteps(k, target, format, panel, StepRange::whole(k, arguments.wholeSteps), ValueRange(),
                 [&](const PanelPlace &block, Value index, ValueRange) -> SmallVector<Value> {
-                  unpackBlock(block);
+                  forGroups(k, format, block, [&](const PanelBlock &group) { unpackGroup(group); });
                   emitAllRows(index);
                   return {};
                 });

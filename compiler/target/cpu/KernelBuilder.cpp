@@ -3,6 +3,7 @@
 #include "compiler/target/cpu/KernelBuilder.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace lathe::compiler;
@@ -39,6 +40,8 @@ Value KernelBuilder::equal(Value a, Value c) {
 //===----------------------------------------------------------------------===//
 
 Value KernelBuilder::at(Value pointer, Value bytes) {
+  if (APInt known; matchPattern(bytes, m_ConstantInt(&known)) && known.isSignedIntN(32))
+    return at(pointer, known.getSExtValue());
   return LLVM::GEPOp::create(b, loc, ptr(), i8(), pointer, ArrayRef<LLVM::GEPArg>{bytes});
 }
 
@@ -47,6 +50,12 @@ Value KernelBuilder::at(Value pointer, int64_t bytes) {
     return pointer;
   return LLVM::GEPOp::create(b, loc, ptr(), i8(), pointer,
                              ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)});
+}
+
+Value KernelBuilder::at(Value pointer, Value bytes, int64_t more) {
+  if (APInt known; matchPattern(bytes, m_ConstantInt(&known)))
+    return at(pointer, known.getSExtValue() + more);
+  return at(at(pointer, bytes), more);
 }
 
 /// Only the element's alignment is promised: rows start at any multiple of it.

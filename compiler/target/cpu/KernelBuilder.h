@@ -65,6 +65,7 @@ public:
   // Memory.
   mlir::Value at(mlir::Value pointer, mlir::Value bytes);
   mlir::Value at(mlir::Value pointer, int64_t bytes);
+  mlir::Value at(mlir::Value pointer, mlir::Value bytes, int64_t more);
   mlir::Value load(mlir::Type type, mlir::Value pointer);
   void store(mlir::Value value, mlir::Value pointer);
   /// Asks for `bytes` from `pointer` on, line by line; nothing need be there.

@@ -175,6 +175,7 @@ void lathe::compiler::emitTableRow(PhaseContext &c, Value tableWeight, Value ind
   k.forLoop(k.constant(0), count, 1, [&](Value step) {
     PanelBlock place{k.at(panel.panel, k.mul(step, format->stepBytes())),
                      {},
+                     {},
                      panel.panel,
                      panel.tail,
                      count,

@@ -71,7 +71,10 @@ SmallVector<Value> TileArguments::list() const {
 static void prefetchNextPanel(KernelBuilder &k, const WeightFormat &format,
                               const PanelPointers &panel, Value steps, Value index,
                               PanelPass pass) {
-  Value share = k.add(k.mul(steps, pass.count + pass.number), index);
+  Value passes = k.constant(pass.count);
+  if (pass.number)
+    passes = k.add(passes, pass.number);
+  Value share = k.add(k.mul(steps, passes), index);
   auto ask = [&](Value start, int64_t front, int64_t bytes) {
     int64_t own = bytes / pass.count;
     k.prefetch(k.at(start, k.add(k.mul(share, own), front)), own);
@@ -86,31 +89,47 @@ SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTar
                                                   const PanelPointers &panel,
                                                   const StepRange &steps, ValueRange inits,
                                                   PanelBody body, PanelPass pass) {
-  auto block = [&](Value place, Value index, ArrayRef<SmallVector<Value>> headers,
-                   ValueRange carried) {
+  auto block = [&](Value place, Value index, const PanelPlace &ofStep, ValueRange carried) {
     bool hasTail = format.tailBytes() != 0;
     if (target.prefetchBytes > 0 && hasTail)
       prefetchNextPanel(k, format, panel, steps.all, index, pass);
     else if (target.prefetchBytes > 0)
       k.prefetch(k.at(place, target.prefetchBytes), format.blockBytes());
-    PanelBlock found{place, {}};
+    PanelPlace found = ofStep;
+    found.block.place = place;
     if (hasTail)
-      found = {place, {}, panel.panel, panel.tail, steps.all, index};
-    return body(PanelPlace{found, headers}, index, carried);
+      found.block = {place, {}, {}, panel.panel, panel.tail, steps.all, index};
+    return body(found, index, carried);
   };
   return k.forLoop(steps.first, steps.last, 1, inits, [&](Value index, ValueRange carried) {
     Value step = k.at(panel.panel, k.mul(index, format.stepBytes()));
     SmallVector<SmallVector<Value>> headers;
     for (int64_t group = 0; group < PanelGroups; ++group)
-      headers.push_back(format.header(k, step, group));
+      headers.push_back(format.header(k, step, k.constant(group)));
+    PanelPlace place{{}, headers};
     if (format.stepBlocks() == 1)
-      return block(step, index, headers, carried);
+      return block(step, index, place, carried);
     Value places = k.at(step, format.headerBytes()), first = k.mul(index, format.stepBlocks());
     return k.forLoop(k.constant(0), k.constant(format.stepBlocks()), 1, carried,
                      [&](Value number, ValueRange inner) {
                        return block(k.at(places, k.mul(number, format.blockBytes())),
-                                    k.add(first, number), headers, inner);
+                                    k.add(first, number), place, inner);
                      });
+  });
+}
+
+void lathe::compiler::forGroups(KernelBuilder &k, const WeightFormat &format,
+                                const PanelPlace &place,
+                                llvm::function_ref<void(const PanelBlock &)> body) {
+  if (format.tailBytes() == 0) {
+    for (int64_t group = 0; group < PanelGroups; ++group)
+      body(place.group(k, group));
+    return;
+  }
+  k.forLoop(k.constant(0), k.constant(PanelGroups), 1, [&](Value group) {
+    PanelBlock own = place.block;
+    own.group = group;
+    body(own);
   });
 }
 

@@ -56,15 +56,21 @@ struct TileArguments {
 
 /// A block of a panel, with its step's header for each group.
 struct PanelPlace {
-  PanelBlock block; ///< Without a header.
+  PanelBlock block; ///< Of no group, without a header.
   llvm::ArrayRef<llvm::SmallVector<mlir::Value>> headers;
 
-  PanelBlock group(int64_t number) const {
+  PanelBlock group(KernelBuilder &k, int64_t number) const {
     PanelBlock own = block;
+    own.group = k.constant(number);
     own.header = headers[number];
     return own;
   }
 };
+
+/// Visits the groups of a block.  Where rows are whole in memory, bringing 16 of them
+/// together takes so much code that it is a loop there.
+void forGroups(KernelBuilder &k, const WeightFormat &format, const PanelPlace &place,
+               llvm::function_ref<void(const PanelBlock &)> body);
 
 /// Steps `first` to before `last` of a panel that has `all`, each i64.
 struct StepRange {
@@ -81,7 +87,8 @@ struct StepRange {
 /// has none.  `body` gets a block, its number in the panel and the carried values.
 /// A pass over all steps, of several, asks for its share.
 struct PanelPass {
-  int64_t number = 0, count = 1;
+  mlir::Value number = {}; ///< i64; null: it is the only one.
+  int64_t count = 1;
 };
 using PanelBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(const PanelPlace &, mlir::Value,
                                                                     mlir::ValueRange)>;

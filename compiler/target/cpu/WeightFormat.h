@@ -17,10 +17,11 @@
 
 namespace lathe::compiler {
 
-/// A block of a panel.
+/// The part of a block of a panel that a group of 16 outputs has.
 struct PanelBlock {
-  mlir::Value place;                  ///< Its first byte.
-  llvm::ArrayRef<mlir::Value> header; ///< What WeightFormat::header gave for the same outputs.
+  mlir::Value place;                       ///< The first byte of the block.
+  mlir::Value group = {};                  ///< i64: 0 or 1; not for WeightFormat::gather.
+  llvm::ArrayRef<mlir::Value> header = {}; ///< What WeightFormat::header gave for the same outputs.
 
   // For formats with tails: the start of the panel and of its tail, how many steps they
   // have, and the number of this one (i64).
@@ -49,23 +50,21 @@ public:
   int64_t panelBytes(int64_t steps) const { return frontBytes() + steps * stepBytes(); }
 
   /// The numbers in the header of a step that the 16 outputs of `group` (0 or 1)
-  /// need in every block.
+  /// need in every block; `group` is i64.
   virtual llvm::SmallVector<mlir::Value> header(KernelBuilder &k, mlir::Value step,
-                                                int64_t group) const {
+                                                mlir::Value group) const {
     return {};
   }
 
   /// Calls `use(k, w)` for the elements of a block in order of k: w is the
-  /// dequantised weight of the 16 outputs of `group`.
-  virtual void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  /// dequantised weight of 16 outputs.
+  virtual void unpack(KernelBuilder &k, const PanelBlock &block,
                       llvm::function_ref<void(int64_t, mlir::Value)> use) const = 0;
 
   /// Whether a block is two k, stored as pairs of bf16; if so, its weights as
   /// vector<32xbf16>.
   virtual bool storesPairs() const { return false; }
-  virtual mlir::Value pairs(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
-    return {};
-  }
+  virtual mlir::Value pairs(KernelBuilder &k, const PanelBlock &block) const { return {}; }
 
   /// Stores the elements of a step, which has no header yet, for one row of the panel
   /// as f32 at `destination`.  `lane` (i64) is the row's place in the panel.
@@ -76,20 +75,14 @@ public:
   /// weight = scale * (integer - zero point) + minimum.
   virtual std::optional<Int8Weights> int8Weights() const { return std::nullopt; }
   /// Calls `use(quad, w)` for the 8 quads of a block in order: w is vector<64xi8>.
-  virtual void unpackInt8(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  virtual void unpackInt8(KernelBuilder &k, const PanelBlock &block,
                           llvm::function_ref<void(int64_t, mlir::Value)> use) const {}
   /// Scale of the 16 outputs, and the minimum that is added, if there is one.
-  virtual mlir::Value scale(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
-    return {};
-  }
-  virtual mlir::Value minimum(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
-    return {};
-  }
+  virtual mlir::Value scale(KernelBuilder &k, const PanelBlock &block) const { return {}; }
+  virtual mlir::Value minimum(KernelBuilder &k, const PanelBlock &block) const { return {}; }
   /// Where Int8Weights::scaledHalves: the integers that scale the first and the
   /// last 16 k, side by side for each output, as vector<32xi16>.
-  virtual mlir::Value halfScales(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
-    return {};
-  }
+  virtual mlir::Value halfScales(KernelBuilder &k, const PanelBlock &block) const { return {}; }
 
   /// How to compute bounds of products from a part of the weights, or null.
   virtual const CoarseFormat *coarse() const { return nullptr; }

@@ -4,16 +4,17 @@
 // RUN: lathe-opt %s --split-input-file --lathe-emit-cpu=target=x86-64-v3 --canonicalize --cse | FileCheck %s --check-prefixes=CHECK,V3 --implicit-check-not=avx512
 
 // Coarse products are of weights of four bits: no sign is moved, and there are two sums for d, one
-// for the norms and one of both, the bound, in each group.
+// for the norms and one of both, the bound.  The groups of 16 rows are a loop around the blocks.
 // CHECK-LABEL: func.func private @bounds.q8_0_planes4.2(
-// V4-COUNT-8:    llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
-// V4-COUNT-4:    llvm.intr.fma
+// CHECK:         scf.for
+// CHECK:           scf.for
 // V4-COUNT-8:    llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
 // V4-COUNT-4:    llvm.intr.fma
 // V3-COUNT-16:   llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
 // V3-COUNT-4:    llvm.intr.fma
-// V3-COUNT-16:   llvm.call_intrinsic "llvm.x86.avx2.pmadd.ub.sw"
-// V3-COUNT-4:    llvm.intr.fma
+// V4-NOT:      vpdpbusd
+// V3-NOT:      pmadd.ub.sw
+// CHECK:       return
 
 // One function computes rows from anywhere, for the leaders and for those who survive, with the
 // tile that computes whole panels.

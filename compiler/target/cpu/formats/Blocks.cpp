@@ -20,23 +20,24 @@ public:
     return Int8Weights{zeroPoint(), bits.greatest()};
   }
 
-  Value scale(KernelBuilder &k, const PanelBlock &block, int64_t group) const override {
-    return loadHalves(k, k.at(block.place, bits.bytes() + 32 * group));
+  Value scale(KernelBuilder &k, const PanelBlock &block) const override {
+    return loadHalves(k, k.at(block.place, k.mul(block.group, 32), bits.bytes()));
   }
 
-  Value minimum(KernelBuilder &k, const PanelBlock &block, int64_t group) const override {
-    return hasMinimum ? loadHalves(k, k.at(block.place, bits.bytes() + 64 + 32 * group)) : Value();
+  Value minimum(KernelBuilder &k, const PanelBlock &block) const override {
+    return hasMinimum ? loadHalves(k, k.at(block.place, k.mul(block.group, 32), bits.bytes() + 64))
+                      : Value();
   }
 
-  void unpackInt8(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpackInt8(KernelBuilder &k, const PanelBlock &block,
                   llvm::function_ref<void(int64_t, Value)> use) const override {
-    bits.unpackQuads(k, block.place, group, use);
+    bits.unpackQuads(k, block.place, block.group, use);
   }
 
-  void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpack(KernelBuilder &k, const PanelBlock &block,
               llvm::function_ref<void(int64_t, Value)> use) const override {
-    Value d = scale(k, block, group), m = minimum(k, block, group);
-    bits.unpack(k, block.place, group,
+    Value d = scale(k, block), m = minimum(k, block);
+    bits.unpack(k, block.place, block.group,
                 [&](int64_t element, Value q) { use(element, dequantize(k, q, d, m)); });
   }
 

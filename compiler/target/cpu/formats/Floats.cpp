@@ -15,9 +15,10 @@ public:
   int64_t blockElements() const override { return 1; }
   int64_t blockBytes() const override { return PanelRows * bytes; }
 
-  void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpack(KernelBuilder &k, const PanelBlock &block,
               llvm::function_ref<void(int64_t, Value)> use) const override {
-    use(0, k.extend(k.load(k.vec(element(k)), k.at(block.place, group * Lanes * bytes))));
+    use(0,
+        k.extend(k.load(k.vec(element(k)), k.at(block.place, k.mul(block.group, Lanes * bytes)))));
   }
 
   void gather(KernelBuilder &k, const PanelBlock &step, Value lane,
@@ -37,15 +38,15 @@ public:
   int64_t blockElements() const override { return 2; }
   int64_t blockBytes() const override { return PanelRows * 4; }
 
-  void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpack(KernelBuilder &k, const PanelBlock &block,
               llvm::function_ref<void(int64_t, Value)> use) const override {
-    unpackLanes(k, k.at(block.place, group * Lanes * 4), Lanes, use);
+    unpackLanes(k, k.at(block.place, k.mul(block.group, Lanes * 4)), Lanes, use);
   }
 
   bool storesPairs() const override { return true; }
-  Value pairs(KernelBuilder &k, const PanelBlock &block, int64_t group) const override {
+  Value pairs(KernelBuilder &k, const PanelBlock &block) const override {
     return k.load(k.vec(k.builder().getBF16Type(), 2 * Lanes),
-                  k.at(block.place, group * Lanes * 4));
+                  k.at(block.place, k.mul(block.group, Lanes * 4)));
   }
 
   void gather(KernelBuilder &k, const PanelBlock &step, Value lane,

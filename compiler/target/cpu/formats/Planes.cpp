@@ -34,10 +34,10 @@ public:
   std::optional<Int8Weights> int8Weights() const override { return Int8Weights{128, 255}; }
   const CoarseFormat *coarse() const override { return this; }
 
-  Value scale(KernelBuilder &k, const PanelBlock &block, int64_t group) const override;
-  void unpackInt8(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  Value scale(KernelBuilder &k, const PanelBlock &block) const override;
+  void unpackInt8(KernelBuilder &k, const PanelBlock &block,
                   llvm::function_ref<void(int64_t, Value)> use) const override;
-  void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpack(KernelBuilder &k, const PanelBlock &block,
               llvm::function_ref<void(int64_t, Value)> use) const override;
   void gather(KernelBuilder &k, const PanelBlock &step, Value lane,
               Value destination) const override;
@@ -47,13 +47,13 @@ public:
   }
   float step() const override { return static_cast<float>(1 << lowBits()); }
   float centre() const override { return static_cast<float>((1 << lowBits()) - 1) / 2; }
-  void unpackCoarse(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpackCoarse(KernelBuilder &k, const PanelBlock &block,
                     llvm::function_ref<void(int64_t, Value)> use) const override;
   Int8Weights restWeights() const override { return {0, (int64_t(1) << lowBits()) - 1}; }
-  void unpackRest(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpackRest(KernelBuilder &k, const PanelBlock &block,
                   llvm::function_ref<void(int64_t, Value)> use) const override;
-  Value certificates(KernelBuilder &k, Value panel, int64_t group) const override {
-    return k.load(k.vec(k.f32()), k.at(panel, group * Lanes * 4));
+  Value certificates(KernelBuilder &k, Value panel, Value group) const override {
+    return k.load(k.vec(k.f32()), k.at(panel, k.mul(group, Lanes * 4)));
   }
   void copyRow(KernelBuilder &k, const PanelPointers &from, Value lane, const PanelPointers &to,
                Value toLane, Value steps) const override;
@@ -69,6 +69,8 @@ private:
   Value scalePlace(KernelBuilder &k, Value panel, Value lane, Value steps) const;
   Value highRow(KernelBuilder &k, Value panel, Value row, Value steps) const;
   Value lowRow(KernelBuilder &k, Value tail, Value row, Value steps) const;
+  SmallVector<Value, 8> highQuads(KernelBuilder &k, const PanelBlock &block, int64_t up) const;
+  SmallVector<Value, 8> lowQuads(KernelBuilder &k, const PanelBlock &block) const;
 
   int64_t highBits;
 };
@@ -101,12 +103,8 @@ SmallVector<Value, 4> loadNibbles(KernelBuilder &k, const RowParts &rows) {
         high01 = mixFours(k, w[0], w[1], {2, 6, 3, 7});
   Value low23 = mixFours(k, w[2], w[3], {0, 4, 1, 5}),
         high23 = mixFours(k, w[2], w[3], {2, 6, 3, 7});
-  SmallVector<Value, 4> quads{
-      mixFours(k, low01, low23, {0, 1, 4, 5}), mixFours(k, low01, low23, {2, 3, 6, 7}),
-      mixFours(k, high01, high23, {0, 1, 4, 5}), mixFours(k, high01, high23, {2, 3, 6, 7})};
-  for (Value &quad : quads)
-    quad = k.bitcast(quad, k.vec(k.i8(), 64));
-  return quads;
+  return {mixFours(k, low01, low23, {0, 1, 4, 5}), mixFours(k, low01, low23, {2, 3, 6, 7}),
+          mixFours(k, high01, high23, {0, 1, 4, 5}), mixFours(k, high01, high23, {2, 3, 6, 7})};
 }
 
 /// 4 bytes of each row.
@@ -114,8 +112,7 @@ Value loadBits(KernelBuilder &k, const RowParts &rows) {
   SmallVector<Value> words;
   for (int64_t row = 0; row < Lanes; ++row)
     words.push_back(k.load(k.i32(), k.at(rows.first, k.mul(rows.stride, row))));
-  Value all = vector::FromElementsOp::create(k.builder(), k.getLoc(), k.vec(k.i32()), words);
-  return k.bitcast(all, k.vec(k.i8(), 64));
+  return vector::FromElementsOp::create(k.builder(), k.getLoc(), k.vec(k.i32()), words);
 }
 
 /// 8 bytes of each row as two vectors of quads of bytes of all 16.
@@ -134,9 +131,7 @@ SmallVector<Value, 2> loadPairs(KernelBuilder &k, const RowParts &rows) {
     even.push_back(2 * lane);
     odd.push_back(2 * lane + 1);
   }
-  VectorType bytes = k.vec(k.i8(), 64);
-  return {k.bitcast(k.shuffle(parts[0], parts[1], even), bytes),
-          k.bitcast(k.shuffle(parts[0], parts[1], odd), bytes)};
+  return {k.shuffle(parts[0], parts[1], even), k.shuffle(parts[0], parts[1], odd)};
 }
 
 Value join(KernelBuilder &k, Value a, Value b) {
@@ -173,63 +168,73 @@ Value PlanesFormat::lowRow(KernelBuilder &k, Value tail, Value row, Value steps)
 // Sixteen rows
 //===----------------------------------------------------------------------===//
 
-Value PlanesFormat::scale(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
-  Value blocks = k.add(k.mul(block.steps, group), block.index);
+Value PlanesFormat::scale(KernelBuilder &k, const PanelBlock &block) const {
+  Value blocks = k.add(k.mul(block.steps, block.group), block.index);
   return loadHalves(k, k.at(k.at(block.panel, CertificateBytes), k.mul(blocks, 2 * Lanes)));
 }
 
-/// `use(quad, h)`: the high bits, at the bottom of each byte.
-void PlanesFormat::unpackCoarse(KernelBuilder &k, const PanelBlock &block, int64_t group,
-                                llvm::function_ref<void(int64_t, Value)> use) const {
-  Value row = highRow(k, block.panel, k.constant(group * Lanes), block.steps);
+/// The high bits of the 8 quads, with `up` zeros below, in words.
+SmallVector<Value, 8> PlanesFormat::highQuads(KernelBuilder &k, const PanelBlock &block,
+                                              int64_t up) const {
+  Value row = highRow(k, block.panel, k.mul(block.group, Lanes), block.steps);
   Value stride = k.mul(block.steps, highBytes());
   SmallVector<Value, 4> nibbles =
       loadNibbles(k, {k.at(row, k.mul(block.index, NibbleBytes)), stride});
-  Value fifth;
-  if (hasFifth())
-    fifth = loadBits(
-        k,
-        {k.at(row, k.add(k.mul(block.steps, NibbleBytes), k.mul(block.index, BitBytes))), stride});
+  Value place = k.add(k.mul(block.steps, NibbleBytes), k.mul(block.index, BitBytes));
+  Value fifth = hasFifth() ? loadBits(k, {k.at(row, place), stride}) : Value();
+  SmallVector<Value, 8> quads;
   for (int64_t quad = 0; quad < 8; ++quad) {
-    Value high = shiftAndMaskBytes(k, nibbles[quad / 2], -4 * (quad % 2), 15);
+    quads.push_back(shiftAndMaskBytes(k, nibbles[quad / 2], up - 4 * (quad % 2), 15 << up));
     if (fifth)
-      high = join(k, high, shiftAndMaskBytes(k, fifth, 4 - quad, 16));
-    use(quad, high);
+      quads.back() = join(k, quads.back(), shiftAndMaskBytes(k, fifth, up + 4 - quad, 16 << up));
   }
+  return quads;
 }
 
-void PlanesFormat::unpackRest(KernelBuilder &k, const PanelBlock &block, int64_t group,
-                              llvm::function_ref<void(int64_t, Value)> use) const {
-  Value row = lowRow(k, block.tail, k.constant(group * Lanes), block.steps);
+/// The bits below, in words.
+SmallVector<Value, 8> PlanesFormat::lowQuads(KernelBuilder &k, const PanelBlock &block) const {
+  Value row = lowRow(k, block.tail, k.mul(block.group, Lanes), block.steps);
   Value stride = k.mul(block.steps, lowBytes());
+  SmallVector<Value, 8> quads;
   if (!hasFifth()) {
     SmallVector<Value, 4> low =
         loadNibbles(k, {k.at(row, k.mul(block.index, NibbleBytes)), stride});
     for (int64_t quad = 0; quad < 8; ++quad)
-      use(quad, shiftAndMaskBytes(k, low[quad / 2], -4 * (quad % 2), 15));
-    return;
+      quads.push_back(shiftAndMaskBytes(k, low[quad / 2], -4 * (quad % 2), 15));
+    return quads;
   }
   SmallVector<Value, 2> pairs = loadPairs(k, {k.at(row, k.mul(block.index, PairBytes)), stride});
   Value place = k.add(k.mul(block.steps, PairBytes), k.mul(block.index, BitBytes));
   Value third = loadBits(k, {k.at(row, place), stride});
   for (int64_t quad = 0; quad < 8; ++quad)
-    use(quad, join(k, shiftAndMaskBytes(k, pairs[quad / 4], -2 * (quad % 4), 3),
-                   shiftAndMaskBytes(k, third, 2 - quad, 4)));
+    quads.push_back(join(k, shiftAndMaskBytes(k, pairs[quad / 4], -2 * (quad % 4), 3),
+                         shiftAndMaskBytes(k, third, 2 - quad, 4)));
+  return quads;
 }
 
-void PlanesFormat::unpackInt8(KernelBuilder &k, const PanelBlock &block, int64_t group,
+void PlanesFormat::unpackCoarse(KernelBuilder &k, const PanelBlock &block,
+                                llvm::function_ref<void(int64_t, Value)> use) const {
+  for (auto [quad, high] : llvm::enumerate(highQuads(k, block, 0)))
+    use(static_cast<int64_t>(quad), asBytes(k, high));
+}
+
+void PlanesFormat::unpackRest(KernelBuilder &k, const PanelBlock &block,
                               llvm::function_ref<void(int64_t, Value)> use) const {
-  SmallVector<Value, 8> rest;
-  unpackRest(k, block, group, [&](int64_t, Value low) { rest.push_back(low); });
-  unpackCoarse(k, block, group, [&](int64_t quad, Value high) {
-    use(quad, join(k, shiftAndMaskBytes(k, high, lowBits(), 0x100 - (1 << lowBits())), rest[quad]));
-  });
+  for (auto [quad, low] : llvm::enumerate(lowQuads(k, block)))
+    use(static_cast<int64_t>(quad), asBytes(k, low));
 }
 
-void PlanesFormat::unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
+void PlanesFormat::unpackInt8(KernelBuilder &k, const PanelBlock &block,
+                              llvm::function_ref<void(int64_t, Value)> use) const {
+  SmallVector<Value, 8> low = lowQuads(k, block), high = highQuads(k, block, lowBits());
+  for (int64_t quad = 0; quad < 8; ++quad)
+    use(quad, asBytes(k, join(k, high[quad], low[quad])));
+}
+
+void PlanesFormat::unpack(KernelBuilder &k, const PanelBlock &block,
                           llvm::function_ref<void(int64_t, Value)> use) const {
-  Value d = scale(k, block, group);
-  unpackInt8(k, block, group, [&](int64_t quad, Value bytes) {
+  Value d = scale(k, block);
+  unpackInt8(k, block, [&](int64_t quad, Value bytes) {
     Value words = k.bitcast(bytes, k.vec(k.i32()));
     for (int64_t q = 0; q < 4; ++q)
       use(4 * quad + q, dequantize(k, k.toFloat(k.field(words, 8 * q, 8)), d));

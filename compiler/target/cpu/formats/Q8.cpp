@@ -23,21 +23,21 @@ public:
   int64_t blockBytes() const override { return 1088; }
   std::optional<Int8Weights> int8Weights() const override { return Int8Weights{128, 255}; }
 
-  Value scale(KernelBuilder &k, const PanelBlock &block, int64_t group) const override {
-    return loadHalves(k, k.at(block.place, 1024 + 32 * group));
+  Value scale(KernelBuilder &k, const PanelBlock &block) const override {
+    return loadHalves(k, k.at(block.place, k.mul(block.group, 32), 1024));
   }
 
-  void unpackInt8(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpackInt8(KernelBuilder &k, const PanelBlock &block,
                   llvm::function_ref<void(int64_t, Value)> use) const override {
     for (int64_t j = 0; j < 8; ++j)
-      use(j, k.load(k.vec(k.i8(), 64), k.at(block.place, 64 * (2 * j + group))));
+      use(j, k.load(k.vec(k.i8(), 64), k.at(block.place, k.mul(block.group, 64), 128 * j)));
   }
 
-  void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpack(KernelBuilder &k, const PanelBlock &block,
               llvm::function_ref<void(int64_t, Value)> use) const override {
-    Value d = scale(k, block, group);
+    Value d = scale(k, block);
     for (int64_t j = 0; j < 8; ++j) {
-      Value quads = k.load(k.vec(k.i32()), k.at(block.place, 64 * (2 * j + group)));
+      Value quads = k.load(k.vec(k.i32()), k.at(block.place, k.mul(block.group, 64), 128 * j));
       for (int64_t q = 0; q < 4; ++q)
         use(4 * j + q, dequantize(k, k.toFloat(k.field(quads, 8 * q, 8)), d));
     }

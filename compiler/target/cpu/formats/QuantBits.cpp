@@ -31,28 +31,31 @@ Value lathe::compiler::shiftAndMask(KernelBuilder &k, Value vector, int64_t up, 
   return arith::AndIOp::create(k.builder(), k.getLoc(), shift(k, vector, up), splat);
 }
 
-Value lathe::compiler::shiftAndMaskBytes(KernelBuilder &k, Value bytes, int64_t up, int64_t mask) {
-  // What a shift of words brings in is masked away.
-  Value moved = k.bitcast(shift(k, k.bitcast(bytes, k.vec(k.i16(), 32)), up), k.vec(k.i8(), 64));
-  return arith::AndIOp::create(k.builder(), k.getLoc(), moved, k.splatInt(k.i8(), mask, 64));
+Value lathe::compiler::shiftAndMaskBytes(KernelBuilder &k, Value words, int64_t up, int64_t mask) {
+  // What a shift brings in from the next byte is masked away.
+  return shiftAndMask(k, words, up, static_cast<int32_t>(mask * 0x01010101u));
+}
+
+Value lathe::compiler::asBytes(KernelBuilder &k, Value words) {
+  return k.bitcast(words, k.vec(k.i8(), 4 * Lanes));
 }
 
 static Value combine(KernelBuilder &k, Value low, Value high) {
   return arith::OrIOp::create(k.builder(), k.getLoc(), low, high);
 }
 
-void QuantBits::unpackQuads(KernelBuilder &k, Value block, int64_t group,
+void QuantBits::unpackQuads(KernelBuilder &k, Value block, Value group,
                             llvm::function_ref<void(int64_t, Value)> use) const {
-  VectorType bytes = k.vec(k.i8(), 64);
+  VectorType words = k.vec(k.i32());
   for (int64_t j = 0; j < 4; ++j) {
-    Value both = k.load(bytes, k.at(block, 64 * (2 * j + group)));
+    Value both = k.load(words, k.at(block, k.mul(group, 64), 128 * j));
     for (int64_t quad : {2 * j, 2 * j + 1}) {
       Value q = shiftAndMaskBytes(k, both, -4 * (quad % 2), 15);
       if (extra != 0) {
-        Value planes = k.load(bytes, k.at(block, plane(quad) + 64 * group));
+        Value planes = k.load(words, k.at(block, k.mul(group, 64), plane(quad)));
         q = combine(k, q, shiftAndMaskBytes(k, planes, 4 - firstBit(quad), greatest() - 15));
       }
-      use(quad, q);
+      use(quad, asBytes(k, q));
     }
   }
 }
@@ -65,11 +68,12 @@ Value QuantBits::join(KernelBuilder &k, Value low, Value planes, int64_t quad, i
   return k.toFloat(low);
 }
 
-void QuantBits::unpack(KernelBuilder &k, Value block, int64_t group,
+void QuantBits::unpack(KernelBuilder &k, Value block, Value group,
                        llvm::function_ref<void(int64_t, Value)> use) const {
   for (int64_t quad = 0; quad < Elements / 4; ++quad) {
-    Value nibbles = k.load(k.vec(k.i32()), k.at(block, 64 * (quad / 2 * 2 + group)));
-    Value planes = extra ? k.load(k.vec(k.i32()), k.at(block, plane(quad) + 64 * group)) : Value();
+    Value nibbles = k.load(k.vec(k.i32()), k.at(block, k.mul(group, 64), quad / 2 * 128));
+    Value planes =
+        extra ? k.load(k.vec(k.i32()), k.at(block, k.mul(group, 64), plane(quad))) : Value();
     for (int64_t byte = 0; byte < 4; ++byte) {
       Value low = shiftAndMask(k, nibbles, -8 * byte - 4 * (quad % 2), 15);
       use(4 * quad + byte, join(k, low, planes, quad, byte));

@@ -23,12 +23,12 @@ public:
   int64_t bytes() const { return 512 + 128 * extra; }
   int64_t greatest() const { return (16 << extra) - 1; }
 
-  /// Calls `use(quad, q)` for the 8 quads of the 16 outputs of `group`, in order:
+  /// Calls `use(quad, q)` for the 8 quads of the 16 outputs of `group` (i64), in order:
   /// q is vector<64xi8>.
-  void unpackQuads(KernelBuilder &k, mlir::Value block, int64_t group,
+  void unpackQuads(KernelBuilder &k, mlir::Value block, mlir::Value group,
                    llvm::function_ref<void(int64_t, mlir::Value)> use) const;
   /// Calls `use(k, q)` for the 32 elements, in order: q is vector<16xf32>.
-  void unpack(KernelBuilder &k, mlir::Value block, int64_t group,
+  void unpack(KernelBuilder &k, mlir::Value block, mlir::Value group,
               llvm::function_ref<void(int64_t, mlir::Value)> use) const;
   /// Calls `use(quad, q)` for the quads of the row at place `lane` (i64), in order:
   /// q is vector<4xf32>.
@@ -48,9 +48,12 @@ private:
 };
 
 /// The bits of `mask` in every integer lane of `vector`, which are moved up by `up` (down
-/// where that is negative) first; and the same for vector<64xi8>, of which there is no shift.
+/// where that is negative) first.
 mlir::Value shiftAndMask(KernelBuilder &k, mlir::Value vector, int64_t up, int64_t mask);
-mlir::Value shiftAndMaskBytes(KernelBuilder &k, mlir::Value bytes, int64_t up, int64_t mask);
+/// The same for every byte of vector<16xi32>.  Bytes stay in words until they are used: LLVM
+/// looks for known bits, and looks several times where a value changes its element type.
+mlir::Value shiftAndMaskBytes(KernelBuilder &k, mlir::Value words, int64_t up, int64_t mask);
+mlir::Value asBytes(KernelBuilder &k, mlir::Value words);
 
 /// 16 f16 as f32, and one.
 mlir::Value loadHalves(KernelBuilder &k, mlir::Value pointer);

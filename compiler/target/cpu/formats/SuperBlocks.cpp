@@ -17,9 +17,9 @@ public:
   int64_t blockBytes() const override { return bits.bytes() + 64; }
   int64_t stepBlocks() const override { return 8; }
 
-  void unpackInt8(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpackInt8(KernelBuilder &k, const PanelBlock &block,
                   llvm::function_ref<void(int64_t, Value)> use) const override {
-    bits.unpackQuads(k, block.place, group, use);
+    bits.unpackQuads(k, block.place, block.group, use);
   }
 
   void gather(KernelBuilder &k, const PanelBlock &step, Value lane,
@@ -28,7 +28,8 @@ public:
     Value first = k.at(step.place, headerBytes());
     k.forLoop(k.constant(0), k.constant(stepBlocks()), 1, [&](Value number) {
       Value block = k.at(first, k.mul(number, blockBytes()));
-      gatherBlock(k, {block, header}, lane, k.at(destination, k.mul(number, 4 * blockElements())));
+      gatherBlock(k, {block, {}, header}, lane,
+                  k.at(destination, k.mul(number, 4 * blockElements())));
     });
   }
 
@@ -51,23 +52,25 @@ public:
   }
 
   /// d and -dmin.
-  SmallVector<Value> header(KernelBuilder &k, Value step, int64_t group) const override {
-    Value halves = k.at(step, 32 * group);
+  SmallVector<Value> header(KernelBuilder &k, Value step, Value group) const override {
+    Value halves = k.at(step, k.mul(group, 32));
     return {loadHalves(k, halves), negate(k, loadHalves(k, k.at(halves, 64)))};
   }
 
   /// These products are exact: 11 bits of a half by 6 of an integer.
-  Value scale(KernelBuilder &k, const PanelBlock &block, int64_t group) const override {
-    return k.mulf(block.header[0], integers(k, k.at(block.place, bits.bytes() + 16 * group)));
+  Value scale(KernelBuilder &k, const PanelBlock &block) const override {
+    return k.mulf(block.header[0],
+                  integers(k, k.at(block.place, k.mul(block.group, 16), bits.bytes())));
   }
-  Value minimum(KernelBuilder &k, const PanelBlock &block, int64_t group) const override {
-    return k.mulf(block.header[1], integers(k, k.at(block.place, bits.bytes() + 32 + 16 * group)));
+  Value minimum(KernelBuilder &k, const PanelBlock &block) const override {
+    return k.mulf(block.header[1],
+                  integers(k, k.at(block.place, k.mul(block.group, 16), bits.bytes() + 32)));
   }
 
-  void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpack(KernelBuilder &k, const PanelBlock &block,
               llvm::function_ref<void(int64_t, Value)> use) const override {
-    Value d = scale(k, block, group), m = minimum(k, block, group);
-    bits.unpack(k, block.place, group,
+    Value d = scale(k, block), m = minimum(k, block);
+    bits.unpack(k, block.place, block.group,
                 [&](int64_t element, Value q) { use(element, k.addf(k.mulf(q, d), m)); });
   }
 
@@ -114,26 +117,25 @@ public:
     return Int8Weights{zeroPoint(), bits.greatest(), true};
   }
 
-  SmallVector<Value> header(KernelBuilder &k, Value step, int64_t group) const override {
-    return {loadHalves(k, k.at(step, 32 * group))};
+  SmallVector<Value> header(KernelBuilder &k, Value step, Value group) const override {
+    return {loadHalves(k, k.at(step, k.mul(group, 32)))};
   }
 
-  Value scale(KernelBuilder &, const PanelBlock &block, int64_t) const override {
-    return block.header[0];
-  }
+  Value scale(KernelBuilder &, const PanelBlock &block) const override { return block.header[0]; }
 
-  Value halfScales(KernelBuilder &k, const PanelBlock &block, int64_t group) const override {
-    Value bytes = k.load(k.vec(k.i8(), 32), k.at(block.place, bits.bytes() + 32 * group));
+  Value halfScales(KernelBuilder &k, const PanelBlock &block) const override {
+    Value bytes =
+        k.load(k.vec(k.i8(), 32), k.at(block.place, k.mul(block.group, 32), bits.bytes()));
     return arith::ExtSIOp::create(k.builder(), k.getLoc(), k.vec(k.i16(), 32), bytes);
   }
 
-  void unpack(KernelBuilder &k, const PanelBlock &block, int64_t group,
+  void unpack(KernelBuilder &k, const PanelBlock &block,
               llvm::function_ref<void(int64_t, Value)> use) const override {
-    Value both = k.bitcast(halfScales(k, block, group), k.vec(k.i32()));
+    Value both = k.bitcast(halfScales(k, block), k.vec(k.i32()));
     Value scales[2];
     for (int64_t half : {0, 1})
       scales[half] = k.mulf(block.header[0], k.toFloat(k.signedField(both, 16 * half, 16)));
-    bits.unpack(k, block.place, group, [&](int64_t element, Value q) {
+    bits.unpack(k, block.place, block.group, [&](int64_t element, Value q) {
       use(element, dequantize(k, q, scales[element / HalfElements]));
     });
   }
