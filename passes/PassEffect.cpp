@@ -20,6 +20,8 @@ std::string lathe::toString(PassEffect effect) {
     return "exact";
   case NumericEffect::Reassociates:
     return "reassociates";
+  case NumericEffect::OtherFunction:
+    return "other-function";
   case NumericEffect::LowersPrecision:
     break;
   }

@@ -24,6 +24,7 @@ enum class NumericEffect {
   Exact,           ///< The same bits.
   Reassociates,    ///< Sums in another order: rounding errors of f32.
   LowersPrecision, ///< Coarser numbers on the way, within `relativeBound`.
+  OtherFunction,   ///< Asked for: it computes something else, which nothing is held against.
 };
 
 struct PassEffect {
@@ -33,7 +34,7 @@ struct PassEffect {
   double relativeBound = 0;
 };
 
-/// "exact", "reassociates" or "lowers-precision(0.05)".
+/// "exact", "reassociates", "lowers-precision(0.05)" or "other-function".
 std::string toString(PassEffect effect);
 
 /// Declares the effect of the passes with that argument name. A second

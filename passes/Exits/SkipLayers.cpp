@@ -2,6 +2,7 @@
 
 #include "dialects/Lathe/LatheOps.h"
 #include "passes/Exits/Passes.h"
+#include "passes/PassEffect.h"
 #include "passes/PassStatistics.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -56,4 +57,5 @@ private:
 
 } // namespace
 
+static const PassEffectRegistration effect("lathe-skip-layers", {NumericEffect::OtherFunction});
 static const lathe::PassCounters<SkipLayersPass> counters{&SkipLayersPass::numSkipped};
