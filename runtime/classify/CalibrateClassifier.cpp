@@ -3,6 +3,7 @@
 #include "runtime/classify/CalibrateClassifier.h"
 
 #include "runtime/classify/FitHeads.h"
+#include "runtime/classify/VectorFile.h"
 #include "runtime/classify/WordBaseline.h"
 
 #include <algorithm>
@@ -12,9 +13,15 @@ using namespace lathe;
 
 namespace {
 
-/// Vectors of texts, and when the text had been judged at each depth, [texts][depths].
-struct FollowedTexts {
+/// Texts of a part, and what an encoder made of them.
+struct ReadTexts {
+  std::vector<std::vector<int32_t>> Tokens;
   LabelledVectors Vectors;
+};
+
+/// When texts had been judged at each depth, [texts][depths].
+struct TimedTexts {
+  std::vector<size_t> Numbers; ///< In their part.
   std::vector<float> Seconds;
 };
 
@@ -27,26 +34,53 @@ public:
 
 private:
   static constexpr size_t StageTexts = 128; ///< Between two calls of OnStage.
+  static constexpr size_t MostTimed = 512;  ///< Texts, evenly from the test part.
+  static constexpr size_t WarmTexts = 32;   ///< Those that find cold caches, taken again.
 
   bool checkSizes(const LabelledParts &Parts);
   bool enter(const std::string &Doing);
-  std::vector<std::vector<int32_t>> tokenize(const LabelledTexts &Texts);
-  LabelledVectors roomFor(const LabelledTexts &Texts) const;
-  bool learn(const LabelledTexts &Texts);
-  bool follow(const LabelledTexts &Texts, const char *Name, FollowedTexts &Into);
-  bool followOne(const std::vector<int32_t> &Text, float *Vectors, float *Seconds);
-  void tryPoints(const FollowedTexts &Valid, const FollowedTexts &Test);
+  bool read(const LabelledTexts &Texts, const std::string &Name, ReadTexts &Into);
+  bool readStage(std::span<const std::vector<int32_t>> Tokens, float *Into);
+  bool readAll(const LabelledParts &Parts);
+  bool time();
+  bool timeOne(const std::vector<int32_t> &Text, float *Seconds);
+  std::vector<float> workOf(const ReadTexts &Texts) const;
+  JudgedTexts pickTimed(const JudgedTexts &From) const;
+  void tryPoints();
+  void tellDepths(const JudgedTexts &OnTest);
   void choose(const LabelledParts &Parts);
 
   Encoder &Model;
   const ClassifierOptions &Options;
   Diagnostics &Diags;
+  std::optional<VectorFile> Kept;
+  ReadTexts Train, Valid, Test;
+  TimedTexts Timed;
   std::vector<ExitHead> Heads; ///< Of all depths.
-  std::vector<float> Scores;
   CalibratedClassifier Result;
 };
 
 } // namespace
+
+std::vector<float> lathe::countWork(const Manifest &Program, int64_t Tokens, size_t Labels) {
+  auto Layers = static_cast<size_t>(Program.Model.Layers);
+  double Width = static_cast<double>(Program.Model.Embedding), Rows = static_cast<double>(Tokens);
+  std::vector<double> Matrices(Layers);
+  for (const ManifestWeight &Each : Program.Weights)
+    for (int64_t Layer : Each.Layers)
+      if (Each.Layout == WeightLayout::Panel32)
+        Matrices[static_cast<size_t>(Layer)] +=
+            static_cast<double>(Each.Shape[0]) * static_cast<double>(Each.Shape[1]);
+  std::vector<float> Work;
+  double Sum = 0;
+  for (size_t Depth = 0; Depth <= Layers; ++Depth) {
+    if (Depth != 0)
+      Sum += Rows * Matrices[Depth - 1] + 2 * Rows * Rows * Width;
+    Sum += Rows * Width + static_cast<double>((Depth + 1) * Labels) * Width;
+    Work.push_back(static_cast<float>(Sum));
+  }
+  return Work;
+}
 
 bool ClassifierCalibration::checkSizes(const LabelledParts &Parts) {
   auto Check = [&](const LabelledTexts &Texts, const char *Name) {
@@ -69,96 +103,139 @@ bool ClassifierCalibration::enter(const std::string &Doing) {
   return false;
 }
 
-std::vector<std::vector<int32_t>> ClassifierCalibration::tokenize(const LabelledTexts &Texts) {
-  std::vector<std::string_view> Views(Texts.Texts.begin(), Texts.Texts.end());
-  return Model.tokenize(Views, Diags, Options.MaxTokens);
-}
-
-LabelledVectors ClassifierCalibration::roomFor(const LabelledTexts &Texts) const {
-  LabelledVectors Room;
-  Room.Depths = static_cast<size_t>(Model.depths());
-  Room.Width = static_cast<size_t>(Model.width());
-  Room.Vectors.resize(Texts.size() * Room.Depths * Room.Width);
-  Room.Label = Texts.Label;
-  return Room;
-}
-
-/// Fits the heads; texts share steps.
-bool ClassifierCalibration::learn(const LabelledTexts &Texts) {
-  LabelledVectors Vectors = roomFor(Texts);
-  std::vector<std::vector<int32_t>> Tokens = tokenize(Texts);
-  size_t Stride = Vectors.Depths * Vectors.Width;
-  for (size_t First = 0; First < Tokens.size(); First += StageTexts) {
-    size_t Count = std::min(StageTexts, Tokens.size() - First);
-    if (!enter("reading text " + std::to_string(First) + " of " + std::to_string(Tokens.size()) +
-               " to learn from") ||
-        !Model.encodeDepths(std::span(Tokens).subspan(First, Count), Options.Pool,
-                            Vectors.Vectors.data() + First * Stride, Diags))
-      return false;
-  }
-  if (!enter("fitting heads"))
+/// Vectors of all depths that are not kept; texts share steps.
+bool ClassifierCalibration::readStage(std::span<const std::vector<int32_t>> Tokens, float *Into) {
+  auto Stride = static_cast<size_t>(Model.depths() * Model.width());
+  std::vector<std::vector<int32_t>> Asked;
+  std::vector<size_t> Places;
+  for (size_t I = 0; I < Tokens.size(); ++I)
+    if (!Kept || !Kept->find(Tokens[I], Into + I * Stride)) {
+      Asked.push_back(Tokens[I]);
+      Places.push_back(I);
+    }
+  std::vector<float> Found(Asked.size() * Stride);
+  if (!Model.encodeDepths(Asked, Options.Pool, Found.data(), Diags))
     return false;
-  Heads = fitHeads(Vectors, Texts.Labels.size());
-  Scores.resize(Texts.Labels.size());
+  for (size_t I = 0; I < Asked.size(); ++I) {
+    const float *From = Found.data() + I * Stride;
+    std::copy_n(From, Stride, Into + Places[I] * Stride);
+    if (Kept)
+      Kept->add(Asked[I], From);
+  }
   return true;
 }
 
+bool ClassifierCalibration::read(const LabelledTexts &Texts, const std::string &Name,
+                                 ReadTexts &Into) {
+  std::vector<std::string_view> Views(Texts.Texts.begin(), Texts.Texts.end());
+  Into.Tokens = Model.tokenize(Views, Diags, Options.MaxTokens);
+  Into.Vectors.Depths = static_cast<size_t>(Model.depths());
+  Into.Vectors.Width = static_cast<size_t>(Model.width());
+  Into.Vectors.Label = Texts.Label;
+  size_t Stride = Into.Vectors.Depths * Into.Vectors.Width, All = Texts.size();
+  Into.Vectors.Vectors.resize(All * Stride);
+  for (size_t First = 0; First < All; First += StageTexts) {
+    size_t Count = std::min(StageTexts, All - First);
+    if (!enter("reading " + Name + " " + std::to_string(First) + " of " + std::to_string(All)) ||
+        !readStage(std::span(Into.Tokens).subspan(First, Count),
+                   Into.Vectors.Vectors.data() + First * Stride))
+      return false;
+  }
+  return true;
+}
+
+bool ClassifierCalibration::readAll(const LabelledParts &Parts) {
+  if (!Options.VectorFile.empty()) {
+    Kept = VectorFile::open(Options.VectorFile, Model, Options.Pool, Diags);
+    if (!Kept)
+      return false;
+  }
+  bool All = read(Parts.Train, "text to learn from", Train) &&
+             read(Parts.Valid, "validation text", Valid) && read(Parts.Test, "test text", Test);
+  // Those of a calibration that is interrupted are there when it begins again.
+  bool Saved = !Kept || Kept->save(Diags);
+  return All && Saved;
+}
+
 /// Through all layers as TextClassifier goes, asking every head.
-bool ClassifierCalibration::followOne(const std::vector<int32_t> &Text, float *Vectors,
-                                      float *Seconds) {
+bool ClassifierCalibration::timeOne(const std::vector<int32_t> &Text, float *Seconds) {
   using Clock = std::chrono::steady_clock;
+  std::vector<float> Vectors(Test.Vectors.Depths * Test.Vectors.Width);
+  std::vector<float> Scores(Heads.front().Bias.size());
   Clock::time_point Start = Clock::now();
-  if (!Model.begin(Text, Options.Pool, Vectors, Diags))
+  if (!Model.begin(Text, Options.Pool, Vectors.data(), Diags))
     return false;
   for (size_t Depth = 0; Depth < Heads.size(); ++Depth) {
-    float *Own = Vectors + Depth * static_cast<size_t>(Model.width());
-    if (Depth != 0 && !Model.advance(Own, Diags))
+    if (Depth != 0 && !Model.advance(Vectors.data() + Depth * Test.Vectors.Width, Diags))
       return false;
-    // What it says is asked again when temperatures are known; here it takes its time.
-    Heads[Depth].judge(Vectors, Scores.data());
+    Heads[Depth].judge(Vectors.data(), Scores.data());
     Seconds[Depth] = std::chrono::duration<float>(Clock::now() - Start).count();
   }
   return true;
 }
 
-bool ClassifierCalibration::follow(const LabelledTexts &Texts, const char *Name,
-                                   FollowedTexts &Into) {
-  Into.Vectors = roomFor(Texts);
-  std::vector<std::vector<int32_t>> Tokens = tokenize(Texts);
-  size_t Depths = Heads.size(), Stride = Depths * Into.Vectors.Width;
-  Into.Seconds.resize(Texts.size() * Depths);
-  // The first texts find cold caches, and are taken again.
-  for (size_t I = 0; I < Tokens.size() + StageTexts; ++I) {
-    size_t Text = I < StageTexts ? I : I - StageTexts;
-    if (I % StageTexts == 0 &&
-        !enter("following " + std::string(Name) + " " + std::to_string(Text) + " of " +
-               std::to_string(Tokens.size())))
+/// A text's times with exits and without are of one run, so that they drift together.
+bool ClassifierCalibration::time() {
+  size_t Count = std::min(MostTimed, Test.Tokens.size()), Depths = Heads.size();
+  for (size_t I = 0; I < Count; ++I)
+    Timed.Numbers.push_back(I * Test.Tokens.size() / Count);
+  Timed.Seconds.resize(Count * Depths);
+  for (size_t I = 0; I < Count + WarmTexts; ++I) {
+    size_t Number = I < WarmTexts ? I : I - WarmTexts;
+    if (I % StageTexts == 0 && !enter("timing test text " + std::to_string(Number)))
       return false;
-    if (!followOne(Tokens[Text], Into.Vectors.Vectors.data() + Text * Stride,
-                   Into.Seconds.data() + Text * Depths))
+    if (!timeOne(Test.Tokens[Timed.Numbers[Number]], Timed.Seconds.data() + Number * Depths))
       return false;
   }
   return true;
 }
 
-void ClassifierCalibration::tryPoints(const FollowedTexts &Valid, const FollowedTexts &Test) {
+std::vector<float> ClassifierCalibration::workOf(const ReadTexts &Texts) const {
+  std::vector<float> Work;
+  for (const std::vector<int32_t> &Text : Texts.Tokens) {
+    std::vector<float> Own =
+        countWork(Model.manifest(), static_cast<int64_t>(Text.size()), Heads.front().Bias.size());
+    Work.insert(Work.end(), Own.begin(), Own.end());
+  }
+  return Work;
+}
+
+JudgedTexts ClassifierCalibration::pickTimed(const JudgedTexts &From) const {
+  JudgedTexts Picked;
+  Picked.Depths = From.Depths;
+  for (size_t Number : Timed.Numbers) {
+    Picked.Label.push_back(From.Label[Number]);
+    const Verdict *First = &From.at(Number, 0);
+    Picked.Said.insert(Picked.Said.end(), First, First + From.Depths);
+  }
+  return Picked;
+}
+
+void ClassifierCalibration::tryPoints() {
   fitTemperatures(Heads, Valid.Vectors);
   JudgedTexts OnValid = judgeTexts(Heads, Valid.Vectors), OnTest = judgeTexts(Heads, Test.Vectors);
+  std::vector<float> ValidWork = workOf(Valid), TestWork = workOf(Test);
+  JudgedTexts OnTimed = pickTimed(OnTest);
   for (const MarginExits &Choice : Options.Rule.choices(OnValid)) {
     ExitPoint Point = {Choice,
-                       evaluate(Choice, OnValid, Valid.Seconds),
-                       evaluate(Choice, OnTest, Test.Seconds),
+                       evaluate(Choice, OnValid, ValidWork),
+                       evaluate(Choice, OnTest, TestWork),
+                       evaluate(Choice, OnTimed, Timed.Seconds),
                        {}};
     Point.Refused = Options.Rule.refusal(Point.Valid);
     Result.Points.push_back(std::move(Point));
   }
+  tellDepths(OnTest);
+}
+
+void ClassifierCalibration::tellDepths(const JudgedTexts &OnTest) {
   Result.TestTexts = static_cast<int64_t>(OnTest.size());
   for (size_t Depth = 0; Depth < Heads.size(); ++Depth) {
     double Seconds = 0;
-    for (size_t I = 0; I < OnTest.size(); ++I)
-      Seconds += Test.Seconds[I * Heads.size() + Depth];
+    for (size_t I = 0; I < Timed.Numbers.size(); ++I)
+      Seconds += Timed.Seconds[I * Heads.size() + Depth];
     Result.RightAtDepth.push_back(OnTest.countRight(Depth));
-    Result.SecondsToDepth.push_back(Seconds / static_cast<double>(OnTest.size()));
+    Result.SecondsToDepth.push_back(Seconds / static_cast<double>(Timed.Numbers.size()));
   }
 }
 
@@ -187,11 +264,12 @@ void ClassifierCalibration::choose(const LabelledParts &Parts) {
 }
 
 std::optional<CalibratedClassifier> ClassifierCalibration::run(const LabelledParts &Parts) {
-  FollowedTexts Valid, Test;
-  if (!checkSizes(Parts) || !learn(Parts.Train) || !follow(Parts.Valid, "validation text", Valid) ||
-      !follow(Parts.Test, "test text", Test) || !enter("choosing exits"))
+  if (!checkSizes(Parts) || !readAll(Parts) || !enter("fitting heads"))
     return std::nullopt;
-  tryPoints(Valid, Test);
+  Heads = fitHeads(Train.Vectors, Parts.Train.Labels.size());
+  if (!time() || !enter("choosing exits"))
+    return std::nullopt;
+  tryPoints();
   choose(Parts);
   if (!enter("reading words"))
     return std::nullopt;

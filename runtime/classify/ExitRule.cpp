@@ -25,7 +25,7 @@ double ExitOutcome::bound() const {
 }
 
 ExitOutcome lathe::evaluate(const MarginExits &Choice, const JudgedTexts &Texts,
-                            const std::vector<float> &Seconds) {
+                            const std::vector<float> &Work) {
   ExitOutcome Result;
   size_t Last = Texts.Depths - 1;
   double Squares = 0, Depths = 0;
@@ -38,9 +38,9 @@ ExitOutcome lathe::evaluate(const MarginExits &Choice, const JudgedTexts &Texts,
     Squares += Right != Whole;
     Depths += static_cast<double>(Left);
     ++Result.LeftAt[Left];
-    if (!Seconds.empty()) {
-      Result.Seconds += Seconds[I * Texts.Depths + Left];
-      Result.WholeSeconds += Seconds[I * Texts.Depths + Last];
+    if (!Work.empty()) {
+      Result.Work += Work[I * Texts.Depths + Left];
+      Result.WholeWork += Work[I * Texts.Depths + Last];
     }
   }
   auto Count = static_cast<double>(Texts.size());
@@ -48,8 +48,8 @@ ExitOutcome lathe::evaluate(const MarginExits &Choice, const JudgedTexts &Texts,
   double Mean = static_cast<double>(Result.RightWhole - Result.Right) / Count;
   Result.Deviation = std::sqrt(Squares / Count - Mean * Mean);
   Result.MeanDepth = Depths / Count;
-  Result.Seconds /= Count;
-  Result.WholeSeconds /= Count;
+  Result.Work /= Count;
+  Result.WholeWork /= Count;
   return Result;
 }
 

@@ -32,8 +32,8 @@ struct ExitOutcome {
   int64_t RightWhole = 0; ///< Of the last head alone.
   double Deviation = 0;   ///< Of the loss of one text (1, 0 or -1), standard.
   double MeanDepth = 0;
-  double Seconds = 0;          ///< Of a text, in the mean.
-  double WholeSeconds = 0;     ///< The same through all layers.
+  double Work = 0;             ///< Of a text, in the mean: multiply-adds, or seconds.
+  double WholeWork = 0;        ///< The same through all layers.
   std::vector<int64_t> LeftAt; ///< [depths]: how many texts left there.
 
   double accuracy() const { return double(Right) / double(Texts); }
@@ -41,13 +41,13 @@ struct ExitOutcome {
   double loss() const { return 100 * double(RightWhole - Right) / double(Texts); }
   /// Of the loss, with a confidence of 95 %, one-sided.
   double bound() const;
-  double gain() const { return WholeSeconds / Seconds - 1; }
+  double gain() const { return WholeWork / Work - 1; }
 };
 
-/// `Seconds`, [texts][depths], is when a text is judged there; empty where that was not
-/// measured.
+/// `Work`, [texts][depths], is what a text takes until it is judged there; empty where that
+/// does not matter.
 ExitOutcome evaluate(const MarginExits &Choice, const JudgedTexts &Texts,
-                     const std::vector<float> &Seconds = {});
+                     const std::vector<float> &Work = {});
 
 struct ExitRule {
   double Target = 0.5; ///< Most points that `ExitOutcome::bound` may reach.

@@ -3,9 +3,9 @@
 
 On a tiny random BERT and texts whose words tell their labels, everything that the calibrator says is
 computed again with numpy from the vectors that `lathe embed --depths` gives: heads in closed form,
-temperatures, thresholds, what each point gets right.  Classifying then gives these labels at these
-depths, with any number of threads, alone and behind other texts, and through the library; without exits
-it gives the labels of the last head.
+temperatures, thresholds, what each point gets right and what it takes, and which is chosen.  Classifying
+then gives these labels at these depths, with any number of threads, alone and behind other texts, and
+through the library; without exits it gives the labels of the last head.
 """
 
 import importlib
@@ -106,10 +106,25 @@ def choose(margins, right, first):
     return found
 
 
+def count_tokens(file):
+    """A word is a token, and one stands on either side of a text."""
+    return np.array([len(text.split()) + 2 for text in file.read_text().splitlines()])
+
+
+def count_work(tokens, depths):
+    """Multiply-adds to each depth, [texts, depths]: layers, pooling, and heads of all depths so far."""
+    width, inner = tiny_bert.CONFIG["hidden_size"], tiny_bert.CONFIG["intermediate_size"]
+    layer = tokens * (4 * width**2 + 2 * width * inner) + 2 * tokens**2 * width
+    heads = [width * len(LABELS) * (depth + 1) for depth in range(depths)]
+    each = [heads[depth] + tokens * width + (layer if depth else 0) for depth in range(depths)]
+    return np.cumsum(each, 0).T
+
+
 class Expected:
     """Heads, and what they say of all parts."""
 
     def __init__(self, folder, labels):
+        self.tokens = {name: count_tokens(folder / f"{name}.txt") for name in SIZES}
         x = {name: vectors(folder, name) for name in SIZES}
         self.labels = labels
         self.depths = x["train"].shape[1]
@@ -156,6 +171,7 @@ def check_points(report, expected, measured):
         margins[name], right[name] = expected.judge(name)
     counts = [int(each) for each in right["test"].sum(0)]
     report.case("right at each depth", [d["right"] for d in measured["depths"]] == counts, f"{counts}")
+    gains = []
     for point in measured["points"]:
         first, threshold = point["first_exit"], choose(margins["valid"], right["valid"], point["first_exit"])
         same = abs(point["threshold"] - threshold) < 1e-6
@@ -165,7 +181,17 @@ def check_points(report, expected, measured):
             left = np.bincount(depth, minlength=expected.depths).tolist()
             same &= point[key]["right"] == own.sum() and point[key]["left_at"] == left
             same &= abs(point[key]["bound"] - bound) < 1e-9
+            work = count_work(expected.tokens[name], expected.depths)
+            own, whole = work[np.arange(len(depth)), depth].mean(), work[:, -1].mean()
+            same &= abs(point[key]["multiply_adds"] / own - 1) < 1e-6
+            same &= abs(point[key]["multiply_adds_without_exits"] / whole - 1) < 1e-6
+            if name == "valid":
+                gains.append(whole / own)
+        timed = point["timed"]
+        same &= timed["texts"] == SIZES["test"] and 0 < timed["seconds"] <= timed["seconds_without_exits"]
         report.case(f"exits from depth {first} on", bool(same), detail)
+    chosen = [number for number, point in enumerate(measured["points"]) if point["chosen"]]
+    report.case("the point of least work is chosen", chosen == [int(np.argmax(gains))], f"{gains}")
 
 
 def check_classify(report, folder, expected, cal):
@@ -225,6 +251,28 @@ def check_library(report, folder, answers):
             report.case(f"library, {name}", error.code == code, str(error))
 
 
+def check_kept(report, folder, cal):
+    """With vectors from a file the calibration is the same, and the file stays as it was."""
+    kept = folder / "texts.vectors"
+    runs = [calibrate(folder, "--lose", TARGET, "--vectors", kept)[1]["classifier"] for _ in range(2)]
+    report.case("the same with vectors that are kept", all(run == cal["classifier"] for run in runs))
+    before = kept.stat().st_mtime_ns
+    size = len(kept.read_bytes())
+    calibrate(folder, "--lose", TARGET, "--vectors", kept)
+    report.case("nothing new is not written", kept.stat().st_mtime_ns == before)
+    parts = [word for name in SIZES for word in (f"--{name}", folder / f"{name}.tsv")]
+    command = ["calibrate", folder / "bert", "--task", "classify", *parts, "--vectors", kept]
+    for name, code, change, flags in (
+        ("of other pooling", "E0844", lambda text: text, ["--pool", "cls"]),
+        ("cut short", "E0843", lambda text: text[: size - 5], []),
+        ("of another kind", "E0843", lambda text: b"x" + text, []),
+    ):
+        kept.write_bytes(change(kept.read_bytes()))
+        result = subprocess.run([lathe(), *map(str, command), *flags], capture_output=True, text=True)
+        refused = result.returncode != 0 and code in result.stderr
+        report.case(f"vectors {name}", refused, result.stderr.strip())
+
+
 def check_refusal(report, folder):
     """Nothing is ten times faster."""
     measured, cal = calibrate(folder, "--gain", 9)
@@ -247,6 +295,7 @@ def check_tiny(report, folder):
     check_points(report, expected, found["measured"])
     answers = check_classify(report, folder, expected, cal)
     check_library(report, folder, answers)
+    check_kept(report, folder, cal)
     check_refusal(report, folder)
 
 

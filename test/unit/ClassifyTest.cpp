@@ -1,5 +1,6 @@
 //===- ClassifyTest.cpp - The parts of a text classifier ------------------===//
 
+#include "runtime/classify/CalibrateClassifier.h"
 #include "runtime/classify/ClassifierFile.h"
 #include "runtime/classify/ExitRule.h"
 #include "runtime/classify/FitHeads.h"
@@ -210,8 +211,8 @@ TEST(ExitRule, ATextLeavesAtTheFirstExitThatIsSure) {
   EXPECT_EQ(Choice.leave(Texts, 1), 0u); // The threshold itself is enough.
   EXPECT_EQ(Choice.leave(Texts, 2), 2u);
   EXPECT_EQ((MarginExits{1, 0.5f}).leave(Texts, 1), 2u); // No exit at 0.
-  std::vector<float> Seconds = {1, 2, 3, /**/ 1, 2, 3, /**/ 2, 4, 6};
-  ExitOutcome Found = evaluate(Choice, Texts, Seconds);
+  std::vector<float> Work = {1, 2, 3, /**/ 1, 2, 3, /**/ 2, 4, 6};
+  ExitOutcome Found = evaluate(Choice, Texts, Work);
   EXPECT_EQ(Found.Right, 1);
   EXPECT_EQ(Found.RightWhole, 2);
   EXPECT_NEAR(Found.loss(), 100.0 / 3, 1e-9);
@@ -250,12 +251,31 @@ TEST(ExitRule, ExitsThatLoseAreNotTaken) {
   EXPECT_EQ(evaluate(Found[0], Texts).LeftAt[0], 0);
 }
 
+TEST(CountWork, IsMultiplyAddsOfLayersPoolingAndHeads) {
+  Manifest Program;
+  Program.Model.Embedding = 4;
+  Program.Model.Layers = 2;
+  auto Add = [&](std::vector<int64_t> Shape, WeightLayout Layout, std::vector<int64_t> Layers) {
+    ManifestWeight &Weight = Program.Weights.emplace_back();
+    Weight.Shape = std::move(Shape);
+    Weight.Layout = Layout;
+    Weight.Layers = std::move(Layers);
+  };
+  Add({100, 4}, WeightLayout::Panel32, {}); // Embeddings are copied.
+  Add({8}, WeightLayout::Vector, {0, 1});
+  Add({8, 4}, WeightLayout::Panel32, {0, 1});
+  Add({2, 4}, WeightLayout::Panel32, {1});
+  // Three tokens: 12 for pooling, 8 for a head of each vector, 72 for attention.
+  EXPECT_EQ(countWork(Program, 3, 2),
+            (std::vector<float>{12 + 8, 20 + 96 + 72 + 12 + 16, 216 + 120 + 72 + 12 + 24}));
+}
+
 TEST(ExitRule, WhatDoesNotPayIsRefused) {
   ExitRule Rule;
   ExitOutcome Slow, Fast;
-  Slow.Seconds = Fast.Seconds = 1;
-  Slow.WholeSeconds = 1.04;
-  Fast.WholeSeconds = 1.06;
+  Slow.Work = Fast.Work = 1;
+  Slow.WholeWork = 1.04;
+  Fast.WholeWork = 1.06;
   EXPECT_EQ(Rule.refusal(Slow), "gain below 5 %");
   EXPECT_EQ(Rule.refusal(Fast), "");
 }

@@ -25,7 +25,7 @@ private:
   bool write(const CalibrateArguments &Given, const CalibratedClassifier &Found, Terminal &Term,
              Diagnostics &Diags) const;
 
-  std::optional<std::string> Train, Valid, Test, Plot;
+  std::optional<std::string> Train, Valid, Test, Plot, Vectors;
   std::optional<int64_t> MaxTokens;
   std::optional<double> Target;
   PoolingArgument Pool;
@@ -42,6 +42,7 @@ void CalibrateClassify::declare(Options &Accepted) {
                    {8, 1 << 16});
   Accepted.number(Target, "--lose", "classify: most points of accuracy to lose (0.5)", {0, 100});
   Pool.declare(Accepted);
+  Accepted.text(Vectors, "--vectors", "FILE", "classify: keeps vectors of texts for next time");
   Accepted.text(Plot, "--plot", "FILE", "classify: draw accuracy against latency (.svg)");
   Accepted.flag(AsJson, "--json", "classify: print JSON");
 }
@@ -115,6 +116,7 @@ void CalibrateClassify::run(const CalibrateArguments &Given, Terminal &Term, Dia
   Options.Pool = Pool.of(*Model);
   Options.MaxTokens = MaxTokens.value_or(0);
   Options.Rule = Rule;
+  Options.VectorFile = Vectors.value_or("");
   Options.OnStage = [&](const std::string &Doing) {
     Term.progress(Doing + " ...");
     return !interrupted();

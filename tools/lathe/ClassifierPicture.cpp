@@ -110,10 +110,10 @@ void ClassifierPlot::drawPoints() {
   for (size_t I = 0; I < Found.Points.size(); ++I) {
     const ExitPoint &Point = Found.Points[I];
     bool IsChosen = Found.Chosen == I;
-    Picture.circle(x(Point.Test.Seconds), y(100 * Point.Test.accuracy()), IsChosen ? 8 : 5,
+    Picture.circle(x(Point.Timed.Work), y(100 * Point.Test.accuracy()), IsChosen ? 8 : 5,
                    IsChosen ? "buffer k2" : "buffer k1",
                    "exits from " + std::to_string(Point.Choice.FirstExit) +
-                       " on: " + formatFixed(1e3 * Point.Test.Seconds, 2) + " ms, " +
+                       " on: " + formatFixed(1e3 * Point.Timed.Work, 2) + " ms, " +
                        formatFixed(100 * Point.Test.accuracy(), 1) + " %");
   }
   double X = PictureWidth - Right + 24, Y = PictureHeight - Bottom - 60;

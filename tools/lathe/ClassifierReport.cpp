@@ -39,24 +39,24 @@ static std::string verdictText(const CalibratedClassifier &Found, size_t Index) 
 std::string cli::classifierTable(const CalibratedClassifier &Found) {
   int64_t Texts = Found.TestTexts, Right = Found.RightAtDepth.back();
   auto Share = [&](int64_t Of) { return percent(double(Of) / double(Texts)); };
-  TextTable Table(
-      {"", "threshold", "layers", "ms", "speed", "accuracy", "95 %", "lost", "bound", "verdict"},
-      {9});
-  Table.add({"bag of words (TF-IDF)", "", "", "", "", Share(Found.RightByWords),
+  TextTable Table({"", "threshold", "layers", "work", "ms", "speed", "accuracy", "95 %", "lost",
+                   "bound", "verdict"},
+                  {10});
+  Table.add({"bag of words (TF-IDF)", "", "", "", "", "", Share(Found.RightByWords),
              intervalText(Found.RightByWords, Texts), "", "", ""});
   std::string Layers = std::to_string(Found.RightAtDepth.size() - 1);
-  Table.add({"no exits", "", Layers, formatFixed(1e3 * Found.SecondsToDepth.back(), 2), "1.00",
-             Share(Right), intervalText(Right, Texts), "", "", ""});
+  Table.add({"no exits", "", Layers, "1.00", formatFixed(1e3 * Found.SecondsToDepth.back(), 2),
+             "1.00", Share(Right), intervalText(Right, Texts), "", "", ""});
   for (size_t I = 0; I < Found.Points.size(); ++I) {
     const ExitPoint &Point = Found.Points[I];
     const ExitOutcome &Test = Point.Test;
     bool Leaves = Point.Choice.Threshold <= 1;
     Table.add({exitsText(Found, Point.Choice),
                Leaves ? formatFixed(double(Point.Choice.Threshold), 3) : "none",
-               formatFixed(Test.MeanDepth, 2), formatFixed(1e3 * Test.Seconds, 2),
-               formatFixed(1 + Test.gain(), 2), Share(Test.Right), intervalText(Test.Right, Texts),
-               formatFixed(Test.loss(), 2), formatFixed(Point.Valid.bound(), 2),
-               verdictText(Found, I)});
+               formatFixed(Test.MeanDepth, 2), formatFixed(Test.Work / Test.WholeWork, 2),
+               formatFixed(1e3 * Point.Timed.Work, 2), formatFixed(1 + Point.Timed.gain(), 2),
+               Share(Test.Right), intervalText(Test.Right, Texts), formatFixed(Test.loss(), 2),
+               formatFixed(Point.Valid.bound(), 2), verdictText(Found, I)});
   }
   return Table.text();
 }
@@ -65,12 +65,14 @@ std::string cli::classifierTable(const CalibratedClassifier &Found) {
 // JSON
 //===----------------------------------------------------------------------===//
 
-static void writeOutcome(JsonWriter &Json, std::string_view Name, const ExitOutcome &Outcome) {
+/// `Work` names what was counted.
+static void writeOutcome(JsonWriter &Json, std::string_view Name, const std::string &Work,
+                         const ExitOutcome &Outcome) {
   Json.key(Name).beginObject();
   Json.field("texts", Outcome.Texts).field("right", Outcome.Right);
   Json.field("right_without_exits", Outcome.RightWhole).field("points_lost", Outcome.loss());
   Json.field("bound", Outcome.bound()).field("mean_layers", Outcome.MeanDepth);
-  Json.field("seconds", Outcome.Seconds).field("seconds_without_exits", Outcome.WholeSeconds);
+  Json.field(Work, Outcome.Work).field(Work + "_without_exits", Outcome.WholeWork);
   Json.key("left_at").beginArray();
   for (int64_t Count : Outcome.LeftAt)
     Json.value(Count);
@@ -95,8 +97,9 @@ static void writeMeasured(JsonWriter &Json, const CalibratedClassifier &Found,
     Json.beginObject().field("first_exit", Point.Choice.FirstExit);
     Json.field("threshold", Point.Choice.Threshold).field("refused", Point.Refused);
     Json.field("chosen", Found.Chosen == I);
-    writeOutcome(Json, "validation", Point.Valid);
-    writeOutcome(Json, "test", Point.Test);
+    writeOutcome(Json, "validation", "multiply_adds", Point.Valid);
+    writeOutcome(Json, "test", "multiply_adds", Point.Test);
+    writeOutcome(Json, "timed", "seconds", Point.Timed);
     Json.endObject();
   }
   Json.endArray().endObject();

@@ -33,8 +33,7 @@ std::unique_ptr<Encoder> EncoderArguments::load(Diagnostics &Diags) const {
 }
 
 void PoolingArgument::declare(Options &Accepted) {
-  Accepted.choice(Word, "--pool", {"model", "mean", "cls"},
-                  "what the rows of a text become; model is what its folder says");
+  Accepted.choice(Word, "--pool", {"model", "mean", "cls"}, "rows to one vector (model: its own)");
 }
 
 Pooling PoolingArgument::of(const Encoder &Model) const {
