@@ -16,6 +16,8 @@ namespace lathe::compiler {
 
 struct Segment {
   llvm::SmallVector<ir::LinearOp, 2> linears;    ///< All with the same number of outputs.
+  /// Contractions of experts, in segments of these; outputs are those of one expert.
+  llvm::SmallVector<ir::ExpertLinearOp, 2> experts;
   llvm::SmallVector<step::StoreOp, 2> stores;    ///< What the epilogue ends in.
   llvm::SmallVector<ir::RMSNormOp, 1> headNorms; ///< Of the epilogue, in program order.
   llvm::SmallVector<ir::KVAppendOp, 1> appends;  ///< Of the epilogue.
@@ -29,7 +31,7 @@ struct Segment {
 
   int64_t tiles() const { return (outputs + tileColumns - 1) / tileColumns; }
   /// What a tile costs beside the others of the phase.
-  int64_t tileCost() const { return tileColumns * linears.size(); }
+  int64_t tileCost() const { return tileColumns * (linears.size() + experts.size()); }
 };
 
 /// The part of a row that one elementwise op works on at a time, in a phase
