@@ -16,8 +16,6 @@ namespace lathe::compiler {
 
 struct Segment {
   llvm::SmallVector<ir::LinearOp, 2> linears;    ///< All with the same number of outputs.
-  /// Contractions of experts, in segments of these; outputs are those of one expert.
-  llvm::SmallVector<ir::ExpertLinearOp, 2> experts;
   llvm::SmallVector<step::StoreOp, 2> stores;    ///< What the epilogue ends in.
   llvm::SmallVector<ir::RMSNormOp, 1> headNorms; ///< Of the epilogue, in program order.
   llvm::SmallVector<ir::KVAppendOp, 1> appends;  ///< Of the epilogue.
@@ -28,6 +26,8 @@ struct Segment {
   /// Chunks of a head after which the epilogue may do something else: at the
   /// second half of rope's pairs, and behind its last pair.
   int64_t period = 1;
+  /// Contractions of experts, in segments of these; outputs are those of one expert.
+  llvm::SmallVector<ir::ExpertLinearOp, 2> experts;
 
   int64_t tiles() const { return (outputs + tileColumns - 1) / tileColumns; }
   /// What a tile costs beside the others of the phase.
