@@ -55,7 +55,8 @@ private:
   uint8_t *destination(const PackJob &Job) const { return Memory.data() + Start + Job.Offset; }
   /// Clears the pages of panels First <= p < Last in one call.
   void prepare(const PackJob &Job, int64_t First, int64_t Last) {
-    auto Panel = static_cast<uint64_t>(packedPanelBytes(*Job.Weight->Format, Job.Weight->columns()));
+    auto Panel =
+        static_cast<uint64_t>(packedPanelBytes(*Job.Weight->Format, Job.Weight->columns()));
     if (ToFile)
       Memory.populate(Start + Job.Offset + static_cast<uint64_t>(First) * Panel,
                       static_cast<uint64_t>(Last - First) * Panel);

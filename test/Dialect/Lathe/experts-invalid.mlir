@@ -67,7 +67,7 @@ func.func @panel(%x: tensor<?x32xf32>, %w: tensor<4x48x32xf32>, %c: tensor<?x2xi
 // A router of other experts.
 func.func @router(%x: tensor<?x32xf32>, %w: tensor<4x64x32xf32>, %l: tensor<?x8xf32>) {
   %c, %s = lathe.route %l : tensor<?x8xf32> -> tensor<?x2xi32>, tensor<?x2xf32>
-  // expected-error@+1 {{number of experts must be 4, got 8}}
+  // expected-error@+1 {{number of experts must be 8, got 4}}
   %y = lathe.expert_linear %x, %w by %c : tensor<?x32xf32>, tensor<4x64x32xf32>, tensor<?x2xi32> -> tensor<?x128xf32>
   return
 }
