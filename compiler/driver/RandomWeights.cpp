@@ -57,8 +57,9 @@ RandomWeights::Bytes RandomWeights::draw(RankedTensorType type) {
   const BlockFormat &format = *ir::getBlockFormat(type.getElementType());
   int64_t blocks = type.getNumElements() / format.BlockElements;
   Bytes bytes(blocks * format.BlockBytes);
-  bool isMatrix = type.getRank() == 2;
-  float size = isMatrix ? std::sqrt(3.0f / type.getDimSize(1)) : 0.25f, middle = isMatrix ? 0 : 1;
+  bool isMatrix = type.getRank() > 1;
+  float size = isMatrix ? std::sqrt(3.0f / type.getShape().back()) : 0.25f,
+        middle = isMatrix ? 0 : 1;
   for (int64_t block = 0; block < blocks; ++block) {
     uint8_t *place = bytes.data() + block * format.BlockBytes;
     if (format.Quantized)
@@ -72,7 +73,9 @@ RandomWeights::Bytes RandomWeights::draw(RankedTensorType type) {
 
 void RandomWeights::pack(RankedTensorType type, const Bytes &source) {
   const BlockFormat &format = *ir::getBlockFormat(type.getElementType());
-  bool isMatrix = type.getRank() == 2;
+  bool isMatrix = type.getRank() > 1;
+  if (isMatrix)
+    type = ir::getMatrixType(type);
   int64_t rows = type.getDimSize(0);
   int64_t bytes = isMatrix ? packedMatrixBytes(format, rows, type.getDimSize(1))
                            : rows * int64_t(sizeof(float));

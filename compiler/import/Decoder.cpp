@@ -83,6 +83,7 @@ public:
 
 private:
   void collect();
+  void collectMLP();
   void addRole(StringRef name, StringRef suffix, ArrayRef<int64_t> shape, bool optional = false);
   std::string getSignature(int64_t layer);
   void declareWeights();
@@ -94,6 +95,8 @@ private:
   void buildBody(Block &body, int64_t layer);
   Value buildAttention(Value norm, Value &cache, Value index, int64_t layer);
   Value buildMLP(Value norm, Value index, int64_t layer);
+  Value buildExperts(Value norm, Value index, int64_t layer);
+  Value activate(Value gate);
   Value norm(Value input, StringRef role, int64_t layer, Value index);
   int64_t windowOf(int64_t layer) { return config.windows.empty() ? 0 : config.windows[layer]; }
   int64_t ropeOf(int64_t layer) {
@@ -142,6 +145,19 @@ void DecoderBuilder::addRole(StringRef name, StringRef suffix, ArrayRef<int64_t>
   roles.insert({key, std::move(role)});
 }
 
+void DecoderBuilder::collectMLP() {
+  if (!config.experts) {
+    addRole("ffn_gate", "weight", {config.ffn, config.width});
+    addRole("ffn_up", "weight", {config.ffn, config.width});
+    addRole("ffn_down", "weight", {config.width, config.ffn});
+    return;
+  }
+  addRole("ffn_gate_inp", "weight", {config.experts, config.width});
+  addRole("ffn_gate_exps", "weight", {config.experts, config.ffn, config.width});
+  addRole("ffn_up_exps", "weight", {config.experts, config.ffn, config.width});
+  addRole("ffn_down_exps", "weight", {config.experts, config.width, config.ffn});
+}
+
 void DecoderBuilder::collect() {
   int64_t q = config.heads * config.headDim, kv = config.kvHeads * config.headDim;
   embedding = table.require("token_embd.weight", {config.vocabulary, config.width});
@@ -163,9 +179,7 @@ void DecoderBuilder::collect() {
   if (config.resultNorms)
     addRole("post_attention_norm", "weight", {config.width});
   addRole("ffn_norm", "weight", {config.width});
-  addRole("ffn_gate", "weight", {config.ffn, config.width});
-  addRole("ffn_up", "weight", {config.ffn, config.width});
-  addRole("ffn_down", "weight", {config.width, config.ffn});
+  collectMLP();
   if (config.resultNorms)
     addRole("post_ffw_norm", "weight", {config.width});
   table.find("rope_freqs.weight", {config.ropeDim / 2});
@@ -270,14 +284,36 @@ Value DecoderBuilder::buildAttention(Value input, Value &cache, Value index, int
   return linear(merged, layerWeight("attn_output.weight", layer, index));
 }
 
+Value DecoderBuilder::activate(Value gate) {
+  return config.activation == Activation::Silu
+             ? SiluOp::create(builder, loc, gate.getType(), gate).getResult()
+             : GeluTanhOp::create(builder, loc, gate.getType(), gate).getResult();
+}
+
 Value DecoderBuilder::buildMLP(Value input, Value index, int64_t layer) {
+  if (config.experts)
+    return buildExperts(input, index, layer);
   Value gate = linear(input, layerWeight("ffn_gate.weight", layer, index));
   Value up = linear(input, layerWeight("ffn_up.weight", layer, index));
-  Value active = config.activation == Activation::Silu
-                     ? SiluOp::create(builder, loc, gate.getType(), gate).getResult()
-                     : GeluTanhOp::create(builder, loc, gate.getType(), gate).getResult();
-  Value gated = MulOp::create(builder, loc, gate.getType(), active, up);
+  Value gated = MulOp::create(builder, loc, gate.getType(), activate(gate), up);
   return linear(gated, layerWeight("ffn_down.weight", layer, index));
+}
+
+/// What the row's experts give, each times its share (Jiang et al., 2024).
+Value DecoderBuilder::buildExperts(Value input, Value index, int64_t layer) {
+  int64_t used = config.expertsUsed;
+  Value logits = linear(input, layerWeight("ffn_gate_inp.weight", layer, index));
+  auto choice = RankedTensorType::get({ShapedType::kDynamic, used}, builder.getI32Type());
+  auto route = RouteOp::create(builder, loc, choice, rows2D(used), logits);
+  auto product = [&](Value x, StringRef name, int64_t outputs) -> Value {
+    return ExpertLinearOp::create(builder, loc, rows2D(used * outputs), x,
+                                  layerWeight(name, layer, index), route.getChoice());
+  };
+  Value gate = product(input, "ffn_gate_exps.weight", config.ffn);
+  Value up = product(input, "ffn_up_exps.weight", config.ffn);
+  Value gated = MulOp::create(builder, loc, gate.getType(), activate(gate), up);
+  Value parts = product(gated, "ffn_down_exps.weight", config.width);
+  return MixOp::create(builder, loc, rows2D(config.width), parts, route.getShare());
 }
 
 void DecoderBuilder::buildBody(Block &body, int64_t layer) {

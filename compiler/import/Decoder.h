@@ -35,8 +35,10 @@ struct DecoderConfig {
   int64_t heads = 0; ///< Query heads.
   int64_t kvHeads = 0;
   int64_t headDim = 0;
-  int64_t ffn = 0;     ///< Neurons of the MLP.
-  int64_t context = 0; ///< Positions the model was trained for.
+  int64_t ffn = 0;         ///< Neurons of the MLP, or of each expert.
+  int64_t experts = 0;     ///< MLPs that a router chooses from; 0: there is one and no router.
+  int64_t expertsUsed = 0; ///< That each row has.
+  int64_t context = 0;     ///< Positions the model was trained for.
   double normEps = 0;
   int64_t ropeDim = 0; ///< Leading elements of a head that are turned.
   ir::RopeLayout ropeLayout = ir::RopeLayout::Interleaved;

@@ -1,4 +1,4 @@
-//===- Llama.cpp - The Llama family (Llama, SmolLM2, Mistral) --------------===//
+//===- Llama.cpp - The Llama family (Llama, SmolLM2, Mistral, Mixtral) -----===//
 
 #include "compiler/import/Architecture.h"
 #include "compiler/import/Decoder.h"
@@ -20,13 +20,30 @@ static llvm::SmallVector<float> readRopeFactors(const GGUFFile &file) {
   return factors;
 }
 
+/// Mixtral has experts in place of the MLP.
+static void readExperts(const GGUFFile &file, DecoderConfig &config, Diagnostics &diags) {
+  HyperParameters keys(file, "llama", diags);
+  config.experts = keys.integerOr("expert_count", 0, 0, 1 << 12);
+  if (config.experts == 0)
+    return;
+  config.expertsUsed = keys.integer("expert_used_count", 1, config.experts);
+  constexpr int64_t panel = PanelRows;
+  if (config.ffn % panel != 0 || config.width % panel != 0)
+    diags.error(401, file.path(),
+                "experts whose neurons or whose embedding are no multiple of " +
+                    std::to_string(panel) + " are not supported, found " +
+                    std::to_string(config.ffn) + " and " + std::to_string(config.width));
+  if (file.findTensor("blk.0.ffn_gate.0.weight"))
+    diags.error(401, file.path(), "experts in tensors of their own are not supported",
+                "the file is older than the form with one tensor for all experts; convert the "
+                "model again");
+}
+
 static mlir::OwningOpRef<mlir::ModuleOp>
 buildLlama(const GGUFFile &file, mlir::MLIRContext &context, Diagnostics &diags) {
   DecoderConfig config = readDecoderConfig(file, "llama", diags);
   config.ropes.front().factors = readRopeFactors(file);
-  if (HyperParameters(file, "llama", diags).integerOr("expert_count", 0, 0, 1 << 16) > 0)
-    diags.error(401, file.path(),
-                "mixture-of-experts models of the llama family are not supported");
+  readExperts(file, config, diags);
   return buildDecoder(file, config, context, diags);
 }
 

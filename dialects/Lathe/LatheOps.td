@@ -59,7 +59,7 @@ def Lathe_WeightsOp : Lathe_Op<"weights", [Symbol]> {
   let summary = "names tensors of the model file; never holds their bytes";
   let description = [{
     Declares a weight by the name of its tensor in the model file, with its
-    logical shape `[N, K]` (outputs first) or `[N]` and its element format. A
+    logical shape `[N, K]` (outputs first), `[experts, N, K]` or `[N]` and its element format. A
     weight of the layer stack is declared once for all layers that have it in
     this shape and format; `{}` in the source stands for the layer's number. A
     program that is written by hand may name the file, GGUF or safetensors, by its
@@ -407,6 +407,7 @@ def Lathe_BiasOp : Lathe_ModelOp<"bias", "Elementwise", [AllTypesMatch<["input",
 }
 
 include "dialects/Lathe/LatheEncoder.td"
+include "dialects/Lathe/LatheExperts.td"
 
 //===----------------------------------------------------------------------===//
 // Confidence

@@ -106,6 +106,12 @@ bool lathe::ir::isRowTensor(Type type) {
          isBoundedShape(tensor.getShape().drop_front());
 }
 
+RankedTensorType lathe::ir::getMatrixType(RankedTensorType weight) {
+  int64_t columns = weight.getShape().back();
+  return RankedTensorType::get({weight.getNumElements() / columns, columns},
+                               weight.getElementType());
+}
+
 const lathe::BlockFormat *lathe::ir::getBlockFormat(Type elementType) {
   if (auto block = dyn_cast<BlockType>(elementType))
     return block.getBlockFormat();

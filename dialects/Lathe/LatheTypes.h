@@ -29,6 +29,10 @@ bool isRowTensor(mlir::Type type);
 /// One f32 for each row: tensor<?x1xf32>.
 mlir::RankedTensorType getConfidenceType(mlir::MLIRContext *context);
 
+/// The matrix that the matrices of a weight are together, one below the other: [.., N, K] as
+/// [.. * N, K].
+mlir::RankedTensorType getMatrixType(mlir::RankedTensorType weight);
+
 /// The declared size of a dimension of a tensor.
 inline int64_t dimOf(mlir::Value tensor, unsigned dim) {
   return llvm::cast<mlir::RankedTensorType>(tensor.getType()).getDimSize(dim);

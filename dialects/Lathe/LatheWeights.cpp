@@ -120,8 +120,11 @@ static LogicalResult verifyPlace(WeightsOp op) {
 
 LogicalResult WeightsOp::verify() {
   RankedTensorType type = getTensorType();
-  if (type.getRank() < 1 || type.getRank() > 2 || !isBoundedShape(type.getShape()))
-    return emitOpError() << "a weight is a vector or a matrix of known size, got " << type;
+  if (type.getRank() < 1 || type.getRank() > 3 || !isBoundedShape(type.getShape()))
+    return emitOpError()
+           << "a weight is a vector, a matrix or one matrix for each expert, of known "
+              "size, got "
+           << type;
   const BlockFormat *format = lathe::ir::getBlockFormat(type.getElementType());
   if (!format)
     return emitOpError() << "element type " << type.getElementType()

@@ -50,8 +50,8 @@ SmallVector<OpFoldResult> ReferenceBuilder::rowSizes(Value rows, ArrayRef<int64_
   return all;
 }
 
-Value ReferenceBuilder::generate(ArrayRef<OpFoldResult> sizes, Element element) {
-  Value empty = make<tensor::EmptyOp>(sizes, getF32Type());
+Value ReferenceBuilder::generate(ArrayRef<OpFoldResult> sizes, Element element, Type type) {
+  Value empty = make<tensor::EmptyOp>(sizes, type ? type : Type(getF32Type()));
   unsigned rank = sizes.size();
   SmallVector<utils::IteratorType> iterators(rank, utils::IteratorType::parallel);
   auto body = [&](OpBuilder &nested, Location, ValueRange) {
@@ -100,7 +100,9 @@ Value ReferenceBuilder::roundToMultiple(Value unit, Value value) {
 
 void ReferenceBuilder::define(ReferenceValues &values, Value result, Value tensor) {
   auto declared = cast<RankedTensorType>(result.getType());
-  auto type = RankedTensorType::get(declared.getShape(), getF32Type());
+  Type element = declared.getElementType();
+  auto type = RankedTensorType::get(declared.getShape(),
+                                    isa<IntegerType>(element) ? element : Type(getF32Type()));
   if (tensor.getType() != type)
     tensor = make<tensor::CastOp>(type, tensor);
   values.map(result, tensor);

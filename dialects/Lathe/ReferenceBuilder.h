@@ -43,9 +43,10 @@ public:
   /// Known sizes after the size of dimension 0 of `rows`.
   llvm::SmallVector<mlir::OpFoldResult> rowSizes(mlir::Value rows, llvm::ArrayRef<int64_t> others);
 
-  /// The f32 tensor of these sizes whose element at each index is
-  /// `element(indices)`: a `linalg.generic` without inputs.
-  mlir::Value generate(llvm::ArrayRef<mlir::OpFoldResult> sizes, Element element);
+  /// The tensor of these sizes whose element at each index is `element(indices)`:
+  /// a `linalg.generic` without inputs.  Of f32 unless `type` is another.
+  mlir::Value generate(llvm::ArrayRef<mlir::OpFoldResult> sizes, Element element,
+                       mlir::Type type = {});
 
   /// Sum, or maximum, of `term(i)` for `first <= i < last`, in this order.
   mlir::Value sum(mlir::Value first, mlir::Value last, Term term);

@@ -69,8 +69,10 @@ LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (!ir::isBoundedShape(shape))
     return emitError() << "dimensions of a buffer must be positive and hold at most 2^40 elements";
   bool quantized = isa<ir::QuantizedActivationType>(elementType);
-  if (!quantized && !elementType.isF32() && !elementType.isBF16())
-    return emitError() << "the element type of a buffer must be f32, bf16 or !lathe.q8_act, got "
+  if (!quantized && !elementType.isF32() && !elementType.isBF16() &&
+      !elementType.isSignlessInteger(32))
+    return emitError() << "the element type of a buffer must be f32, bf16, i32 or !lathe.q8_act, "
+                          "got "
                        << elementType;
   if (quantized && (whole || shape.size() < 2))
     return emitError() << "!lathe.q8_act is for rows of blocks";

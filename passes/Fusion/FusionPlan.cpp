@@ -119,6 +119,14 @@ bool FusionPlan::isLike(Operation *op, unsigned group) const {
   return selected.contains(op) == selected.contains(other) && purposes.of(op) == purposes.of(other);
 }
 
+/// Whether `op`, which reads what the contractions of a group do, can be computed with them.
+/// A router reads what its experts read, and they need what it gives.
+bool FusionPlan::isSibling(Operation *op, unsigned group) const {
+  std::optional<unsigned> behind = latestOperandGroup(op);
+  return isLike(op, group) && op->getName() == groups[group].ops.front()->getName() &&
+         (!behind || *behind < group);
+}
+
 void FusionPlan::seed() {
   llvm::DenseMap<Value, unsigned> groupOfInput;
   for (Operation &op : block) {
@@ -129,7 +137,7 @@ void FusionPlan::seed() {
       continue;
     Value input = op.getOperand(0);
     auto it = groupOfInput.find(input);
-    if (options.siblings && it != groupOfInput.end() && isLike(&op, it->second)) {
+    if (options.siblings && it != groupOfInput.end() && isSibling(&op, it->second)) {
       join(&op, it->second);
       ++numSiblings;
     } else {

@@ -64,6 +64,7 @@ private:
                           llvm::ArrayRef<mlir::Operation *> to) const;
   /// Whether it has the rows of the group's ops, and is needed where they are.
   bool isLike(mlir::Operation *op, unsigned group) const;
+  bool isSibling(mlir::Operation *op, unsigned group) const;
 
   mlir::Block &block;
   FusionOptions options;

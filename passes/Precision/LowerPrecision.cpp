@@ -26,7 +26,12 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
     if (failed(checkOptions()))
       return signalPassFailure();
     llvm::DenseMap<std::pair<Value, Type>, Value> known;
-    getOperation()->walk([&](LinearOp linear) { lower(linear, known); });
+    getOperation()->walk([&](Operation *op) {
+      if (auto linear = dyn_cast<LinearOp>(op))
+        lower(linear, known);
+      else if (auto experts = dyn_cast<ExpertLinearOp>(op))
+        lower(experts, known);
+    });
     lowerCache(chooseCache());
   }
 
@@ -43,10 +48,10 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
     return success();
   }
 
-  /// The element type that the policy wants for the input of `linear`.
-  Type chooseInput(LinearOp linear) {
+  /// The element type that the policy wants for the input of products with `matrix`.
+  Type chooseInput(Value matrix) {
     Builder builder(&getContext());
-    auto weight = cast<RankedTensorType>(linear.getWeight().getType());
+    auto weight = getMatrixType(cast<RankedTensorType>(matrix.getType()));
     bool storedNarrow = weight.getElementType().isBF16() && storedBF16 == "bf16";
     if (policy == "bf16" || (policy == "auto" && storedNarrow))
       return builder.getBF16Type();
@@ -56,11 +61,12 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
     return builder.getF32Type();
   }
 
-  void lower(LinearOp linear, llvm::DenseMap<std::pair<Value, Type>, Value> &known) {
+  template <typename ProductOp>
+  void lower(ProductOp linear, llvm::DenseMap<std::pair<Value, Type>, Value> &known) {
     auto inputType = cast<RankedTensorType>(linear.getInput().getType());
     if (!inputType.getElementType().isF32())
       return;
-    Type element = chooseInput(linear);
+    Type element = chooseInput(linear.getWeight());
     count(element);
     if (remarks)
       linear.emitRemark() << "multiplies " << element << " by "

@@ -13,6 +13,7 @@
 #include <functional>
 #include <iterator>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 namespace lathe {
@@ -222,9 +223,16 @@ void ManifestReader::checkShape(const ManifestWeight &Weight, const std::string 
       fault(join(Path, "layout"), "found 'plain' for a quantised weight");
     return;
   }
-  if (Weight.Shape.size() != (IsVector ? 1 : 2))
-    return fault(join(Path, "shape"), "found " + std::to_string(Weight.Shape.size()) +
-                                          " dimensions, expected " + (IsVector ? "1" : "2"));
+  size_t Dimensions = Weight.Shape.size();
+  if (IsVector ? Dimensions != 1 : Dimensions != 2 && Dimensions != 3)
+    return fault(join(Path, "shape"), "found " + std::to_string(Dimensions) +
+                                          " dimensions, expected " + (IsVector ? "1" : "2 or 3"));
+  uint64_t Elements = 1;
+  for (int64_t Size : Weight.Shape)
+    Elements = checkedMul<uint64_t>(Elements, Size).value_or(MaxTensorElements + 1);
+  if (Dimensions == 3 && Elements > MaxTensorElements)
+    return fault(join(Path, "shape"),
+                 "found more than " + std::to_string(MaxTensorElements) + " elements");
   if (Weight.Format && Weight.Shape.back() % Weight.Format->BlockElements != 0)
     fault(join(Path, "shape"), "rows of " + std::to_string(Weight.Shape.back()) +
                                    " elements, expected a multiple of " +
@@ -378,6 +386,10 @@ void ManifestReader::readSignature(JsonValue Root, Manifest &Result) {
     fault("outputs", "found none, expected at least one");
   // A function may have a stack of layers of any height.
   Result.Model.Layers = MaxLayers;
+}
+
+int64_t ManifestWeight::rows() const {
+  return std::accumulate(Shape.begin(), Shape.end() - 1, int64_t(1), std::multiplies<>());
 }
 
 std::string ManifestWeight::tensorName(int64_t Ordinal) const {

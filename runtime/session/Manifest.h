@@ -52,7 +52,8 @@ enum class WeightLayout {
 struct ManifestWeight {
   std::string Symbol;
   const BlockFormat *Format = nullptr; ///< Never null after parsing.
-  std::vector<int64_t> Shape;          ///< [N, K] for Panel32, [N] for Vector, any for Plain.
+  /// [N, K] or [experts, N, K] for Panel32, [N] for Vector, any for Plain.
+  std::vector<int64_t> Shape;
   WeightLayout Layout = WeightLayout::Panel32;
   int64_t First = 0;           ///< Index of the first pointer in the weight table.
   bool Layered = false;        ///< Whether the manifest lists layers.
@@ -60,6 +61,9 @@ struct ManifestWeight {
   std::string Tensors;         ///< Tensor name; "{}" stands for the layer number.
   std::string File;            ///< Of the tensors, as the program names it; empty: any.
 
+  /// Rows and columns for Panel32: the matrices of experts are one, each below the other.
+  int64_t rows() const;
+  int64_t columns() const { return Shape.back(); }
   int64_t tensorCount() const { return Layered ? static_cast<int64_t>(Layers.size()) : 1; }
   /// The name in the model file of tensor `Ordinal` < tensorCount().
   std::string tensorName(int64_t Ordinal) const;

@@ -41,11 +41,11 @@ static uint64_t packedBytes(const ManifestWeight &Weight) {
       Bytes = product(Bytes, static_cast<uint64_t>(Size));
     return roundUp(Bytes, Alignment);
   }
-  int64_t PanelBytes = packedPanelBytes(*Weight.Format, Weight.Shape[1]) +
-                       packedTailBytes(*Weight.Format, Weight.Shape[1]);
-  return roundUp(product(static_cast<uint64_t>(panelCount(Weight.Shape[0])),
-                         static_cast<uint64_t>(PanelBytes)),
-                 Alignment);
+  int64_t PanelBytes = packedPanelBytes(*Weight.Format, Weight.columns()) +
+                       packedTailBytes(*Weight.Format, Weight.columns());
+  return roundUp(
+      product(static_cast<uint64_t>(panelCount(Weight.rows())), static_cast<uint64_t>(PanelBytes)),
+      Alignment);
 }
 
 MemoryNeed memoryNeed(const Manifest &Code, uint64_t Context, uint64_t Sequences) {

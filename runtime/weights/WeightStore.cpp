@@ -55,7 +55,8 @@ private:
   uint8_t *destination(const PackJob &Job) const { return Memory.data() + Start + Job.Offset; }
   /// Clears the pages of panels First <= p < Last in one call.
   void prepare(const PackJob &Job, int64_t First, int64_t Last) {
-    auto Panel = static_cast<uint64_t>(packedPanelBytes(*Job.Weight->Format, Job.Weight->Shape[1]));
+    auto Panel =
+        static_cast<uint64_t>(packedPanelBytes(*Job.Weight->Format, Job.Weight->columns()));
     if (ToFile)
       Memory.populate(Start + Job.Offset + static_cast<uint64_t>(First) * Panel,
                       static_cast<uint64_t>(Last - First) * Panel);
@@ -129,7 +130,7 @@ static uint64_t packedBytes(const ManifestWeight &Weight) {
       Bytes *= static_cast<uint64_t>(Size);
     return Bytes;
   }
-  return static_cast<uint64_t>(packedMatrixBytes(*Weight.Format, Weight.Shape[0], Weight.Shape[1]));
+  return static_cast<uint64_t>(packedMatrixBytes(*Weight.Format, Weight.rows(), Weight.columns()));
 }
 
 /// One job per pointer of the weight table, in its order; sets `Bytes` to the
@@ -206,7 +207,7 @@ void PackRun::copyPlain(const PackJob &Job, std::span<const uint8_t> Source) {
 static int64_t packAndCheck(const PackJob &Job, std::span<const uint8_t> Source, int64_t First,
                             int64_t Last, uint8_t *Destination) {
   const BlockFormat &Format = *Job.Weight->Format;
-  int64_t N = Job.Weight->Shape[0], K = Job.Weight->Shape[1];
+  int64_t N = Job.Weight->rows(), K = Job.Weight->columns();
   int64_t RowBlocks = K / Format.BlockElements, FirstBad = AllFinite;
   for (int64_t Panel = First; Panel < Last; ++Panel) {
     int64_t Block = Panel * PanelRows * RowBlocks;
@@ -221,7 +222,7 @@ static int64_t packAndCheck(const PackJob &Job, std::span<const uint8_t> Source,
 
 void PackRun::packPanels(const PackJob &Job, std::span<const uint8_t> Source) {
   const BlockFormat &Format = *Job.Weight->Format;
-  int64_t N = Job.Weight->Shape[0], K = Job.Weight->Shape[1];
+  int64_t N = Job.Weight->rows(), K = Job.Weight->columns();
   int64_t PanelSourceBytes = PanelRows * (K / Format.BlockElements) * Format.BlockBytes;
   int64_t PackedPanelBytes = packedPanelBytes(Format, K);
   int64_t Panels = panelCount(N);

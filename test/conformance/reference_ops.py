@@ -15,6 +15,7 @@ import tempfile
 
 import numpy
 
+from reference_experts import experts, function, normal
 from support import ROOT, Failed, Report
 
 TOLERANCE = 2e-6
@@ -69,14 +70,6 @@ class Rows:
 
     def arrays(self):
         return [self.token, self.position, self.sequence, self.logits_row, self.runs, self.exit_at]
-
-
-def normal(random, *shape):
-    return random.standard_normal(shape).astype(numpy.float32)
-
-
-def function(arguments, result, body):
-    return f"func.func @f({arguments}) -> {result} {{\n{body}\n}}\n"
 
 
 #
@@ -555,6 +548,7 @@ OPS = {
     "weights_and_layers": weights_and_layers,
     "confidence": confidence,
     "exits": exits,
+    "experts": experts,
 }
 
 

@@ -59,6 +59,21 @@ TEST(Manifest, NamesTensors) {
   EXPECT_EQ(Norm.tensorName(0), "output_norm.weight");
 }
 
+TEST(Manifest, ReadsTheMatricesOfExperts) {
+  Diagnostics Diags;
+  std::optional<Manifest> Read =
+      Manifest::parse(with("[576,576]", "[8,1024,576]"), "model.so", Diags);
+  ASSERT_TRUE(Read) << Diags.str();
+  EXPECT_EQ(Read->Weights[0].rows(), 8192);
+  EXPECT_EQ(Read->Weights[0].columns(), 576);
+  for (const char *Shape : {"[576]", "[2,2,2,576]", "[2147483647,2147483647,576]"}) {
+    Diagnostics Faults;
+    EXPECT_FALSE(Manifest::parse(with("[576,576]", Shape), "model.so", Faults)) << Shape;
+    ASSERT_EQ(Faults.errorCount(), 1u) << Faults.str();
+    EXPECT_EQ(Faults.all()[0].Number, 602u);
+  }
+}
+
 TEST(Manifest, RefusesOtherVersionsBeforeAnythingElse) {
   for (const char *Text : {R"({"abi":0})", R"({"abi":4})"}) {
     Diagnostics Diags;
@@ -195,7 +210,7 @@ TEST(Manifest, TellsEachFault) {
       {"\"arena_bytes\":64", "\"arena_bytes\":9223372036854775807", "entries[1].arena_bytes"},
       {"\"q4_1\"", "\"q9_9\"", "weights[0].format: found 'q9_9'"},
       {"\"panel32\"", "\"panel64\"", "weights[0].layout: found 'panel64'"},
-      {"[576,576]", "[576]", "weights[0].shape: found 1 dimensions, expected 2"},
+      {"[576,576]", "[576]", "weights[0].shape: found 1 dimensions, expected 2 or 3"},
       {"[576,576]", "[576,577]", "weights[0].shape: rows of 577 elements"},
       {"[576,576]", "[576,0]", "weights[0].shape: expected an array"},
       {"[0,2,7]", "[0,7,2]", "weights[0].layers"},

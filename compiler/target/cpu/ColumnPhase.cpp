@@ -216,7 +216,8 @@ static PhaseTiles divideRows(step::PhaseOp, const CpuTarget &, int64_t rows, int
 
 static PhaseEmitterRegistration columns({
     [](step::PhaseOp phase) {
-      return phase.getAxis() == step::Axis::Columns && phase.getOps<ir::HeadTopkOp>().empty();
+      return phase.getAxis() == step::Axis::Columns && phase.getOps<ir::HeadTopkOp>().empty() &&
+             phase.getOps<ir::ExpertLinearOp>().empty();
     },
     [](PhaseContext &context) { return ColumnPhase(context).emit(); },
     divideColumns,

@@ -57,6 +57,10 @@ Value EpilogueRow::compute(Value value, int64_t chunk) {
     auto index = llvm::find(segment.linears, linear) - segment.linears.begin();
     return k.load(type, k.at(tiles[index], chunk * segment.lanes * 4));
   }
+  if (auto experts = dyn_cast<ir::ExpertLinearOp>(op)) {
+    auto index = llvm::find(segment.experts, experts) - segment.experts.begin();
+    return k.load(type, k.at(tiles[index], chunk * segment.lanes * 4));
+  }
   if (tiles.empty() || isa<step::LoadOp>(op))
     return k.load(type, k.at(c.rowPointer(value, row, rows), columnOffset(chunk)));
   ElementwiseEmitter emitter = findElementwiseEmitter(op->getName().getStringRef());

@@ -60,7 +60,7 @@ static StringRef layoutOf(ModuleOp module, ir::WeightsOp weights) {
     if (use.getWeights() == weights.getSymName())
       plain |= llvm::any_of(use->getUsers(), isUpstream);
   });
-  return plain ? "plain" : type.getRank() == 2 ? "panel32" : "vector";
+  return plain ? "plain" : type.getRank() > 1 ? "panel32" : "vector";
 }
 
 static void writeShape(llvm::json::OStream &json, ArrayRef<int64_t> shape) {

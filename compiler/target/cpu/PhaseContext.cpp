@@ -104,8 +104,7 @@ const Rows &PhaseContext::rowsOf(Value value, int64_t rows) {
       return storage[value] = rowsOfBuffer(store.getDestination());
   Type element = cast<RankedTensorType>(value.getType()).getElementType();
   int64_t elements = rowElements(value);
-  Value base = allocateScratch(step::getRowBytes(rows, elements, element));
-  Rows result = layout(base, rows, elements, element);
+  Rows result = allocateRows(rows, elements, element);
   if (rows == 1)
     result.rowBytes = 0;
   return storage[value] = result;
@@ -186,6 +185,11 @@ Value PhaseContext::allocateScratch(int64_t bytes) {
   int64_t offset = scratchUsed;
   scratchUsed = llvm::alignTo(offset + bytes, 64);
   return k.at(args.scratch, offset);
+}
+
+Rows PhaseContext::allocateRows(int64_t rows, int64_t elements, Type element) {
+  Value base = allocateScratch(step::getRowBytes(rows, elements, element));
+  return layout(base, rows, elements, element);
 }
 
 Value PhaseContext::rowField(Value array, Value row) {

@@ -93,6 +93,8 @@ public:
 
   /// Private memory of the worker, 64-byte aligned.
   mlir::Value allocateScratch(int64_t bytes);
+  /// The same for rows of so many elements, each with memory of its own.
+  Rows allocateRows(int64_t rows, int64_t elements, mlir::Type element);
   int64_t scratchBytes() const { return scratchUsed; }
 
   /// A barrier inside the phase: all workers must come by.

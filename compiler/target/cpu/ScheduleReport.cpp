@@ -236,7 +236,7 @@ void EntryWriter::writeContractions(step::PhaseOp phase) {
       if (!isContraction(op))
         continue;
       json.object([&] {
-        auto weight = cast<RankedTensorType>(op.getOperand(1).getType());
+        auto weight = ir::getMatrixType(cast<RankedTensorType>(op.getOperand(1).getType()));
         Type input = cast<RankedTensorType>(op.getOperand(0).getType()).getElementType();
         bool int8 = isa<ir::QuantizedActivationType>(input);
         auto name = op.getOperand(1).getDefiningOp<ir::WeightOp>();

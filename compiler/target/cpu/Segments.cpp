@@ -22,7 +22,7 @@ llvm::EquivalenceClasses<Operation *> connect(step::PhaseOp phase) {
     if (isa<step::LoadOp, ir::WeightOp>(op) || rowWise)
       continue;
     classes.insert(&op);
-    if (isa<ir::LinearOp>(op))
+    if (isa<ir::LinearOp, ir::ExpertLinearOp>(op))
       continue; // Its input is shared by all; that does not connect them.
     for (Value operand : op.getOperands())
       if (Operation *def = operand.getDefiningOp(); def && classes.contains(def))
@@ -108,17 +108,21 @@ FailureOr<SmallVector<Segment>> lathe::compiler::findSegments(step::PhaseOp phas
       if (auto store = dyn_cast<step::StoreOp>(op))
         segment.stores.push_back(store);
       auto linear = dyn_cast<ir::LinearOp>(op);
-      if (!linear)
+      auto experts = dyn_cast<ir::ExpertLinearOp>(op);
+      if (!linear && !experts)
         continue;
-      int64_t outputs = linear.getType().getDimSize(1);
-      if (!segment.linears.empty() && outputs != segment.outputs)
-        return linear.emitError()
+      int64_t outputs = linear ? linear.getType().getDimSize(1) : experts.getOutputs();
+      if (segment.outputs != 0 && outputs != segment.outputs)
+        return op->emitError()
                << "contractions that share an epilogue must have the same number of outputs, got "
                << segment.outputs << " and " << outputs;
       segment.outputs = outputs;
-      segment.linears.push_back(linear);
+      if (linear)
+        segment.linears.push_back(linear);
+      else
+        segment.experts.push_back(experts);
     }
-    if (segment.linears.empty())
+    if (segment.outputs == 0)
       return leader->emitError() << "a phase over columns computes this without a contraction";
     chooseSizes(segment, ops);
     segments.push_back(std::move(segment));

@@ -26,10 +26,12 @@ struct Segment {
   /// Chunks of a head after which the epilogue may do something else: at the
   /// second half of rope's pairs, and behind its last pair.
   int64_t period = 1;
+  /// Contractions of experts, in segments of these; outputs are those of one expert.
+  llvm::SmallVector<ir::ExpertLinearOp, 2> experts;
 
   int64_t tiles() const { return (outputs + tileColumns - 1) / tileColumns; }
   /// What a tile costs beside the others of the phase.
-  int64_t tileCost() const { return tileColumns * linears.size(); }
+  int64_t tileCost() const { return tileColumns * (linears.size() + experts.size()); }
 };
 
 /// The part of a row that one elementwise op works on at a time, in a phase

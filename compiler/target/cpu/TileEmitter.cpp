@@ -18,7 +18,10 @@ static int64_t panelSteps(RankedTensorType type) {
   return (type.getDimSize(1) + step - 1) / step;
 }
 
-static RankedTensorType typeOf(Value weight) { return cast<RankedTensorType>(weight.getType()); }
+/// Packed matrices of experts are one, so that panels follow each other.
+static RankedTensorType typeOf(Value weight) {
+  return ir::getMatrixType(cast<RankedTensorType>(weight.getType()));
+}
 
 const WeightFormat &lathe::compiler::formatOf(Value weight) { return ::formatOf(typeOf(weight)); }
 

@@ -2,25 +2,25 @@
 // RUN: lathe-opt %s --split-input-file --verify-diagnostics
 
 // A size that is not known.
-// expected-error@+1 {{'lathe.weights' op a weight is a vector or a matrix of known size, got 'tensor<4x?xf32>'}}
+// expected-error@+1 {{'lathe.weights' op a weight is a vector, a matrix or one matrix for each expert, of known size, got 'tensor<4x?xf32>'}}
 lathe.weights @w : tensor<4x?xf32> from "w"
 
 // -----
 
-// More dimensions than a matrix has.
-// expected-error@+1 {{a weight is a vector or a matrix of known size, got 'tensor<2x2x32xf32>'}}
-lathe.weights @w : tensor<2x2x32xf32> from "w"
+// More dimensions than matrices have.
+// expected-error@+1 {{a weight is a vector, a matrix or one matrix for each expert, of known size, got 'tensor<2x2x2x32xf32>'}}
+lathe.weights @w : tensor<2x2x2x32xf32> from "w"
 
 // -----
 
 // A weight without elements.
-// expected-error@+1 {{a weight is a vector or a matrix of known size, got 'tensor<0x32xf32>'}}
+// expected-error@+1 {{a weight is a vector, a matrix or one matrix for each expert, of known size, got 'tensor<0x32xf32>'}}
 lathe.weights @w : tensor<0x32xf32> from "w"
 
 // -----
 
 // A weight whose bytes no 64-bit number could count.
-// expected-error@+1 {{a weight is a vector or a matrix of known size, got 'tensor<4611686018427387904x32xf32>'}}
+// expected-error@+1 {{a weight is a vector, a matrix or one matrix for each expert, of known size, got 'tensor<4611686018427387904x32xf32>'}}
 lathe.weights @w : tensor<4611686018427387904x32xf32> from "w"
 
 // -----

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the tiny model of tiny_gguf.py with changes, for tests of the importer.
 
-    bend_gguf.py OUT.gguf [--untied] [--format q4_1] [--layers 2] [--set KEY=VALUE]
-                 [--unset KEY] [--drop TENSOR] [--tensor NAME=FORMAT:8x64]
+    bend_gguf.py OUT.gguf [--untied] [--format q4_1] [--layers 2] [--experts 8 --experts-used 2]
+                 [--set KEY=VALUE] [--unset KEY] [--drop TENSOR] [--tensor NAME=FORMAT:8x64]
 
 The last four flags may stand several times.  Shapes are as the importer tells them, rows
 first.  Tensors are put at the end, or where one of that name was.
@@ -46,10 +46,14 @@ def main():
     parser.add_argument("--untied", action="store_true")
     parser.add_argument("--format", choices=FORMATS, default="f32")
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--experts", type=int, default=0)
+    parser.add_argument("--experts-used", type=int, default=0)
     for flag in ["--set", "--unset", "--drop", "--tensor"]:
         parser.add_argument(flag, action="append", default=[])
     given = parser.parse_args()
-    gguf = tiny_model(Shape(format=given.format, untied=given.untied, layers=given.layers))
+    sizes = {name: getattr(given, name) for name in ["format", "untied", "layers"]}
+    experts = {"experts": given.experts, "experts_used": given.experts_used}
+    gguf = tiny_model(Shape(**sizes, **experts))
     for text in given.set:
         set_value(gguf, text)
     for key in given.unset:

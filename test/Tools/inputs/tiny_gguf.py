@@ -255,6 +255,8 @@ class Shape:
     kv_heads: int = 1
     head_dim: int = 32
     ffn: int = 96
+    experts: int = 0  # 0: one feed-forward network, and no router
+    experts_used: int = 0
     context: int = 512
     untied: bool = False
     alignment: int = 32
@@ -295,6 +297,9 @@ def _set_values(gguf, shape):
     gguf.set("llama.context_length", U32, shape.context)
     gguf.set("llama.embedding_length", U32, shape.hidden)
     gguf.set("llama.feed_forward_length", U32, shape.ffn)
+    if shape.experts:
+        gguf.set("llama.expert_count", U32, shape.experts)
+        gguf.set("llama.expert_used_count", U32, shape.experts_used)
     gguf.set("llama.attention.head_count", U32, shape.heads)
     gguf.set("llama.attention.head_count_kv", U32, shape.kv_heads)
     gguf.set("llama.attention.key_length", U32, shape.head_dim)
@@ -329,6 +334,10 @@ def tiny_model(shape=None):
         kind, _, encode = FORMATS[format]
         gguf.tensors.append(Tensor(name, [columns, rows], kind, encode(weights).tobytes()))
 
+    def experts(name, rows, columns):
+        matrix(name, shape.experts * rows, columns)
+        gguf.tensors[-1].dims = [columns, rows, shape.experts]
+
     def norm(name):
         weights = (1 + 0.1 * rng.standard_normal(shape.hidden)).astype("<f4")
         gguf.tensors.append(Tensor(name, [shape.hidden], 0, weights.tobytes()))
@@ -345,6 +354,12 @@ def tiny_model(shape=None):
         matrix(block + "attn_v.weight", keys, shape.hidden)
         matrix(block + "attn_output.weight", shape.hidden, queries)
         norm(block + "ffn_norm.weight")
+        if shape.experts:
+            matrix(block + "ffn_gate_inp.weight", shape.experts, shape.hidden, "f32")
+            experts(block + "ffn_gate_exps.weight", shape.ffn, shape.hidden)
+            experts(block + "ffn_up_exps.weight", shape.ffn, shape.hidden)
+            experts(block + "ffn_down_exps.weight", shape.hidden, shape.ffn)
+            continue
         matrix(block + "ffn_gate.weight", shape.ffn, shape.hidden)
         matrix(block + "ffn_up.weight", shape.ffn, shape.hidden)
         matrix(block + "ffn_down.weight", shape.hidden, shape.ffn)
