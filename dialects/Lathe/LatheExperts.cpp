@@ -145,7 +145,8 @@ LogicalResult ExpertLinearOp::buildReference(OpBuilder &builder, ReferenceValues
   Value outputs = b.index(getOutputs()), inputs = b.index(getInputs());
   Value result = b.generate(b.rowSizes(input, dimOf(getResult(), 1)), [&](ValueRange at) {
     Value j = b.make<arith::DivUIOp>(at[1], outputs), i = b.make<arith::RemUIOp>(at[1], outputs);
-    Value expert = b.indexAt(choice, {at[0], j});
+    Value last = b.make<arith::SubIOp>(b.sizeValue(weight, 0), b.index(1));
+    Value expert = b.make<arith::MinUIOp>(b.indexAt(choice, {at[0], j}), last);
     Value start = sharesInput() ? b.index(0) : b.make<arith::MulIOp>(j, inputs);
     return b.sum(b.index(0), inputs, [&](Value k) {
       Value x = b.at(input, {at[0], b.make<arith::AddIOp>(start, k)});

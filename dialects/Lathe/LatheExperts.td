@@ -39,7 +39,8 @@ def Lathe_ExpertLinearOp : Lathe_ModelOp<"expert_linear", "Contraction"> {
     `result[r, j * N + i] = sum_k x[r, j, k] * weight[e, i, k]`. An input of width K is
     that of all the row's experts, `x[r, j, k] = input[r, k]`; one of width k * K holds
     one for each, `x[r, j, k] = input[r, j * K + k]`. Element types mean what they do
-    to `lathe.linear`. Weights of experts that no row has are not read. N is a multiple
+    to `lathe.linear`. A choice that is not from 0 to n - 1 is taken as n - 1. Weights of
+    experts that no row has are not read. N is a multiple
     of 32, so that the packed matrices of all experts are one packed matrix.
 
     ```mlir

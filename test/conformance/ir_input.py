@@ -314,11 +314,44 @@ def check_decoder(report, folder):
     report.case("decoder with a soft cap: chunks of 1", chunks.tobytes() == capped.tobytes())
 
 
+# ---- choices of experts that no router made ----
+
+EXPERTS = """
+lathe.weights @w : tensor<3x32x32xf32> from "experts" in "experts.safetensors"
+func.func @main(%x: tensor<?x32xf32> {lathe.name = "x"}, %l: tensor<?x3xf32> {lathe.name = "l"})
+    -> (tensor<?x64xf32> {lathe.name = "y"}) {
+  %w = lathe.weight @w : tensor<3x32x32xf32>
+  %c, %s = lathe.route %l : tensor<?x3xf32> -> tensor<?x2xi32>, tensor<?x2xf32>
+  %other = arith.OP %c, %c : tensor<?x2xi32>
+  %y = lathe.expert_linear %x, %w by %other
+      : tensor<?x32xf32>, tensor<3x32x32xf32>, tensor<?x2xi32> -> tensor<?x64xf32>
+  return %y : tensor<?x64xf32>
+}
+"""
+
+
+def check_choices(report, folder):
+    """Numbers of no expert are taken as the last one's, so that no weight beyond is read."""
+    weights = normal(3, 32, 32)
+    tiny_safetensors.write(folder / "experts.safetensors", {"experts": ("F32", weights)})
+    operations = {"addi": lambda c: c + c, "shli": lambda c: c << c, "muli": lambda c: c * c}
+    for name, operation in operations.items():
+        program = folder / f"experts-{name}.mlir"
+        program.write_text(EXPERTS.replace("OP", name))
+        for rows in (1, 9):
+            x, logits = normal(rows, 32), normal(rows, 3)
+            choice = np.minimum(operation(np.argsort(-logits, axis=1)[:, :2]), 2)
+            expected = np.einsum("rk,rjnk->rjn", x, weights[choice]).reshape(rows, 64)
+            [y] = execute(folder, program, {"x": x, "l": logits}, ["y"], "--precision", "f32")
+            hold(report, f"choices by arith.{name}, {rows} rows", y, expected)
+
+
 def main():
     report = Report("ir_input")
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        for check in (check_mlp, check_mlp_gguf, check_mixer, check_math, check_loops, check_decoder):
+        checks = (check_mlp, check_mlp_gguf, check_mixer, check_math, check_loops, check_decoder)
+        for check in (*checks, check_choices):
             report.attempt(check.__name__, check, report, folder)
     report.exit()
 

@@ -110,11 +110,14 @@ LogicalResult ExpertPhase::emit() {
   return success();
 }
 
-/// The expert at a place of the rows' choices, i64.
+/// The expert at a place of the rows' choices, i64.  A program that was written by hand need
+/// not have it from a router, so that what is no expert becomes the last one.
 Value ExpertPhase::choiceAt(ir::ExpertLinearOp linear, Value place) {
   const Rows &choice = c.rowsOf(linear.getChoice(), c.maxRows());
-  return arith::ExtSIOp::create(k.builder(), k.getLoc(), k.i64(),
-                                k.load(k.i32(), k.at(choice.data, k.mul(place, 4))));
+  Value number = arith::ExtSIOp::create(k.builder(), k.getLoc(), k.i64(),
+                                        k.load(k.i32(), k.at(choice.data, k.mul(place, 4))));
+  Value last = k.constant(ir::dimOf(linear.getWeight(), 0) - 1);
+  return arith::MinUIOp::create(k.builder(), k.getLoc(), number, last);
 }
 
 /// All rows of what goes into choice `j` of each.
