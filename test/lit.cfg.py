@@ -5,7 +5,7 @@ The unit tests are a suite of their own, in unit/, so that lit counts each Googl
 Substitutions: %lathe, %python, %tiny (the maker of tiny model files), %model (the default model),
 %reference, %qemu (QEMU's user mode, from the path or $LATHE_QEMU) and %ptxas (of NVIDIA's toolkit, from the
 path or $CUDA_HOME); for programs that use
-liblathe.so %cc, %cxx, %include, %lib, %examples and %valgrind.  Features: compiler, default-model,
+liblathe.so %cc, %cxx, %include, %lib, %examples and %valgrind; %cuemu is the emulator as a driver of GPUs.  Features: compiler, default-model,
 avx2, avx512, qemu, ptxas, valgrind, zsh, fish.
 """
 
@@ -69,6 +69,7 @@ config.substitutions += [
     ("%cxx", os.path.join(config.llvm_tools_dir, "clang++")),
     ("%include", os.path.join(config.test_source_root, "..", "runtime", "include")),
     ("%lib", os.path.join(config.lathe_build_dir, "lib")),
+    ("%cuemu", os.path.join(config.lathe_build_dir, "lib", "libcuemu.so")),
     ("%examples", os.path.join(config.test_source_root, "..", "examples")),
     # Every loss of memory counts but what is reachable to the end, such as the compiler's.
     (

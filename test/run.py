@@ -37,6 +37,7 @@ CONFORMANCE = [
     ("ir_input.py", False),
     ("encoder.py", False),
     ("classify.py", False),
+    ("gpu.py", False),
     ("hf_f32.py", False),
     ("python_package.py", False),
     ("install.py", True),

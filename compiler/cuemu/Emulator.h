@@ -19,6 +19,7 @@
 #include "llvm/Support/Error.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -32,6 +33,9 @@ struct Launch {
   uint32_t blocks = 1, threads = 1; ///< A cooperative grid of one dimension.
   uint64_t sharedBytes = 0;
   uint64_t seed = 1; ///< Of the order of threads.
+  /// What is wrong with these bytes as memory of the device, or "": asked of every access
+  /// that is checked but those to shared memory.  Null: nothing is.
+  std::function<std::string(const void *address, uint64_t bytes)> findFault = {};
 };
 
 class Emulator {

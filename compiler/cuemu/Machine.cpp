@@ -7,16 +7,13 @@
 
 using namespace lathe::cuemu;
 
-static constexpr uint64_t StackBytes = 64 * 1024;
-
 static thread_local Machine *currentMachine = nullptr;
 
 Machine *Machine::current() { return currentMachine; }
 
 Machine::Machine(const Launch &launch, Kernel kernel, void *argument, bool checksRaces)
     : launch(launch), kernel(kernel), argument(argument),
-      stacks(
-          std::make_unique_for_overwrite<uint8_t[]>(StackBytes * launch.blocks * launch.threads)),
+      stacks(FiberStacks::take(size_t(launch.blocks) * launch.threads)),
       threads(launch.blocks * launch.threads), blocks(launch.blocks), order(threads.size()),
       random(launch.seed) {
   if (checksRaces)
@@ -31,10 +28,13 @@ Machine::Machine(const Launch &launch, Kernel kernel, void *argument, bool check
   for (size_t i = 0; i < threads.size(); ++i) {
     threads[i].block = i / launch.threads;
     threads[i].thread = i % launch.threads;
-    threads[i].fiber.start(stacks.get() + i * StackBytes, StackBytes, runThread, this);
+    if (stacks)
+      threads[i].fiber.start(stacks.stack(i), FiberStacks::Bytes, runThread, this);
   }
   std::iota(order.begin(), order.end(), 0);
 }
+
+Machine::~Machine() { FiberStacks::giveBack(std::move(stacks)); }
 
 //===----------------------------------------------------------------------===//
 // The scheduler
@@ -95,6 +95,8 @@ bool Machine::runRound() {
 }
 
 std::string Machine::run() {
+  if (!stacks)
+    return "no memory for the stacks of " + std::to_string(threads.size()) + " threads";
   Machine *before = std::exchange(currentMachine, this);
   while (runRound()) {
   }
@@ -190,7 +192,21 @@ Moment Machine::now() const {
           block.warpEpochs[running->thread / WarpThreads]};
 }
 
+/// Whether what the kernel may touch is there: shared memory, or what the launch says.
+bool Machine::checkPlace(const void *address, uint64_t bytes, const char *what) {
+  if (!launch.findFault || isShared(address))
+    return true;
+  std::string wrong = launch.findFault(address, bytes);
+  if (wrong.empty())
+    return true;
+  fail("thread " + std::to_string(running->thread) + " of block " + std::to_string(running->block) +
+       " " + what + " " + std::to_string(bytes) + " bytes " + wrong);
+  return false;
+}
+
 void Machine::read(const void *address, uint64_t bytes, bool isConstant) {
+  if (!checkPlace(address, bytes, "reads"))
+    return;
   using Source = RaceChecker::Source;
   Source source = isConstant          ? Source::Constant
                   : isShared(address) ? Source::Shared
@@ -200,6 +216,8 @@ void Machine::read(const void *address, uint64_t bytes, bool isConstant) {
 }
 
 void Machine::write(const void *address, uint64_t bytes) {
+  if (!checkPlace(address, bytes, "writes"))
+    return;
   if (std::string wrong = checker->write(address, bytes, now()); !wrong.empty())
     fail(std::move(wrong));
 }

@@ -5,9 +5,9 @@
 
 #include "compiler/cuemu/Emulator.h"
 #include "compiler/cuemu/Fiber.h"
+#include "compiler/cuemu/FiberStacks.h"
 #include "compiler/cuemu/RaceChecker.h"
 
-#include <memory>
 #include <optional>
 #include <vector>
 
@@ -22,6 +22,9 @@ public:
   using Kernel = void (*)(void *);
 
   Machine(const Launch &launch, Kernel kernel, void *argument, bool checksRaces);
+  Machine(const Machine &) = delete;
+  Machine &operator=(const Machine &) = delete;
+  ~Machine();
   /// To the end of all threads; what went wrong first, or nothing.
   std::string run();
 
@@ -65,12 +68,13 @@ private:
   std::string describeDeadlock() const;
   Moment now() const;
   bool isShared(const void *address) const;
+  bool checkPlace(const void *address, uint64_t bytes, const char *what);
   uint64_t draw(uint64_t limit);
 
   const Launch launch;
   Kernel kernel;
   void *argument;
-  std::unique_ptr<uint8_t[]> stacks;
+  FiberStacks stacks;
   std::vector<Thread> threads;
   std::vector<Block> blocks;
   std::vector<uint32_t> order;

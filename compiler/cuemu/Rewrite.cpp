@@ -4,6 +4,7 @@
 
 #include "compiler/cuemu/Machine.h"
 
+#include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
@@ -178,6 +179,12 @@ Error Rewriter::rewriteAtomic(Instruction &instruction, Value *pointer, Type *ty
   return Error::success();
 }
 
+/// Whether a pointer is into a constant of the module, which comes with the code.
+static bool isModuleConstant(const Value *pointer) {
+  auto *global = dyn_cast<GlobalVariable>(getUnderlyingObject(pointer));
+  return global && global->isConstant();
+}
+
 Error Rewriter::rewrite(Instruction &instruction) {
   IRBuilder<> builder(&instruction);
   auto sizeOf = [&](Type *type) { return builder.getInt64(layout.getTypeStoreSize(type)); };
@@ -186,7 +193,7 @@ Error Rewriter::rewrite(Instruction &instruction) {
   if (auto *load = dyn_cast<LoadInst>(&instruction)) {
     if (load->isAtomic())
       return rewriteAtomic(*load, load->getPointerOperand(), load->getType());
-    if (checksRaces)
+    if (checksRaces && !isModuleConstant(load->getPointerOperand()))
       call(builder, reinterpret_cast<void *>(checkRead), builder.getVoidTy(),
            {plain(builder, load->getPointerOperand()), sizeOf(load->getType()),
             builder.getInt1(load->hasMetadata(LLVMContext::MD_invariant_load))});
@@ -212,6 +219,8 @@ Error Rewriter::run(StringRef sharedName) {
     replaceShared(*shared);
   for (Function &function : module) {
     function.setCallingConv(CallingConv::C);
+    // So that no large frame steps over the page below a stack.
+    function.addFnAttr("probe-stack", "inline-asm");
     SmallVector<Instruction *> all;
     for (Instruction &instruction : llvm::instructions(function))
       all.push_back(&instruction);

@@ -72,6 +72,17 @@ static bool usesMemory(ModuleOp module) {
   return module.walk(isMemory).wasInterrupted();
 }
 
+void Codegen::setTarget() {
+  ir->setDataLayout(machine->createDataLayout());
+  ir->setTargetTriple(machine->getTargetTriple());
+}
+
+void Codegen::fill(llvm::function_ref<void(llvm::Module &)> build) {
+  ir = std::make_unique<llvm::Module>("lathe", context);
+  setTarget();
+  build(*ir);
+}
+
 llvm::Error Codegen::lower(ModuleOp module) {
   PassManager passes(module.getContext());
   bool upstream = usesMemory(module);
@@ -95,8 +106,7 @@ llvm::Error Codegen::lower(ModuleOp module) {
   ir = translateModuleToLLVMIR(module, context, "lathe");
   if (!ir)
     return makeError("translating the kernels to LLVM IR failed");
-  ir->setDataLayout(machine->createDataLayout());
-  ir->setTargetTriple(machine->getTargetTriple());
+  setTarget();
   for (llvm::Function &function : *ir) {
     if (function.isDeclaration())
       continue;

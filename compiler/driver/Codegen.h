@@ -26,12 +26,15 @@ public:
 
   /// Lowers the module (stage kernels; it is consumed) to LLVM IR.
   llvm::Error lower(mlir::ModuleOp module);
+  /// Takes the LLVM IR that `build` puts into an empty module instead.
+  void fill(llvm::function_ref<void(llvm::Module &)> build);
 
   std::string printIR() const;
   llvm::Expected<std::string> emit(llvm::CodeGenFileType type);
 
 private:
   Codegen(const CpuTarget &target, bool timing) : target(target), timing(timing) {}
+  void setTarget();
 
   const CpuTarget &target;
   bool timing;

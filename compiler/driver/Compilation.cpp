@@ -3,6 +3,7 @@
 #include "compiler/driver/Compilation.h"
 
 #include "compiler/driver/CrashGuard.h"
+#include "compiler/driver/DeviceObject.h"
 #include "compiler/driver/Reproducer.h"
 #include "compiler/driver/VerifyPipeline.h"
 #include "compiler/target/DeviceTarget.h"
@@ -132,9 +133,25 @@ bool Compilation::runStages(ModuleOp module) {
   return !diags.hasErrors();
 }
 
+/// The text of the manifest that a module at the stage of kernels has, or "".
+static std::string readManifest(ModuleOp module) {
+  auto manifest = module.lookupSymbol<LLVM::GlobalOp>("lathe_manifest");
+  return manifest ? cast<StringAttr>(manifest.getValueAttr()).getValue().str() : std::string();
+}
+
+/// Whether --emit asks for something that a library is made of.
+static bool isProgramOutput(StringRef emit) { return emit.empty() || emit == "obj"; }
+
 /// As `generate`, for a target that is no CPU.
 bool Compilation::generateForDevice(ModuleOp module, const DeviceTarget &device) {
-  llvm::Expected<std::string> text = device.generate(module, options.emit);
+  bool isProgram = isProgramOutput(options.emit);
+  std::string manifest = readManifest(module);
+  if (options.onManifest && options.emit.empty())
+    options.onManifest(manifest);
+  llvm::Expected<std::string> text =
+      device.generate(module, isProgram ? device.image() : StringRef(options.emit));
+  if (text && isProgram)
+    text = makeDeviceObject(manifest, *text);
   if (!text)
     return reportFault(902, llvm::toString(text.takeError()));
   output = std::move(*text);
@@ -155,9 +172,9 @@ bool Compilation::generate(ModuleOp module) {
   }
   if (!kept)
     kept = module.clone();
-  if (auto manifest = module.lookupSymbol<LLVM::GlobalOp>("lathe_manifest");
-      manifest && options.onManifest && options.emit.empty())
-    options.onManifest(cast<StringAttr>(manifest.getValueAttr()).getValue());
+  if (std::string manifest = readManifest(module);
+      !manifest.empty() && options.onManifest && options.emit.empty())
+    options.onManifest(manifest);
   llvm::Expected<std::unique_ptr<Codegen>> codegen = Codegen::create(*target, options.timing);
   if (!codegen)
     return reportFault(902, llvm::toString(codegen.takeError()));
@@ -179,18 +196,18 @@ bool Compilation::generate(ModuleOp module) {
 /// Whether the target, a CPU where there is no device, makes what --emit asks for.
 bool Compilation::checkOutput(const DeviceTarget *device) {
   if (StringRef(options.emit).starts_with("mlir:") || (!device && options.emit != "ptx") ||
-      (device && llvm::is_contained(device->outputs(), options.emit)))
+      (device &&
+       (isProgramOutput(options.emit) || llvm::is_contained(device->outputs(), options.emit))))
     return true;
-  std::string wanted = options.emit.empty() ? "a program" : "--emit " + options.emit;
-  if (!device) {
+  std::string wanted = "--emit " + options.emit;
+  if (!device)
     diags.error(511, options.input, "found " + wanted + " for a CPU, expected a GPU",
                 "GPU targets: " + llvm::join(allDeviceTargets(), ", "));
-    return false;
-  }
-  diags.error(511, options.input,
-              "found " + wanted + " for " + device->name + ", expected --emit " +
-                  llvm::join(device->outputs(), ", --emit ") + " or a stage",
-              "programs that run are made for CPUs");
+  else
+    diags.error(511, options.input,
+                "found " + wanted + " for " + device->name + ", expected --emit " +
+                    llvm::join(device->outputs(), ", --emit ") + ", a stage or a program",
+                "machine code is made for CPUs");
   return false;
 }
 

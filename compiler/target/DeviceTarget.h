@@ -48,6 +48,9 @@ public:
   virtual void addKernels(mlir::OpPassManager &passes) const = 0;
   /// What --emit can ask for behind the stage of kernels.
   virtual std::vector<std::string> outputs() const = 0;
+  /// The one of these that a driver loads, as text: a program is a library that holds it
+  /// as `lathe_device_code` (abi.h).
+  virtual llvm::StringRef image() const = 0;
   /// Turns a module at the stage of kernels, which is consumed, into such an output.
   virtual llvm::Expected<std::string> generate(mlir::ModuleOp module,
                                                llvm::StringRef output) const = 0;

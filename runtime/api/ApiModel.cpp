@@ -4,6 +4,8 @@
 
 #include "runtime/tokenizer/Tokenizer.h"
 
+#include <cstddef>
+
 using namespace lathe;
 using namespace lathe::api;
 
@@ -24,7 +26,9 @@ static std::optional<ModelOptions> readOptions(const lathe_model_options *Given,
                                                std::string &Weights, Callbacks &Told,
                                                Diagnostics &Diags) {
   constexpr const char *Name = "lathe_model_options";
-  std::optional<lathe_model_options> Raw = readStruct(Given, Name, sizeof(*Given), Diags);
+  // The size in version 1.0.
+  constexpr size_t Least = offsetof(lathe_model_options, device);
+  std::optional<lathe_model_options> Raw = readStruct(Given, Name, Least, Diags);
   if (!Raw || !checkFlags(Name, Raw->flags, LATHE_MODEL_NO_CACHE | LATHE_MODEL_STRICT, Diags))
     return std::nullopt;
   if (std::optional<Callbacks> Read = Callbacks::read(Raw->callbacks, Diags))
@@ -37,6 +41,8 @@ static std::optional<ModelOptions> readOptions(const lathe_model_options *Given,
     Options.Target = Raw->target;
   if (Raw->precision)
     Options.Precision = Raw->precision;
+  if (Raw->device)
+    Options.Device = Raw->device;
   // A negative number becomes one that is far too large, and is told as that.
   Options.Threads = static_cast<unsigned>(Raw->threads);
   Options.MaxPrefillRows = Raw->max_prefill_rows;
@@ -94,8 +100,8 @@ static lathe_error *modelInfo(const lathe_model *Of, lathe_model_info *Out) {
     const WorkerPool &Workers =
         Shared.Encodings ? Shared.Encodings->workers() : Shared.Source->workers();
     LoadReport Report = Shared.Encodings ? Shared.Encodings->report() : Shared.Source->report();
-    const WeightStore &Weights =
-        Shared.Encodings ? Shared.Encodings->weights() : Shared.Source->weights();
+    size_t WeightBytes =
+        Shared.Encodings ? Shared.Encodings->weights().bytes() : Shared.Source->weightBytes();
     lathe_model_info Info = {};
     Info.architecture = Program.Model.Architecture.c_str();
     Info.target = Program.Target.c_str();
@@ -105,7 +111,7 @@ static lathe_error *modelInfo(const lathe_model *Of, lathe_model_info *Out) {
     Info.layers = Program.Model.Layers;
     Info.context = Program.Model.Context;
     Info.threads = Workers.workers();
-    Info.weight_bytes = static_cast<int64_t>(Weights.view().Bytes);
+    Info.weight_bytes = static_cast<int64_t>(WeightBytes);
     Info.cache_hit = Report.CacheHit;
     Info.compiled_ahead = Report.CompiledAhead;
     Info.compile_seconds = Report.CompileMilliseconds / 1000;

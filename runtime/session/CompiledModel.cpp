@@ -126,10 +126,12 @@ std::optional<size_t> CompiledModel::choose(std::string_view Target, std::string
     const Manifest &Each = Targets[I];
     Names.push_back(Each.Target);
     std::vector<std::string> Missing = missingFeatures(Each.Features, Has);
-    bool Fits = Target == "host" ? Missing.empty() : Each.Target == Target;
+    bool RunsHere = Missing.empty() && !Each.isForDevice();
+    bool Fits = Target == "host" ? RunsHere : Each.Target == Target;
     if (Fits && (!Best || Each.Features.size() > Targets[*Best].Features.size()))
       Best = I;
-    Lacking += (I == 0 ? "" : "; ") + Each.Target + " with " + joined(Missing);
+    Lacking += (I == 0 ? "" : "; ") + Each.Target +
+               (Each.isForDevice() ? ", a GPU" : " with " + joined(Missing));
   }
   if (!Best && Target == "host")
     Diags.error(604, Name,

@@ -25,6 +25,8 @@ static constexpr int64_t MaxLayers = limits::MaxLayers;
 static constexpr int64_t MaxDimension = std::numeric_limits<int32_t>::max();
 static constexpr int64_t MaxRowsOfEntry = int64_t(1) << 20;
 static constexpr int64_t MaxMemoryBytes = int64_t(1) << 42;
+/// What CUDA's programming guide allows a block.
+static constexpr int64_t MaxBlockThreads = 1024, MaxSharedBytes = int64_t(1) << 20;
 static constexpr uint64_t MaxTensorElements = uint64_t(1) << 40;
 static constexpr int64_t MaxTableSize = limits::MaxTableEntries;
 
@@ -299,6 +301,11 @@ void ManifestReader::read(JsonValue Root, Manifest &Result) {
   Result.Compiler = text(Root, "", "compiler");
   Result.Target = text(Root, "", "target");
   Result.Features = texts(Root, "", "features");
+  if (Root["launch"])
+    object(Root, "", "launch", [&](JsonValue Object, const std::string &Path) {
+      Result.Launch.Threads = integer(Object, Path, "threads", 1, MaxBlockThreads);
+      Result.Launch.SharedBytes = integer(Object, Path, "shared_bytes", 0, MaxSharedBytes);
+    });
   Result.Precision = text(Root, "", "precision");
   if (Root["outputs"])
     readSignature(Root, Result);

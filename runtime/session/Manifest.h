@@ -77,11 +77,18 @@ struct ManifestTensor {
   bool hasRows() const { return Shape.front() == -1; }
 };
 
+/// How kernels of a GPU are launched; all zero in a program for a CPU.
+struct ManifestLaunch {
+  int64_t Threads = 0;     ///< Of a block.
+  int64_t SharedBytes = 0; ///< Shared memory of a block.
+};
+
 struct Manifest {
   int64_t ABI = 0;
   std::string Compiler;              ///< "lathe 0.1.0 (LLVM 22.1.8)".
-  std::string Target;                ///< "x86-64-v3".
+  std::string Target;                ///< "x86-64-v3", or "sm_90a".
   std::vector<std::string> Features; ///< CPU features the code uses.
+  ManifestLaunch Launch;
   std::string Precision;
   ManifestModel Model;
   std::vector<ManifestTensor> Inputs, Outputs; ///< Of a function; else empty.
@@ -103,6 +110,8 @@ struct Manifest {
   /// Whether layers can be left out step by step (lathe_step_args::layer_runs).
   bool ChoosesLayers = false;
 
+  /// Whether the program is kernels of a GPU: text that its driver takes, which no CPU runs.
+  bool isForDevice() const { return Launch.Threads != 0; }
   /// Whether the program is a function on tensors, and no model: then `Model` and
   /// the KV cache say nothing.
   bool isFunction() const { return !Outputs.empty(); }

@@ -140,16 +140,16 @@ std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const Mo
 
 bool Model::loadCode(const ModelOptions &Options, NewProgram &New, PendingWeights &Pending,
                      Diagnostics &Diags) {
-  uint64_t Threads = static_cast<uint64_t>(Workers->workers());
   auto Fits = [&](const MemoryNeed &Need) {
-    return checkMemory(Need, Threads, Options.Capacity != 0, MemoryLimits::current(), Diags);
+    return On->checkMemory(Need, *Workers, Options.Capacity != 0, Diags);
   };
   uint64_t Positions = static_cast<uint64_t>(Options.Capacity);
   uint64_t Sequences = static_cast<uint64_t>(Options.Sequences);
   if (!Fits(estimateMemoryNeed(*File, Positions, Sequences)))
     return false;
   // One thread is for compiling first and for packing then.
-  Code = findOrCompile(*File, Options, Report, New, Threads > 1 ? &Pending : nullptr, Diags);
+  Code = findOrCompile(*File, Options, Report, New, Workers->workers() > 1 ? &Pending : nullptr,
+                       Diags);
   if (Code && manifest().isFunction()) {
     Diags.error(833, Options.ProgramPath, "is a function on tensors, expected a model",
                 "'lathe exec' runs it");
@@ -160,16 +160,42 @@ bool Model::loadCode(const ModelOptions &Options, NewProgram &New, PendingWeight
                 "'lathe embed' takes a model folder");
     return false;
   }
-  return Code && Code->checkHost(Diags) && Fits(memoryNeed(manifest(), Positions, Sequences));
+  return Code && On->check(*Code, Diags) && Fits(memoryNeed(manifest(), Positions, Sequences));
 }
 
-std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOptions &Options,
+bool Model::loadWeights(const ModelOptions &Options, PendingWeights &Pending, Diagnostics &Diags) {
+  Weights = timed(Report.PackMilliseconds, [&] {
+    Report.WeightsEmbedded = Options.Compiled && Options.Compiled->hasWeights();
+    if (Report.WeightsEmbedded)
+      return Options.Compiled->loadWeights(*File, manifest(), *Workers, Diags);
+    if (Pending.isStarted())
+      return Pending.take(Diags);
+    return packWeights(*File, manifest(), *Workers, Options.NonFinite, Options.UseCache, Diags);
+  });
+  if (Pending.isStarted())
+    Report.PackMilliseconds = Pending.milliseconds();
+  if (!Weights)
+    return false;
+  WeightBytes = Weights->bytes();
+  Report.WeightsFromCache = Weights->fromCache();
+  return true;
+}
+
+bool Model::loadExecutor(Diagnostics &Diags) {
+  Run = timed(Report.PackMilliseconds, [&] { return On->load(Code, Weights, *Workers, Diags); });
+  return Run != nullptr;
+}
+
+std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, ModelOptions Options,
                                    Diagnostics &Diags) {
   if (!File)
     return nullptr;
   std::unique_ptr<Model> Result(new Model);
   Result->File = std::move(File);
-  Result->Workers = WorkerPool::create(Options.Threads, Diags);
+  Result->On = openDevice(Options.Device, Diags);
+  if (Result->On && Options.Target == "host")
+    Options.Target = Result->On->target();
+  Result->Workers = Result->On ? WorkerPool::create(Options.Threads, Diags) : nullptr;
   NewProgram New;
   if (!Result->Workers || !enterStage(LoadStage::Program, Options, Diags))
     return nullptr;
@@ -182,37 +208,21 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   BackgroundTask Storing([&] { New.store(StoreDiags); });
   if (New.Code)
     Storing.start();
-  Result->Weights = timed(Result->Report.PackMilliseconds, [&] {
-    Result->Report.WeightsEmbedded = Options.Compiled && Options.Compiled->hasWeights();
-    if (Result->Report.WeightsEmbedded)
-      return Options.Compiled->loadWeights(*Result->File, Result->manifest(), *Result->Workers,
-                                           Diags);
-    if (Pending.isStarted())
-      return Pending.take(Diags);
-    return packWeights(*Result->File, Result->manifest(), *Result->Workers, Options.NonFinite,
-                       Options.UseCache, Diags);
-  });
-  if (Pending.isStarted())
-    Result->Report.PackMilliseconds = Pending.milliseconds();
+  bool Loaded = Result->loadWeights(Options, Pending, Diags);
   if (New.Code)
     if (const CompilerLibrary *Compiler = CompilerLibrary::open(Diags))
       Compiler->releasePages();
-  if (Result->Weights)
-    timed(Result->Report.PackMilliseconds, [&] {
-      Result->Weights->populate(*Result->Workers);
-      return true;
-    });
+  Loaded = Loaded && Result->loadExecutor(Diags);
   Storing.wait();
   Diags.append(StoreDiags);
-  if (!Result->Weights || !enterStage(LoadStage::Done, Options, Diags))
+  if (!Loaded || !enterStage(LoadStage::Done, Options, Diags))
     return nullptr;
-  Result->Report.WeightsFromCache = Result->Weights->fromCache();
   return Result;
 }
 
 std::unique_ptr<Session> Model::createSession(const SessionOptions &Options,
                                               Diagnostics &Diags) const {
-  return Session::create(*Code, Weights->view(), *Workers, Options, Diags);
+  return Session::create(*Run, Options, Diags);
 }
 
 } // namespace lathe

@@ -8,6 +8,7 @@
 #ifndef LATHE_RUNTIME_SESSION_MODEL_H
 #define LATHE_RUNTIME_SESSION_MODEL_H
 
+#include "runtime/device/Device.h"
 #include "runtime/formats/GGUF.h"
 #include "runtime/session/CompiledModel.h"
 #include "runtime/session/Program.h"
@@ -33,7 +34,8 @@ struct ModelOptions {
   /// A program written as MLIR to compile in place of the model file's own graph,
   /// from whose file its weights are; empty: none.
   std::string ProgramPath = {};
-  std::string Target = "host";    ///< lathe_compile_request::target.
+  std::string Device = "cpu";     ///< What to run on (openDevice).
+  std::string Target = "host";    ///< lathe_compile_request::target; "host": the device's.
   std::string Precision = "auto"; ///< lathe_compile_request::precision.
   std::string KVType = "auto";    ///< lathe_compile_request::kv_type.
   unsigned Threads = 0;           ///< 0: one per core this process may run on.
@@ -72,15 +74,19 @@ public:
                                                     Diagnostics &Diags);
 
   /// All that a session needs.  Null on error, besides those of its parts: null
-  /// `File` (whose error was told), E0604 a program for another CPU, E0807
-  /// interrupted, E0810 more memory than there is.
-  static std::unique_ptr<Model> load(std::unique_ptr<GGUFFile> File, const ModelOptions &Options,
+  /// `File` (whose error was told), E0604 or E0854 a program for another processor,
+  /// E0807 interrupted, E0810 or E0855 more memory than there is, E085x of the device.
+  static std::unique_ptr<Model> load(std::unique_ptr<GGUFFile> File, ModelOptions Options,
                                      Diagnostics &Diags);
 
   const GGUFFile &file() const { return *File; }
   const Program &program() const { return *Code; }
   const Manifest &manifest() const { return Code->manifest(); }
+  /// Of a model that runs on the CPU.
   const WeightStore &weights() const { return *Weights; }
+  /// Packed size, wherever they are.
+  size_t weightBytes() const { return WeightBytes; }
+  const Device &device() const { return *On; }
   WorkerPool &workers() const { return *Workers; }
   const LoadReport &report() const { return Report; }
 
@@ -97,11 +103,16 @@ private:
                                                       PendingWeights *Pending, Diagnostics &Diags);
   bool loadCode(const ModelOptions &Options, NewProgram &New, PendingWeights &Pending,
                 Diagnostics &Diags);
+  bool loadWeights(const ModelOptions &Options, PendingWeights &Pending, Diagnostics &Diags);
+  bool loadExecutor(Diagnostics &Diags);
 
   std::unique_ptr<GGUFFile> File;
+  std::shared_ptr<const Device> On;
   std::unique_ptr<WorkerPool> Workers;
   std::shared_ptr<const Program> Code;
-  std::unique_ptr<WeightStore> Weights;
+  std::unique_ptr<WeightStore> Weights; ///< Null where the device has a copy.
+  size_t WeightBytes = 0;
+  std::unique_ptr<Executor> Run;
   LoadReport Report;
 };
 

@@ -75,8 +75,27 @@ bool Package::addTarget(const PackageOptions &Options, const std::string &Target
   return true;
 }
 
+/// Whether both read the same packed weights: the head of a CPU may be split in a way that
+/// a GPU's is not.
+static bool readAlike(const Manifest &One, const Manifest &Other) {
+  return std::ranges::equal(
+      One.Weights, Other.Weights, [](const ManifestWeight &A, const ManifestWeight &B) {
+        return A.Format == B.Format && A.Shape == B.Shape && A.Layout == B.Layout &&
+               A.First == B.First && A.Layers == B.Layers && A.Tensors == B.Tensors;
+      });
+}
+
 bool Package::packWeights(Diagnostics &Diags) {
-  // Every target takes the same layout, so one packed copy serves all of them.
+  // One packed copy serves all targets.
+  for (const Copy &Each : Copies)
+    if (!readAlike(Copies.front().Loaded->manifest(), Each.Loaded->manifest())) {
+      Diags.error(511, Source.Path,
+                  "found embedded weights for " + Copies.front().Loaded->manifest().Target +
+                      " and " + Each.Loaded->manifest().Target +
+                      ", which read them in different layouts, expected one of them",
+                  "leave out --embed-weights, or make an artefact for each");
+      return false;
+    }
   Weights = WeightStore::create(*File, Copies.front().Loaded->manifest(), *Workers,
                                 SourcePages::Release, NonFiniteWeights::Error, Diags);
   return Weights != nullptr;

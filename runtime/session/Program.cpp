@@ -11,9 +11,9 @@
 namespace lathe {
 
 Program::Program(std::string Where, std::string_view Text, Manifest Description,
-                 std::vector<lathe_entry> Entries, std::shared_ptr<void> Owner)
+                 std::shared_ptr<void> Owner)
     : Where(std::move(Where)), Text(Text), Description(std::move(Description)),
-      Entries(std::move(Entries)), Owner(std::move(Owner)) {}
+      Owner(std::move(Owner)) {}
 
 static void tellMissingSymbol(const std::string &Symbol, const std::string &Where,
                               Diagnostics &Diags) {
@@ -34,6 +34,13 @@ static std::optional<std::string_view> findManifest(const Program::Lookup &Find,
 }
 
 bool Program::checkHost(Diagnostics &Diags) const {
+  if (Description.isForDevice()) {
+    Diags.error(604, Where,
+                "compiled for the GPU " + Description.Target +
+                    ", expected code for this machine (" + hostDescription() + ")",
+                "run it with --device cuda:0, or compile the model for the target 'host'");
+    return false;
+  }
   std::vector<std::string> Missing = missingFeatures(Description.Features);
   if (Missing.empty())
     return true;
@@ -47,24 +54,36 @@ bool Program::checkHost(Diagnostics &Diags) const {
   return false;
 }
 
+/// The entries, or the text for a driver.
+bool Program::findCode(const Lookup &Find, Diagnostics &Diags) {
+  if (Description.isForDevice()) {
+    constexpr const char *Symbol = "lathe_device_code";
+    DeviceCode = static_cast<const char *>(Find(Symbol));
+    if (!DeviceCode)
+      tellMissingSymbol(Symbol, Where, Diags);
+    return DeviceCode != nullptr;
+  }
+  bool Complete = true;
+  for (const ManifestEntry &Entry : Description.Entries) {
+    std::string Symbol = "lathe_entry_" + Entry.Name;
+    Entries.push_back(reinterpret_cast<lathe_entry>(Find(Symbol.c_str())));
+    if (Entries.back())
+      continue;
+    tellMissingSymbol(Symbol, Where, Diags);
+    Complete = false;
+  }
+  return Complete;
+}
+
 std::shared_ptr<const Program> Program::create(const Lookup &Find, std::shared_ptr<void> Owner,
                                                const std::string &Where, Diagnostics &Diags) {
   std::optional<std::string_view> Text = findManifest(Find, Where, Diags);
   std::optional<Manifest> Description = Text ? Manifest::parse(*Text, Where, Diags) : std::nullopt;
   if (!Description)
     return nullptr;
-  std::vector<lathe_entry> Entries;
-  for (const ManifestEntry &Entry : Description->Entries) {
-    std::string Symbol = "lathe_entry_" + Entry.Name;
-    Entries.push_back(reinterpret_cast<lathe_entry>(Find(Symbol.c_str())));
-    if (!Entries.back())
-      tellMissingSymbol(Symbol, Where, Diags);
-  }
-  for (lathe_entry Entry : Entries)
-    if (!Entry)
-      return nullptr;
-  return std::shared_ptr<const Program>(
-      new Program(Where, *Text, std::move(*Description), std::move(Entries), std::move(Owner)));
+  std::shared_ptr<Program> Result(
+      new Program(Where, *Text, std::move(*Description), std::move(Owner)));
+  return Result->findCode(Find, Diags) ? Result : nullptr;
 }
 
 std::shared_ptr<const Program> Program::openImage(std::span<const uint8_t> Library,
@@ -107,7 +126,7 @@ bool Program::run(size_t Index, lathe_step_args &Args, WorkerPool &Workers,
 
 size_t Program::entryFor(int64_t Rows) const {
   size_t Index = 0;
-  while (Index + 1 < Entries.size() && Description.Entries[Index].MaxRows < Rows)
+  while (Index + 1 < Description.Entries.size() && Description.Entries[Index].MaxRows < Rows)
     ++Index;
   return Index;
 }

@@ -3,7 +3,8 @@
 // The runtime's view of compiled code, whether it was just compiled in this
 // process or comes from a shared library.  A Program exists only when its
 // manifest is sound and its ABI is ours; whether this CPU can run it, `checkHost`
-// tells.
+// tells.  A program for a GPU is a library as well, of data alone: so it takes the same
+// ways through cache and artefacts.
 //
 //===----------------------------------------------------------------------===//
 
@@ -52,12 +53,15 @@ public:
   /// The same as the code carries it.
   std::string_view manifestText() const { return Text; }
 
-  /// E0604, and false, when this CPU lacks a feature that the code uses: no
-  /// entry may be called then.
+  /// E0604, and false, when this CPU lacks a feature that the code uses, or the program
+  /// is for a GPU: no entry may be called then.
   bool checkHost(Diagnostics &Diags) const;
 
-  /// Entry `Index` of manifest().Entries.
+  /// Entry `Index` of manifest().Entries, of a program for a CPU.
   lathe_entry entry(size_t Index) const { return Entries[Index]; }
+
+  /// Of a program for a GPU: the text that its driver loads, which ends in a zero.
+  const char *deviceCode() const { return DeviceCode; }
 
   /// Calls entry `Index` of manifest().Entries with all workers, for whose barrier
   /// this fills `Args` in.  False with E0806 when one returns another status than 0.
@@ -67,14 +71,19 @@ public:
   /// entry when none does.
   size_t entryFor(int64_t Rows) const;
 
+  /// Names the program in messages.
+  const std::string &where() const { return Where; }
+
 private:
   Program(std::string Where, std::string_view Text, Manifest Description,
-          std::vector<lathe_entry> Entries, std::shared_ptr<void> Owner);
+          std::shared_ptr<void> Owner);
+  bool findCode(const Lookup &Find, Diagnostics &Diags);
 
   std::string Where;
   std::string_view Text;
   Manifest Description;
-  std::vector<lathe_entry> Entries; ///< One per manifest entry.
+  std::vector<lathe_entry> Entries; ///< One per manifest entry; of a GPU, none.
+  const char *DeviceCode = nullptr;
   std::shared_ptr<void> Owner;
 };
 

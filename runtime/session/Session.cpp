@@ -2,6 +2,7 @@
 
 #include "runtime/session/Session.h"
 
+#include "runtime/session/HostExecutor.h"
 #include "runtime/support/CheckedMath.h"
 #include "runtime/support/FaultList.h"
 
@@ -20,9 +21,8 @@ static constexpr int64_t MaxPositions =
     std::numeric_limits<int32_t>::max() / KVPositionGranule * KVPositionGranule;
 static constexpr int64_t MaxSequences = 4096;
 
-Session::Session(const Program &Code, WeightView Weights, WorkerPool &Workers,
-                 const SessionOptions &Options)
-    : Code(Code), Weights(Weights), Workers(Workers), Options(Options), Never(Code.manifest()) {}
+Session::Session(const Program &Code, const SessionOptions &Options)
+    : Code(Code), Options(Options), Never(Code.manifest()) {}
 
 static bool checkOption(const char *Name, int64_t Value, int64_t Least, int64_t Most,
                         Diagnostics &Diags) {
@@ -34,8 +34,7 @@ static bool checkOption(const char *Name, int64_t Value, int64_t Least, int64_t 
   return false;
 }
 
-std::unique_ptr<Session> Session::create(const Program &Code, WeightView Weights,
-                                         WorkerPool &Workers, const SessionOptions &Options,
+std::unique_ptr<Session> Session::create(Executor &On, const SessionOptions &Options,
                                          Diagnostics &Diags) {
   bool Valid = checkOption("capacity", Options.Capacity, 0, MaxPositions, Diags);
   Valid &= checkOption("sequences", Options.Sequences, 1, MaxSequences, Diags);
@@ -43,36 +42,21 @@ std::unique_ptr<Session> Session::create(const Program &Code, WeightView Weights
                        std::numeric_limits<int32_t>::max(), Diags);
   if (!Valid)
     return nullptr;
-  std::unique_ptr<Session> Result(new Session(Code, Weights, Workers, Options));
-  if (!Result->allocate(Diags))
+  std::unique_ptr<Session> Result(new Session(On.program(), Options));
+  if (!Result->allocate(On, Diags))
     return nullptr;
   return Result;
 }
 
-/// `Count` times `Each`, as zeroed memory in `Memory`.
-static bool allocateMemory(const char *What, uint64_t Each, uint64_t Count,
-                           const MemorySource &Source, MappedMemory &Memory, Diagnostics &Diags) {
-  std::optional<uint64_t> Bytes = checkedMul(Each, Count);
-  std::optional<MappedMemory> Mapped =
-      Bytes ? MappedMemory::allocateFrom(Source, *Bytes) : std::nullopt;
-  if (!Mapped) {
-    Diags.error(810, What,
-                "no memory for " + std::to_string(Count) + " times " + std::to_string(Each) +
-                    " bytes",
-                "ask for a smaller context or fewer sequences");
-    return false;
-  }
-  Memory = std::move(*Mapped);
-  return true;
+std::unique_ptr<Session> Session::create(const Program &Code, WeightView Weights,
+                                         WorkerPool &Workers, const SessionOptions &Options,
+                                         Diagnostics &Diags) {
+  HostExecutor On(Code, Weights, Workers);
+  return create(On, Options, Diags);
 }
 
-bool Session::allocate(Diagnostics &Diags) {
+bool Session::allocate(Executor &On, Diagnostics &Diags) {
   const Manifest &Program = Code.manifest();
-  uint64_t ArenaBytes = 0, ScratchBytes = 0;
-  for (const ManifestEntry &Entry : Program.Entries) {
-    ArenaBytes = std::max<uint64_t>(ArenaBytes, Entry.ArenaBytes);
-    ScratchBytes = std::max<uint64_t>(ScratchBytes, Entry.ScratchBytes);
-  }
   int64_t Wanted = Options.Capacity ? Options.Capacity : Program.Model.Context;
   Capacity = std::min(Wanted + KVPositionGranule - 1, MaxPositions) / KVPositionGranule *
              KVPositionGranule;
@@ -80,23 +64,23 @@ bool Session::allocate(Diagnostics &Diags) {
   std::optional<uint64_t> Slab = checkedMul<uint64_t>(Capacity, Program.KVBytesPerPosition);
   if (Slab)
     Slab = checkedAlign<uint64_t>(*Slab, SlabAlignment);
-  uint64_t Stride = (ScratchBytes + CacheLineBytes - 1) / CacheLineBytes * CacheLineBytes;
-  SlabBytes = static_cast<int64_t>(Slab.value_or(std::numeric_limits<uint64_t>::max()));
-  ScratchStride = static_cast<int64_t>(Stride);
+  StepMemory Memory;
+  Memory.Capacity = Capacity;
+  Memory.Sequences = Options.Sequences;
+  Memory.SlabBytes = Slab.value_or(std::numeric_limits<uint64_t>::max());
+  Memory.Source = Options.Memory;
+  Runner = On.createRunner(Memory, Diags);
+  if (!Runner)
+    return false;
   Lengths.assign(Options.Sequences, 0);
   if (!Options.Layers)
     Options.Layers = std::make_shared<const LayerMask>(Program);
   Layers.assign(Options.Sequences, Options.Layers);
   Held.resize(Options.Sequences);
   Owed.assign(Options.Sequences, 0);
-  HeadReports.resize(static_cast<size_t>(Workers.workers()) * LATHE_HEAD_REPORT_BYTES /
+  HeadReports.resize(static_cast<size_t>(Runner->workers()) * LATHE_HEAD_REPORT_BYTES /
                      sizeof(int64_t));
-  auto Get = [&](const char *What, uint64_t Each, uint64_t Count, MappedMemory &Memory) {
-    return allocateMemory(What, Each, Count, Options.Memory, Memory, Diags);
-  };
-  return Get("arena", ArenaBytes, 1, Arena) &&
-         Get("scratch memory", Stride, Workers.workers(), Scratch) &&
-         Get("KV cache", static_cast<uint64_t>(SlabBytes), Options.Sequences, KV);
+  return true;
 }
 
 bool Session::check(std::span<const Row> Rows, const float *Logits, Diagnostics &Diags) const {
@@ -299,13 +283,6 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, i
     Sequences.push_back(Each.Sequence);
   }
   lathe_step_args Args = {};
-  Args.arena = Arena.data();
-  Args.scratch = Scratch.data();
-  Args.scratch_stride = ScratchStride;
-  Args.weights = Weights.Table;
-  Args.kv = KV.data();
-  Args.kv_slab_bytes = SlabBytes;
-  Args.kv_capacity = Capacity;
   Args.rows = static_cast<int64_t>(Rows.size());
   Args.token = Tokens.data();
   Args.position = Positions.data();
@@ -318,7 +295,7 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, i
   Args.head_report = HeadReports.data();
   Args.exit_at = Exits.at();
   Args.exit_layer = &LeftBehind;
-  if (!Code.run(Entry, Args, Workers, Diags))
+  if (!Runner->run(Entry, Args, Diags))
     return false;
   addHeadReport(Greatest);
   for (const Row &Each : Rows) {
@@ -356,11 +333,7 @@ void Session::truncate(int32_t Sequence, int64_t Length) {
   Lengths[Sequence] = Length;
   Held[Sequence].resize(Lengths[Sequence]);
   if (Lengths[Sequence] == 0)
-    KV.release(static_cast<size_t>(Sequence) * SlabBytes, SlabBytes);
-}
-
-MemoryReport Session::memory() const {
-  return {Weights.Bytes, KV.size(), Arena.size(), Scratch.size()};
+    Runner->forget(Sequence);
 }
 
 } // namespace lathe

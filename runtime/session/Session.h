@@ -1,8 +1,8 @@
 //===- Session.h - Running steps of a program -------------------*- C++ -*-===//
 //
-// A session owns everything a step writes: the arena, the workers' scratch
-// memory and the KV cache of a number of sequences.  Arithmetic on activations
-// happens in compiled code alone; a session checks and passes on.
+// A session keeps what a number of sequences are made of, and its runner everything
+// that a step writes: the arena, scratch memory and the KV cache.  Arithmetic on
+// activations happens in compiled code alone; a session checks and passes on.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,7 +13,7 @@
 #include "runtime/adaptive/StepTimes.h"
 #include "runtime/session/ExitPlan.h"
 #include "runtime/session/LayerMask.h"
-#include "runtime/session/Program.h"
+#include "runtime/session/StepRunner.h"
 #include "runtime/support/Diagnostics.h"
 #include "runtime/support/MappedMemory.h"
 #include "runtime/weights/WeightStore.h"
@@ -54,17 +54,14 @@ struct SessionOptions {
   std::shared_ptr<const LayerMask> Layers = nullptr;
 };
 
-/// Bytes of address space; the KV cache is resident only as far as it is used.
-struct MemoryReport {
-  size_t Weights = 0, KV = 0, Arena = 0, Scratch = 0;
-  size_t total() const { return Weights + KV + Arena + Scratch; }
-};
-
-/// Not thread-safe.  The program, the weights and the workers must outlive it;
-/// sessions may share them, and those that share workers take turns call by call.
+/// Not thread-safe.  What it runs on must outlive it; sessions may share that, and those
+/// that share workers take turns call by call.
 class Session {
 public:
-  /// E0805 options out of range, E0810 out of memory; null on error.
+  /// E0805 options out of range, E0810 or E0855 out of memory; null on error.
+  static std::unique_ptr<Session> create(Executor &On, const SessionOptions &Options,
+                                         Diagnostics &Diags);
+  /// On the workers of this process.
   static std::unique_ptr<Session> create(const Program &Code, WeightView Weights,
                                          WorkerPool &Workers, const SessionOptions &Options,
                                          Diagnostics &Diags);
@@ -146,12 +143,11 @@ public:
   int64_t capacity() const { return Capacity; }
   int64_t sequences() const { return static_cast<int64_t>(Lengths.size()); }
   int64_t vocabulary() const { return Code.manifest().Model.Vocabulary; }
-  MemoryReport memory() const;
+  MemoryReport memory() const { return Runner->memory(); }
 
 private:
-  Session(const Program &Code, WeightView Weights, WorkerPool &Workers,
-          const SessionOptions &Options);
-  bool allocate(Diagnostics &Diags);
+  Session(const Program &Code, const SessionOptions &Options);
+  bool allocate(Executor &On, Diagnostics &Diags);
   bool check(std::span<const Row> Rows, const float *Logits, Diagnostics &Diags) const;
   bool stopAsked(int64_t Done, int64_t Total) const;
   size_t countAlike(std::span<const Row> Rows) const;
@@ -165,14 +161,10 @@ private:
   void addHeadReport(int64_t Greatest);
 
   const Program &Code;
-  WeightView Weights;
-  WorkerPool &Workers;
   SessionOptions Options;
   int64_t Capacity = 0;
-  int64_t SlabBytes = 0;
-  int64_t ScratchStride = 0;
-  MappedMemory Arena, Scratch, KV;
-  std::vector<int64_t> Lengths; ///< Per sequence.
+  std::unique_ptr<StepRunner> Runner; ///< Never null once there is a session.
+  std::vector<int64_t> Lengths;       ///< Per sequence.
   /// Per sequence; never null.
   std::vector<std::shared_ptr<const LayerMask>> Layers;
   /// Per sequence, the token of every position that was run.  Those behind its

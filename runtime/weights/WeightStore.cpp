@@ -357,6 +357,11 @@ void WeightStore::populate(WorkerPool &Workers) const {
                  [&](size_t Offset, size_t Length) { populateFilePages(Start + Offset, Length); });
 }
 
+void WeightStore::release(size_t Offset, size_t Count) const {
+  if (NewEntry || FromCache)
+    releaseFilePages(Start + Offset, Count);
+}
+
 /// A stray write of compiled code ends in a fault and not in a weight from now on.
 bool WeightStore::seal(bool Keep, Diagnostics &Diags) {
   if (!(NewEntry ? NewEntry->memory() : Memory).protectReadOnly()) {

@@ -91,6 +91,10 @@ public:
   /// when nothing else needs the memory that the compiler may have taken.
   void populate(WorkerPool &Workers) const;
 
+  /// Gives back the pages inside [Offset, Offset + Count) of weights that lie in the
+  /// cache, where they come from when they are read again.
+  void release(size_t Offset, size_t Count) const;
+
   /// All packed weights, one after the other.
   std::span<const uint8_t> packed() const { return {Start, Bytes}; }
   /// Pointers to packed weights, each 64-byte aligned; Manifest::WeightTableSize

@@ -260,4 +260,41 @@ define ptx_kernel void @kernel(ptr %out) {
   EXPECT_TRUE(contains(wrong, "does not know llvm.nvvm.read.ptx.sreg.clock")) << wrong;
 }
 
+/// Every thread calls itself `depth` times, with a kilobyte of stack each time.
+std::string recursion(int depth) {
+  return R"(
+define internal i32 @deep(i32 %n) noinline {
+  %room = alloca [1000 x i8], align 16
+  store volatile i8 1, ptr %room
+  %end = icmp eq i32 %n, 0
+  br i1 %end, label %stop, label %more
+more:
+  %less = sub i32 %n, 1
+  %got = call i32 @deep(i32 %less)
+  %byte = load volatile i8, ptr %room
+  %one = zext i8 %byte to i32
+  %sum = add i32 %got, %one
+  ret i32 %sum
+stop:
+  ret i32 0
+}
+define ptx_kernel void @kernel(ptr %out) {
+  %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+  %sum = call i32 @deep(i32 )" +
+         std::to_string(depth) + R"()
+  %place = getelementptr i32, ptr %out, i32 %t
+  store i32 %sum, ptr %place
+  ret void
+})";
+}
+
+/// The stack of a thread is of 64 KiB; what is below belongs to another one.
+TEST(CuemuTest, AStackThatIsUsedUpIsAFault) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  std::vector<uint32_t> out(Threads);
+  EXPECT_EQ(run(recursion(50), out.data()), "");
+  EXPECT_EQ(out, std::vector<uint32_t>(Threads, 50));
+  EXPECT_DEATH(run(recursion(70), out.data()), "");
+}
+
 } // namespace

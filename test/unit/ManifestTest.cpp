@@ -46,6 +46,23 @@ TEST(Manifest, ReadsEverything) {
   EXPECT_EQ(Read->WeightTableSize, 4);
 }
 
+TEST(Manifest, SaysHowKernelsOfAGPUAreLaunched) {
+  Diagnostics Diags;
+  std::optional<Manifest> Host = Manifest::parse(Sound, "model.so", Diags);
+  std::string Launch = "\"launch\":{\"threads\":256,\"shared_bytes\":98304},\"precision\"";
+  std::optional<Manifest> GPU = Manifest::parse(with("\"precision\"", Launch), "model.so", Diags);
+  ASSERT_TRUE(Host && GPU) << Diags.str();
+  EXPECT_FALSE(Host->isForDevice());
+  EXPECT_TRUE(GPU->isForDevice());
+  EXPECT_EQ(GPU->Launch.Threads, 256);
+  EXPECT_EQ(GPU->Launch.SharedBytes, 98304);
+  Launch.replace(Launch.find("256"), 3, "0");
+  EXPECT_FALSE(Manifest::parse(with("\"precision\"", Launch), "model.so", Diags));
+  EXPECT_NE(Diags.str().find("launch.threads: found '0', expected an integer from 1 to 1024"),
+            std::string::npos)
+      << Diags.str();
+}
+
 TEST(Manifest, NamesTensors) {
   Diagnostics Diags;
   std::optional<Manifest> Read = Manifest::parse(Sound, "model.so", Diags);

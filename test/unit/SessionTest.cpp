@@ -284,6 +284,31 @@ TEST_F(SessionTest, ProgramForAnotherCPUIsRefused) {
   expectError(604, "compiled for x86-64 with avx99, which this machine does not offer");
 }
 
+/// It has text for a driver in place of entries.
+TEST_F(SessionTest, ProgramForAGPUIsRefused) {
+  std::string Text(lathe_manifest, lathe_manifest_size);
+  Text.replace(Text.find("\"features\":[]"), 13,
+               "\"features\":[],\"launch\":{\"threads\":32,\"shared_bytes\":0}");
+  int64_t Size = static_cast<int64_t>(Text.size());
+  const char *Device = nullptr;
+  auto Find = [&](const char *Symbol) -> void * {
+    std::string Name = Symbol;
+    if (Name == "lathe_device_code")
+      return const_cast<char *>(Device);
+    EXPECT_FALSE(Name.starts_with("lathe_entry"));
+    return Name == "lathe_manifest" ? static_cast<void *>(Text.data()) : &Size;
+  };
+  EXPECT_FALSE(Program::create(Find, nullptr, "fake", Diags));
+  expectError(605, "exports no 'lathe_device_code'");
+  Device = "kernels";
+  Diags = {};
+  std::shared_ptr<const Program> Foreign = Program::create(Find, nullptr, "fake", Diags);
+  ASSERT_TRUE(Foreign) << Diags.str();
+  EXPECT_STREQ(Foreign->deviceCode(), "kernels");
+  EXPECT_FALSE(Foreign->checkHost(Diags));
+  expectError(604, "compiled for the GPU x86-64, expected code for this machine");
+}
+
 //===----------------------------------------------------------------------===//
 // Generating, with prompts of tokens
 //===----------------------------------------------------------------------===//

@@ -51,7 +51,8 @@ static std::vector<Field> fieldsOf(const BenchSubject &Subject, const BenchTest 
   return {
       {"build_commit", Subject.Compiler},
       {"cpu_info", Subject.CPU},
-      {"backends", std::string("CPU")},
+      {"gpu_info", Subject.GPU},
+      {"backends", Subject.Backend},
       {"model_filename", Subject.ModelFilename},
       {"model_type", Subject.ModelType},
       {"model_size", Subject.ModelBytes},
@@ -125,9 +126,9 @@ std::string cli::benchMarkdown(const BenchSubject &Subject, const std::vector<Be
   for (const BenchTest &Test : Tests) {
     MeanAndDeviation Speed = meanAndDeviation(Test.tokensPerSecond());
     Text += "| " + Subject.ModelType + " | " + formatBytes(Subject.ModelBytes) + " | " +
-            formatFixed(static_cast<double>(Subject.Parameters) / 1e6, 2) + " M | CPU | " +
-            std::to_string(Subject.Threads) + " | " + Test.name() + " | " +
-            formatFixed(Speed.Mean, 2) + " ± " + formatFixed(Speed.Deviation, 2) + " |\n";
+            formatFixed(static_cast<double>(Subject.Parameters) / 1e6, 2) + " M | " +
+            Subject.Backend + " | " + std::to_string(Subject.Threads) + " | " + Test.name() +
+            " | " + formatFixed(Speed.Mean, 2) + " ± " + formatFixed(Speed.Deviation, 2) + " |\n";
   }
   return Text;
 }

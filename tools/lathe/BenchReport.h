@@ -21,7 +21,9 @@ struct BenchSubject {
   uint64_t ModelBytes = 0; ///< Of the file.
   uint64_t Parameters = 0;
   int64_t Threads = 0;
-  int64_t BatchRows = 0; ///< Rows of the largest entry.
+  int64_t BatchRows = 0;       ///< Rows of the largest entry.
+  std::string Backend = "CPU"; ///< "CPU", "CUDA".
+  std::string GPU;             ///< Its name, or empty.
   std::string CPU, Compiler, Target, Precision, KVType;
 };
 

@@ -57,6 +57,7 @@ void ModelArguments::declareFlags(Options &Accepted) {
   Accepted.integer(Chunk, "--chunk", "most prompt tokens in one call", {1, MaxPositions});
   Accepted.text(Layers, "--layers", "LIST", "run these layers alone, as in 0-20,25 (all)");
   Accepted.text(Skip, "--skip", "LIST", "run all layers but these (none)");
+  Accepted.text(Device, "--device", "NAME", "what to run on: cpu, cuda:0, ... or auto (cpu)");
   Compile.declare(Accepted);
   Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
   Accepted.text(Weights, "--weights", "FILE", "the model file, for a MODEL that names another");
@@ -82,6 +83,7 @@ std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequen
   ModelOptions Options;
   Options.Compiled = std::move(Input.Compiled);
   Options.ProgramPath = std::move(Input.ProgramPath);
+  Options.Device = Device;
   Options.Target = Compile.Target;
   Options.Precision = Compile.Precision;
   Options.KVType = Compile.KVType;

@@ -42,6 +42,7 @@ struct LoadedModel {
 struct ModelArguments {
   std::optional<std::string> Path;
   TargetArguments Compile;
+  std::string Device = "cpu"; ///< ModelOptions::Device.
   std::optional<std::string> Weights, Layers, Skip;
   std::optional<int64_t> Threads, Context, Chunk;
   bool NoCache = false;

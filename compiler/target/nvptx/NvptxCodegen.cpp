@@ -42,7 +42,7 @@ createMachine(const NvptxTarget &target) {
   if (!backend)
     return makeError(message);
   return std::unique_ptr<llvm::TargetMachine>(
-      backend->createTargetMachine(triple, target.name, "+ptx" + std::to_string(target.version), {},
+      backend->createTargetMachine(triple, target.chip, "+ptx" + std::to_string(target.version), {},
                                    std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 }
 

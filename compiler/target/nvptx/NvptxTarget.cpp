@@ -93,4 +93,6 @@ llvm::Expected<std::string> NvptxTarget::generate(ModuleOp module, StringRef out
 static const DeviceTargetRegistration
     ampere(std::make_unique<NvptxTarget>("sm_80", 71)),  // A100; 8.6 runs it as well.
     ada(std::make_unique<NvptxTarget>("sm_89", 78)),     // RTX 40, L40S.
-    hopper(std::make_unique<NvptxTarget>("sm_90a", 80)); // H100, H200.
+    hopper(std::make_unique<NvptxTarget>("sm_90a", 80)), // H100, H200.
+    // What stands in for a driver in tests runs LLVM IR (compiler/cuemu/driver).
+    emulator(std::make_unique<NvptxTarget>("cuemu", "sm_80", 71, "llvm"));

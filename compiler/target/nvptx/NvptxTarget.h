@@ -11,16 +11,24 @@ namespace lathe::compiler {
 inline constexpr int64_t GridBarrierBytes = 64;
 
 /// GPUs of one generation.  `version` is the PTX ISA that its text is written in, the
-/// least one that has what the kernels use: drivers read all up to their own.
+/// least one that has what the kernels use: drivers read all up to their own.  `driverText`
+/// is the output that the driver loads.
 class NvptxTarget final : public DeviceTarget {
 public:
-  NvptxTarget(std::string chip, int version) : DeviceTarget(std::move(chip)), version(version) {}
+  NvptxTarget(std::string chip, int version)
+      : DeviceTarget(chip), chip(std::move(chip)), version(version), driverText("ptx") {}
+  NvptxTarget(std::string name, std::string chip, int version, std::string driverText)
+      : DeviceTarget(std::move(name)), chip(std::move(chip)), version(version),
+        driverText(std::move(driverText)) {}
 
-  const int version; ///< 71 for "+ptx71".
+  const std::string chip; ///< As LLVM names it.
+  const int version;      ///< 71 for "+ptx71".
+  const std::string driverText;
 
   void findUnsupported(mlir::ModuleOp module, llvm::StringRef kvType, Tell tell) const override;
   void addKernels(mlir::OpPassManager &passes) const override;
   std::vector<std::string> outputs() const override { return {"ptx", "llvm"}; }
+  llvm::StringRef image() const override { return driverText; }
   llvm::Expected<std::string> generate(mlir::ModuleOp module,
                                        llvm::StringRef output) const override;
   llvm::Expected<std::unique_ptr<DeviceKernels>> load(mlir::ModuleOp module) const override;

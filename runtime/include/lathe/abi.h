@@ -7,6 +7,12 @@
 |*   int32_t       lathe_entry_NAME(lathe_step_args *, int64_t worker, int64_t workers);
 |*                                          one per entry named in the manifest
 |*
+|* One for a GPU exports, in place of the entries:
+|*
+|*   const char    lathe_device_code[];     text with a zero at its end that the GPU's driver
+|*                                          loads: PTX; in it the kernels are, by the same names,
+|*                                          each of one argument, a pointer to lathe_step_args
+|*
 |* Every worker of a step calls the same entry with its own number; all stay
 |* inside until the step is done and meet at `barrier`.  The worker that calls
 |* owns nothing: all memory belongs to the caller.

@@ -135,6 +135,9 @@ typedef struct lathe_model_options {
   /* The model file of an artefact that does not carry its weights; NULL: the one
    * whose name stands in it, which is also looked for beside it. */
   const char *weights;
+  /* Since 1.2.  What the model runs on: NULL or "cpu"; "cuda:0", a GPU by its number; "auto",
+   * a GPU where one can be used.  E0850 to E0856. */
+  const char *device;
 } lathe_model_options;
 
 enum { LATHE_COMPILE_EMBED_WEIGHTS = 1 /* Else they are found by the name of the model file. */ };

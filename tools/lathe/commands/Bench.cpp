@@ -136,6 +136,8 @@ BenchSubject BenchCommand::describe(const Model &Source) const {
   Subject.Parameters = countParameters(Source.file());
   Subject.Threads = Source.workers().workers();
   Subject.BatchRows = Arguments.Chunk.value_or(Code.Entries.back().MaxRows);
+  Subject.Backend = Source.device().Backend;
+  Subject.GPU = Source.device().GPU;
   Subject.CPU = hostDescription();
   Subject.Compiler = Code.Compiler;
   Subject.Target = Code.Target;
@@ -162,9 +164,11 @@ static bool runTest(Bencher &Bench, BenchTest &Test, int64_t Repetitions, Termin
 }
 
 void BenchCommand::runKernels(Terminal &Term, Diagnostics &Diags) const {
-  if (Prompt || Generate || Repetitions || Arguments.Chunk || Format == "csv")
+  if (Prompt || Generate || Repetitions || Arguments.Chunk || Format == "csv" ||
+      Arguments.Device != "cpu")
     Diags.error(111, "lathe bench",
-                "found --kernels with -p, -n, -r, --chunk or -o csv, expected it without them");
+                "found --kernels with -p, -n, -r, --chunk, --device or -o csv, expected it without "
+                "them");
   if (Plot && *Plot != "-" && !Plot->ends_with(".svg"))
     Diags.error(103, "--plot", "found '" + *Plot + "', expected a name that ends in .svg");
   if (Diags.hasErrors())

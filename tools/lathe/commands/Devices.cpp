@@ -36,7 +36,8 @@ void DevicesCommand::run(Terminal &Term, Diagnostics &Diags) {
   if (CudaDriver::isInstalled() || std::getenv("LATHE_CUDA"))
     if (std::unique_ptr<CudaDriver> Driver = CudaDriver::open(Diags))
       for (const CudaDevice &Each : Driver->devices(Diags))
-        Table.add({Each.id(), memoryText(Each.MemoryBytes), "do not run yet",
+        Table.add({Each.id(), memoryText(Each.MemoryBytes),
+                   Each.target().empty() ? "do not run" : "run",
                    Each.target().empty() ? "none" : Each.target(),
                    Each.Name + ", " + std::to_string(Each.Processors) + " processors, driver " +
                        Driver->versionText()});
@@ -47,7 +48,7 @@ void DevicesCommand::run(Terminal &Term, Diagnostics &Diags) {
 static CommandRegistration Registered({
     "devices",
     "list the processors of this machine, and the target of each",
-    "  lathe devices            the targets are those of 'lathe compile --target'\n"
-    "  GPUs run no models yet: 'lathe compile --emit ptx' prints kernels for them.\n",
+    "  lathe devices            the names are those of --device, the targets those of --target\n"
+    "  Kernels were run by an emulator alone so far, and on no GPU.\n",
     createCommand<DevicesCommand>,
 });

@@ -68,7 +68,7 @@ static std::string lookAtGPUs(Diagnostics &Diags) {
     Names += (Names.empty() ? ": " : ", ") + escapeControls(Each.Name) + " (" +
              (Each.target().empty() ? "no kernels" : Each.target()) + ")";
   return std::to_string(Found.size()) + Names + "; driver " + Driver->versionText() +
-         "; models run on the CPU alone";
+         "; models run there with --device";
 }
 
 static std::string lookAtWorkers(Diagnostics &Diags) {

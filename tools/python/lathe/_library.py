@@ -71,6 +71,7 @@ class ModelOptions(Sized):
     _fields_ += [("threads", c_int32), ("flags", c_uint32)]
     _fields_ += [(name, c_int64) for name in ("max_prefill_rows", "capacity", "sequences")]
     _fields_ += [("callbacks", POINTER(CallbackStruct)), ("weights", c_char_p)]
+    _fields_ += [("device", c_char_p)]
 
 
 class CompileOptions(Sized):

@@ -214,6 +214,7 @@ def load(
     cache: bool = True,
     strict: bool = False,
     weights: Optional[Path] = None,
+    device: str = "cpu",
     progress: Optional[Progress] = None,
 ) -> Model:
     """Opens a GGUF file, or the folder of an encoder (`Model.embed`), finds its program in the cache
@@ -222,7 +223,8 @@ def load(
     artefact that does not carry its weights, where it is not found by its name.
 
     `threads` 0 is one per core; `precision` is "auto", "f32", "bf16" or "int8"; `strict` refuses
-    weights that are not finite. `progress(done, total)` is told the stages.
+    weights that are not finite. `device` is "cpu", "cuda:0", a GPU by its number, or "auto", a GPU where
+    one can be used. `progress(done, total)` is told the stages.
 
     >>> lathe.load(path, threads=1, precision="f32").info.precision
     'f32'
@@ -236,6 +238,7 @@ def load(
         flags=flags,
         callbacks=callbacks.pointer(),
         weights=None if weights is None else os.fsencode(weights),
+        device=device.encode(),
     )
     handle = ctypes.c_void_p()
     error = library.api().model_open(

@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""Whole models through the runtime path of GPUs, on the emulator's driver (docs/gpu.md).
+
+Tiny models of a quantised format, of bf16, and of Gemma's features against their references; the
+same tokens give the same bits with any number of blocks, in chunks, beside other sequences, with
+and without graphs, and after a truncation; greedy runs say what they say on the CPU.  The emulator
+checks every access of a kernel and every call of the runtime: what it finds fails the case.
+
+On a machine with a GPU, LATHE_CUDA=libcuda.so.1 runs the same there; what is asked of the emulator
+(processors, graphs) then changes nothing.
+"""
+
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy
+
+import tiny_hf
+import tiny_llama
+from support import ROOT, Report, joined, lathe
+from tiny_llama import Shape, tiny_model
+
+BUILD = pathlib.Path(lathe()).resolve().parents[1]
+DRIVER = os.environ.get("LATHE_CUDA") or str(BUILD / "lib/libcuemu.so")
+DEVICE = ("--device", "cuda:0")
+TOKENS = numpy.random.default_rng(5).integers(0, 300, 24)
+SHAPES = {
+    "q4_1": Shape(format="q4_1", layers=2),
+    "bf16, 3 heads on 1, own output": Shape(format="bf16", hidden=96, heads=3, untied=True),
+}
+GEMMA = "gemma3 f16 weights"
+
+
+def environment(**settings):
+    """Of a process that meets the driver."""
+    return {**os.environ, "LATHE_CUDA": DRIVER, **{k: str(v) for k, v in settings.items()}}
+
+
+class Gpu:
+    """Runs `lathe` on the emulator, in a folder of its own."""
+
+    def __init__(self, report, folder):
+        self.report, self.folder = report, pathlib.Path(folder)
+
+    def run(self, *words, **settings):
+        command = [lathe(), *map(str, words), *DEVICE]
+        return subprocess.run(
+            command, capture_output=True, text=True, env=environment(**settings), timeout=600
+        )
+
+    def logits(self, model, tokens, *flags, **settings):
+        """float32 [rows, vocabulary]; None, and a failed case, when the emulator found something."""
+        out = self.folder / "gpu.npy"
+        words = tokens if isinstance(tokens, tuple) else ("--tokens", joined(tokens))
+        result = self.run("logits", model, *words, *flags, "-o", out, **settings)
+        if result.returncode != 0 or "cuemu:" in result.stderr:
+            title = " ".join(map(str, (pathlib.Path(model).stem, *flags, settings or "")))
+            self.report.case(title, False, result.stderr.strip())
+            return None
+        return numpy.load(out)
+
+
+def same(a, b):
+    return a is not None and b is not None and a.tobytes() == b.tobytes()
+
+
+def check_reference(report, gpu, name, path, tokens, expected, precision, tolerance):
+    found = gpu.logits(path, tokens, f"--precision={precision}")
+    if found is not None:
+        relative = numpy.abs(found - expected).max() / numpy.abs(expected).max()
+        told = f"{relative:.1e} of the largest"
+        report.case(f"{name} {precision}, against the reference", relative <= tolerance, told)
+    return found
+
+
+def check_bits(report, gpu, name, path, base, precision):
+    flag = f"--precision={precision}"
+    ways = {
+        "chunks of 1": (("--chunk=1",), {}),
+        "chunks of 7": (("--chunk=7",), {}),
+        "1 processor": ((), {"LATHE_CUEMU_PROCESSORS": 1}),
+        "3 processors": (("--chunk=11",), {"LATHE_CUEMU_PROCESSORS": 3}),
+        "no graphs": (("--chunk=1",), {"LATHE_CUEMU_GRAPHS": 0}),
+        "a driver without graphs": (("--chunk=1",), {"LATHE_CUEMU_VERSION": 11010}),
+    }
+    for title, (flags, settings) in ways.items():
+        found = gpu.logits(path, TOKENS, flag, *flags, **settings)
+        report.case(f"{name} {precision}, bits with {title}", same(found, base))
+    neighbours = ";".join(joined(each) for each in (TOKENS[3:9], TOKENS, TOKENS[:5]))
+    found = gpu.logits(path, ("--sequences", neighbours), flag)
+    mine = None if found is None else found[6 : 6 + len(TOKENS)]
+    report.case(f"{name} {precision}, bits beside other sequences", same(mine, base))
+
+
+def check_text(report, gpu, name, path):
+    words = ("run", path, "--raw", "w1 w2 w3", "-n", "8", "--precision=f32")
+    cpu = subprocess.run([lathe(), *map(str, words)], capture_output=True)
+    there = gpu.run(*words)
+    good = cpu.returncode == 0 and there.stdout.encode(errors="replace") == cpu.stdout
+    report.case(f"{name}, 8 tokens as on the CPU", good, there.stderr if not good else "")
+
+
+def check_tiny(report, gpu):
+    for name, shape in SHAPES.items():
+        path = gpu.folder / f"{shape.format}.gguf"
+        path.write_bytes(tiny_model(shape).write())
+        expected = tiny_llama.Reference(path).logits(TOKENS)
+        for precision, tolerance in tiny_llama.tolerances(shape).items():
+            base = check_reference(report, gpu, name, path, TOKENS, expected, precision, tolerance)
+        # Of the last, which is how quantised weights are used.
+        check_bits(report, gpu, name, path, base, precision)
+        check_text(report, gpu, name, path)
+
+
+def check_gemma(report, gpu):
+    path, case, length = gpu.folder / "gemma.gguf", tiny_hf.CASES[GEMMA], 33
+    tiny_hf.convert(case, path)
+    folder, *_, precision, tolerance = case
+    tokens = numpy.load(tiny_hf.TINY / folder / f"ids_{length}.npy").ravel()
+    expected = numpy.load(tiny_hf.TINY / folder / f"logits_{length}.npy").reshape(length, -1)
+    base = check_reference(report, gpu, GEMMA, path, tokens, expected, precision, tolerance)
+    found = gpu.logits(path, tokens, f"--precision={precision}", "--chunk=5")
+    report.case(f"{GEMMA}, bits with chunks of 5", same(found, base))
+
+
+def check_long(report, gpu):
+    """Past the 256 positions after which attention splits its sums."""
+    path, shape = gpu.folder / "long.gguf", Shape(format="q8_0", layers=1)
+    path.write_bytes(tiny_model(shape).write())
+    tokens = numpy.random.default_rng(7).integers(0, 300, 270)
+    expected = tiny_llama.Reference(path).logits(tokens)
+    # Of each access alone this would take minutes.
+    found = gpu.logits(path, tokens, "--precision=f32", LATHE_CUEMU_CHECK=0)
+    if found is not None:
+        relative = numpy.abs(found - expected).max() / numpy.abs(expected).max()
+        report.case("270 positions", relative <= 1e-4, f"{relative:.1e} of the largest")
+
+
+def check_session(report, path):
+    """What a session does beside stepping; runs in a process of its own, below."""
+    package = importlib.import_module("lathe")
+    model = package.load(path, device="cuda:0", threads=1)
+    known = ("cuemu", "sm_80", "sm_89", "sm_90a")
+    report.case("python: the target", model.info.target in known, model.info.target)
+    session = model.session(capacity=256, sequences=2)
+    tokens = [int(token) for token in TOKENS]
+    first = session.append(tokens, logits="all")
+    session.append(tokens[5:9], sequence=1)
+    session.truncate(10)
+    again = session.append(tokens[10:], logits="all")
+    report.case("python: bits after a truncation", same(again, first[10:]))
+    session.truncate(0)
+    report.case("python: bits from the start", same(session.append(tokens, logits="all"), first))
+    other = session.append(tokens[9:], sequence=1, logits="last")
+    fresh = model.session(capacity=256).append(tokens[5:], logits="last")
+    report.case("python: a second session", same(other, fresh))
+    cpu = package.load(path, threads=1, precision="f32").session()
+    gpu = package.load(path, device="cuda:0", threads=1, precision="f32").session()
+    ours, theirs = ([p.token for p in s.generate(tokens, max_tokens=6)] for s in (gpu, cpu))
+    report.case("python: greedy tokens as on the CPU", ours == theirs, f"{ours}, not {theirs}")
+    try:
+        package.load(path, device="cuda:99")
+        number = None
+    except package.Error as error:
+        number = error.diagnostics[0].number
+    report.case("python: no such device", number == 853, f"found {number}")
+
+
+def check_python(report, gpu):
+    path = gpu.folder / "q4_1.gguf"
+    settings = environment(
+        LATHE_LIBRARY=BUILD / "lib/liblathe.so", PYTHONPATH=ROOT / "tools/python"
+    )
+    result = subprocess.run(
+        [sys.executable, __file__, "--session", str(path)], capture_output=True, text=True, env=settings
+    )
+    print(result.stdout, end="", flush=True)
+    good = result.returncode == 0 and "cuemu:" not in result.stderr
+    report.case("python", good, result.stderr.strip() if not good else "")
+
+
+def main():
+    report = Report("gpu")
+    if sys.argv[1:2] == ["--session"]:
+        check_session(report, pathlib.Path(sys.argv[2]))
+        report.exit()
+    with tempfile.TemporaryDirectory() as folder:
+        gpu = Gpu(report, folder)
+        for check in (check_tiny, check_gemma, check_long, check_python):
+            report.attempt(check.__name__, check, report, gpu)
+    report.exit()
+
+
+if __name__ == "__main__":
+    main()
