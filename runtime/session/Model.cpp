@@ -2,6 +2,7 @@
 
 #include "runtime/session/Model.h"
 
+#include "runtime/adaptive/Calibration.h"
 #include "runtime/session/CompilerLibrary.h"
 #include "runtime/session/HostCPU.h"
 #include "runtime/session/MemoryNeed.h"
@@ -42,6 +43,7 @@ static std::string cacheKey(const GGUFFile &File, const MappedFile *Graph,
   Parts.MaxPrefillRows = Options.MaxPrefillRows;
   Parts.CompilerBuild = Note.CompilerBuild;
   Parts.Host = Note.Host;
+  Parts.Passes = Options.Passes;
   return ProgramCache::key(Parts);
 }
 
@@ -59,6 +61,7 @@ static std::shared_ptr<CompileResult> compileModel(const GGUFFile &File,
   Request.Precision = Options.Precision;
   Request.KVType = Options.KVType;
   Request.MaxPrefillRows = Options.MaxPrefillRows;
+  Request.Passes = Options.Passes;
   if (Pending)
     Request.OnManifest = [Pending](std::string_view Text) { Pending->start(Text); };
   return Compiler->compile(Request, Diags);
@@ -138,6 +141,13 @@ std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const Mo
   return Code;
 }
 
+WeightFiles Model::weightFiles() const {
+  WeightFiles Files(*File);
+  if (Calibrated)
+    Files.add(Calibration::FileName, *Calibrated);
+  return Files;
+}
+
 bool Model::loadCode(const ModelOptions &Options, NewProgram &New, PendingWeights &Pending,
                      Diagnostics &Diags) {
   uint64_t Threads = static_cast<uint64_t>(Workers->workers());
@@ -160,6 +170,12 @@ bool Model::loadCode(const ModelOptions &Options, NewProgram &New, PendingWeight
                 "'lathe embed' takes a model folder");
     return false;
   }
+  if (Code && manifest().Results && !Options.AnyResults) {
+    Diags.error(848, File->path(), "found a program whose steps give rows of " +
+                std::to_string(manifest().Results) + ", expected logits",
+                "'lathe logits' writes what it gives");
+    return false;
+  }
   return Code && Code->checkHost(Diags) && Fits(memoryNeed(manifest(), Positions, Sequences));
 }
 
@@ -169,11 +185,12 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
     return nullptr;
   std::unique_ptr<Model> Result(new Model);
   Result->File = std::move(File);
+  Result->Calibrated = Options.Calibrated;
   Result->Workers = WorkerPool::create(Options.Threads, Diags);
   NewProgram New;
   if (!Result->Workers || !enterStage(LoadStage::Program, Options, Diags))
     return nullptr;
-  PendingWeights Pending(*Result->File, *Result->Workers, Options.NonFinite, Options.UseCache);
+  PendingWeights Pending(Result->weightFiles(), *Result->Workers, Options.NonFinite, Options.UseCache);
   if (!Result->loadCode(Options, New, Pending, Diags) ||
       !enterStage(LoadStage::Weights, Options, Diags))
     return nullptr;
@@ -189,7 +206,7 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
                                            Diags);
     if (Pending.isStarted())
       return Pending.take(Diags);
-    return packWeights(*Result->File, Result->manifest(), *Result->Workers, Options.NonFinite,
+    return packWeights(Result->weightFiles(), Result->manifest(), *Result->Workers, Options.NonFinite,
                        Options.UseCache, Diags);
   });
   if (Pending.isStarted())
