@@ -25,7 +25,8 @@ namespace {
 class ExitWriter {
 public:
   ExitWriter(LayersOp stack, ArrayRef<int64_t> layers, int64_t rank, StringRef file)
-      : stack(stack), layers(layers.begin(), layers.end()), rank(rank), file(file), builder(stack), loc(stack.getLoc()) {}
+      : stack(stack), layers(layers.begin(), layers.end()), rank(rank), file(file), builder(stack),
+        loc(stack.getLoc()) {}
 
   LogicalResult check();
   void write(StringRef behind);

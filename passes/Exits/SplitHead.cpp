@@ -85,9 +85,9 @@ struct SplitHeadPass : lathe::impl::SplitHeadPassBase<SplitHeadPass> {
     if (forward && llvm::hasSingleElement(forward.getBody()))
       selections = llvm::to_vector(forward.getBody().getOps<SelectLogitsOp>());
     if (selections.size() != 1 || (part != "stack" && part != "head")) {
-      getOperation().emitError()
-          << "expected stack or head, got '" << part
-          << "', and a @forward that selects rows for logits once, found " << selections.size();
+      getOperation().emitError() << "expected stack or head, got '" << part
+                                 << "', and a @forward that selects rows for logits once, found "
+                                 << selections.size();
       return signalPassFailure();
     }
     SmallVector<WeightsOp> read;

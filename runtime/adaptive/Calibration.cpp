@@ -141,7 +141,8 @@ std::vector<OperatingPoint> Calibration::thresholds(double Quality, std::string 
   for (const OperatingPoint &Each : Points) {
     float Value = 0;
     if (!Each.Refused.empty() || Each.Agreement < Quality || !Each.Exit.starts_with(Prefix) ||
-        std::from_chars(Each.Exit.data() + Prefix.size(), Each.Exit.data() + Each.Exit.size(), Value)
+        std::from_chars(Each.Exit.data() + Prefix.size(), Each.Exit.data() + Each.Exit.size(),
+                        Value)
                 .ec != std::errc())
       continue;
     // Two targets may have one threshold.

@@ -25,10 +25,10 @@ namespace lathe {
 
 /// A part of a model that a run can choose.
 struct OperatingPoint {
-  std::string Skip;     ///< As `--skip` takes it; empty: all layers.
-  double Time = 1;      ///< Of a step, relative to the whole model; above 0.
-  double Agreement = 1; ///< At least so many answers are the whole model's; 0 to 1.
-  std::string Refused;  ///< Why it is never chosen; empty: it may be.
+  std::string Skip;      ///< As `--skip` takes it; empty: all layers.
+  double Time = 1;       ///< Of a step, relative to the whole model; above 0.
+  double Agreement = 1;  ///< At least so many answers are the whole model's; 0 to 1.
+  std::string Refused;   ///< Why it is never chosen; empty: it may be.
   std::string Exit = {}; ///< As `--exit` takes it; empty: never.
 };
 
@@ -48,8 +48,8 @@ struct Calibration {
 
   std::string HeaderHash; ///< hexText(hashBlocks(GGUFFile::headerBytes())) of the model.
   std::vector<OperatingPoint> Points;
-  std::vector<int64_t> ExitLayers; ///< Behind which there is an exit; ascending.
-  int64_t ExitRank = 0;            ///< Of their lenses; 0: that of the width.
+  std::vector<int64_t> ExitLayers;                  ///< Behind which there is an exit; ascending.
+  int64_t ExitRank = 0;                             ///< Of their lenses; 0: that of the width.
   std::shared_ptr<const TensorFile> File = nullptr; ///< What `open` has opened.
 
   /// Opens a calibration file.  Nullopt with E0843, and the errors of MappedFile::open.

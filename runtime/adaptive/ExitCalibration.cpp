@@ -37,10 +37,10 @@ std::optional<ExitTexts> ExitTexts::create(const Model &Whole, std::span<const i
   ExitTexts Result;
   for (int What = 0; What < Purposes; ++What) {
     auto [First, Last] = eighthsOf(What);
-    std::span<const int32_t> Part =
-        Given.subspan(First * Tokens / 8, (Last - First) * Tokens / 8);
+    std::span<const int32_t> Part = Given.subspan(First * Tokens / 8, (Last - First) * Tokens / 8);
     for (size_t From = 0; From < Part.size(); From += PieceTokens) {
-      std::span<const int32_t> Piece = Part.subspan(From, std::min(PieceTokens, Part.size() - From));
+      std::span<const int32_t> Piece =
+          Part.subspan(From, std::min(PieceTokens, Part.size() - From));
       Result.Text[What].push_back({{Piece.begin(), Piece.end()}, 1});
     }
     std::optional<std::vector<ScoredText>> Said =
@@ -87,11 +87,12 @@ bool ExitCalibration::checkLayers(Diagnostics &Diags) {
     Options.Layers = defaultExits(Meter.layers());
   if (!Options.Layers.empty() && Options.Layers.back() + 1 < Meter.layers())
     return true;
-  Diags.error(840, "exits",
-              "found " + (Options.Layers.empty() ? "no layer" :
-                          "layer " + std::to_string(Options.Layers.back())) +
-                  " of a model of " + std::to_string(Meter.layers()) +
-                  ", expected layers that another follows");
+  Diags.error(
+      840, "exits",
+      "found " +
+          (Options.Layers.empty() ? "no layer" : "layer " + std::to_string(Options.Layers.back())) +
+          " of a model of " + std::to_string(Meter.layers()) +
+          ", expected layers that another follows");
   return false;
 }
 

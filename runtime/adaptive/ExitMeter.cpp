@@ -59,8 +59,8 @@ double ExitMeter::headBytes() const {
 std::optional<RowSet> ExitMeter::rows(std::span<const ScoredText> Texts,
                                       std::optional<int64_t> Layer, Diagnostics &Diags) {
   auto Width = static_cast<size_t>(Run->resultWidth());
-  std::shared_ptr<const LayerMask> Layers = LayerMask::parse(
-      Layer ? "0-" + std::to_string(*Layer) : "", "", Stack->manifest(), Diags);
+  std::shared_ptr<const LayerMask> Layers =
+      LayerMask::parse(Layer ? "0-" + std::to_string(*Layer) : "", "", Stack->manifest(), Diags);
   if (!Layers)
     return std::nullopt;
   RowSet Result{Width, {}};

@@ -82,8 +82,7 @@ bool ExitTrial::measureTimes(const ExitTexts &Texts, Diagnostics &Diags) {
     Plans.push_back(ExitPlan::always(Code, Layer));
   Plans.push_back(ExitPlan::above(Code, AboveAll));
   Plans.push_back(ExitPlan(Code));
-  std::vector<double> Times =
-      timePlans(Plans, Texts.Text[ExitTexts::Lens].front().Tokens, Diags);
+  std::vector<double> Times = timePlans(Plans, Texts.Text[ExitTexts::Lens].front().Tokens, Diags);
   if (Times.empty())
     return false;
   double Whole = Times.back(), Asking = Times[Times.size() - 2];
@@ -122,8 +121,8 @@ bool ExitTrial::scoreText(Session &Run, const ScoredText &Text, const ExitPlan &
       !Run.append(0, Tokens.first(Text.First - 1), LogitsOf::None, nullptr, Diags))
     return false;
   for (size_t I = Text.First; I < Tokens.size(); ++I) {
-    if (!GoOn() || !Run.append(0, Tokens.subspan(I - 1, 1), LogitsOf::Last, Logits.data(), Diags, 0,
-                               &Plan))
+    if (!GoOn() ||
+        !Run.append(0, Tokens.subspan(I - 1, 1), LogitsOf::Last, Logits.data(), Diags, 0, &Plan))
       return false;
     auto Position = static_cast<size_t>(Into.Positions++);
     Into.Agreeing += likeliestToken(Logits) == Samples.Likeliest[Position];

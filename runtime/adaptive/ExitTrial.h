@@ -29,8 +29,8 @@ private:
   std::unique_ptr<Session> createSession(size_t Sequences, size_t Positions,
                                          Diagnostics &Diags) const;
   ExitPlan planOf(const ExitPolicy &Policy) const;
-  std::vector<double> timePlans(const std::vector<ExitPlan> &Plans,
-                                std::span<const int32_t> Tokens, Diagnostics &Diags);
+  std::vector<double> timePlans(const std::vector<ExitPlan> &Plans, std::span<const int32_t> Tokens,
+                                Diagnostics &Diags);
   void setTimes(const std::vector<double> &Leaving, double Asking, double Whole);
   bool scoreText(Session &Run, const ScoredText &Text, const ExitPlan &Plan,
                  const ExitSamples &Samples, DepthScore &Into, Diagnostics &Diags);

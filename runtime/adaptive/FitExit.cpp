@@ -116,8 +116,8 @@ RowSet ExitLens::apply(const RowSet &Rows) const {
   Index Width = From.cols(), Inner = Rank ? static_cast<Index>(Rank) : Width;
   RowsOfFloat Out(Matrix.data(), Width, Inner);
   Eigen::Map<const Eigen::RowVectorXf> Added(Offset.data(), Width);
-  RowMajor Inside = Rank ? RowMajor(From * RowsOfFloat(In.data(), Inner, Width).transpose())
-                         : RowMajor(From);
+  RowMajor Inside =
+      Rank ? RowMajor(From * RowsOfFloat(In.data(), Inner, Width).transpose()) : RowMajor(From);
   RowSet Result = Rows;
   Eigen::Map<RowMajor> To(Result.Values.data(), From.rows(), Width);
   To.noalias() += Inside * Out.transpose();

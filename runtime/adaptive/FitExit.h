@@ -22,18 +22,16 @@ struct RowSet {
   std::vector<float> Values;
 
   size_t rows() const { return Width ? Values.size() / Width : 0; }
-  std::span<const float> row(size_t I) const {
-    return std::span(Values).subspan(I * Width, Width);
-  }
+  std::span<const float> row(size_t I) const { return std::span(Values).subspan(I * Width, Width); }
 };
 
 /// x becomes x + M x + o, with M = Matrix, or Matrix In where there is a rank.  Elements of
 /// the matrices are numbers of bfloat16.
 struct ExitLens {
-  size_t Rank = 0;            ///< 0: that of the width.
-  std::vector<float> In;      ///< [Rank][width]; empty without a rank.
-  std::vector<float> Matrix;  ///< [width][Rank or width]
-  std::vector<float> Offset;  ///< [width]
+  size_t Rank = 0;           ///< 0: that of the width.
+  std::vector<float> In;     ///< [Rank][width]; empty without a rank.
+  std::vector<float> Matrix; ///< [width][Rank or width]
+  std::vector<float> Offset; ///< [width]
 
   RowSet apply(const RowSet &Rows) const;
 };

@@ -171,8 +171,9 @@ bool Model::loadCode(const ModelOptions &Options, NewProgram &New, PendingWeight
     return false;
   }
   if (Code && manifest().Results && !Options.AnyResults) {
-    Diags.error(848, File->path(), "found a program whose steps give rows of " +
-                std::to_string(manifest().Results) + ", expected logits",
+    Diags.error(848, File->path(),
+                "found a program whose steps give rows of " + std::to_string(manifest().Results) +
+                    ", expected logits",
                 "'lathe logits' writes what it gives");
     return false;
   }
@@ -190,7 +191,8 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
   NewProgram New;
   if (!Result->Workers || !enterStage(LoadStage::Program, Options, Diags))
     return nullptr;
-  PendingWeights Pending(Result->weightFiles(), *Result->Workers, Options.NonFinite, Options.UseCache);
+  PendingWeights Pending(Result->weightFiles(), *Result->Workers, Options.NonFinite,
+                         Options.UseCache);
   if (!Result->loadCode(Options, New, Pending, Diags) ||
       !enterStage(LoadStage::Weights, Options, Diags))
     return nullptr;
@@ -206,8 +208,8 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, const ModelOp
                                            Diags);
     if (Pending.isStarted())
       return Pending.take(Diags);
-    return packWeights(Result->weightFiles(), Result->manifest(), *Result->Workers, Options.NonFinite,
-                       Options.UseCache, Diags);
+    return packWeights(Result->weightFiles(), Result->manifest(), *Result->Workers,
+                       Options.NonFinite, Options.UseCache, Diags);
   });
   if (Pending.isStarted())
     Result->Report.PackMilliseconds = Pending.milliseconds();

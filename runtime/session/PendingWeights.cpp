@@ -18,12 +18,12 @@ std::unique_ptr<WeightStore> lathe::packWeights(const WeightFiles &Files, const 
                              Cache ? &*Cache : nullptr);
 }
 
-PendingWeights::PendingWeights(WeightFiles Given, WorkerPool &Workers,
-                               NonFiniteWeights NonFinite, bool UseCache)
-    : Files(std::move(Given)), Workers(Workers), NonFinite(NonFinite), UseCache(UseCache), Task([this] {
+PendingWeights::PendingWeights(WeightFiles Given, WorkerPool &Workers, NonFiniteWeights NonFinite,
+                               bool UseCache)
+    : Files(std::move(Given)), Workers(Workers), NonFinite(NonFinite), UseCache(UseCache),
+      Task([this] {
         auto Start = std::chrono::steady_clock::now();
-        Store = packWeights(Files, *Program, this->Workers, this->NonFinite, this->UseCache,
-                            Found);
+        Store = packWeights(Files, *Program, this->Workers, this->NonFinite, this->UseCache, Found);
         Milliseconds =
             std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - Start)
                 .count();

@@ -27,8 +27,7 @@ std::unique_ptr<WeightStore> packWeights(const WeightFiles &Files, const Manifes
 /// The files and `Workers` must outlive it; nobody else uses the workers meanwhile.
 class PendingWeights {
 public:
-  PendingWeights(WeightFiles Files, WorkerPool &Workers, NonFiniteWeights NonFinite,
-                 bool UseCache);
+  PendingWeights(WeightFiles Files, WorkerPool &Workers, NonFiniteWeights NonFinite, bool UseCache);
 
   /// Starts packing on another thread; once at most.  A text that is no manifest
   /// starts nothing: whoever loads the program tells what is wrong with it.

@@ -145,7 +145,7 @@ static std::vector<PackJob> planJobs(const WeightFiles &Files, const Manifest &P
       Faults.error(633, "weight " + quoted(Weight.Symbol),
                    Weight.File.empty() ? "names no file, and there is none for those that do not"
                                        : "is in " + quoted(Weight.File) + ", which is not open",
-                   "name the file with --weights, or in the program");
+                   "name the file with --weights or --cal, or in the program");
       continue;
     }
     std::string Place = Only ? "" : File->path() + ": ";
@@ -421,10 +421,11 @@ static Manifest partOf(const Manifest &Program, const std::string &File) {
   return Part;
 }
 
-std::unique_ptr<WeightStore>
-WeightStore::createParts(const WeightFiles &Files, const Manifest &Program, WorkerPool &Workers,
-                         SourcePages Pages, NonFiniteWeights NonFinite, Diagnostics &Diags,
-                         const WeightCache &Cache) {
+std::unique_ptr<WeightStore> WeightStore::createParts(const WeightFiles &Files,
+                                                      const Manifest &Program, WorkerPool &Workers,
+                                                      SourcePages Pages, NonFiniteWeights NonFinite,
+                                                      Diagnostics &Diags,
+                                                      const WeightCache &Cache) {
   std::unique_ptr<WeightStore> Store(new WeightStore);
   Store->Table.resize(static_cast<size_t>(Program.WeightTableSize));
   Store->FromCache = true;
@@ -434,8 +435,7 @@ WeightStore::createParts(const WeightFiles &Files, const Manifest &Program, Work
       continue;
     WeightFiles Own;
     Own.add(Name, *File);
-    std::unique_ptr<WeightStore> Made =
-        create(Own, Part, Workers, Pages, NonFinite, Diags, &Cache);
+    std::unique_ptr<WeightStore> Made = create(Own, Part, Workers, Pages, NonFinite, Diags, &Cache);
     if (!Made)
       return nullptr;
     size_t Next = 0;

@@ -44,8 +44,8 @@ static std::string depthTable(const GenerateFindings &Found) {
 }
 
 static std::string exitTable(const GenerateFindings &Found) {
-  cli::TextTable Table({"exits", "for", "layers", "bytes saved", "ms saved", "time",
-                        "agrees, text", "own words", "at least", "perplexity", "verdict"},
+  cli::TextTable Table({"exits", "for", "layers", "bytes saved", "ms saved", "time", "agrees, text",
+                        "own words", "at least", "perplexity", "verdict"},
                        {10});
   for (const ExitPoint &Each : Found.Exits->Points)
     Table.add({Each.Policy.text(Found.Exits->Layers),

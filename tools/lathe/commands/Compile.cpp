@@ -120,9 +120,10 @@ bool CompileCommand::checkArguments(Diagnostics &Diags) const {
                 "found --emit beside what is for whole programs: --kind, --entry, --embed-weights, "
                 "--external-weights or several targets");
   if (Embed && CalibrationPath)
-    Diags.error(111, "lathe compile",
-                "found --embed-weights beside --cal, expected one: weights of exits stay in the file "
-                "of --cal, which 'lathe run' is given too");
+    Diags.error(
+        111, "lathe compile",
+        "found --embed-weights beside --cal, expected one: weights of exits stay in the file "
+        "of --cal, which 'lathe run' is given too");
   if (Embed && External)
     Diags.error(111, "lathe compile", "found --embed-weights and --external-weights");
   return !Diags.hasErrors();

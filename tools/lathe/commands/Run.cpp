@@ -125,9 +125,10 @@ void RunCommand::declare(Options &Accepted) {
                 "guess tokens, same text: off, auto, ngram (auto)");
   Accepted.text(Head, "--head", "HOW", "the output head, same text: full, screened, auto (auto)");
   Accepted.text(Exit, "--exit", "HOW", "leave layers early: never, always-at:LAYER, threshold:X");
-  Accepted.number(Latency, "--latency", "with --cal or --exit threshold:X,Y,..: steps of X ms, on average",
-                  {0, 1e6});
-  Accepted.text(CalibrationPath, "--cal", "FILE", "choose layers and exits by what 'lathe calibrate' wrote");
+  Accepted.number(Latency, "--latency",
+                  "with --cal or --exit threshold:X,Y,..: steps of X ms, on average", {0, 1e6});
+  Accepted.text(CalibrationPath, "--cal", "FILE",
+                "choose layers and exits by what 'lathe calibrate' wrote");
   Accepted.number(Budget, "--budget", "with --cal: most of its time; with --exit: of its layers",
                   {0, 1});
   Accepted.number(Quality, "--quality", "with --cal: at least X of its answers (0)", {0, 1});
