@@ -50,4 +50,46 @@ def PropagateKVPass : Pass<"lathe-propagate-kv", "::mlir::ModuleOp"> {
   let dependentDialects = ["::lathe::ir::LatheDialect"];
 }
 
+def InsertExitsPass : Pass<"lathe-insert-exits", "::mlir::ModuleOp"> {
+  let summary = "writes the exits of a calibration file into the stack";
+  let description = [{
+    Gives each of `layers` an exit: a `lathe.logistic` of what the layer gives says how
+    sure it is, and what leaves is what the layer gives, plus a matrix times it (of
+    `rank`, where that is not 0), plus a vector. These are weights, `exit.{}.classifier`,
+    `exit.{}.bias`, `exit.{}.lens`, with a rank `exit.{}.lens_in`, and `exit.{}.offset`, in
+    the file that whoever runs the program gives as `file`. They are declared behind
+    all other weights.
+
+    Declared effect: none is kept, as the result is another model wherever it is left.
+
+    Counts `inserted`.
+  }];
+  let options = [
+    ListOption<"layers", "layers", "int64_t", "numbers of the layers, ascending">,
+    Option<"rank", "rank", "int64_t", "0", "rank of the matrices; 0: they are square">,
+    Option<"behind", "behind", "std::string", "\"propagate\"",
+           "what becomes of keys and values of the layers behind: propagate or defer">,
+    Option<"file", "file", "std::string", "\"calibration\"", "what the file of the weights is called">,
+  ];
+  let dependentDialects = ["::lathe::ir::LatheDialect"];
+}
+
+def SplitHeadPass : Pass<"lathe-split-head", "::mlir::ModuleOp"> {
+  let summary = "keeps the stack of layers, or the output head, of a model";
+  let description = [{
+    With `part=stack`, `@forward` gives the rows that `lathe.select_logits` selects in
+    place of the logits; with `part=head`, a function `@main` from such rows to logits
+    takes its place. One behind the other they give the bits of the model. Weights that
+    the part does not read are gone.
+
+    Declared effect: none is kept, as the result is another program.
+
+    Counts `dropped`.
+  }];
+  let options = [
+    Option<"part", "part", "std::string", "\"stack\"", "stack or head">,
+  ];
+  let dependentDialects = ["::lathe::ir::LatheDialect"];
+}
+
 #endif // LATHE_PASSES_EXITS_PASSES_TD

@@ -43,6 +43,7 @@ DecodeLoop::DecodeLoop(Session &Run, int32_t Sequence, const StepChoice &Wanted)
   if (!mayLeave(Wanted))
     return;
   Exits.Behind.resize(Run.manifest().Model.Layers);
+  Exits.ByPlan.resize(Plans.Plans.size());
   if (double Target = std::max(Plans.Seconds, Plans.Layers); Target > 0)
     Points.emplace(Target, std::ssize(Plans.Plans));
 }
@@ -59,6 +60,7 @@ void DecodeLoop::toldExit(double Seconds) {
     return;
   int64_t Left = Run.leftBehind(), All = std::ssize(Exits.Behind);
   ++(Left < 0 ? Exits.Whole : Exits.Behind[Left]);
+  ++Exits.ByPlan[Points ? Points->choose() : 0];
   double Share = Left < 0 ? 1 : static_cast<double>(Left + 1) / static_cast<double>(All);
   if (Points)
     Points->told(Plans.Seconds > 0 ? Seconds : Share);

@@ -47,6 +47,7 @@ struct SpeculationStats {
 struct ExitStats {
   std::vector<int64_t> Behind; ///< Steps that left behind each layer; empty: none may.
   int64_t Whole = 0;           ///< Steps that ran all layers.
+  std::vector<int64_t> ByPlan; ///< Steps that were made by each of ExitChoice::Plans.
 
   int64_t steps() const { return std::accumulate(Behind.begin(), Behind.end(), int64_t(0)); }
   /// Layers behind the exits, of all steps that left.

@@ -22,11 +22,11 @@ double DepthPoint::leastAgreement() const {
                   lowerBound(Own.Agreeing, Own.Positions, Confidence));
 }
 
-std::string DepthRule::refusal(const DepthPoint &Point) const {
+std::string DepthRule::refusal(double Agreement, double Time) const {
   std::string Why;
-  if (Point.leastAgreement() < Floor)
+  if (Agreement < Floor)
     Why = "agreement below " + formatFixed(100 * Floor, 0) + " %";
-  if (1 / Point.Time - 1 < Gain)
+  if (1 / Time - 1 < Gain)
     Why += (Why.empty() ? "" : ", ") + ("gain below " + formatFixed(100 * Gain, 0) + " %");
   return Why;
 }
@@ -83,33 +83,14 @@ std::optional<std::vector<int64_t>> DepthCalibration::extend(std::vector<int64_t
   return Candidates[static_cast<size_t>(Best - Meter.scores().begin())];
 }
 
-static int32_t likeliest(std::span<const float> Logits) {
-  return static_cast<int32_t>(std::ranges::max_element(Logits) - Logits.begin());
-}
-
 /// What the whole model says behind pieces of the text.
 std::optional<std::vector<ScoredText>> DepthCalibration::generate(std::span<const int32_t> Text,
                                                                   Diagnostics &Diags) const {
-  std::unique_ptr<Session> Run = createSession(0, Diags);
+  std::unique_ptr<Session> Run = createSession(Prompts - 1, Diags);
   if (!Run)
     return std::nullopt;
-  std::vector<ScoredText> Texts;
-  std::vector<float> Logits(static_cast<size_t>(Run->vocabulary()));
-  for (size_t I = 0; I < Prompts; ++I) {
-    size_t Start = I * (Text.size() - PromptTokens) / Prompts;
-    std::span<const int32_t> Prompt = Text.subspan(Start, PromptTokens);
-    ScoredText Own = {{Prompt.begin(), Prompt.end()}, PromptTokens};
-    Run->truncate(0, 0);
-    std::span<const int32_t> Next = Own.Tokens;
-    for (size_t Said = 0; Said < OwnTokens; ++Said) {
-      if (!Run->append(0, Next, LogitsOf::Last, Logits.data(), Diags))
-        return std::nullopt;
-      Own.Tokens.push_back(likeliest(Logits));
-      Next = std::span(Own.Tokens).last(1);
-    }
-    Texts.push_back(std::move(Own));
-  }
-  return Texts;
+  auto GoOn = [&] { return enter("measuring", Diags); };
+  return ownWords(*Run, Text, Prompts, PromptTokens, OwnTokens, GoOn, Diags);
 }
 
 bool DepthCalibration::score(std::vector<DepthPoint> &Points, std::span<const ScoredText> Texts,

@@ -40,7 +40,10 @@ struct DepthRule {
   double Gain = 0.05;  ///< Least gain in speed.
 
   /// Why the point is refused; empty: it is not.
-  std::string refusal(const DepthPoint &Point) const;
+  std::string refusal(const DepthPoint &Point) const {
+    return refusal(Point.leastAgreement(), Point.Time);
+  }
+  std::string refusal(double Agreement, double Time) const;
 };
 
 struct DepthCalibrationOptions {

@@ -33,8 +33,7 @@ bool DepthMeter::start(Diagnostics &Diags) {
   return true;
 }
 
-/// log of the sum of exp.
-static double logSum(std::span<const float> Row) {
+double logSum(std::span<const float> Row) {
   float Most = *std::max_element(Row.begin(), Row.end());
   double Sum = 0;
   for (float Each : Row)
@@ -42,15 +41,11 @@ static double logSum(std::span<const float> Row) {
   return Most + std::log(Sum);
 }
 
-static int32_t likeliest(std::span<const float> Row) {
-  return static_cast<int32_t>(std::max_element(Row.begin(), Row.end()) - Row.begin());
-}
-
 void DepthMeter::readWhole(size_t Rows) {
   for (size_t I = 0; I < Rows; ++I) {
     std::span<const float> Row = std::span(Logits).subspan(I * Vocabulary, Vocabulary);
     double Total = logSum(Row);
-    Best[I] = likeliest(Row);
+    Best[I] = likeliestToken(Row);
     for (size_t V = 0; V < Vocabulary; ++V)
       Whole[I * Vocabulary + V] = static_cast<float>(Row[V] - Total);
   }
@@ -65,7 +60,7 @@ void DepthMeter::compare(DepthScore &Score, std::span<const int32_t> Next, size_
     for (size_t V = 0; V < Vocabulary; ++V)
       Sum += std::exp(Own[V]) * (Own[V] - (Row[V] - Total));
     ++Score.Positions;
-    Score.Agreeing += likeliest(Row) == Best[I];
+    Score.Agreeing += likeliestToken(Row) == Best[I];
     Score.Divergence += Sum;
     Score.WholeLoss -= Own[Next[I]];
     Score.PartLoss -= Row[Next[I]] - Total;

@@ -8,7 +8,7 @@
 #ifndef LATHE_RUNTIME_ADAPTIVE_DEPTHSCORES_H
 #define LATHE_RUNTIME_ADAPTIVE_DEPTHSCORES_H
 
-#include "runtime/session/Session.h"
+#include "runtime/adaptive/OwnWords.h"
 
 #include <cstdint>
 #include <memory>
@@ -31,11 +31,8 @@ struct DepthScore {
   double perplexityRatio() const;
 };
 
-/// A text, of which what follows token `First` - 1 counts.
-struct ScoredText {
-  std::vector<int32_t> Tokens;
-  size_t First = 1;
-};
+/// log of the sum of exp.
+double logSum(std::span<const float> Row);
 
 class DepthMeter {
 public:

@@ -47,8 +47,8 @@ CudaRunner::~CudaRunner() {
 }
 
 size_t CudaRunner::logitsBytes(int64_t Rows) const {
-  return static_cast<size_t>(Rows) *
-         static_cast<size_t>(Loaded->Code->manifest().Model.Vocabulary) * sizeof(float);
+  return static_cast<size_t>(Rows) * static_cast<size_t>(Loaded->Code->manifest().resultWidth()) *
+         sizeof(float);
 }
 
 bool CudaRunner::allocate(const StepMemory &Wanted, Diagnostics &Diags) {

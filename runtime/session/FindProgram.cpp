@@ -29,6 +29,7 @@ static std::string keyOf(const ProgramQuery &Query, const CacheNote &Note) {
   Parts.MaxPrefillRows = Query.Compile.MaxPrefillRows;
   Parts.CompilerBuild = Note.CompilerBuild;
   Parts.Host = Note.Host;
+  Parts.Passes = Query.Compile.Passes;
   return ProgramCache::key(Parts);
 }
 

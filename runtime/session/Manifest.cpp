@@ -327,6 +327,8 @@ void ManifestReader::read(JsonValue Root, Manifest &Result) {
     Result.ChoosesLayers = Chooses.boolean().value_or(false);
   }
   readExits(Root, Result);
+  if (Root["results"])
+    Result.Results = integer(Root, "", "results", 1, MaxDimension);
   checkSkipped(Result);
   checkEntries(Result);
   checkTable(Result);
@@ -397,6 +399,23 @@ void ManifestReader::readSignature(JsonValue Root, Manifest &Result) {
 
 int64_t ManifestWeight::rows() const {
   return std::accumulate(Shape.begin(), Shape.end() - 1, int64_t(1), std::multiplies<>());
+}
+
+double ManifestWeight::tensorBytes() const {
+  double Bytes =
+      static_cast<double>(Format->BlockBytes) / static_cast<double>(Format->BlockElements);
+  for (int64_t Size : Shape)
+    Bytes *= static_cast<double>(Size);
+  return Bytes;
+}
+
+double Manifest::bytesBehind(int64_t Layer, const std::string &File) const {
+  double Bytes = 0;
+  for (const ManifestWeight &Each : Weights)
+    if (Each.File == File)
+      Bytes += Each.tensorBytes() * static_cast<double>(std::ranges::count_if(
+                                        Each.Layers, [&](int64_t Own) { return Own > Layer; }));
+  return Bytes;
 }
 
 std::string ManifestWeight::tensorName(int64_t Ordinal) const {

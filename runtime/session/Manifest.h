@@ -65,6 +65,8 @@ struct ManifestWeight {
   int64_t rows() const;
   int64_t columns() const { return Shape.back(); }
   int64_t tensorCount() const { return Layered ? static_cast<int64_t>(Layers.size()) : 1; }
+  /// Bytes of one of its tensors, as it is in the file.
+  double tensorBytes() const;
   /// The name in the model file of tensor `Ordinal` < tensorCount().
   std::string tensorName(int64_t Ordinal) const;
 };
@@ -110,6 +112,9 @@ struct Manifest {
   /// Whether layers can be left out step by step (lathe_step_args::layer_runs).
   bool ChoosesLayers = false;
 
+  /// Elements of each row of results where these are no logits; else 0.
+  int64_t Results = 0;
+
   /// Whether the program is kernels of a GPU: text that its driver takes, which no CPU runs.
   bool isForDevice() const { return Launch.Threads != 0; }
   /// Whether the program is a function on tensors, and no model: then `Model` and
@@ -117,6 +122,13 @@ struct Manifest {
   bool isFunction() const { return !Outputs.empty(); }
   /// Whether the program is an encoder: its steps are of whole texts, and keep nothing.
   bool isEncoder() const { return KVType == "none"; }
+
+  /// Bytes of the weights of layers behind `Layer` that are in the file of that name, as they
+  /// are there.
+  double bytesBehind(int64_t Layer, const std::string &File) const;
+
+  /// Elements of each row that a step gives: logits, or what the program gives in their place.
+  int64_t resultWidth() const { return Results != 0 ? Results : Model.Vocabulary; }
 
   /// Parses and checks `Text`.  `Where` names the program in messages.  A text
   /// of another ABI version fails with E0603 before anything else is read;

@@ -2,6 +2,7 @@
 
 #include "runtime/session/Model.h"
 
+#include "runtime/adaptive/Calibration.h"
 #include "runtime/session/CompilerLibrary.h"
 #include "runtime/session/HostCPU.h"
 #include "runtime/session/MemoryNeed.h"
@@ -42,6 +43,7 @@ static std::string cacheKey(const GGUFFile &File, const MappedFile *Graph,
   Parts.MaxPrefillRows = Options.MaxPrefillRows;
   Parts.CompilerBuild = Note.CompilerBuild;
   Parts.Host = Note.Host;
+  Parts.Passes = Options.Passes;
   return ProgramCache::key(Parts);
 }
 
@@ -59,6 +61,7 @@ static std::shared_ptr<CompileResult> compileModel(const GGUFFile &File,
   Request.Precision = Options.Precision;
   Request.KVType = Options.KVType;
   Request.MaxPrefillRows = Options.MaxPrefillRows;
+  Request.Passes = Options.Passes;
   if (Pending)
     Request.OnManifest = [Pending](std::string_view Text) { Pending->start(Text); };
   return Compiler->compile(Request, Diags);
@@ -138,6 +141,13 @@ std::shared_ptr<const Program> Model::loadProgram(const GGUFFile &File, const Mo
   return Code;
 }
 
+WeightFiles Model::weightFiles() const {
+  WeightFiles Files(*File);
+  if (Calibrated)
+    Files.add(Calibration::FileName, *Calibrated);
+  return Files;
+}
+
 bool Model::loadCode(const ModelOptions &Options, NewProgram &New, PendingWeights &Pending,
                      Diagnostics &Diags) {
   auto Fits = [&](const MemoryNeed &Need) {
@@ -160,6 +170,13 @@ bool Model::loadCode(const ModelOptions &Options, NewProgram &New, PendingWeight
                 "'lathe embed' takes a model folder");
     return false;
   }
+  if (Code && manifest().Results && !Options.AnyResults) {
+    Diags.error(848, File->path(),
+                "found a program whose steps give rows of " + std::to_string(manifest().Results) +
+                    ", expected logits",
+                "'lathe logits' writes what it gives");
+    return false;
+  }
   return Code && On->check(*Code, Diags) && Fits(memoryNeed(manifest(), Positions, Sequences));
 }
 
@@ -170,7 +187,8 @@ bool Model::loadWeights(const ModelOptions &Options, PendingWeights &Pending, Di
       return Options.Compiled->loadWeights(*File, manifest(), *Workers, Diags);
     if (Pending.isStarted())
       return Pending.take(Diags);
-    return packWeights(*File, manifest(), *Workers, Options.NonFinite, Options.UseCache, Diags);
+    return packWeights(weightFiles(), manifest(), *Workers, Options.NonFinite, Options.UseCache,
+                       Diags);
   });
   if (Pending.isStarted())
     Report.PackMilliseconds = Pending.milliseconds();
@@ -192,6 +210,7 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, ModelOptions 
     return nullptr;
   std::unique_ptr<Model> Result(new Model);
   Result->File = std::move(File);
+  Result->Calibrated = Options.Calibrated;
   Result->On = openDevice(Options.Device, Diags);
   if (Result->On && Options.Target == "host")
     Options.Target = Result->On->target();
@@ -199,7 +218,8 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, ModelOptions 
   NewProgram New;
   if (!Result->Workers || !enterStage(LoadStage::Program, Options, Diags))
     return nullptr;
-  PendingWeights Pending(*Result->File, *Result->Workers, Options.NonFinite, Options.UseCache);
+  PendingWeights Pending(Result->weightFiles(), *Result->Workers, Options.NonFinite,
+                         Options.UseCache);
   if (!Result->loadCode(Options, New, Pending, Diags) ||
       !enterStage(LoadStage::Weights, Options, Diags))
     return nullptr;

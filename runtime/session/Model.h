@@ -40,6 +40,10 @@ struct ModelOptions {
   std::string KVType = "auto";    ///< lathe_compile_request::kv_type.
   unsigned Threads = 0;           ///< 0: one per core this process may run on.
   int64_t MaxPrefillRows = 0;     ///< 0: the compiler's default.
+  std::string Passes = {};        ///< lathe_compile_request::passes.
+  /// The weights that are in the file `Calibration::FileName`; null: there are no such.
+  std::shared_ptr<const TensorFile> Calibrated = nullptr;
+  bool AnyResults = false; ///< Whether results need not be logits (Session::resultWidth).
   bool UseCache = true;
   NonFiniteWeights NonFinite = NonFiniteWeights::Warning;
   /// The session that will be asked for, so that one that cannot fit is refused
@@ -101,12 +105,14 @@ private:
                                                       const ModelOptions &Options,
                                                       LoadReport &Report, NewProgram &New,
                                                       PendingWeights *Pending, Diagnostics &Diags);
+  WeightFiles weightFiles() const;
   bool loadCode(const ModelOptions &Options, NewProgram &New, PendingWeights &Pending,
                 Diagnostics &Diags);
   bool loadWeights(const ModelOptions &Options, PendingWeights &Pending, Diagnostics &Diags);
   bool loadExecutor(Diagnostics &Diags);
 
   std::unique_ptr<GGUFFile> File;
+  std::shared_ptr<const TensorFile> Calibrated; ///< Of weights; null: there are no others.
   std::shared_ptr<const Device> On;
   std::unique_ptr<WorkerPool> Workers;
   std::shared_ptr<const Program> Code;

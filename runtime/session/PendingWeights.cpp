@@ -8,22 +8,22 @@
 
 using namespace lathe;
 
-std::unique_ptr<WeightStore> lathe::packWeights(const GGUFFile &File, const Manifest &Program,
+std::unique_ptr<WeightStore> lathe::packWeights(const WeightFiles &Files, const Manifest &Program,
                                                 WorkerPool &Workers, NonFiniteWeights NonFinite,
                                                 bool UseCache, Diagnostics &Diags) {
   std::optional<WeightCache> Cache;
   if (UseCache)
     Cache = WeightCache::openDefault(Diags);
-  return WeightStore::create(File, Program, Workers, SourcePages::Release, NonFinite, Diags,
+  return WeightStore::create(Files, Program, Workers, SourcePages::Release, NonFinite, Diags,
                              Cache ? &*Cache : nullptr);
 }
 
-PendingWeights::PendingWeights(const GGUFFile &File, WorkerPool &Workers,
-                               NonFiniteWeights NonFinite, bool UseCache)
-    : File(File), Workers(Workers), NonFinite(NonFinite), UseCache(UseCache), Task([this] {
+PendingWeights::PendingWeights(WeightFiles Given, WorkerPool &Workers, NonFiniteWeights NonFinite,
+                               bool UseCache)
+    : Files(std::move(Given)), Workers(Workers), NonFinite(NonFinite), UseCache(UseCache),
+      Task([this] {
         auto Start = std::chrono::steady_clock::now();
-        Store = packWeights(this->File, *Program, this->Workers, this->NonFinite, this->UseCache,
-                            Found);
+        Store = packWeights(Files, *Program, this->Workers, this->NonFinite, this->UseCache, Found);
         Milliseconds =
             std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - Start)
                 .count();
@@ -31,7 +31,7 @@ PendingWeights::PendingWeights(const GGUFFile &File, WorkerPool &Workers,
 
 void PendingWeights::start(std::string_view ManifestText) {
   Diagnostics Ignored;
-  Program = Manifest::parse(ManifestText, File.path(), Ignored);
+  Program = Manifest::parse(ManifestText, "program", Ignored);
   if (Program)
     Task.start();
 }

@@ -18,17 +18,16 @@
 
 namespace lathe {
 
-/// The weights of `File` as `Program` wants them, from the user's cache where
+/// The weights of `Files` as `Program` wants them, from the user's cache where
 /// `UseCache` says so; null on error, see WeightStore::create.
-std::unique_ptr<WeightStore> packWeights(const GGUFFile &File, const Manifest &Program,
+std::unique_ptr<WeightStore> packWeights(const WeightFiles &Files, const Manifest &Program,
                                          WorkerPool &Workers, NonFiniteWeights NonFinite,
                                          bool UseCache, Diagnostics &Diags);
 
-/// `File` and `Workers` must outlive it; nobody else uses the workers meanwhile.
+/// The files and `Workers` must outlive it; nobody else uses the workers meanwhile.
 class PendingWeights {
 public:
-  PendingWeights(const GGUFFile &File, WorkerPool &Workers, NonFiniteWeights NonFinite,
-                 bool UseCache);
+  PendingWeights(WeightFiles Files, WorkerPool &Workers, NonFiniteWeights NonFinite, bool UseCache);
 
   /// Starts packing on another thread; once at most.  A text that is no manifest
   /// starts nothing: whoever loads the program tells what is wrong with it.
@@ -41,7 +40,7 @@ public:
   double milliseconds() const { return Milliseconds; }
 
 private:
-  const GGUFFile &File;
+  WeightFiles Files;
   WorkerPool &Workers;
   NonFiniteWeights NonFinite;
   bool UseCache;

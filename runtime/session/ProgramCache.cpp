@@ -127,6 +127,8 @@ std::string ProgramCache::key(const CacheKeyParts &Parts) {
   Add(Parts.CompilerBuild);
   // A program for a named target is the same wherever it was compiled.
   Add(Parts.Target == "host" ? Parts.Host : "");
+  if (!Parts.Passes.empty())
+    Add(Parts.Passes);
   return hexHash(Text);
 }
 

@@ -204,7 +204,7 @@ bool Session::runRows(std::span<const Row> Rows, float *Logits, Diagnostics &Dia
       return false;
     // Nobody wants logits when there is no memory for them.
     if (Logits)
-      Logits += static_cast<int64_t>(LogitsRows.size()) * vocabulary();
+      Logits += static_cast<int64_t>(LogitsRows.size()) * resultWidth();
     Rows = Rows.subspan(Count);
   }
   return true;

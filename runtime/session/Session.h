@@ -143,6 +143,8 @@ public:
   int64_t capacity() const { return Capacity; }
   int64_t sequences() const { return static_cast<int64_t>(Lengths.size()); }
   int64_t vocabulary() const { return Code.manifest().Model.Vocabulary; }
+  /// Elements of a row of results: of logits as many as tokens.
+  int64_t resultWidth() const { return Code.manifest().resultWidth(); }
   MemoryReport memory() const { return Runner->memory(); }
 
 private:

@@ -28,8 +28,9 @@ bool TensorFunction::findProgram(const std::string &Path, const FunctionOptions 
   Query.Compile.Precision = Options.Precision;
   Query.Compile.MaxPrefillRows = static_cast<int64_t>(
       std::bit_ceil(std::max<uint64_t>(static_cast<uint64_t>(Options.Rows), LeastRows)));
-  // The text is all that the program depends on: weights are found when it runs.
-  Query.Header = Text->bytes();
+  Query.Compile.Passes = Options.Passes;
+  // Weights are found when it runs.
+  Query.Header = Options.Header.empty() ? Text->bytes() : Options.Header;
   Query.Name = Path.substr(Path.rfind('/') + 1);
   Query.UseCache = Options.UseCache;
   FoundProgram Found = lathe::findProgram(Query, Diags);

@@ -31,7 +31,10 @@ struct FunctionOptions {
   unsigned Threads = 0;           ///< 0: one per core this process may run on.
   int64_t Rows = 1;               ///< Most rows of a run.
   bool UseCache = true;
-  std::string Weights; ///< The file of the weights that name none; empty: there are no such.
+  std::string Weights;     ///< The file of the weights that name none; empty: there are no such.
+  std::string Passes = {}; ///< lathe_compile_request::passes.
+  /// All of the input that the program depends on; empty: its text is all.
+  std::span<const uint8_t> Header = {};
   NonFiniteWeights NonFinite = NonFiniteWeights::Warning;
 };
 

@@ -32,6 +32,12 @@ inline float bfloatToFloat(uint16_t Upper) {
   return std::bit_cast<float>(static_cast<uint32_t>(Upper) << 16);
 }
 
+/// The nearest, of two the even one; of a finite number.
+inline uint16_t floatToBfloat(float Value) {
+  uint32_t Bits = std::bit_cast<uint32_t>(Value);
+  return static_cast<uint16_t>((Bits + 0x7fff + (Bits >> 16 & 1)) >> 16);
+}
+
 } // namespace lathe
 
 #endif // LATHE_RUNTIME_SUPPORT_HALF_H

@@ -146,7 +146,7 @@ static std::vector<PackJob> planJobs(const WeightFiles &Files, const Manifest &P
       Faults.error(633, "weight " + quoted(Weight.Symbol),
                    Weight.File.empty() ? "names no file, and there is none for those that do not"
                                        : "is in " + quoted(Weight.File) + ", which is not open",
-                   "name the file with --weights, or in the program");
+                   "name the file with --weights or --cal, or in the program");
       continue;
     }
     std::string Place = Only ? "" : File->path() + ": ";
@@ -286,8 +286,7 @@ static void clear(MappedMemory &Memory, WorkerPool &Workers) {
 
 namespace {
 
-/// Where in the cache the weights of one file belong; those of several, or of bytes
-/// in memory, nowhere.
+/// Where in the cache the weights of one file belong; those of bytes in memory nowhere.
 class CachePlace {
 public:
   CachePlace(const WeightCache *Wanted, const TensorFile *File, const Manifest &Program,
@@ -352,6 +351,8 @@ uint8_t *WeightStore::allocate(std::unique_ptr<WeightEntryWriter> Entry, WorkerP
 }
 
 void WeightStore::populate(WorkerPool &Workers) const {
+  for (const std::unique_ptr<WeightStore> &Each : Parts)
+    Each->populate(Workers);
   if (NewEntry || FromCache)
     forEachShare(Bytes, Workers,
                  [&](size_t Offset, size_t Length) { populateFilePages(Start + Offset, Length); });
@@ -386,6 +387,8 @@ std::unique_ptr<WeightStore> WeightStore::create(const WeightFiles &Files, const
     Diags.error(810, "weights", "no memory for more than 2^64 bytes", "use a smaller model");
     return nullptr;
   }
+  if (Cache && !Files.only())
+    return createParts(Files, Program, Workers, Pages, NonFinite, Diags, *Cache);
   std::unique_ptr<WeightStore> Store(new WeightStore);
   Store->Bytes = *Size;
   std::vector<uint64_t> Offsets = offsetsOf(Jobs);
@@ -408,6 +411,47 @@ std::unique_ptr<WeightStore> WeightStore::create(const WeightFiles &Files, const
   if (!reportNonFinite(Run, NonFinite, Diags) ||
       !Store->seal(Run.nonFinite().empty() && (!Store->NewEntry || Place.unchanged()), Diags))
     return nullptr;
+  return Store;
+}
+
+/// The program as far as its weights are in the file of that name: a program without the
+/// others has the same places in its table.
+static Manifest partOf(const Manifest &Program, const std::string &File) {
+  Manifest Part = Program;
+  std::erase_if(Part.Weights, [&](const ManifestWeight &Each) { return Each.File != File; });
+  Part.WeightTableSize = 0;
+  for (ManifestWeight &Each : Part.Weights) {
+    Each.First = Part.WeightTableSize;
+    Part.WeightTableSize += Each.tensorCount();
+  }
+  return Part;
+}
+
+std::unique_ptr<WeightStore> WeightStore::createParts(const WeightFiles &Files,
+                                                      const Manifest &Program, WorkerPool &Workers,
+                                                      SourcePages Pages, NonFiniteWeights NonFinite,
+                                                      Diagnostics &Diags,
+                                                      const WeightCache &Cache) {
+  std::unique_ptr<WeightStore> Store(new WeightStore);
+  Store->Table.resize(static_cast<size_t>(Program.WeightTableSize));
+  Store->FromCache = true;
+  for (const auto &[Name, File] : Files.all()) {
+    Manifest Part = partOf(Program, Name);
+    if (Part.Weights.empty())
+      continue;
+    WeightFiles Own;
+    Own.add(Name, *File);
+    std::unique_ptr<WeightStore> Made = create(Own, Part, Workers, Pages, NonFinite, Diags, &Cache);
+    if (!Made)
+      return nullptr;
+    size_t Next = 0;
+    for (const ManifestWeight &Each : Program.Weights)
+      for (int64_t I = 0; Each.File == Name && I < Each.tensorCount(); ++I)
+        Store->Table[static_cast<size_t>(Each.First + I)] = Made->Table[Next++];
+    Store->Bytes += Made->Bytes;
+    Store->FromCache &= Made->FromCache || !File->identity();
+    Store->Parts.push_back(std::move(Made));
+  }
   return Store;
 }
 

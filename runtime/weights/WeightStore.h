@@ -51,6 +51,8 @@ public:
   }
   /// The only file, or null.
   const TensorFile *only() const { return Files.size() == 1 ? Files.begin()->second : nullptr; }
+  /// Names and files, by name.
+  const std::map<std::string, const TensorFile *> &all() const { return Files; }
 
 private:
   std::map<std::string, const TensorFile *> Files;
@@ -72,7 +74,8 @@ public:
   ///
   /// A null `Cache` is none.  Weights that are not all finite are not kept there, so
   /// that E0325 is told every time, nor is what was packed from a file that changed
-  /// meanwhile or just before, nor what comes from several files.
+  /// meanwhile or just before.  With a cache what comes from several files is one part a
+  /// file, so that a program shares the model's weights with others of the model.
   static std::unique_ptr<WeightStore> create(const WeightFiles &Files, const Manifest &Program,
                                              WorkerPool &Workers, SourcePages Pages,
                                              NonFiniteWeights NonFinite, Diagnostics &Diags,
@@ -95,7 +98,7 @@ public:
   /// cache, where they come from when they are read again.
   void release(size_t Offset, size_t Count) const;
 
-  /// All packed weights, one after the other.
+  /// All packed weights, one after the other; nothing where they are in parts.
   std::span<const uint8_t> packed() const { return {Start, Bytes}; }
   /// Pointers to packed weights, each 64-byte aligned; Manifest::WeightTableSize
   /// of them.
@@ -109,12 +112,17 @@ public:
 private:
   WeightStore() = default;
 
+  static std::unique_ptr<WeightStore> createParts(const WeightFiles &Files, const Manifest &Program,
+                                                  WorkerPool &Workers, SourcePages Pages,
+                                                  NonFiniteWeights NonFinite, Diagnostics &Diags,
+                                                  const WeightCache &Cache);
   uint8_t *allocate(std::unique_ptr<WeightEntryWriter> Entry, WorkerPool &Workers,
                     Diagnostics &Diags);
   void setTable(const uint8_t *First, std::span<const uint64_t> Offsets);
   bool seal(bool Keep, Diagnostics &Diags);
 
-  // One of the three holds the weights.
+  // One of the four holds the weights.
+  std::vector<std::unique_ptr<WeightStore>> Parts; ///< One a file.
   MappedMemory Memory;
   std::unique_ptr<WeightEntryWriter> NewEntry;
   std::shared_ptr<const void> Owner; ///< Of weights that were packed ahead.

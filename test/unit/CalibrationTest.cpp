@@ -2,6 +2,7 @@
 
 #include "runtime/adaptive/Calibration.h"
 #include "runtime/adaptive/DepthCalibration.h"
+#include "runtime/adaptive/ExitCalibration.h"
 #include "runtime/support/Binomial.h"
 
 #include "FakeSession.h"
@@ -68,15 +69,144 @@ TEST(DepthRule, RefusesWhatDoesNotPay) {
 }
 
 //===----------------------------------------------------------------------===//
+// Exits
+//===----------------------------------------------------------------------===//
+
+/// Two exits.  The first is sure of i / 1000 and right where that is at least `RightFrom`, the
+/// second is sure of all and always right.
+ExitSamples samplesOf(int RightFrom) {
+  ExitSamples Samples;
+  Samples.Exits.resize(2);
+  for (int I = 0; I < 1000; ++I) {
+    Samples.Exits[0].Confidence.push_back(static_cast<float>(I) / 1000);
+    Samples.Exits[0].Agrees.push_back(I >= RightFrom);
+    Samples.Exits[0].Loss.push_back(3);
+    Samples.Exits[1].Confidence.push_back(1);
+    Samples.Exits[1].Agrees.push_back(true);
+    Samples.Exits[1].Loss.push_back(2);
+    Samples.WholeLoss.push_back(1);
+  }
+  return Samples;
+}
+
+TEST(ExitPolicy, LeavesWhereItSaysSo) {
+  ExitSamples Samples = samplesOf(400);
+  EXPECT_EQ((ExitPolicy{.Always = 1}).leaves(Samples, 999), 1u);
+  EXPECT_EQ((ExitPolicy{.Threshold = 0.5F}).leaves(Samples, 500), 0u);
+  EXPECT_EQ((ExitPolicy{.Threshold = 0.5F}).leaves(Samples, 499), 1u);
+  EXPECT_EQ((ExitPolicy{.Threshold = 1.5F}).leaves(Samples, 499), 2u);
+  EXPECT_EQ(ExitPolicy().leaves(Samples, 0), 2u);
+  EXPECT_EQ((ExitPolicy{.Always = 1}).text({4, 6}), "always-at:6");
+  EXPECT_EQ((ExitPolicy{.Threshold = 0.5F}).text({4, 6}), "threshold:0.5");
+  EXPECT_EQ(ExitPolicy().text({4, 6}), "never");
+}
+
+TEST(ExitPolicy, IsScored) {
+  DepthScore Score = scoreExits({.Threshold = 0.3F}, samplesOf(400));
+  EXPECT_EQ(Score.Positions, 1000);
+  EXPECT_EQ(Score.Agreeing, 900);
+  EXPECT_NEAR(Score.PartLoss, 700 * 3 + 300 * 2, 1e-9);
+  EXPECT_NEAR(Score.WholeLoss, 1000, 1e-9);
+}
+
+/// The threshold at which 1000 - n agree is known, and so is the n that a bound allows.
+TEST(ExitPolicy, FindsTheLowestThreshold) {
+  ExitSamples Text = samplesOf(400), Own = samplesOf(100);
+  for (double Target : {0.99, 0.95, 0.9}) {
+    int64_t Wrong = 0;
+    while (lowerBound(1000 - Wrong - 1, 1000, 0.95) >= Target)
+      ++Wrong;
+    float Found = findThreshold(Target, Text, Own);
+    // 256 of the 4000 confidences are tried, half of which are 1.
+    EXPECT_GE(Found, static_cast<float>(400 - Wrong) / 1000) << Target;
+    EXPECT_LE(Found, static_cast<float>(400 - Wrong) / 1000 + 0.017F) << Target;
+  }
+  // Half of those who are sure of 1 are wrong: nothing keeps that.
+  for (size_t I = 0; I < 1000; I += 2)
+    Text.Exits[1].Agrees[I] = false;
+  EXPECT_TRUE(std::isinf(findThreshold(0.9, Text, Own)));
+  ExitPoint Point = {.Policy = {}, .Target = 0.9, .Text = {}, .Own = {}};
+  EXPECT_EQ(Point.refusal({}), "no threshold keeps 90 %");
+}
+
+TEST(ExitPoint, WhatItShowsWhenRunCounts) {
+  ExitPoint Point = {.Policy = {.Always = 0}, .Text = {1000, 990}, .Own = {1000, 995}};
+  Point.Time = 0.5;
+  EXPECT_EQ(Point.refusal({}), "");
+  Point.TextRun = {1000, 900};
+  Point.OwnRun = {1000, 995};
+  EXPECT_EQ(Point.refusal({}), "agreement below 95 %");
+  Point.Left = {3, 1};
+  EXPECT_NEAR(Point.meanOf({1, 5}), 2, 1e-12);
+}
+
+TEST(DefaultExits, AreInTheUpperHalf) {
+  EXPECT_EQ(defaultExits(30), (std::vector<int64_t>{19, 22, 25, 28}));
+  EXPECT_EQ(defaultExits(18), (std::vector<int64_t>{10, 12, 14, 16}));
+  EXPECT_EQ(defaultExits(2), std::vector<int64_t>{0});
+  EXPECT_TRUE(defaultExits(1).empty());
+}
+
+/// Rows of two features, of which the second tells.
+RowSet rowsOf(std::initializer_list<float> Second) {
+  RowSet Rows{2, {}};
+  for (float Each : Second)
+    Rows.Values.insert(Rows.Values.end(), {7, Each});
+  return Rows;
+}
+
+TEST(FitPredicate, GivesBackShares) {
+  RowSet Rows = rowsOf({-1, 1, -1, 1, -1, 1, -1, 1});
+  // All of one kind: (n + 1) / (n + 2), whatever the row.
+  ExitPredicate All = fitPredicate(Rows, std::vector<bool>(8, true));
+  EXPECT_NEAR(All.confidence(Rows.row(0)), 0.9, 1e-4);
+  EXPECT_NEAR(All.confidence(Rows.row(1)), 0.9, 1e-4);
+  // What tells the two apart is used, what does not vary is not.
+  ExitPredicate Some = fitPredicate(Rows, {false, true, false, true, false, true, false, true});
+  EXPECT_EQ(Some.Weights[0], 0);
+  EXPECT_LT(Some.confidence(Rows.row(0)), 0.25);
+  EXPECT_GT(Some.confidence(Rows.row(1)), 0.75);
+  EXPECT_NEAR(Some.confidence(Rows.row(0)) + Some.confidence(Rows.row(1)), 1, 1e-5);
+}
+
+/// What later layers add is an affine map of what they are given.
+TEST(FitLens, FindsWhatIsAffine) {
+  RowSet Hidden{2, {}}, Final{2, {}};
+  for (int I = 0; I < 64; ++I) {
+    float X = static_cast<float>(I % 8) - 3.5F, Y = static_cast<float>(I / 8) - 3.5F;
+    Hidden.Values.insert(Hidden.Values.end(), {X, Y});
+    Final.Values.insert(Final.Values.end(), {X + 2, Y + 2 * X});
+  }
+  ExitLens Same = fitLens(Hidden, Hidden, 0);
+  EXPECT_EQ(Same.Matrix, (std::vector<float>{0, 0, 0, 0}));
+  EXPECT_EQ(Same.apply(Hidden).Values, Hidden.Values);
+  ExitLens Lens = fitLens(Hidden, Final, 0), Narrow = fitLens(Hidden, Final, 1);
+  EXPECT_NEAR(Lens.Offset[0], 2, 0.05);
+  EXPECT_NEAR(Lens.Matrix[2], 2, 0.05);
+  EXPECT_NEAR(Lens.Matrix[0], 0, 0.05);
+  // The map is of rank 1.
+  ASSERT_EQ(Narrow.In.size(), 2u);
+  ASSERT_EQ(Narrow.Matrix.size(), 2u);
+  RowSet Whole = Lens.apply(Hidden), Part = Narrow.apply(Hidden);
+  for (size_t I = 0; I < Whole.Values.size(); ++I)
+    EXPECT_NEAR(Whole.Values[I], Part.Values[I], 0.05);
+}
+
+//===----------------------------------------------------------------------===//
 // Files
 //===----------------------------------------------------------------------===//
 
 // clang-format off
-const std::string Sound = R"json({"lathe_calibration":1,"model":{"header_hash":"abc"},"points":[
+const std::string Sound = R"json({"lathe_calibration":2,"model":{"header_hash":"abc"},"points":[
 {"skip":"3","time":0.9,"agreement":0.97,"refused":""},
 {"skip":"3,5","time":0.8,"agreement":0.96,"refused":""},
 {"skip":"3,5,7","time":0.7,"agreement":0.99,"refused":"gain below 5 %"},
-{"skip":"3,5,8","time":0.6,"agreement":0.9,"refused":""}]})json";
+{"skip":"3,5,8","time":0.6,"agreement":0.9,"refused":""},
+{"exit":"threshold:0.5","time":0.5,"agreement":0.8,"refused":""},
+{"exit":"threshold:0.75","time":0.55,"agreement":0.85,"refused":""},
+{"exit":"threshold:0.9","time":0.55,"agreement":0.99,"refused":"gain below 5 %"},
+{"exit":"always-at:4","time":0.4,"agreement":0.5,"refused":"agreement below 95 %"}],
+"exits":{"layers":[4,6],"rank":8}})json";
 // clang-format on
 
 TEST(Calibration, ChoosesTheBestThatFits) {
@@ -85,7 +215,7 @@ TEST(Calibration, ChoosesTheBestThatFits) {
   ASSERT_TRUE(Read) << Diags.str();
   auto Chosen = [&](double Budget, double Quality) {
     std::optional<OperatingPoint> Point = Read->choose({Budget, Quality}, "m.cal", Diags);
-    return Point ? "'" + Point->Skip + "'" : "none";
+    return Point ? "'" + Point->Skip + Point->Exit + "'" : "none";
   };
   EXPECT_EQ(Chosen(1, 0), "''");
   EXPECT_EQ(Chosen(0.95, 0), "'3'");
@@ -93,9 +223,10 @@ TEST(Calibration, ChoosesTheBestThatFits) {
   EXPECT_EQ(Chosen(0.85, 0), "'3,5'");
   // 3,5,7 was refused, however well it agrees.
   EXPECT_EQ(Chosen(0.75, 0), "'3,5,8'");
+  EXPECT_EQ(Chosen(0.55, 0), "'threshold:0.75'");
   EXPECT_FALSE(Diags.hasErrors());
   EXPECT_EQ(Chosen(0.75, 0.95), "none");
-  EXPECT_EQ(Chosen(0.5, 0), "none");
+  EXPECT_EQ(Chosen(0.4, 0), "none");
   EXPECT_EQ(Diags.errorCount(), 2u);
   EXPECT_EQ(Diags.all()[0].Number, 845u);
   EXPECT_NE(
@@ -104,12 +235,37 @@ TEST(Calibration, ChoosesTheBestThatFits) {
       << Diags.str();
 }
 
+TEST(Calibration, OffersExits) {
+  Diagnostics Diags;
+  std::optional<Calibration> Read = Calibration::parse(Sound, "m.cal", Diags);
+  ASSERT_TRUE(Read) << Diags.str();
+  EXPECT_EQ(Read->passes(), "lathe-insert-exits{layers=4,6 rank=8 file=calibration}");
+  std::string Exit;
+  std::vector<OperatingPoint> Points = Read->thresholds(0, Exit, "m.cal", Diags);
+  EXPECT_EQ(Exit, "threshold:0.75,0.5");
+  ASSERT_EQ(Points.size(), 3u);
+  EXPECT_EQ(Points[0].Agreement, 1);
+  EXPECT_EQ(Points[1].Agreement, 0.85);
+  EXPECT_EQ(Points[2].Agreement, 0.8);
+  // Nothing below the floor is ever chosen.
+  EXPECT_EQ(Read->thresholds(0.82, Exit, "m.cal", Diags).size(), 2u);
+  EXPECT_EQ(Exit, "threshold:0.75");
+  EXPECT_FALSE(Diags.hasErrors());
+  EXPECT_TRUE(Read->thresholds(0.9, Exit, "m.cal", Diags).empty());
+  EXPECT_EQ(Diags.all()[0].Number, 845u);
+  EXPECT_EQ(Read->find("always-at:4").front().Agreement, 0.5);
+  EXPECT_TRUE(Read->find("always-at:5").empty());
+  EXPECT_TRUE(Calibration().passes().empty());
+}
+
 TEST(Calibration, BelongsToAModel) {
   Diagnostics Diags;
   const uint8_t Header[] = {1, 2, 3};
-  Calibration Own{hexText(hashBlocks(Header)), {}};
+  Calibration Own, Other;
+  Own.HeaderHash = hexText(hashBlocks(Header));
+  Other.HeaderHash = "abc";
   EXPECT_TRUE(Own.checkModel(Header, "m.cal", Diags));
-  EXPECT_FALSE((Calibration{"abc", {}}).checkModel(Header, "m.cal", Diags));
+  EXPECT_FALSE(Other.checkModel(Header, "m.cal", Diags));
   EXPECT_EQ(Diags.all()[0].Number, 844u);
 }
 
@@ -121,14 +277,21 @@ TEST(Calibration, RefusesWhatIsNone) {
   const std::string Bad[] = {"",
                              "[]",
                              "{}",
-                             With("\"lathe_calibration\":1", "\"lathe_calibration\":2"),
+                             With("\"lathe_calibration\":2", "\"lathe_calibration\":1"),
                              With("\"abc\"", "7"),
                              With("\"points\":[", "\"points\":{}, \"x\":["),
                              With("0.9,", "0,"),
                              With("0.9,", "1e400,"),
                              With("0.97", "1.5"),
                              With("\"3\"", "\"\""),
-                             With("\"refused\":\"\"", "\"refused\":false")};
+                             With("\"refused\":\"\"", "\"refused\":false"),
+                             With("\"exit\":\"threshold:0.5\"", "\"exit\":\"\""),
+                             With("\"exit\":\"always-at:4\"", "\"exit\":\"x\",\"skip\":\"1\""),
+                             With("[4,6]", "[4,4]"),
+                             With("[4,6]", "[]"),
+                             With("[4,6]", "[-1]"),
+                             With("[4,6]", "[4096]"),
+                             With("\"rank\":8", "\"rank\":-1")};
   for (const std::string &Text : Bad) {
     Diagnostics Diags;
     EXPECT_FALSE(Calibration::parse(Text, "m.cal", Diags)) << Text;

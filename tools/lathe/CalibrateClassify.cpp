@@ -30,7 +30,6 @@ private:
   std::optional<double> Target;
   PoolingArgument Pool;
   ExitRule Rule;
-  bool AsJson = false;
 };
 } // namespace
 
@@ -44,7 +43,6 @@ void CalibrateClassify::declare(Options &Accepted) {
   Pool.declare(Accepted);
   Accepted.text(Vectors, "--vectors", "FILE", "classify: keeps vectors of texts for next time");
   Accepted.text(Plot, "--plot", "FILE", "classify: draw accuracy against latency (.svg)");
-  Accepted.flag(AsJson, "--json", "classify: print JSON");
 }
 
 /// Of `Path`, whose labels are `Known` where these are given.
@@ -91,7 +89,7 @@ bool CalibrateClassify::write(const CalibrateArguments &Given, const CalibratedC
   if (Plot && !writeText(*Plot, drawClassifier(Found).take(pictureStyle()) + "\n",
                          *Given.Model.Path, Term, Diags))
     return false;
-  std::string Shown = AsJson ? classifierJson(Found, Rule) : classifierTable(Found);
+  std::string Shown = Given.AsJson ? classifierJson(Found, Rule) : classifierTable(Found);
   bool ToOutput = Given.Output != "-";
   (ToOutput ? Term.out(Shown) : (Term.err(Shown), true));
   return !Given.Output ||

@@ -1,17 +1,19 @@
 //===- CalibrateGenerate.cpp - lathe calibrate --task generate --------------===//
 //
-// Measures which layers a model can do without, and what that is worth.
+// Measures which layers a model can do without, where it can be left early, and what
+// that is worth.
 //
 //===----------------------------------------------------------------------===//
 
 #include "tools/lathe/CalibrateTask.h"
-#include "tools/lathe/Json.h"
+#include "tools/lathe/GenerateReport.h"
 #include "tools/lathe/OutputFile.h"
 #include "tools/lathe/Signals.h"
-#include "tools/lathe/TextTable.h"
 
-#include "runtime/adaptive/Calibration.h"
-#include "runtime/adaptive/DepthCalibration.h"
+#include "runtime/adaptive/ExitTrial.h"
+#include "runtime/formats/Safetensors.h"
+#include "runtime/support/Limits.h"
+#include "runtime/support/NumberRanges.h"
 #include "runtime/support/Text.h"
 #include "runtime/tokenizer/Tokenizer.h"
 #include "runtime/workers/BlockHash.h"
@@ -26,16 +28,26 @@ public:
   void run(const CalibrateArguments &Given, Terminal &Term, Diagnostics &Diags) override;
 
 private:
-  std::optional<std::vector<DepthPoint>> measure(const ModelArguments &Model, Terminal &Term,
-                                                 Diagnostics &Diags);
-  std::string table(const std::vector<DepthPoint> &Points) const;
-  std::string json(const std::vector<DepthPoint> &Points) const;
+  bool checkArguments(const CalibrateArguments &Given, Diagnostics &Diags);
+  bool measure(const ModelArguments &Model, Terminal &Term, Diagnostics &Diags);
+  bool measureDepths(const Model &Whole, std::span<const int32_t> Ids, Diagnostics &Diags);
+  bool wantsExits(const ModelInput &Input, size_t Ids, Diagnostics &Diags) const;
+  bool fitExits(const std::string &Path, const ModelOptions &Compile, const ExitTexts &Texts,
+                Diagnostics &Diags);
+  bool tryExits(const std::string &Path, ModelOptions Compile, const ExitTexts &Texts,
+                Diagnostics &Diags);
+  bool enter(const std::string &Doing);
+  std::function<bool()> goesOn(Diagnostics &Diags);
 
   TextArguments Text;
-  std::optional<int64_t> Tokens, Most;
+  std::optional<int64_t> Tokens, Most, ExitTokens, Rank;
   std::optional<double> Floor;
-  DepthRule Rule;
-  std::string HeaderHash;
+  std::optional<std::string> ExitList;
+  std::vector<int64_t> ExitLayers;
+  GenerateFindings Found;
+  double HeadBytes = 0;
+  Terminal *Shown = nullptr;
+  std::string Doing;
 };
 } // namespace
 
@@ -47,103 +59,171 @@ void CalibrateGenerate::declare(Options &Accepted) {
                    "generate: tokens to choose by, and as many to score on (256)", {64, 1 << 16});
   Accepted.integer(Most, "--most", "generate: layers of the smallest part to leave out (4)",
                    {1, 4096});
-  Accepted.number(Floor, "--floor", "generate: refuse parts that agree less with the whole (0.95)",
+  Accepted.number(Floor, "--floor", "generate: refuse what agrees less with the whole (0.95)",
                   {0, 1});
+  Accepted.text(ExitList, "--exits", "LIST",
+                "generate: layers to leave behind, or none (some of the upper half)");
+  Accepted.integer(ExitTokens, "--exit-tokens",
+                   "generate: tokens to fit exits on, of the text and of its own (4096)",
+                   {static_cast<int64_t>(ExitTexts::LeastTokens), 1 << 20});
+  Accepted.integer(Rank, "--rank", "generate: rank of the lenses of exits (that of the width)",
+                   {1, 1 << 16});
 }
 
-std::optional<std::vector<DepthPoint>>
-CalibrateGenerate::measure(const ModelArguments &Model, Terminal &Term, Diagnostics &Diags) {
-  std::optional<std::string> Words = Text.read(Diags);
-  ModelInput Input = Words ? Model.openFile(Diags) : ModelInput();
-  if (!Input.File)
-    return std::nullopt;
-  HeaderHash = hexText(hashBlocks(Input.File->headerBytes()));
-  std::unique_ptr<Tokenizer> Vocabulary = Tokenizer::create(*Input.File, Diags);
-  if (!Vocabulary)
-    return std::nullopt;
-  std::vector<int32_t> Ids = Vocabulary->encode(*Words, {true, false});
-  std::optional<LoadedModel> Loaded = Model.load(std::move(Input), 1, 256, Term, Diags);
-  if (!Loaded)
-    return std::nullopt;
-  DepthCalibrationOptions Options;
-  Options.TextTokens = static_cast<size_t>(Tokens.value_or(256));
-  Options.MostSkipped = Most.value_or(4);
-  Options.OnStage = [&](const std::string &Doing) {
-    Term.progress(Doing + " ...");
-    return !interrupted();
+bool CalibrateGenerate::enter(const std::string &What) {
+  Doing = What;
+  Shown->progress(Doing + " ...");
+  return !interrupted();
+}
+
+/// Asked very often.
+std::function<bool()> CalibrateGenerate::goesOn(Diagnostics &Diags) {
+  return [this, &Diags] {
+    if (!interrupted())
+      return true;
+    Diags.error(807, {}, "interrupted while " + Doing);
+    return false;
   };
-  return DepthCalibration(*Loaded->Source, Options).run(Ids, Diags);
 }
 
-static std::string skipText(const DepthPoint &Point) {
-  std::string Text;
-  for (int64_t Layer : Point.Skipped)
-    Text += (Text.empty() ? "" : ",") + std::to_string(Layer);
-  return Text;
-}
-
-std::string CalibrateGenerate::table(const std::vector<DepthPoint> &Points) const {
-  cli::TextTable Table({"without layers", "time", "agrees, text", "own words", "at least", "KL",
-                        "perplexity", "verdict"},
-                       {7});
-  for (const DepthPoint &Each : Points) {
-    std::string Why = Rule.refusal(Each);
-    Table.add({skipText(Each), formatFixed(Each.Time, 3),
-               formatFixed(100 * Each.Text.agreement(), 1) + " %",
-               formatFixed(100 * Each.Own.agreement(), 1) + " %",
-               formatFixed(100 * Each.leastAgreement(), 1) + " %",
-               formatFixed(Each.Text.divergence(), 3),
-               "x " + formatFixed(Each.Text.perplexityRatio(), 3),
-               Why.empty() ? "offered" : "refused: " + Why});
-  }
-  return Table.text();
-}
-
-static void writeScore(JsonWriter &Json, std::string_view Name, const DepthScore &Score) {
-  Json.key(Name).beginObject();
-  Json.field("positions", Score.Positions).field("agreeing", Score.Agreeing);
-  Json.field("divergence", Score.divergence()).field("perplexity_ratio", Score.perplexityRatio());
-  Json.endObject();
-}
-
-std::string CalibrateGenerate::json(const std::vector<DepthPoint> &Points) const {
-  JsonWriter Json;
-  Json.beginObject().field("lathe_calibration", Calibration::Version);
-  Json.key("model").beginObject().field("header_hash", HeaderHash).endObject();
-  Json.key("rule").beginObject();
-  Json.field("floor", Rule.Floor).field("gain", Rule.Gain);
-  Json.field("confidence", DepthPoint::Confidence).endObject();
-  Json.key("points").beginArray();
-  for (const DepthPoint &Each : Points) {
-    Json.beginObject().field("skip", skipText(Each)).field("time", Each.Time);
-    Json.field("agreement", Each.leastAgreement()).field("refused", Rule.refusal(Each));
-    writeScore(Json, "text", Each.Text);
-    writeScore(Json, "own", Each.Own);
-    Json.endObject();
-  }
-  return Json.endArray().endObject().take();
-}
-
-void CalibrateGenerate::run(const CalibrateArguments &Given, Terminal &Term, Diagnostics &Diags) {
-  if (Text.count() != 1) {
+bool CalibrateGenerate::checkArguments(const CalibrateArguments &Given, Diagnostics &Diags) {
+  if (Text.count() != 1)
     Diags.error(Text.count() == 0 ? 108 : 111, "lathe calibrate",
                 "found " + std::to_string(Text.count()) + " texts, expected one of -f and -p",
                 "'--task classify' takes --train and --test");
+  if (Given.AsJson && Given.Output == "-")
+    Diags.error(111, "lathe calibrate", "found --json and '-o -', expected one of them");
+  if (!ExitList || *ExitList == "none")
+    return !Diags.hasErrors();
+  // The model's layers are not known yet.
+  std::optional<std::vector<bool>> Listed =
+      parseLayerList(*ExitList, "exits", static_cast<int64_t>(limits::MaxLayers), Diags);
+  for (size_t Layer = 0; Listed && Layer < Listed->size(); ++Layer)
+    if ((*Listed)[Layer])
+      ExitLayers.push_back(static_cast<int64_t>(Layer));
+  return !Diags.hasErrors();
+}
+
+/// Whether exits are to be fitted; an error where they cannot be, and were asked for.
+bool CalibrateGenerate::wantsExits(const ModelInput &Input, size_t Ids, Diagnostics &Diags) const {
+  if (ExitList == "none")
+    return false;
+  auto Least = static_cast<size_t>(ExitTokens.value_or(ExitTexts::LeastTokens));
+  bool Asked = ExitList || ExitTokens;
+  auto Tell = Asked ? &Diagnostics::error : &Diagnostics::warning;
+  if (Input.Compiled)
+    (Diags.*Tell)(846, "exits", "found a compiled model, expected the model file",
+                  "what is compiled cannot be given exits; --exits none is for it");
+  else if (Ids < Least)
+    (Diags.*Tell)(846, "exits",
+                  "found " + std::to_string(Ids) + " tokens, expected at least " +
+                      std::to_string(Least),
+                  "give a longer text, or --exits none");
+  else
+    return true;
+  return false;
+}
+
+bool CalibrateGenerate::measureDepths(const Model &Whole, std::span<const int32_t> Ids,
+                                      Diagnostics &Diags) {
+  DepthCalibrationOptions Options;
+  Options.TextTokens = static_cast<size_t>(Tokens.value_or(256));
+  Options.MostSkipped = Most.value_or(4);
+  Options.OnStage = [this](const std::string &What) { return enter(What); };
+  std::optional<std::vector<DepthPoint>> Points = DepthCalibration(Whole, Options).run(Ids, Diags);
+  if (Points)
+    Found.Depths = std::move(*Points);
+  return Points.has_value();
+}
+
+bool CalibrateGenerate::fitExits(const std::string &Path, const ModelOptions &Compile,
+                                 const ExitTexts &Texts, Diagnostics &Diags) {
+  enter("compiling the model in two parts");
+  std::unique_ptr<ExitMeter> Meter =
+      ExitMeter::create(Path, Compile, Texts.longest(), goesOn(Diags), Diags);
+  if (!Meter)
+    return false;
+  ExitCalibrationOptions Options;
+  Options.Layers = ExitLayers;
+  Options.Rank = static_cast<size_t>(Rank.value_or(0));
+  Options.OnStage = [this](const std::string &What) { return enter(What); };
+  Found.Exits = ExitCalibration(*Meter, Options).run(Texts, Diags);
+  HeadBytes = Meter->headBytes();
+  return Found.Exits.has_value();
+}
+
+/// Runs the model with the exits, which are not in a file yet.
+bool CalibrateGenerate::tryExits(const std::string &Path, ModelOptions Compile,
+                                 const ExitTexts &Texts, Diagnostics &Diags) {
+  enter("compiling the model with exits");
+  std::vector<uint8_t> Bytes = calibrationBytes(generateJson(Found), &*Found.Exits);
+  std::shared_ptr<SafetensorsFile> File = SafetensorsFile::parse(Bytes, "exits", Diags);
+  Calibration Made;
+  Made.ExitLayers = Found.Exits->Layers;
+  Made.ExitRank = static_cast<int64_t>(Found.Exits->Rank);
+  Compile.Passes = Made.passes();
+  Compile.Calibrated = File;
+  std::unique_ptr<Model> WithExits = Model::load(GGUFFile::open(Path, Diags), Compile, Diags);
+  if (!WithExits)
+    return false;
+  ExitTrial Trial(*WithExits, *Found.Exits, goesOn(Diags));
+  enter("timing exits");
+  if (!Trial.measureTimes(Texts, Diags))
+    return false;
+  Trial.setShares(HeadBytes);
+  // What looks as if it paid must show it.
+  for (ExitPoint &Point : Found.Exits->Points)
+    if (Point.refusal(Found.Rule).empty()) {
+      enter("running " + Point.Policy.text(Found.Exits->Layers));
+      if (!Trial.score(Point, Texts, Diags))
+        return false;
+    }
+  return true;
+}
+
+bool CalibrateGenerate::measure(const ModelArguments &Given, Terminal &Term, Diagnostics &Diags) {
+  std::optional<std::string> Words = Text.read(Diags);
+  ModelInput Input = Words ? Given.openFile(Diags) : ModelInput();
+  if (!Input.File)
+    return false;
+  std::string Path = Input.File->path();
+  Found.HeaderHash = hexText(hashBlocks(Input.File->headerBytes()));
+  std::unique_ptr<Tokenizer> Vocabulary = Tokenizer::create(*Input.File, Diags);
+  if (!Vocabulary)
+    return false;
+  std::vector<int32_t> Ids = Vocabulary->encode(*Words, {true, false});
+  bool Leaves = wantsExits(Input, Ids.size(), Diags);
+  ModelInput Copy;
+  Copy.ProgramPath = Input.ProgramPath;
+  ModelOptions Compile = Given.modelOptions(Copy);
+  std::optional<LoadedModel> Loaded =
+      Diags.hasErrors() ? std::nullopt : Given.load(std::move(Input), 1, 256, Term, Diags);
+  if (!Loaded || !measureDepths(*Loaded->Source, Ids, Diags) || !Leaves)
+    return !Diags.hasErrors();
+  size_t Wanted = std::min(static_cast<size_t>(ExitTokens.value_or(4096)), Ids.size());
+  enter("listening to the model");
+  std::optional<ExitTexts> Texts =
+      ExitTexts::create(*Loaded->Source, Ids, Wanted / 8 * 8, goesOn(Diags), Diags);
+  // Each of its parts and it need memory.
+  Loaded.reset();
+  return Texts && fitExits(Path, Compile, *Texts, Diags) && tryExits(Path, Compile, *Texts, Diags);
+}
+
+void CalibrateGenerate::run(const CalibrateArguments &Given, Terminal &Term, Diagnostics &Diags) {
+  if (!checkArguments(Given, Diags))
     return;
-  }
-  Rule.Floor = Floor.value_or(Rule.Floor);
-  Rule.Gain = Given.Gain.value_or(Rule.Gain);
+  Shown = &Term;
+  Found.Rule.Floor = Floor.value_or(Found.Rule.Floor);
+  Found.Rule.Gain = Given.Gain.value_or(Found.Rule.Gain);
   std::unique_ptr<OutputFile> File =
       Given.Output ? OutputFile::open(*Given.Output, *Given.Model.Path, Term, Diags) : nullptr;
-  if (Given.Output && !File)
+  if ((Given.Output && !File) || !measure(Given.Model, Term, Diags))
     return;
-  std::optional<std::vector<DepthPoint>> Points = measure(Given.Model, Term, Diags);
-  if (!Points)
-    return;
+  Term.clearProgress();
+  std::string Json = generateJson(Found), Table = Given.AsJson ? Json : generateTables(Found);
   bool ToOutput = Given.Output != "-";
-  (ToOutput ? Term.out(table(*Points)) : (Term.err(table(*Points)), true));
-  std::string Json = json(*Points);
-  if (File && File->write({reinterpret_cast<const uint8_t *>(Json.data()), Json.size()}, Diags))
+  (ToOutput ? Term.out(Table) : (Term.err(Table), true));
+  if (File && File->write(calibrationBytes(Json, Found.Exits ? &*Found.Exits : nullptr), Diags))
     File->finish(Diags);
 }
 

@@ -19,6 +19,7 @@ struct CalibrateArguments {
   ModelArguments Model;
   std::optional<std::string> Output;
   std::optional<double> Gain; ///< What is not so much faster is refused.
+  bool AsJson = false;        ///< Prints JSON in place of tables.
 };
 
 class CalibrateTask {

@@ -71,15 +71,7 @@ ModelInput ModelArguments::openFile(Diagnostics &Diags) const {
   return Input;
 }
 
-std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequences,
-                                                int64_t DefaultCapacity, Terminal &Term,
-                                                Diagnostics &Diags) const {
-  Term.progress("loading " + *Path + " ...");
-  SessionOptions Wanted;
-  Wanted.Capacity = Context.value_or(DefaultCapacity);
-  Wanted.Sequences = Sequences;
-  Wanted.PrefillChunk = Chunk.value_or(0);
-  Wanted.Cancel = interruptFlag();
+ModelOptions ModelArguments::modelOptions(ModelInput &Input) const {
   ModelOptions Options;
   Options.Compiled = std::move(Input.Compiled);
   Options.ProgramPath = std::move(Input.ProgramPath);
@@ -90,6 +82,24 @@ std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequen
   Options.Threads = static_cast<unsigned>(Threads.value_or(0));
   Options.UseCache = !NoCache;
   Options.NonFinite = Strict ? NonFiniteWeights::Error : NonFiniteWeights::Warning;
+  Options.AnyResults = AnyResults;
+  if (Exits) {
+    Options.Passes = Exits->passes();
+    Options.Calibrated = Exits->File;
+  }
+  return Options;
+}
+
+std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequences,
+                                                int64_t DefaultCapacity, Terminal &Term,
+                                                Diagnostics &Diags) const {
+  Term.progress("loading " + *Path + " ...");
+  SessionOptions Wanted;
+  Wanted.Capacity = Context.value_or(DefaultCapacity);
+  Wanted.Sequences = Sequences;
+  Wanted.PrefillChunk = Chunk.value_or(0);
+  Wanted.Cancel = interruptFlag();
+  ModelOptions Options = modelOptions(Input);
   Options.Capacity = Wanted.Capacity;
   Options.Sequences = Sequences;
   LoadedModel Result;

@@ -6,6 +6,7 @@
 #include "tools/lathe/Options.h"
 #include "tools/lathe/Terminal.h"
 
+#include "runtime/adaptive/Calibration.h"
 #include "runtime/session/Model.h"
 
 namespace lathe::cli {
@@ -47,6 +48,9 @@ struct ModelArguments {
   std::optional<int64_t> Threads, Context, Chunk;
   bool NoCache = false;
   bool Strict = false;
+  bool AnyResults = false; ///< ModelOptions::AnyResults.
+  /// The exits that the model is to have; null: none.
+  const Calibration *Exits = nullptr;
 
   /// The positional MODEL; the flags come with `declareFlags`, so that a
   /// command may put its own in between.
@@ -56,6 +60,9 @@ struct ModelArguments {
   /// The model's file, so that what needs its header alone fails before anything
   /// is compiled.  Its file is null on error.
   ModelInput openFile(Diagnostics &Diags) const;
+
+  /// How the model of `Input` is compiled; what was compiled ahead is taken from it.
+  ModelOptions modelOptions(ModelInput &Input) const;
 
   /// Loads with a progress line, and makes a session that stops at the first
   /// signal; `DefaultCapacity` holds when there is no --ctx (0: the model's

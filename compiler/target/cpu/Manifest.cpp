@@ -157,6 +157,18 @@ static void writeLayerChoice(llvm::json::OStream &json, ModuleOp module) {
     });
 }
 
+/// The size of a row of results, where a program of a model gives no logits.
+static void writeResults(llvm::json::OStream &json, ModuleOp module) {
+  auto facts = module->getAttrOfType<DictionaryAttr>("lathe.model");
+  auto vocabulary = facts ? facts.getAs<IntegerAttr>("vocabulary") : IntegerAttr();
+  auto programs = module.getOps<step::ProgramOp>();
+  if (!vocabulary || programs.empty() || (*programs.begin()).isEncoder())
+    return;
+  auto results = cast<step::BufferType>((*programs.begin()).getLogits().getType());
+  if (results.getShape().back() != vocabulary.getInt())
+    json.attribute("results", results.getShape().back());
+}
+
 /// The layers behind which a step of one row may leave the stack.
 static void writeExits(llvm::json::OStream &json, ModuleOp module) {
   std::set<int64_t> exits;
@@ -211,6 +223,7 @@ static std::string writeManifest(ModuleOp module, const ManifestTarget &target,
       writeCache(json, module);
       writeLayerChoice(json, module);
       writeExits(json, module);
+      writeResults(json, module);
     }
   });
   return text;

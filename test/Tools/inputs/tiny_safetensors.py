@@ -77,6 +77,13 @@ def read(path):
     return found
 
 
+def read_metadata(path):
+    """The texts that go with the tensors."""
+    raw = pathlib.Path(path).read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    return json.loads(raw[8 : 8 + length]).get("__metadata__", {})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out")

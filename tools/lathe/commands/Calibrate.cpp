@@ -35,6 +35,7 @@ void CalibrateCommand::declare(Options &Accepted) {
   Accepted.choice(Task, "--task", Names, "what the model is for");
   Accepted.text(Arguments.Output, "-o,--output", "FILE", "what --cal takes (- is standard output)");
   Accepted.number(Arguments.Gain, "--gain", "refuse what is not so much faster (0.05)", {0, 10});
+  Accepted.flag(Arguments.AsJson, "--json", "print JSON");
   for (const auto &[Name, Each] : Tasks)
     Each->declare(Accepted);
   Arguments.Model.declareFlags(Accepted);

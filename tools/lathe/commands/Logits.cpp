@@ -71,7 +71,8 @@ private:
 
   ModelArguments Arguments;
   TextArguments Text;
-  std::optional<std::string> Tokens, Sequences, Output;
+  std::optional<std::string> Tokens, Sequences, Output, CalibrationPath;
+  std::string Exit = "never";
 };
 
 /// Rows of all sequences in the order in which they run, one position of each
@@ -111,11 +112,13 @@ static std::optional<MappedMemory> allocateRows(size_t Rows, size_t Columns, Dia
   return Memory;
 }
 
-/// Runs `Rows` in blocks and writes their logits.
+/// Runs `Rows` in blocks and writes their logits.  Rows that may leave as `Exits` says, which
+/// may be null, run alone.
 static bool writeLogits(Session &Run, const Plan &Rows, size_t BlockRows, bool InOrder,
-                        OutputFile &File, Terminal &Term, Diagnostics &Diags) {
-  size_t Columns = static_cast<size_t>(Run.vocabulary()), Total = Rows.Rows.size();
-  BlockRows = std::min(BlockRows, Total);
+                        const ExitPlan *Exits, OutputFile &File, Terminal &Term,
+                        Diagnostics &Diags) {
+  size_t Columns = static_cast<size_t>(Run.resultWidth()), Total = Rows.Rows.size();
+  BlockRows = Exits ? 1 : std::min(BlockRows, Total);
   std::optional<MappedMemory> Block = allocateRows(BlockRows, Columns, Diags);
   std::optional<MappedMemory> Sorted = allocateRows(InOrder ? 0 : Total, Columns, Diags);
   if (!Block || !Sorted)
@@ -127,7 +130,8 @@ static bool writeLogits(Session &Run, const Plan &Rows, size_t BlockRows, bool I
     return false;
   for (size_t Start = 0; Start < Total; Start += BlockRows) {
     size_t Count = std::min(BlockRows, Total - Start);
-    if (!Run.step(std::span(Rows.Rows).subspan(Start, Count), Values, Diags) || interrupted())
+    if (!Run.step(std::span(Rows.Rows).subspan(Start, Count), Values, Diags, 0, Exits) ||
+        interrupted())
       return false;
     Term.progress("logits " + std::to_string(Start + Count) + " of " + std::to_string(Total));
     for (size_t I = 0; I < Count && !InOrder; ++I)
@@ -146,6 +150,9 @@ void LogitsCommand::declare(Options &Accepted) {
   Accepted.text(Sequences, "--sequences", "IDS", "several, \"1 2 3;4 5\", in one batch");
   Accepted.text(Text.Prompt, "-p,--prompt", "TEXT", "a text");
   Accepted.text(Text.File, "-f,--file", "FILE", "a text, from a file (- is standard input)");
+  Accepted.text(Exit, "--exit", "HOW", "leave layers early: never, always-at:LAYER, threshold:X");
+  Accepted.text(CalibrationPath, "--cal", "FILE", "exits that 'lathe calibrate' wrote, for --exit");
+  Arguments.AnyResults = true;
   Arguments.declareFlags(Accepted);
 }
 
@@ -201,15 +208,28 @@ void LogitsCommand::run(Terminal &Term, Diagnostics &Diags) {
   size_t Longest = 0;
   for (const Sequence &Each : *All)
     Longest = std::max(Longest, Each.size());
+  std::optional<Calibration> Measured;
+  if (CalibrationPath) {
+    Measured = Calibration::open(*CalibrationPath, Diags);
+    if (!Measured || !Measured->checkModel(Source.File->headerBytes(), *CalibrationPath, Diags))
+      return;
+    Arguments.Exits = &*Measured;
+  }
   std::optional<LoadedModel> Loaded =
       Arguments.load(std::move(Source), static_cast<int64_t>(All->size()),
                      static_cast<int64_t>(Longest), Term, Diags);
   if (!Loaded)
     return;
-  size_t RowBytes = static_cast<size_t>(Loaded->Run->vocabulary()) * sizeof(float);
+  std::optional<ExitChoice> Exits =
+      ExitChoice::parse(Exit, 0, 0, Loaded->Source->manifest(), Diags);
+  if (!Exits)
+    return;
+  size_t RowBytes = static_cast<size_t>(Loaded->Run->resultWidth()) * sizeof(float);
   size_t BlockRows = Arguments.Chunk ? static_cast<size_t>(*Arguments.Chunk)
                                      : std::max<size_t>(1, BlockBytes / RowBytes);
-  if (writeLogits(*Loaded->Run, planRows(*All), BlockRows, All->size() == 1, *File, Term, Diags))
+  const ExitPlan *Leaving = Exits->Plans.empty() ? nullptr : &Exits->Plans.front();
+  if (writeLogits(*Loaded->Run, planRows(*All), BlockRows, All->size() == 1, Leaving, *File, Term,
+                  Diags))
     File->finish(Diags);
 }
 

@@ -34,10 +34,14 @@ private:
     std::unique_ptr<Tokenizer> Vocabulary;
     std::unique_ptr<ChatFormat> Chat; ///< Null: continue the text as it is.
     ExitChoice Exits;
+    std::optional<Calibration> Measured;
+    /// What was measured of each plan of `Exits`, or of the layers that run; empty: nothing.
+    std::vector<OperatingPoint> Expected;
   };
 
   bool checkArguments(bool AtTerminal, Diagnostics &Diags);
-  bool choosePoint(const GGUFFile &File, ModelArguments &Wanted, Diagnostics &Diags) const;
+  bool choosePoint(const GGUFFile &File, Loaded &All, ModelArguments &Wanted, std::string &How,
+                   Diagnostics &Diags) const;
   std::optional<Loaded> load(Terminal &Term, Diagnostics &Diags) const;
   std::unique_ptr<ChatFormat> findChatFormat(const GGUFFile &File, Diagnostics &Diags) const;
   GenerateOptions generateOptions() const;
@@ -121,9 +125,10 @@ void RunCommand::declare(Options &Accepted) {
                 "guess tokens, same text: off, auto, ngram (auto)");
   Accepted.text(Head, "--head", "HOW", "the output head, same text: full, screened, auto (auto)");
   Accepted.text(Exit, "--exit", "HOW", "leave layers early: never, always-at:LAYER, threshold:X");
-  Accepted.number(Latency, "--latency", "with --exit threshold:X,Y,..: steps of X ms, on average",
-                  {0, 1e6});
-  Accepted.text(CalibrationPath, "--cal", "FILE", "choose layers by what 'lathe calibrate' wrote");
+  Accepted.number(Latency, "--latency",
+                  "with --cal or --exit threshold:X,Y,..: steps of X ms, on average", {0, 1e6});
+  Accepted.text(CalibrationPath, "--cal", "FILE",
+                "choose layers and exits by what 'lathe calibrate' wrote");
   Accepted.number(Budget, "--budget", "with --cal: most of its time; with --exit: of its layers",
                   {0, 1});
   Accepted.number(Quality, "--quality", "with --cal: at least X of its answers (0)", {0, 1});
@@ -146,30 +151,40 @@ bool RunCommand::checkArguments(bool AtTerminal, Diagnostics &Diags) {
                 "without --raw a conversation begins");
   if (!CalibrationPath && ((Budget && Exit == "never") || Quality))
     Diags.error(108, "lathe run", "found --budget or --quality, expected --cal with it");
-  if (Exit == "never" ? Latency.has_value() : CalibrationPath || (Latency && Budget))
+  if (Latency && (Budget || (Exit == "never" && !CalibrationPath)))
     Diags.error(111, "lathe run",
-                "found --cal, --budget and --latency beside --exit " + quoted(Exit) +
-                    ", expected at most one, and --latency with a threshold alone");
+                "found --latency beside --exit " + quoted(Exit) +
+                    ", expected it with a threshold or with --cal, and no --budget");
   if (CalibrationPath && (Arguments.Layers || Arguments.Skip))
     Diags.error(111, "lathe run", "found --cal beside --layers or --skip, expected one of them");
   return !Diags.hasErrors();
 }
 
-/// Makes the layers that the calibration file offers those that are wanted.
-bool RunCommand::choosePoint(const GGUFFile &File, ModelArguments &Wanted,
-                             Diagnostics &Diags) const {
+/// Makes what the calibration file offers that what is wanted; `How` is as --exit takes it.
+bool RunCommand::choosePoint(const GGUFFile &File, Loaded &All, ModelArguments &Wanted,
+                             std::string &How, Diagnostics &Diags) const {
   if (!CalibrationPath)
     return true;
-  std::optional<std::string> Words = readTextFile(*CalibrationPath, Diags);
-  std::optional<Calibration> Points =
-      Words ? Calibration::parse(*Words, *CalibrationPath, Diags) : std::nullopt;
-  if (!Points || !Points->checkModel(File.headerBytes(), *CalibrationPath, Diags))
+  All.Measured = Calibration::open(*CalibrationPath, Diags);
+  if (!All.Measured || !All.Measured->checkModel(File.headerBytes(), *CalibrationPath, Diags))
     return false;
-  std::optional<OperatingPoint> Chosen =
-      Points->choose({Budget.value_or(1), Quality.value_or(0)}, *CalibrationPath, Diags);
-  if (Chosen)
-    Wanted.Skip = Chosen->Skip;
-  return Chosen.has_value();
+  if (How != "never")
+    All.Expected = All.Measured->find(How);
+  else if (Latency)
+    All.Expected = All.Measured->thresholds(Quality.value_or(0), How, *CalibrationPath, Diags);
+  else if (std::optional<OperatingPoint> Chosen = All.Measured->choose(
+               {Budget.value_or(1), Quality.value_or(0)}, *CalibrationPath, Diags))
+    All.Expected = {*Chosen};
+  if (Diags.hasErrors())
+    return false;
+  if (How == "never" && !All.Expected.empty()) {
+    Wanted.Skip = All.Expected.front().Skip;
+    if (!All.Expected.front().Exit.empty())
+      How = All.Expected.front().Exit;
+  }
+  if (How != "never")
+    Wanted.Exits = &*All.Measured;
+  return true;
 }
 
 /// Null with no error when the text shall be continued as it is.
@@ -190,18 +205,23 @@ std::optional<RunCommand::Loaded> RunCommand::load(Terminal &Term, Diagnostics &
   if (Diags.hasErrors())
     return std::nullopt;
   ModelArguments Wanted = Arguments;
-  if (!choosePoint(*Input.File, Wanted, Diags))
+  std::string How = Exit;
+  if (!choosePoint(*Input.File, All, Wanted, How, Diags))
     return std::nullopt;
   std::optional<LoadedModel> Ready = Wanted.load(std::move(Input), 1, 0, Term, Diags);
   if (!Ready)
     return std::nullopt;
   static_cast<LoadedModel &>(All) = std::move(*Ready);
-  double Layers = CalibrationPath ? 0 : Budget.value_or(0);
+  // With what was measured and no --exit, a budget is one of time, and met.
+  double Layers = CalibrationPath && Exit == "never" ? 0 : Budget.value_or(0);
   std::optional<ExitChoice> Exits =
-      ExitChoice::parse(Exit, Latency.value_or(0) / 1e3, Layers, All.Source->manifest(), Diags);
+      ExitChoice::parse(How, Latency.value_or(0) / 1e3, Layers, All.Source->manifest(), Diags);
   if (!Exits)
     return std::nullopt;
   All.Exits = std::move(*Exits);
+  // Of a mix that nobody measured nothing is known.
+  if (All.Expected.size() != std::max<size_t>(All.Exits.Plans.size(), 1))
+    All.Expected.clear();
   return All;
 }
 
@@ -293,28 +313,14 @@ static void addLayers(RunReport &Report, const LayerMask &Layers) {
   Report.add("skipped", Layers.skippedText().empty() ? "none" : Layers.skippedText());
 }
 
-/// Bytes of the weights of layers behind `Layer`, as they are in the model file.
-static double bytesBehind(const Manifest &Code, int64_t Layer) {
-  double Bytes = 0;
-  for (const ManifestWeight &Weight : Code.Weights) {
-    double Each = static_cast<double>(Weight.Format->BlockBytes) /
-                  static_cast<double>(Weight.Format->BlockElements);
-    for (int64_t Size : Weight.Shape)
-      Each *= static_cast<double>(Size);
-    Bytes += Each * static_cast<double>(std::ranges::count_if(
-                        Weight.Layers, [&](int64_t Own) { return Own > Layer; }));
-  }
-  return Bytes;
-}
-
 static void addExits(RunReport &Report, const ExitStats &Stats, const Manifest &Code) {
   if (Stats.Behind.empty())
     return;
   double Bytes = 0;
   for (size_t Layer = 0; Layer < Stats.Behind.size(); ++Layer)
     if (Stats.Behind[Layer])
-      Bytes +=
-          static_cast<double>(Stats.Behind[Layer]) * bytesBehind(Code, static_cast<int64_t>(Layer));
+      Bytes += static_cast<double>(Stats.Behind[Layer]) *
+               Code.bytesBehind(static_cast<int64_t>(Layer), "");
   Report.section("exits");
   Report.add("steps", Stats.steps());
   Report.add("whole_steps", Stats.Whole);
@@ -328,6 +334,29 @@ static void addExits(RunReport &Report, const ExitStats &Stats, const Manifest &
     }
   Report.add("behind_layer", std::move(Layers), 0);
   Report.add("steps_by_layer", std::move(Steps), 0);
+}
+
+/// What the calibration file promises of the steps that were made.
+static void addExpected(RunReport &Report, const std::vector<OperatingPoint> &Points,
+                        const ExitStats &Stats) {
+  double Agreement = 0, Time = 0, Steps = 0;
+  std::string Names;
+  for (size_t I = 0; I < Points.size(); ++I) {
+    double Own = Points.size() == 1 ? 1 : static_cast<double>(Stats.ByPlan[I]);
+    Agreement += Own * Points[I].Agreement;
+    Time += Own * Points[I].Time;
+    Steps += Own;
+    const OperatingPoint &Each = Points[I];
+    std::string Name = !Each.Skip.empty()   ? "skip " + Each.Skip
+                       : !Each.Exit.empty() ? Each.Exit
+                                            : "all layers";
+    Names += (Names.empty() ? "" : ", ") + Name;
+  }
+  constexpr double Unknown = std::numeric_limits<double>::quiet_NaN();
+  Report.section("calibration");
+  Report.add("points", Names.empty() ? "not measured" : Names);
+  Report.add("agreement_expected", Steps > 0 ? Agreement / Steps : Unknown, 4);
+  Report.add("time_expected", Steps > 0 ? Time / Steps : Unknown, 3);
 }
 
 static void addHead(RunReport &Report, const HeadReport &Stats, const Session &Run) {
@@ -351,6 +380,8 @@ bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal 
   addSpeed(Report, Stats);
   addLayers(Report, All.Run->layers(0));
   addExits(Report, Stats.Exits, All.Source->manifest());
+  if (All.Measured)
+    addExpected(Report, All.Expected, Stats.Exits);
   addSpeculation(Report, Stats.Speculation, All.Run->stepTimes());
   addHead(Report, Stats.Head, *All.Run);
   if (ShowStats)

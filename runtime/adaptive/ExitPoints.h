@@ -1,0 +1,72 @@
+//===- ExitPoints.h - What leaving a model early is worth -------*- C++ -*-===//
+
+#ifndef LATHE_RUNTIME_ADAPTIVE_EXITPOINTS_H
+#define LATHE_RUNTIME_ADAPTIVE_EXITPOINTS_H
+
+#include "runtime/adaptive/DepthCalibration.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lathe {
+
+/// What exits say at the positions of a text.
+struct ExitSamples {
+  struct Exit {
+    std::vector<float> Confidence;
+    std::vector<bool> Agrees; ///< Whether the likeliest token is the whole model's.
+    std::vector<double> Loss; ///< -log p(the token that followed).
+  };
+  std::vector<Exit> Exits;        ///< Lowest layer first.
+  std::vector<double> WholeLoss;  ///< Of the whole model.
+  std::vector<int32_t> Likeliest; ///< Of the whole model.
+
+  size_t positions() const { return WholeLoss.size(); }
+};
+
+/// When a step leaves.
+struct ExitPolicy {
+  std::optional<size_t> Always; ///< Behind that exit, whatever the confidence.
+  /// Else behind the first exit whose confidence is at least that.
+  float Threshold = std::numeric_limits<float>::infinity();
+
+  /// The exit, or the number of exits where the step runs all layers.
+  size_t leaves(const ExitSamples &Samples, size_t Position) const;
+  /// As `--exit` takes it; `Layers` are those of the exits.
+  std::string text(const std::vector<int64_t> &Layers) const;
+};
+
+/// A policy, and what it is worth.
+struct ExitPoint {
+  ExitPolicy Policy;
+  double Target = 0;    ///< The agreement that the threshold was chosen for; 0: none.
+  DepthScore Text, Own; ///< On what was not chosen by: as if steps before had run all layers.
+  /// The same, of steps of a program with exits, each above what those before it left.
+  std::optional<DepthScore> TextRun = {}, OwnRun = {};
+  std::vector<int64_t> Left = {}; ///< Positions that leave behind each exit; the last: nowhere.
+  double Time = 1;                ///< Of a step, relative to the whole model.
+  double SecondsSaved = 0;        ///< Of a step.
+  double Layers = 1;              ///< Share that runs.
+  double BytesLeftOut = 0;        ///< Share of the weights that a step reads.
+
+  double leastAgreement() const;
+  /// The mean of `Values`, one for each exit and the whole model.
+  double meanOf(const std::vector<double> &Values) const;
+  /// As of DepthRule::refusal.
+  std::string refusal(const DepthRule &Rule) const;
+};
+
+/// What the policy says of samples.
+DepthScore scoreExits(const ExitPolicy &Policy, const ExitSamples &Samples);
+
+/// The lowest threshold at which agreement is at least `Target` on both samples, each with
+/// DepthPoint::Confidence; infinity where there is none.
+float findThreshold(double Target, const ExitSamples &Text, const ExitSamples &Own);
+
+} // namespace lathe
+
+#endif // LATHE_RUNTIME_ADAPTIVE_EXITPOINTS_H

@@ -1,0 +1,35 @@
+//===- GenerateReport.h - What lathe calibrate tells and writes -*- C++ -*-===//
+
+#ifndef LATHE_TOOLS_LATHE_GENERATEREPORT_H
+#define LATHE_TOOLS_LATHE_GENERATEREPORT_H
+
+#include "runtime/adaptive/Calibration.h"
+#include "runtime/adaptive/ExitCalibration.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lathe::cli {
+
+/// All that was measured of a model that generates text.
+struct GenerateFindings {
+  std::string HeaderHash; ///< Calibration::HeaderHash.
+  DepthRule Rule;
+  std::vector<DepthPoint> Depths;
+  std::optional<FittedExits> Exits;
+};
+
+/// The tables for people.
+std::string generateTables(const GenerateFindings &Found);
+
+/// What Calibration::parse reads, and more of what was measured.
+std::string generateJson(const GenerateFindings &Found);
+
+/// A calibration file with that text.
+std::vector<uint8_t> calibrationBytes(const std::string &Json, const FittedExits *Exits);
+
+} // namespace lathe::cli
+
+#endif // LATHE_TOOLS_LATHE_GENERATEREPORT_H
