@@ -22,8 +22,8 @@ struct PanelBlock {
   mlir::Value place;                  ///< Its first byte.
   llvm::ArrayRef<mlir::Value> header; ///< What WeightFormat::header gave for the same outputs.
 
-  // For formats with tails: the start of the panel and of its tail, how many steps they
-  // have, and the number of this one (i64).
+  // For formats with fronts or tails: the start of the panel and of its tail, how many steps
+  // they have, and the number of this one (i64).
   mlir::Value panel = {}, tail = {}, steps = {}, index = {};
 };
 
@@ -43,7 +43,8 @@ public:
   int64_t stepElements() const { return stepBlocks() * blockElements(); }
   int64_t stepBytes() const { return headerBytes() + stepBlocks() * blockBytes(); }
   /// Bytes of a panel in front of its steps, and of each step in the panel's tail, which
-  /// stands behind all panels; both only in formats whose steps are single blocks.
+  /// stands behind all panels; both only in formats whose steps are single blocks.  A block's
+  /// place does not count the front.
   virtual int64_t frontBytes() const { return 0; }
   virtual int64_t tailBytes() const { return 0; }
   int64_t panelBytes(int64_t steps) const { return frontBytes() + steps * stepBytes(); }
@@ -64,6 +65,14 @@ public:
   /// vector<32xbf16>.
   virtual bool storesPairs() const { return false; }
   virtual mlir::Value pairs(KernelBuilder &k, const PanelBlock &block, int64_t group) const {
+    return {};
+  }
+
+  /// Whether a block is two k, stored as pairs of int16, with a scale for each output in
+  /// front of the panel; if so, its weights as vector<32xi16>, and the scales.
+  virtual bool storesWords() const { return false; }
+  virtual mlir::Value words(KernelBuilder &k, mlir::Value block, int64_t group) const { return {}; }
+  virtual mlir::Value outputScales(KernelBuilder &k, mlir::Value panel, int64_t group) const {
     return {};
   }
 

@@ -165,7 +165,7 @@ func.func @quantize_block(%x: tensor<?x40xf32>) {
 
 // Activations have no other element types.
 func.func @quantize_type(%x: tensor<?x64xf32>) {
-  // expected-error@+1 {{result #0 must be tensor of !lathe.q8_act or bf16 rows, of any number of rows of a known shape, but got 'tensor<?x64xf16>'}}
+  // expected-error@+1 {{result #0 must be tensor of !lathe.q8_act, !lathe.q16_act or bf16 rows, of any number of rows of a known shape, but got 'tensor<?x64xf16>'}}
   %0 = lathe.quantize %x : tensor<?x64xf32> -> tensor<?x64xf16>
   return
 }

@@ -37,14 +37,14 @@ func.func private @overflow(!step.buffer<4294967296x4294967296xf32>)
 
 // -----
 
-// Activations are f32, bf16 or int8 blocks.
-// expected-error@+1 {{the element type of a buffer must be f32, bf16 or !lathe.q8_act, got 'f16'}}
+// Activations are f32, bf16, int8 blocks or int16.
+// expected-error@+1 {{the element type of a buffer must be f32, bf16, !lathe.q8_act or !lathe.q16_act, got 'f16'}}
 func.func private @element(!step.buffer<8x64xf16>)
 
 // -----
 
 // Weights are not kept in buffers.
-// expected-error@+1 {{the element type of a buffer must be f32, bf16 or !lathe.q8_act, got '!lathe.q4_1'}}
+// expected-error@+1 {{the element type of a buffer must be f32, bf16, !lathe.q8_act or !lathe.q16_act, got '!lathe.q4_1'}}
 func.func private @weight(!step.buffer<8x64x!lathe.q4_1>)
 
 // -----
