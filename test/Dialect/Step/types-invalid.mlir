@@ -55,6 +55,17 @@ func.func private @block(!step.buffer<8x40x!lathe.q8_act>)
 
 // -----
 
+// Elements of int16 come in pairs, and have a scale for each row.
+// expected-error@+1 {{!lathe.q16_act is for rows of an even number of elements}}
+func.func private @pairs(!step.buffer<8x41x!lathe.q16_act>)
+
+// -----
+
+// expected-error@+1 {{!lathe.q16_act is for rows of an even number of elements}}
+func.func private @words(!step.buffer<8x64x!lathe.q16_act, whole>)
+
+// -----
+
 // The dialect has one type.
 // expected-error@+1 {{unknown  type `memory` in dialect `step`}}
 func.func private @unknown(!step.memory)
