@@ -55,6 +55,7 @@ void RandomWeights::drawBlock(const BlockFormat &format, float size, uint8_t *bl
 
 RandomWeights::Bytes RandomWeights::draw(RankedTensorType type) {
   const BlockFormat &format = *ir::getBlockFormat(type.getElementType());
+  Type stored = ir::getElementType(type.getContext(), fileFormat(format));
   int64_t blocks = type.getNumElements() / format.BlockElements;
   Bytes bytes(blocks * format.BlockBytes);
   bool isMatrix = type.getRank() > 1;
@@ -65,8 +66,7 @@ RandomWeights::Bytes RandomWeights::draw(RankedTensorType type) {
     if (format.Quantized)
       drawBlock(format, size, place);
     else
-      storeFloat(middle + size * random.real(),
-                 cast<FloatType>(type.getElementType()).getFloatSemantics(), place);
+      storeFloat(middle + size * random.real(), cast<FloatType>(stored).getFloatSemantics(), place);
   }
   return bytes;
 }

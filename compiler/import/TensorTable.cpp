@@ -90,12 +90,12 @@ const FileTensor *TensorTable::check(const FileTensor &tensor, llvm::ArrayRef<in
     good = false;
   }
   if (!tensor.Format) {
-    std::string names = llvm::join(
-        llvm::map_range(allBlockFormats(),
-                        [](const BlockFormat *format) { return std::string(format->Name); }),
-        ", ");
+    std::vector<llvm::StringRef> names;
+    for (const BlockFormat *format : allBlockFormats())
+      if (format->PackingOf.empty())
+        names.emplace_back(format->Name);
     diags.error(406, where, "tensor type " + file.typeName(tensor) + " is not supported",
-                "supported: " + names);
+                "supported: " + llvm::join(names, ", "));
     good = false;
   }
   return good ? &tensor : nullptr;

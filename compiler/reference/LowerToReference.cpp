@@ -42,7 +42,8 @@ SmallVector<Type> lathe::compiler::getReferenceTypes(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
     return type.isIntOrIndexOrFloat() ? SmallVector<Type>{type} : SmallVector<Type>();
-  if (isa<FloatType, BlockType, QuantizedActivationType>(tensor.getElementType()))
+  if (isa<FloatType, BlockType, QuantizedActivationType, WideActivationType>(
+          tensor.getElementType()))
     return {RankedTensorType::get(tensor.getShape(), builder.getF32Type())};
   return {type};
 }

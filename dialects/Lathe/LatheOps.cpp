@@ -86,7 +86,11 @@ static LogicalResult verifyCachedLayer(Operation *op, KVType cache, Value layer)
 
 int64_t lathe::ir::weightBytes(RankedTensorType type) {
   const lathe::BlockFormat *format = getBlockFormat(type.getElementType());
-  return format ? type.getNumElements() / format->BlockElements * format->BlockBytes : 0;
+  if (!format)
+    return 0;
+  int64_t packed = (format->PanelBlockBytes + format->TailBlockBytes) / PanelRows;
+  return type.getNumElements() / format->BlockElements *
+         (format->PackingOf.empty() ? format->BlockBytes : packed);
 }
 
 //===----------------------------------------------------------------------===//
@@ -160,6 +164,8 @@ LogicalResult QuantizeOp::verify() {
   if (isa<QuantizedActivationType>(elementOf(getResult())) && dimOf(getInput(), 1) % 32 != 0)
     return emitOpError() << "width must be a multiple of 32 for !lathe.q8_act, got "
                          << dimOf(getInput(), 1);
+  if (isa<WideActivationType>(elementOf(getResult())) && dimOf(getInput(), 1) % 2 != 0)
+    return emitOpError() << "width must be even for !lathe.q16_act, got " << dimOf(getInput(), 1);
   return success();
 }
 
@@ -218,6 +224,11 @@ template <typename ProductOp> static LogicalResult verifyProduct(ProductOp op) {
       !isa<BlockType>(weight.getElementType()))
     return op.emitOpError() << "an !lathe.q8_act input needs a block-quantised weight, got "
                             << weight.getElementType();
+  if (isa<WideActivationType>(elementOf(op.getInput())) &&
+      !getBlockFormat(weight.getElementType())->PanelWords)
+    return op.emitOpError()
+           << "an !lathe.q16_act input needs a weight that is packed as int16, got "
+           << weight.getElementType();
   return success();
 }
 

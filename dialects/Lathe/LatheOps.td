@@ -39,10 +39,12 @@ class Lathe_RowsOf<Type tensor, string summary>
 def Lathe_F32Rows : Lathe_RowsOf<2DTensorOf<[F32]>, "f32 rows">;
 def Lathe_F32Heads : Lathe_RowsOf<3DTensorOf<[F32]>, "f32 rows of heads">;
 def Lathe_F32RowsOrHeads : Lathe_RowsOf<TensorRankOf<[F32], [2, 3]>, "f32 rows, or rows of heads">;
-def Lathe_ActivationRows : Lathe_RowsOf<2DTensorOf<[F32, BF16, Lathe_QuantizedActivationType]>,
-                                        "f32, bf16 or !lathe.q8_act rows">;
-def Lathe_QuantizedRows : Lathe_RowsOf<2DTensorOf<[Lathe_QuantizedActivationType, BF16]>,
-                                       "!lathe.q8_act or bf16 rows">;
+def Lathe_ActivationRows : Lathe_RowsOf<2DTensorOf<[F32, BF16, Lathe_QuantizedActivationType,
+                                                    Lathe_WideActivationType]>,
+                                        "f32, bf16, !lathe.q8_act or !lathe.q16_act rows">;
+def Lathe_QuantizedRows : Lathe_RowsOf<2DTensorOf<[Lathe_QuantizedActivationType,
+                                                   Lathe_WideActivationType, BF16]>,
+                                       "!lathe.q8_act, !lathe.q16_act or bf16 rows">;
 /// One number for each row, and the only type of its kind.
 def Lathe_Confidence : Type<
     CPred<"$_self == ::lathe::ir::getConfidenceType($_self.getContext())">,
@@ -167,8 +169,9 @@ def Lathe_QuantizeOp : Lathe_ModelOp<"quantize", "RowWise"> {
   let summary = "rows in the element type that a contraction wants";
   let description = [{
     To `!lathe.q8_act`: per block of 32 elements, `s = max|x| / 127` and
-    `q = round_half_even(x * (127 / max|x|))` (0 where all are 0). To `bf16`: rounded to
-    nearest even. The reference meaning gives the rounded values back as f32.
+    `q = round_half_even(x * (127 / max|x|))` (0 where all are 0). To `!lathe.q16_act`: the same
+    for a whole row, with 4095. To `bf16`: rounded to nearest even. The reference meaning gives the
+    rounded values back as f32.
 
     ```mlir
     %q = lathe.quantize %n : tensor<?x576xf32> -> tensor<?x576x!lathe.q8_act>
@@ -216,7 +219,8 @@ def Lathe_LinearOp : Lathe_ModelOp<"linear", "Contraction"> {
     `result[r, n] = sum_k input[r, k] * weight[n, k]`. The element type of the
     input decides the arithmetic: f32 and bf16 inputs multiply dequantised
     weights and sum in f32; a `!lathe.q8_act` input takes an int32 dot product
-    per block of 32 and scales it.
+    per block of 32 and scales it; a `!lathe.q16_act` input takes one int32 dot
+    product for all k, with weights that are packed as int16.
 
     ```mlir
     %q = lathe.linear %n, %wq : tensor<?x576xf32>, tensor<576x576x!lathe.q4_1> -> tensor<?x576xf32>

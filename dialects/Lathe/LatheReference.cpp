@@ -117,16 +117,17 @@ LogicalResult RMSNormOp::buildReference(OpBuilder &builder, ReferenceValues &val
   return success();
 }
 
-/// Rounds to a multiple of the scale of the element's block.
-static Value buildQuantized(ReferenceBuilder &b, Value input, int64_t width) {
-  constexpr int64_t block = 32;
+/// Rounds to a multiple of the scale of the element's block, whose greatest element is
+/// `limit` times that.
+static Value buildQuantized(ReferenceBuilder &b, Value input, int64_t width, int64_t block,
+                            float limit) {
   Value scales = b.generate(b.rowSizes(input, width / block), [&](ValueRange at) {
     Value first = b.make<arith::MulIOp>(at[1], b.index(block));
     Value last = b.make<arith::AddIOp>(first, b.index(block));
     Value top = b.maximum(first, last, [&](Value column) {
       return b.make<math::AbsFOp>(b.at(input, {at[0], column}));
     });
-    return b.divide(top, b.real(127.0f));
+    return b.divide(top, b.real(limit));
   });
   return b.generate(b.sizes(input), [&](ValueRange at) {
     Value scale = b.at(scales, {at[0], b.make<arith::DivUIOp>(at[1], b.index(block))});
@@ -141,7 +142,11 @@ LogicalResult QuantizeOp::buildReference(OpBuilder &builder, ReferenceValues &va
       return b.roundTo(type, x[0]);
     });
   ReferenceBuilder b(getLoc(), builder);
-  b.define(values, getResult(), buildQuantized(b, values.tensor(getInput()), dimOf(getInput(), 1)));
+  int64_t width = dimOf(getInput(), 1);
+  bool wide = isa<WideActivationType>(type);
+  float limit = wide ? static_cast<float>(WideActivationType::Limit) : 127.0f;
+  Value input = values.tensor(getInput());
+  b.define(values, getResult(), buildQuantized(b, input, width, wide ? width : 32, limit));
   return success();
 }
 

@@ -31,7 +31,7 @@ Type LatheDialect::parseType(DialectAsmParser &parser) const {
   if (result.has_value())
     return succeeded(*result) ? type : Type();
   const BlockFormat *format = findBlockFormat(std::string_view(mnemonic));
-  if (format && format->Quantized)
+  if (format && format->isBlock())
     return BlockType::get(getContext(), mnemonic);
   parser.emitError(loc) << "unknown type '" << mnemonic
                         << "': neither a type of the lathe dialect nor a registered block format";
@@ -79,7 +79,7 @@ StringRef KVType::getElementName() const { return elementNameOf(getElementType()
 
 LogicalResult BlockType::verify(function_ref<InFlightDiagnostic()> emitError, StringRef format) {
   const lathe::BlockFormat *found = lathe::findBlockFormat(std::string_view(format));
-  if (!found || !found->Quantized)
+  if (!found || !found->isBlock())
     return emitError() << "'" << format << "' is not a registered block format";
   return success();
 }
@@ -124,7 +124,7 @@ const lathe::BlockFormat *lathe::ir::getBlockFormat(Type elementType) {
 
 Type lathe::ir::getElementType(MLIRContext *context, const BlockFormat &format) {
   Builder builder(context);
-  if (format.Quantized)
+  if (format.isBlock())
     return BlockType::get(context, StringRef(format.Name));
   if (format.Name == "f16")
     return builder.getF16Type();

@@ -75,4 +75,16 @@ def Lathe_QuantizedActivationType : Lathe_Type<"QuantizedActivation", "q8_act"> 
   }];
 }
 
+def Lathe_WideActivationType : Lathe_Type<"WideActivation", "q16_act"> {
+  let summary = "an element of an activation rounded for an int16 dot product";
+  let description = [{
+    All elements of a row share one f32 scale `max|x| / 4095`; the elements are
+    int16, rounded to nearest even.
+  }];
+  let extraClassDeclaration = [{
+    /// The greatest element.
+    static constexpr int64_t Limit = 4095;
+  }];
+}
+
 #endif // LATHE_DIALECTS_LATHE_LATHETYPES_TD

@@ -69,11 +69,14 @@ LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (!ir::isBoundedShape(shape))
     return emitError() << "dimensions of a buffer must be positive and hold at most 2^40 elements";
   bool quantized = isa<ir::QuantizedActivationType>(elementType);
-  if (!quantized && !elementType.isF32() && !elementType.isBF16() &&
+  bool wide = isa<ir::WideActivationType>(elementType);
+  if (!quantized && !wide && !elementType.isF32() && !elementType.isBF16() &&
       !elementType.isSignlessInteger(32))
-    return emitError() << "the element type of a buffer must be f32, bf16, i32 or !lathe.q8_act, "
-                          "got "
+    return emitError() << "the element type of a buffer must be f32, bf16, i32, !lathe.q8_act or "
+                          "!lathe.q16_act, got "
                        << elementType;
+  if (wide && (whole || shape.size() < 2 || shape.back() % 2 != 0))
+    return emitError() << "!lathe.q16_act is for rows of an even number of elements";
   if (quantized && (whole || shape.size() < 2))
     return emitError() << "!lathe.q8_act is for rows of blocks";
   if (quantized && shape.back() % 32 != 0)
@@ -103,5 +106,7 @@ RankedTensorType BufferType::getTensorType() const {
 int64_t lathe::step::getRowBytes(int64_t rows, int64_t elements, Type elementType) {
   if (isa<ir::QuantizedActivationType>(elementType))
     return rows * (elements + elements / 32 * 16);
+  if (isa<ir::WideActivationType>(elementType))
+    return rows * (2 * elements + 4);
   return rows * elements * elementType.getIntOrFloatBitWidth() / 8;
 }

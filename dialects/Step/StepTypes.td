@@ -14,7 +14,8 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
     rows of a step are. Rows are contiguous, but for `!lathe.q8_act`: its blocks
     of 32 elements are kept in four parts, each with the block as its first
     index and the row as its second: int8 elements, f32 scales, int16 sums of
-    elements, and f32 products of scale and sum (docs/layouts.md).
+    elements, and f32 products of scale and sum (docs/layouts.md). Rows of
+    `!lathe.q16_act` are int16; the f32 scales of all rows stand behind them.
 
     ```mlir
     !step.buffer<8x576xf32>

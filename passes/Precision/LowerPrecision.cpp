@@ -7,6 +7,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace lathe {
 #define GEN_PASS_DEF_LOWERPRECISIONPASS
@@ -25,6 +26,8 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
   void runOnOperation() override {
     if (failed(checkOptions()))
       return signalPassFailure();
+    if (auto module = dyn_cast<ModuleOp>(getOperation()); module && policy == "int16")
+      packWords(module);
     llvm::DenseMap<std::pair<Value, Type>, Value> known;
     getOperation()->walk([&](Operation *op) {
       if (auto linear = dyn_cast<LinearOp>(op))
@@ -36,9 +39,9 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
   }
 
   LogicalResult checkOptions() {
-    if (!llvm::is_contained({"auto", "f32", "bf16", "int8"}, policy))
+    if (!llvm::is_contained({"auto", "f32", "bf16", "int16", "int8"}, policy))
       return getOperation()->emitError()
-             << "policy must be auto, f32, bf16 or int8, got '" << policy << "'";
+             << "policy must be auto, f32, bf16, int16 or int8, got '" << policy << "'";
     if (!llvm::is_contained({"auto", "f32", "f16", "bf16", "int8"}, kv))
       return getOperation()->emitError()
              << "kv must be auto, f32, f16, bf16 or int8, got '" << kv << "'";
@@ -48,6 +51,29 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
     return success();
   }
 
+  /// Matrices of floats that contractions alone read are packed as int16.
+  void packWords(ModuleOp module) {
+    llvm::StringMap<SmallVector<WeightOp>> uses;
+    module.walk([&](WeightOp weight) { uses[weight.getWeights()].push_back(weight); });
+    for (auto weights : module.getOps<WeightsOp>()) {
+      RankedTensorType type = weights.getTensorType();
+      SmallVector<WeightOp> &own = uses[weights.getSymName()];
+      bool onlyProducts = llvm::all_of(own, [](WeightOp weight) {
+        return llvm::all_of(weight->getUsers(),
+                            [](Operation *user) { return isa<LinearOp>(user); });
+      });
+      bool fits = type.getRank() == 2 && type.getDimSize(1) % 2 == 0 &&
+                  type.getDimSize(1) <= BlockFormat::MostWords;
+      if (!fits || !onlyProducts || !isa<FloatType>(type.getElementType()))
+        continue;
+      std::string name = "i16_" + std::string(getBlockFormat(type.getElementType())->Name);
+      auto packed = type.clone(BlockType::get(&getContext(), name));
+      weights.setType(packed);
+      for (WeightOp weight : own)
+        weight.getResult().setType(packed);
+    }
+  }
+
   /// The element type that the policy wants for the input of products with `matrix`.
   Type chooseInput(Value matrix) {
     Builder builder(&getContext());
@@ -55,6 +81,9 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
     bool storedNarrow = weight.getElementType().isBF16() && storedBF16 == "bf16";
     if (policy == "bf16" || (policy == "auto" && storedNarrow))
       return builder.getBF16Type();
+    if (const BlockFormat *format = getBlockFormat(weight.getElementType());
+        format && format->PanelWords)
+      return WideActivationType::get(&getContext());
     bool blocks = isa<BlockType>(weight.getElementType()) && weight.getDimSize(1) % 32 == 0;
     if (policy != "f32" && blocks)
       return QuantizedActivationType::get(&getContext());
@@ -85,6 +114,8 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
   void count(Type element) {
     if (element.isF32())
       ++numF32;
+    else if (isa<WideActivationType>(element))
+      ++numInt16;
     else if (element.isBF16())
       ++numBF16;
     else
@@ -129,6 +160,7 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
   }
 
   PassCounter numInt8{"int8", "contractions that became int8 block dot products"};
+  PassCounter numInt16{"int16", "contractions that became int16 dot products"};
   PassCounter numBF16{"bf16", "contractions that became bf16"};
   PassCounter numF32{"f32", "contractions that stayed f32"};
 };
@@ -136,6 +168,7 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
 } // namespace
 
 static const lathe::PassCounters<LowerPrecisionPass> counters{
-    &LowerPrecisionPass::numInt8, &LowerPrecisionPass::numBF16, &LowerPrecisionPass::numF32};
+    &LowerPrecisionPass::numInt8, &LowerPrecisionPass::numInt16, &LowerPrecisionPass::numBF16,
+    &LowerPrecisionPass::numF32};
 static const lathe::PassEffectRegistration effect("lathe-lower-precision",
                                                   {lathe::NumericEffect::LowersPrecision, 0.1});

@@ -13,6 +13,9 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
     - `f32`: nothing changes;
     - `int8`: block-quantised weights take `!lathe.q8_act` activations, an
       int32 dot product per block of 32;
+    - `int16`: weights that are stored as floats are packed as int16 with a scale
+      for each output, and take `!lathe.q16_act` activations, an int32 dot product
+      for all k; block-quantised ones as under `int8`;
     - `bf16`: every contraction takes bf16 activations;
     - `auto`: as `int8`, and what `stored-bf16` says for weights that are stored
       as bf16: rows of bf16 where the target multiplies pairs of them, of f32
@@ -23,10 +26,10 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
     Rows that several contractions read are quantised once. Declared effect:
     lowers-precision.
 
-    Counts contractions: `int8`, `bf16` and `f32`.
+    Counts contractions: `int8`, `int16`, `bf16` and `f32`.
   }];
   let options = [
-    Option<"policy", "policy", "std::string", "\"auto\"", "auto, f32, bf16 or int8">,
+    Option<"policy", "policy", "std::string", "\"auto\"", "auto, f32, bf16, int16 or int8">,
     Option<"kv", "kv", "std::string", "\"auto\"", "element type of the KV cache: auto, f32, f16, bf16 or int8">,
     Option<"storedBF16", "stored-bf16", "std::string", "\"bf16\"", "rows that meet weights stored as bf16 where the policy is auto: bf16 or f32">,
     Option<"remarks", "remarks", "bool", "false", "say what each contraction became">,

@@ -63,6 +63,14 @@ struct BlockFormat {
   /// Where this is another way to pack the blocks of a format of files: its name.
   /// The members about blocks in the file, and GGUFType, are then those of that.
   std::string_view PackingOf = {};
+
+  /// Whether a packed panel holds int16 numbers, and in front of them a scale for each row.
+  bool PanelWords = false;
+  /// Most columns of such a matrix.
+  static constexpr int64_t MostWords = 65536;
+
+  /// Whether weights of this format are blocks, and not numbers of a float type.
+  constexpr bool isBlock() const { return Quantized || !PackingOf.empty(); }
 };
 
 /// The registered format of that name, or the format of files of that GGUF type,

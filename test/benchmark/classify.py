@@ -85,7 +85,7 @@ def measure(options, model, task, seed, folder):
     lines = (data / "test.tsv").read_text("utf-8").splitlines()
     labelled = [line.split("\t", 1) for line in spread(lines, options.texts)]
     cal = folder / "task.cal"
-    measured = calibrate(options, data, cal, folder / "vectors")
+    measured = calibrate(options, data, cal, options.vectors or folder / "vectors")
     seconds, short, right = take_turns(model, model.classifier(cal), labelled, options.max_tokens)
     chosen = next((point for point in measured["points"] if point["chosen"]), None)
     means = {way: statistics.mean(values) for way, values in seconds.items()}
@@ -149,6 +149,7 @@ def main():
     parser.add_argument("--max-tokens", type=int, default=128, help="tokens of a text that are read")
     parser.add_argument("--texts", type=int, default=400, help="that are timed, of a test part")
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--vectors", type=pathlib.Path, help="kept for the next run, too")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     for folder, command in ((options.model, "./dev model minilm"), (options.data, "./dev data")):

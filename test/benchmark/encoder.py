@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An encoder beside OpenVINO: the same weights, tokens and threads, turn by turn.
 
-    encoder.py [MODEL] [-t THREADS] [-r ROUNDS] [--length N] [--batches 1,32] [--json FILE]
+    encoder.py [MODEL] [-t THREADS] [-r ROUNDS] [--length N] [--batches 1,32] [--precision P] [--json FILE]
 
 MODEL is the folder of a BERT model with float32 weights (`./dev model minilm`).  Every round measures
 one program after the other on fresh random tokens and starts with another one each time; what
@@ -48,11 +48,11 @@ class Words:
 
 
 class Lathe:
-    def __init__(self, folder, threads, words):
+    def __init__(self, folder, threads, precision, words):
         library = os.environ.get("LATHE") or str(ROOT / "build" / "bin" / "lathe")
         path = pathlib.Path(library).resolve().parents[1] / "lib" / "liblathe.so"
         os.environ.setdefault("LATHE_LIBRARY", str(path))
-        self.model = importlib.import_module("lathe").load(folder, threads=threads)
+        self.model = importlib.import_module("lathe").load(folder, threads=threads, precision=precision)
         self.words = words
 
     def measure(self, batch, length):
@@ -110,6 +110,7 @@ def main():
     parser.add_argument("-r", "--rounds", type=int, default=160, help="of one text")
     parser.add_argument("--length", type=int, default=128, help="tokens of a text")
     parser.add_argument("--batches", default="1,32")
+    parser.add_argument("--precision", default="auto", help="Lathe's")
     parser.add_argument("--precisions", default="f32,bf16", help="OpenVINO's")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
@@ -118,7 +119,7 @@ def main():
     batches = [int(word) for word in options.batches.split(",")]
     python = environment.ensure("peers-openvino", PACKAGES, "about 300 MB")
     words = Words(options.model)
-    programs = {"lathe": Lathe(options.model, options.threads, words)}
+    programs = {"lathe": Lathe(options.model, options.threads, options.precision, words)}
     for precision in options.precisions.split(","):
         try:
             peer = OpenVINO(python, options.model, options.threads, precision)

@@ -25,8 +25,10 @@ import tiny_safetensors
 
 # Of the largest value: what transformers and float64 differ by is 1.3e-6.
 F32_BOUND = 1e-4
+# With rows and weights of about 12 bits, through three layers.
+INT16_BOUND = 3e-3
 # Distances from 1 of the cosine, of vectors computed in bf16 and float32.
-BF16_COSINE, F32_COSINE = 1e-3, 1e-6
+BF16_COSINE, INT16_COSINE, F32_COSINE = 1e-3, 5e-6, 1e-6
 MINILM = "all-minilm-l6-v2"
 SENTENCES = [
     "How are you?",
@@ -123,7 +125,11 @@ def check_random(report, folder):
         hold(report, f"random {kind}, first row", first, [e[0] for e in expected])
         states = [tiny_bert.states(config, stored, each) for each in ids]
         check_depths(report, f"random {kind}", place, texts, states)
+        words = embed(place, texts, "--precision", "int16")
+        hold(report, f"random {kind}, int16", words, [e.mean(0) for e in expected], INT16_BOUND)
+        report.case(f"random {kind}, int16 rounds", far(words, embed(place, texts)) > F32_BOUND)
     check_bits(report, folder / "F32", texts)
+    check_bits(report, folder / "F32", texts, "--precision", "int16")
 
 
 def check_depths(report, name, folder, texts, states):
@@ -141,14 +147,15 @@ def check_depths(report, name, folder, texts, states):
     report.case(f"{name}, depths have the same bits alone", same)
 
 
-def check_bits(report, folder, texts):
-    runs = [embed(folder, texts, "-t", str(threads)) for threads in (1, 2, 3)]
-    runs.append(embed(folder, texts, "--no-cache"))
-    alone = np.concatenate([embed(folder, [text]) for text in texts])
-    runs += [alone, embed(folder, texts[::-1])[::-1]]
-    runs.append(embed(folder, texts * 20)[: len(texts)])
+def check_bits(report, folder, texts, *flags):
+    runs = [embed(folder, texts, "-t", str(threads), *flags) for threads in (1, 2, 3)]
+    runs.append(embed(folder, texts, "--no-cache", *flags))
+    alone = np.concatenate([embed(folder, [text], *flags) for text in texts])
+    runs += [alone, embed(folder, texts[::-1], *flags)[::-1]]
+    runs.append(embed(folder, texts * 20, *flags)[: len(texts)])
     same = all(run.tobytes() == runs[0].tobytes() for run in runs)
-    report.case("the same bits alone, beside others, in any order, with 1 to 3 threads", same)
+    name = "the same bits alone, beside others, in any order, with 1 to 3 threads"
+    report.case(" ".join([name, *flags]), same)
 
 
 def check_outputs(report, folder):
@@ -242,7 +249,8 @@ def check_minilm(report, folder):
         state = tiny_bert.forward(config, weights, ids).mean(0)
         expected.append(state / np.linalg.norm(state))
     expected = np.array(expected)
-    for precision, bound in (("auto", F32_COSINE), ("f32", F32_COSINE), ("bf16", BF16_COSINE)):
+    bounds = {"auto": F32_COSINE, "f32": F32_COSINE, "bf16": BF16_COSINE, "int16": INT16_COSINE}
+    for precision, bound in bounds.items():
         found = embed(folder, SENTENCES, "--precision", precision)
         distance = cosine_distance(found, expected)
         report.case(f"MiniLM, {precision}", distance <= bound, f"cosine 1 - {distance:.1e}")

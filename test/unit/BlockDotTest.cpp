@@ -27,15 +27,22 @@ using namespace mlir;
 
 namespace {
 
-constexpr int64_t Outputs = 40, Width = 512, Rows = 7;
+/// Of rows, two tiles and one more.
+constexpr int64_t Outputs = 40, Width = 512, Rows = 13;
+
+/// What rows become ahead of the contraction; empty: nothing.
+using RowKind = std::string_view;
+constexpr RowKind AsFloats = "", AsBytes = "q8_act", AsWords = "q16_act";
 
 /// One token for each row.  The arena is more than enough.
-std::string programText(const BlockFormat &Format, int64_t MaxRows, bool Int8) {
+std::string programText(const BlockFormat &Format, int64_t MaxRows, RowKind Kind) {
   auto Sizes = [&](const char *Text) {
     std::string Result(Text);
     std::pair<std::string, std::string> Words[] = {
         {"$R", std::to_string(MaxRows)},
-        {"$W", (Format.Quantized ? "!lathe." : "") + std::string(Format.Name)}};
+        {"$T", std::to_string(Rows)},
+        {"$A", "!lathe." + std::string(Kind)},
+        {"$W", (Format.isBlock() ? "!lathe." : "") + std::string(Format.Name)}};
     for (auto &[Name, Value] : Words)
       for (size_t At = 0; (At = Result.find(Name, At)) != std::string::npos;)
         Result.replace(At, Name.size(), Value);
@@ -43,14 +50,14 @@ std::string programText(const BlockFormat &Format, int64_t MaxRows, bool Int8) {
   };
   std::string Text = R"(
 module attributes {lathe.stage = "planned"} {
-  lathe.weights @t : tensor<7x512xf32> from "t"
+  lathe.weights @t : tensor<$Tx512xf32> from "t"
   lathe.weights @w : tensor<40x512x$W> from "w"
-  step.program @decode max_rows = $R arena = 16384 (%rows: !lathe.rows,
+  step.program @decode max_rows = $R arena = 65536 (%rows: !lathe.rows,
       %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<$Rx40xf32>) {
     %x = step.alloc at 0 : !step.buffer<$Rx512xf32>
     step.phase "embed" over rows {
-      %table = lathe.weight @t : tensor<7x512xf32>
-      %0 = lathe.embed %rows, %table : tensor<7x512xf32> -> tensor<?x512xf32>
+      %table = lathe.weight @t : tensor<$Tx512xf32>
+      %0 = lathe.embed %rows, %table : tensor<$Tx512xf32> -> tensor<?x512xf32>
       step.store %0, %x : tensor<?x512xf32>, !step.buffer<$Rx512xf32>
     }
     step.barrier
@@ -58,11 +65,11 @@ module attributes {lathe.stage = "planned"} {
       %0 = step.load %x : !step.buffer<$Rx512xf32> -> tensor<?x512xf32>
       %w = lathe.weight @w : tensor<40x512x$W>
 )";
-  Text += Int8 ? R"(
-      %q = lathe.quantize %0 : tensor<?x512xf32> -> tensor<?x512x!lathe.q8_act>
-      %1 = lathe.linear %q, %w : tensor<?x512x!lathe.q8_act>, tensor<40x512x$W> -> tensor<?x40xf32>
+  Text += Kind != AsFloats ? R"(
+      %q = lathe.quantize %0 : tensor<?x512xf32> -> tensor<?x512x$A>
+      %1 = lathe.linear %q, %w : tensor<?x512x$A>, tensor<40x512x$W> -> tensor<?x40xf32>
 )"
-               : R"(
+                           : R"(
       %1 = lathe.linear %0, %w : tensor<?x512xf32>, tensor<40x512x$W> -> tensor<?x40xf32>
 )";
   Text += R"(
@@ -169,6 +176,48 @@ float floatDot(const BlockFormat &Format, const uint8_t *Row, const float *X) {
   return Sum;
 }
 
+/// A row as int16, and what one of its integers is worth.
+struct Words {
+  float Scale;
+  std::vector<int64_t> Integers;
+};
+
+Words roundToWords(const BlockFormat &Format, const uint8_t *Row) {
+  std::vector<float> Weights(Width);
+  Format.Dequantize(Row, Width, Weights.data());
+  double Sum = 0, Largest = 0;
+  for (float Each : Weights) {
+    Sum += std::abs(double(Each));
+    Largest = std::max(Largest, std::abs(double(Each)));
+  }
+  auto Scale = static_cast<float>(std::max(Sum / (2147483647 / 4095 - Width), Largest / 32767));
+  Words Result = {Scale, {}};
+  for (float Each : Weights)
+    Result.Integers.push_back(Scale > 0 ? std::lrint(double(Each) / double(Scale)) : 0);
+  return Result;
+}
+
+float int16Dot(const BlockFormat &Format, const uint8_t *Row, const float *X) {
+  auto [Scale, Integers] = roundToWords(Format, Row);
+  float Greatest = 0;
+  for (int64_t K = 0; K < Width; ++K)
+    Greatest = std::max(Greatest, std::abs(X[K]));
+  float Inverse = Greatest == 0 ? 0 : 4095.0f / Greatest;
+  int64_t Sum = 0;
+  for (int64_t K = 0; K < Width; ++K)
+    Sum += Integers[K] * std::lrintf(X[K] * Inverse);
+  return static_cast<float>(Sum) * (Greatest / 4095.0f * Scale);
+}
+
+/// f32 rows and such weights.
+float wordFloatDot(const BlockFormat &Format, const uint8_t *Row, const float *X) {
+  auto [Scale, Integers] = roundToWords(Format, Row);
+  float Sum = 0;
+  for (int64_t K = 0; K < Width; ++K)
+    Sum = std::fmaf(static_cast<float>(Integers[K]) * Scale, X[K], Sum);
+  return Sum;
+}
+
 //===----------------------------------------------------------------------===//
 // Tests
 //===----------------------------------------------------------------------===//
@@ -210,10 +259,13 @@ protected:
       for (int64_t Half = 0; Half < Format.ScaleHalves; ++Half)
         store<uint16_t>(Blocks.data() + At + Format.ScaleOffset + 2 * Half,
                         0x3400 + (Random() & 0x8bff));
+    // Floats get exponents of small numbers.
+    for (size_t At = 0; Format.PanelWords && At < Blocks.size(); At += Format.BlockBytes)
+      Blocks[At + Format.BlockBytes - 1] &= 0xbd;
   }
 
   /// The products [Rows][Outputs], computed `Together` rows at a time.
-  std::vector<float> run(int64_t Together, bool Int8) {
+  std::vector<float> run(int64_t Together, RowKind Kind) {
     Packed Table(*findBlockFormat("f32"), reinterpret_cast<const uint8_t *>(X.data()), Rows);
     Packed Weights(Format, Blocks.data(), Outputs);
     const uint8_t *Pointers[] = {Table.Start, Weights.Start};
@@ -227,7 +279,7 @@ protected:
       Step.positions.push_back(Row);
       Step.sequences.push_back(0);
     }
-    return runSteps(programText(Format, Together, Int8), Steps, Pointers);
+    return runSteps(programText(Format, Together, Kind), Steps, Pointers);
   }
 
   /// The embeddings [Outputs][Width] of all rows of the blocks.
@@ -283,10 +335,10 @@ module attributes {lathe.stage = "planned"} {
     return All;
   }
 
-  void check(bool Int8) {
-    auto *Dot = Int8 ? int8Dot : floatDot;
-    for (int64_t Together : {1, 7}) {
-      std::vector<float> Found = run(Together, Int8);
+  using DotOf = float(const BlockFormat &Format, const uint8_t *Row, const float *X);
+  void check(RowKind Kind, DotOf *Dot) {
+    for (int64_t Together : {int64_t(1), int64_t(7), Rows}) {
+      std::vector<float> Found = run(Together, Kind);
       ASSERT_EQ(Found.size(), static_cast<size_t>(Rows * Outputs));
       for (int64_t Row = 0; Row < Rows; ++Row)
         for (int64_t N = 0; N < Outputs; ++N)
@@ -308,13 +360,13 @@ bool hostRunsKernels() { return hostHasFeature("avx2") && hostHasFeature("fma");
 TEST_P(BlockDot, Int8HasThePromisedBits) {
   if (!hostRunsKernels())
     GTEST_SKIP() << "needs a CPU with AVX2";
-  check(true);
+  check(AsBytes, int8Dot);
 }
 
 TEST_P(BlockDot, F32MultipliesTheDequantizedWeights) {
   if (!hostRunsKernels())
     GTEST_SKIP() << "needs a CPU with AVX2";
-  check(false);
+  check(AsFloats, floatDot);
 }
 
 /// Rows of a table, as the embedding of a token gathers them.
@@ -337,15 +389,53 @@ std::vector<const BlockFormat *> quantizedFormats() {
   return Formats;
 }
 
+class WordDot : public BlockDot {};
+
+TEST_P(WordDot, Int16HasThePromisedBits) {
+  if (!hostRunsKernels())
+    GTEST_SKIP() << "needs a CPU with AVX2";
+  check(AsWords, int16Dot);
+}
+
+TEST_P(WordDot, F32MultipliesTheRoundedWeights) {
+  if (!hostRunsKernels())
+    GTEST_SKIP() << "needs a CPU with AVX2";
+  check(AsFloats, wordFloatDot);
+}
+
+TEST_P(WordDot, EmbeddingsAreTheRoundedRows) {
+  if (!hostRunsKernels())
+    GTEST_SKIP() << "needs a CPU with AVX2";
+  std::vector<float> Found = embedAll();
+  ASSERT_EQ(Found.size(), static_cast<size_t>(Outputs * Width));
+  for (int64_t Row = 0; Row < Outputs; ++Row) {
+    auto [Scale, Integers] = roundToWords(Format, Blocks.data() + Row * RowBytes);
+    for (int64_t K = 0; K < Width; ++K)
+      ASSERT_EQ(Found[Row * Width + K], static_cast<float>(Integers[K]) * Scale);
+  }
+}
+
+std::vector<const BlockFormat *> wordFormats() {
+  std::vector<const BlockFormat *> Formats = allBlockFormats();
+  llvm::erase_if(Formats, [](const BlockFormat *Format) { return !Format->PanelWords; });
+  return Formats;
+}
+
+std::string nameOf(const testing::TestParamInfo<BlockDot::ParamType> &Info) {
+  std::string Name(std::get<0>(Info.param)->Name);
+  Name += std::string("_") + std::get<1>(Info.param);
+  std::replace(Name.begin(), Name.end(), '-', '_');
+  return Name;
+}
+
+constexpr const char *Targets[] = {"x86-64-v3", "x86-64-v4-emulated", "host"};
 INSTANTIATE_TEST_SUITE_P(Formats, BlockDot,
                          testing::Combine(testing::ValuesIn(quantizedFormats()),
-                                          testing::Values("x86-64-v3", "x86-64-v4-emulated",
-                                                          "host")),
-                         [](const auto &Info) {
-                           std::string Name(std::get<0>(Info.param)->Name);
-                           Name += std::string("_") + std::get<1>(Info.param);
-                           std::replace(Name.begin(), Name.end(), '-', '_');
-                           return Name;
-                         });
+                                          testing::ValuesIn(Targets)),
+                         nameOf);
+INSTANTIATE_TEST_SUITE_P(Formats, WordDot,
+                         testing::Combine(testing::ValuesIn(wordFormats()),
+                                          testing::ValuesIn(Targets)),
+                         nameOf);
 
 } // namespace

@@ -138,10 +138,23 @@ float readBF16(const uint8_t *Panel, int64_t Row, int64_t K) {
   return bfloatToFloat(load<uint16_t>(Panel + 2 * (64 * (K / 2) + 2 * Row + K % 2)));
 }
 
+float readWords(const uint8_t *Panel, int64_t Row, int64_t K) {
+  auto Integer = load<int16_t>(Panel + 128 + 2 * (64 * (K / 2) + 2 * Row + K % 2));
+  return load<float>(Panel + 4 * Row) * static_cast<float>(Integer);
+}
+
+/// The nearest multiple of the row's scale.
+float roundToWord(const uint8_t *Panel, int64_t Row, float Weight) {
+  auto Scale = load<float>(Panel + 4 * Row);
+  double Integer = Scale == 0 ? 0 : std::nearbyint(double(Weight) / double(Scale));
+  return Scale * static_cast<float>(Integer);
+}
+
 const std::map<std::string_view, Reader> Readers = {
-    {"q4_0", readQ4_0}, {"q4_1", readQ4_1}, {"q4_k", readQ4_K}, {"q5_0", readQ5_0},
-    {"q5_1", readQ5_1}, {"q5_k", readQ5_K}, {"q6_k", readQ6_K}, {"q8_0", readQ8_0},
-    {"f32", readF32},   {"f16", readF16},   {"bf16", readBF16}};
+    {"q4_0", readQ4_0},     {"q4_1", readQ4_1},     {"q4_k", readQ4_K}, {"q5_0", readQ5_0},
+    {"q5_1", readQ5_1},     {"q5_k", readQ5_K},     {"q6_k", readQ6_K}, {"q8_0", readQ8_0},
+    {"f32", readF32},       {"f16", readF16},       {"bf16", readBF16}, {"i16_f32", readWords},
+    {"i16_f16", readWords}, {"i16_bf16", readWords}};
 
 /// Random blocks whose scales, and hence weights, are finite.
 std::vector<uint8_t> randomMatrix(const BlockFormat &Format, int64_t N, int64_t K) {
@@ -179,6 +192,8 @@ protected:
       for (int64_t Col = 0; Col < K; ++Col) {
         const uint8_t *Panel = Packed.data() + Row / PanelRows * PanelBytes;
         float Want = Row < N ? Expected[Row * K + Col] : 0.0f;
+        if (Format.PanelWords)
+          Want = roundToWord(Panel, Row % PanelRows, Want);
         ASSERT_EQ(Read(Panel, Row % PanelRows, Col), Want)
             << "row " << Row << ", column " << Col << " of " << N << " x " << K;
       }
@@ -224,6 +239,52 @@ TEST_P(EveryFormat, FindsWhatIsNotFinite) {
 
 INSTANTIATE_TEST_SUITE_P(Packer, EveryFormat, testing::ValuesIn(allBlockFormats()),
                          [](const auto &Info) { return std::string(Info.param->Name); });
+
+// Rows of equal weights take the most room, a row of one weight the largest integer.
+TEST(Words, NoSumOfProductsLeavesInt32) {
+  const BlockFormat &Format = *findBlockFormat("i16_f32");
+  constexpr int64_t N = 4, GreatestElement = 4095;
+  for (int64_t K : {2, 64, 1536, 65536}) {
+    std::mt19937 Random(K);
+    std::vector<float> Weights(N * K);
+    for (int64_t Col = 0; Col < K; ++Col) {
+      Weights[Col] = Col % 2 ? 0.3f : -0.3f;
+      Weights[K + Col] = std::ldexp(static_cast<float>(Random()), -33) - 0.25f;
+    }
+    Weights[2 * K] = -7;
+    std::vector<uint8_t> Panel(packedPanelBytes(Format, K), 0xee);
+    packMatrix(Format, reinterpret_cast<const uint8_t *>(Weights.data()), N, K, 0, 1, Panel.data());
+    for (int64_t Row = 0; Row < N; ++Row) {
+      auto Scale = load<float>(Panel.data() + 4 * Row);
+      int64_t Sum = 0;
+      for (int64_t Col = 0; Col < K; ++Col) {
+        int64_t Integer =
+            load<int16_t>(Panel.data() + 128 + 128 * (Col / 2) + 4 * Row + Col % 2 * 2);
+        EXPECT_LE(std::abs(double(Weights[Row * K + Col]) - double(Scale) * double(Integer)),
+                  0.5000001 * double(Scale));
+        Sum += std::abs(Integer);
+      }
+      EXPECT_LE(Sum * GreatestElement, std::numeric_limits<int32_t>::max());
+      // No finer scale would do: the room is used, or the largest integer is.
+      if (Row < 3)
+        EXPECT_GE(
+            std::max(double(Sum * GreatestElement + 2 * K * GreatestElement) / 0x1p31,
+                     std::abs(double(Weights[2 * K])) / (32767.0 * double(Scale)) * (Row == 2)),
+            0.99)
+            << "row " << Row << " of " << K;
+    }
+    EXPECT_EQ(load<float>(Panel.data() + 12), 0.0f);
+  }
+}
+
+TEST(Words, ARowOfNoNumberIsNone) {
+  const BlockFormat &Format = *findBlockFormat("i16_f32");
+  float Weights[] = {1, INFINITY, 2, 3};
+  std::vector<uint8_t> Panel(packedPanelBytes(Format, 2));
+  packMatrix(Format, reinterpret_cast<const uint8_t *>(Weights), 2, 2, 0, 1, Panel.data());
+  EXPECT_TRUE(std::isnan(load<float>(Panel.data())));
+  EXPECT_GT(load<float>(Panel.data() + 4), 0.0f);
+}
 
 class EveryFloat : public EveryFormat {};
 

@@ -97,9 +97,12 @@ static int64_t rowBytes(RankedTensorType type, int64_t rows) {
 
 static void addContraction(Value rows, int64_t operations, PhaseWork &work) {
   Type input = cast<RankedTensorType>(rows.getType()).getElementType();
-  (isa<ir::QuantizedActivationType>(input) ? work.int8
-   : input.isBF16()                        ? work.bf16
-                                           : work.f32) += operations;
+  // A vector holds half as many int16, and its instructions take as long.
+  if (isa<ir::WideActivationType>(input))
+    work.int8 += operations;
+  (isa<ir::QuantizedActivationType, ir::WideActivationType>(input) ? work.int8
+   : input.isBF16()                                                ? work.bf16
+                                                                   : work.f32) += operations;
   work.multiplyAdds += operations / 2;
 }
 

@@ -60,6 +60,11 @@ Rows PhaseContext::layout(Value base, int64_t rows, int64_t elements, Type eleme
     result.sums = k.at(result.scaledSums, rows * elements / 32 * 4);
     return result;
   }
+  if (isa<ir::WideActivationType>(element)) {
+    result.rowBytes = elements * 2;
+    result.scales = k.at(base, rows * elements * 2);
+    return result;
+  }
   result.rowBytes = elements * element.getIntOrFloatBitWidth() / 8;
   return result;
 }

@@ -21,6 +21,8 @@ struct Rows {
   int64_t rowBytes = 0; ///< From one row to the next; 0 when there is one row.
   int64_t elements = 0; ///< Of one row.
 
+  // Of !lathe.q16_act, `scales` is f32 [rows].
+  //
   // !lathe.q8_act only.  Blocks of 32 elements come first and rows second, so
   // that what many rows of a tile read at a time is contiguous: data is
   // i8 [elements / 32][rows][32].

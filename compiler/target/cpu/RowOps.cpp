@@ -105,14 +105,34 @@ static void emitQuantizeBlocks(KernelBuilder &k, ValueRange a) {
   });
 }
 
+/// A whole row to int16, `lanes` elements at a time, and its scale.
+static void emitQuantizeRow(KernelBuilder &k, int64_t lanes, ValueRange a) {
+  Value from = a[0], to = a[1], scaleTo = a[2], bytes = a[3], zero = k.constant(0);
+  VectorType floats = k.vec(k.f32(), lanes);
+  Value greatest = k.forLoop(zero, bytes, lanes * 4, {k.splat(0.0f, lanes)},
+                             [&](Value offset, ValueRange carried) -> SmallVector<Value> {
+                               Value x = k.load(floats, k.at(from, offset));
+                               return {k.maxf(emitAbs(k, x), carried[0])};
+                             })[0];
+  IntegerScale scale = emitIntegerScale(k, k.reduceMax(greatest), ir::WideActivationType::Limit);
+  k.store(scale.unit, scaleTo);
+  Value factor = k.broadcast(scale.inverse, lanes);
+  k.forLoop(zero, bytes, lanes * 4, [&](Value offset) {
+    Value x = k.load(floats, k.at(from, offset));
+    Value integers = emitNearestInt(k, k.mulf(x, factor));
+    k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i16(), lanes), integers),
+            k.at(to, k.div(offset, 2)));
+  });
+}
+
 static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows) {
   KernelBuilder &k = c.k;
   auto quantize = cast<ir::QuantizeOp>(op);
   Value from = c.rowPointer(quantize.getInput(), row, rows),
         to = c.rowPointer(quantize.getResult(), row, rows);
   Rows result = c.rowsOf(quantize.getResult(), rows);
+  int64_t lanes = commonLanes({result.elements});
   if (!result.scales) {
-    int64_t lanes = commonLanes({result.elements});
     forVectors(k, result.elements, lanes, [&](Value offset) {
       Value x = k.load(k.vec(k.f32(), lanes), k.at(from, offset));
       k.store(emitRoundBF16(k, x), k.at(to, k.div(offset, 2)));
@@ -121,6 +141,14 @@ static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows
   }
   // A row without memory of its own is row 0.
   Value own = result.rowBytes ? row : k.constant(0);
+  if (!result.sums) {
+    Value arguments[] = {from, to, k.at(result.scales, k.mul(own, 4)),
+                         k.constant(result.elements * 4)};
+    c.callShared(
+        "row.quantize16." + std::to_string(lanes), arguments,
+        [&](KernelBuilder &inside, ValueRange own) { emitQuantizeRow(inside, lanes, own); });
+    return;
+  }
   Value arguments[] = {from,
                        to,
                        k.at(result.scales, k.mul(own, 4)),

@@ -239,6 +239,7 @@ void EntryWriter::writeContractions(step::PhaseOp phase) {
         auto weight = ir::getMatrixType(cast<RankedTensorType>(op.getOperand(1).getType()));
         Type input = cast<RankedTensorType>(op.getOperand(0).getType()).getElementType();
         bool int8 = isa<ir::QuantizedActivationType>(input);
+        bool int16 = isa<ir::WideActivationType>(input);
         auto name = op.getOperand(1).getDefiningOp<ir::WeightOp>();
         json.attribute("weight", name ? name.getWeights() : StringRef());
         json.attribute("outputs", weight.getDimSize(0));
@@ -246,7 +247,10 @@ void EntryWriter::writeContractions(step::PhaseOp phase) {
         const BlockFormat *format = ir::getBlockFormat(weight.getElementType());
         json.attribute("format", StringRef(format->Name));
         json.attribute("layout", "panel" + std::to_string(PanelRows));
-        json.attribute("arithmetic", int8 ? "int8" : input.isBF16() ? "bf16" : "f32");
+        json.attribute("arithmetic", int8             ? "int8"
+                                     : int16          ? "int16"
+                                     : input.isBF16() ? "bf16"
+                                                      : "f32");
         json.attribute("register_rows", program.getMaxRows() == 1 ? 1
                                         : int8                    ? target.rowTile
                                                                   : target.floatRowTile);

@@ -52,7 +52,10 @@ TileKind TileKind::get(Value input, Value weight, bool manyRows, bool coarse) {
 }
 
 std::string TileKind::name() const {
-  StringRef inputName = input.isF32() ? "f32" : input.isBF16() ? "bf16" : "q8_act";
+  StringRef inputName = input.isF32()    ? "f32"
+                        : input.isBF16() ? "bf16"
+                        : isInt16()      ? "q16_act"
+                                         : "q8_act";
   std::string name = ("tile." + formatName + "." + inputName + (manyRows ? ".rows" : ".row")).str();
   if (coarse)
     name += ".coarse";
@@ -99,9 +102,7 @@ SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTar
     else if (target.prefetchBytes > 0)
       k.prefetch(k.at(place, target.prefetchBytes), format.blockBytes());
     PanelPlace found = ofStep;
-    found.block.place = place;
-    if (hasTail)
-      found.block = {place, {}, {}, panel.panel, panel.tail, steps.all, index};
+    found.block = {place, {}, {}, panel.panel, panel.tail, steps.all, index};
     return body(found, index, carried);
   };
   return k.forLoop(steps.first, steps.last, 1, inits, [&](Value index, ValueRange carried) {
@@ -159,7 +160,7 @@ void lathe::compiler::emitTileCall(PhaseContext &c, Value inputLike, Value weigh
       .stride = k.constant(operands.destinationRowBytes),
   };
   c.callShared(kind.name(), arguments.list(), [&](KernelBuilder &inside, ValueRange values) {
-    auto emit = kind.isInt8() ? emitInt8Tile : emitFloatTile;
+    auto emit = kind.isInt8() ? emitInt8Tile : kind.isInt16() ? emitInt16Tile : emitFloatTile;
     TileArguments own = TileArguments::get(values);
     if (kind.steps)
       own.wholeSteps = inside.constant(kind.steps);

@@ -26,7 +26,7 @@ inline constexpr int64_t PanelGroups = PanelRows / Lanes;
 struct TileKind {
   const WeightFormat *format;
   llvm::StringRef formatName;
-  mlir::Type input; ///< f32, bf16 or !lathe.q8_act.
+  mlir::Type input; ///< f32, bf16, !lathe.q8_act or !lathe.q16_act.
   bool manyRows;    ///< Any number of rows, or exactly one.
   int64_t rest;     ///< Elements of a last step that is not whole.
   bool coarse;      ///< By WeightFormat::coarse, which reads no tail; of many rows only.
@@ -35,6 +35,7 @@ struct TileKind {
   /// The kind of tile that computes products of rows like `input` and the matrix `weight`.
   static TileKind get(mlir::Value input, mlir::Value weight, bool manyRows, bool coarse);
   bool isInt8() const { return mlir::isa<ir::QuantizedActivationType>(input); }
+  bool isInt16() const { return mlir::isa<ir::WideActivationType>(input); }
   std::string name() const;
 };
 
@@ -45,7 +46,8 @@ struct TileArguments {
   mlir::Value rows;                ///< i64: rows to compute, at least 1.
   mlir::Value data, rowStride;     ///< First row of the input.
   mlir::Value blockStride;         ///< q8_act: from block to block of a row.
-  mlir::Value scales, sums;        ///< q8_act: 4 bytes a row, and BlockSums::Bytes.
+  mlir::Value scales;              ///< q8_act, q16_act: 4 bytes a row.
+  mlir::Value sums;                ///< q8_act: BlockSums::Bytes a row.
   mlir::Value scaledSums;          ///< q8_act: 4 bytes a row.
   mlir::Value scaleStride;         ///< q8_act: from block to block of 4 bytes a row.
   mlir::Value destination, stride; ///< f32 [rows][columns].
@@ -103,6 +105,8 @@ void emitFloatTile(KernelBuilder &k, const TileKind &kind, const CpuTarget &targ
                    const TileArguments &arguments);
 void emitInt8Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
                   const TileArguments &arguments);
+void emitInt16Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
+                   const TileArguments &arguments);
 
 /// Where one tile reads and writes.
 struct TileOperands {

@@ -23,8 +23,8 @@ struct PanelBlock {
   mlir::Value group = {};                  ///< i64: 0 or 1; not for WeightFormat::gather.
   llvm::ArrayRef<mlir::Value> header = {}; ///< What WeightFormat::header gave for the same outputs.
 
-  // For formats with tails: the start of the panel and of its tail, how many steps they
-  // have, and the number of this one (i64).
+  // For formats with fronts or tails: the start of the panel and of its tail, how many steps
+  // they have, and the number of this one (i64).
   mlir::Value panel = {}, tail = {}, steps = {}, index = {};
 };
 
@@ -44,7 +44,8 @@ public:
   int64_t stepElements() const { return stepBlocks() * blockElements(); }
   int64_t stepBytes() const { return headerBytes() + stepBlocks() * blockBytes(); }
   /// Bytes of a panel in front of its steps, and of each step in the panel's tail, which
-  /// stands behind all panels; both only in formats whose steps are single blocks.
+  /// stands behind all panels; both only in formats whose steps are single blocks.  A block's
+  /// place does not count the front.
   virtual int64_t frontBytes() const { return 0; }
   virtual int64_t tailBytes() const { return 0; }
   int64_t panelBytes(int64_t steps) const { return frontBytes() + steps * stepBytes(); }
@@ -65,6 +66,16 @@ public:
   /// vector<32xbf16>.
   virtual bool storesPairs() const { return false; }
   virtual mlir::Value pairs(KernelBuilder &k, const PanelBlock &block) const { return {}; }
+
+  /// Whether a block is two k, stored as pairs of int16, with a scale for each output in
+  /// front of the panel; if so, its weights as vector<32xi16>, and the scales.
+  virtual bool storesWords() const { return false; }
+  virtual mlir::Value words(KernelBuilder &k, mlir::Value block, mlir::Value group) const {
+    return {};
+  }
+  virtual mlir::Value outputScales(KernelBuilder &k, mlir::Value panel, mlir::Value group) const {
+    return {};
+  }
 
   /// Stores the elements of a step, which has no header yet, for one row of the panel
   /// as f32 at `destination`.  `lane` (i64) is the row's place in the panel.

@@ -163,9 +163,18 @@ func.func @quantize_block(%x: tensor<?x40xf32>) {
 
 // -----
 
+// Elements of int16 come in pairs.
+func.func @quantize_pairs(%x: tensor<?x41xf32>) {
+  // expected-error@+1 {{width must be even for !lathe.q16_act, got 41}}
+  %0 = lathe.quantize %x : tensor<?x41xf32> -> tensor<?x41x!lathe.q16_act>
+  return
+}
+
+// -----
+
 // Activations have no other element types.
 func.func @quantize_type(%x: tensor<?x64xf32>) {
-  // expected-error@+1 {{result #0 must be tensor of !lathe.q8_act or bf16 rows, of any number of rows of a known shape, but got 'tensor<?x64xf16>'}}
+  // expected-error@+1 {{result #0 must be tensor of !lathe.q8_act, !lathe.q16_act or bf16 rows, of any number of rows of a known shape, but got 'tensor<?x64xf16>'}}
   %0 = lathe.quantize %x : tensor<?x64xf32> -> tensor<?x64xf16>
   return
 }

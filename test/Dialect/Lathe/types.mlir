@@ -7,6 +7,9 @@
 // CHECK: lathe.weights @f32 : tensor<4x32xf32>
 // CHECK: lathe.weights @f16 : tensor<4x32xf16>
 // CHECK: lathe.weights @bf16 : tensor<4x32xbf16>
+// CHECK: lathe.weights @i16_f32 : tensor<4x32x!lathe.i16_f32>
+// CHECK: lathe.weights @i16_f16 : tensor<4x32x!lathe.i16_f16>
+// CHECK: lathe.weights @i16_bf16 : tensor<4x32x!lathe.i16_bf16>
 // CHECK: lathe.weights @q4_0 : tensor<4x32x!lathe.q4_0>
 // CHECK: lathe.weights @q4_1 : tensor<4x32x!lathe.q4_1>
 // CHECK: lathe.weights @q4_k : tensor<4x256x!lathe.q4_k>
@@ -20,6 +23,9 @@
 lathe.weights @f32 : tensor<4x32xf32> from "f32"
 lathe.weights @f16 : tensor<4x32xf16> from "f16"
 lathe.weights @bf16 : tensor<4x32xbf16> from "bf16"
+lathe.weights @i16_f32 : tensor<4x32x!lathe.i16_f32> from "f32"
+lathe.weights @i16_f16 : tensor<4x32x!lathe.i16_f16> from "f16"
+lathe.weights @i16_bf16 : tensor<4x32x!lathe.i16_bf16> from "bf16"
 lathe.weights @q4_0 : tensor<4x32x!lathe.q4_0> from "q4_0"
 lathe.weights @q4_1 : tensor<4x32x!lathe.q4_1> from "q4_1"
 lathe.weights @q4_k : tensor<4x256x!lathe.q4_k> from "q4_k"
@@ -39,6 +45,6 @@ func.func private @rows(!lathe.rows)
 // CHECK: func.func private @kv(!lathe.kv<30 x 3 x 64 x f16>, !lathe.kv<1 x 1 x 1 x f32>, !lathe.kv<2 x 3 x 64 x bf16>, !lathe.kv<2 x 3 x 64 x i8>)
 func.func private @kv(!lathe.kv<30 x 3 x 64 x f16>, !lathe.kv<1 x 1 x 1 x f32>, !lathe.kv<2 x 3 x 64 x bf16>, !lathe.kv<2 x 3 x 64 x i8>)
 
-// An int8 activation is an element type too.
-// CHECK: func.func private @activation(tensor<?x576x!lathe.q8_act>)
-func.func private @activation(tensor<?x576x!lathe.q8_act>)
+// Activations of int8 and int16 are element types too.
+// CHECK: func.func private @activation(tensor<?x576x!lathe.q8_act>, tensor<?x50x!lathe.q16_act>)
+func.func private @activation(tensor<?x576x!lathe.q8_act>, tensor<?x50x!lathe.q16_act>)

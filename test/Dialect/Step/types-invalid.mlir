@@ -37,14 +37,14 @@ func.func private @overflow(!step.buffer<4294967296x4294967296xf32>)
 
 // -----
 
-// Activations are f32, bf16 or int8 blocks, and choices i32.
-// expected-error@+1 {{the element type of a buffer must be f32, bf16, i32 or !lathe.q8_act, got 'f16'}}
+// Activations are f32, bf16, int8 blocks or int16, and choices i32.
+// expected-error@+1 {{the element type of a buffer must be f32, bf16, i32, !lathe.q8_act or !lathe.q16_act, got 'f16'}}
 func.func private @element(!step.buffer<8x64xf16>)
 
 // -----
 
 // Weights are not kept in buffers.
-// expected-error@+1 {{the element type of a buffer must be f32, bf16, i32 or !lathe.q8_act, got '!lathe.q4_1'}}
+// expected-error@+1 {{the element type of a buffer must be f32, bf16, i32, !lathe.q8_act or !lathe.q16_act, got '!lathe.q4_1'}}
 func.func private @weight(!step.buffer<8x64x!lathe.q4_1>)
 
 // -----
@@ -52,6 +52,17 @@ func.func private @weight(!step.buffer<8x64x!lathe.q4_1>)
 // A row of int8 blocks is made of whole blocks.
 // expected-error@+1 {{a row of !lathe.q8_act must hold a multiple of 32 elements, got 40}}
 func.func private @block(!step.buffer<8x40x!lathe.q8_act>)
+
+// -----
+
+// Elements of int16 come in pairs, and have a scale for each row.
+// expected-error@+1 {{!lathe.q16_act is for rows of an even number of elements}}
+func.func private @pairs(!step.buffer<8x41x!lathe.q16_act>)
+
+// -----
+
+// expected-error@+1 {{!lathe.q16_act is for rows of an even number of elements}}
+func.func private @words(!step.buffer<8x64x!lathe.q16_act, whole>)
 
 // -----
 

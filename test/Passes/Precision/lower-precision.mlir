@@ -2,6 +2,7 @@
 // RUN: lathe-opt %s --lathe-lower-precision=policy=int8 | FileCheck %s --check-prefixes=CHECK,INT8,NARROW,STRICT
 // RUN: lathe-opt %s --lathe-lower-precision=stored-bf16=f32 | FileCheck %s --check-prefixes=CHECK,INT8,NARROW,STRICT
 // RUN: lathe-opt %s --lathe-lower-precision=policy=bf16 | FileCheck %s --check-prefixes=CHECK,BF16,NARROW
+// RUN: lathe-opt %s --lathe-lower-precision=policy=int16 | FileCheck %s --check-prefixes=CHECK,INT16,NARROW
 // RUN: lathe-opt %s --lathe-lower-precision=policy=f32 | FileCheck %s --check-prefixes=CHECK,F32,WIDE
 
 // The policy f32 changes nothing at all.
@@ -29,7 +30,17 @@ lathe.weights @brain : tensor<64x64xbf16> from "e"
 
 // Rows that two contractions read are quantised once; weights that are no blocks keep f32 rows
 // unless everything is bf16.  Blocks of rows are 32 long, so only bf16 takes a width of 48.
+// Under int16 floats that contractions alone read are packed anew, and blocks are as under int8.
+// INT16:       lathe.weights @half : tensor<64x64x!lathe.i16_f16> from "c"
+// INT16:       lathe.weights @odd : tensor<64x48x!lathe.i16_f32> from "d"
 // CHECK-LABEL: func.func @linears
+// INT16:       %[[Q:.*]] = lathe.quantize %arg0 : tensor<?x64xf32> -> tensor<?x64x!lathe.q8_act>
+// INT16-NEXT:  lathe.linear %[[Q]], %{{.*}} : tensor<?x64x!lathe.q8_act>, tensor<64x64x!lathe.q4_1>
+// INT16-NEXT:  lathe.linear %[[Q]], %{{.*}} : tensor<?x64x!lathe.q8_act>, tensor<64x64x!lathe.q8_0>
+// INT16-NEXT:  %[[W:.*]] = lathe.quantize %arg0 : tensor<?x64xf32> -> tensor<?x64x!lathe.q16_act>
+// INT16-NEXT:  lathe.linear %[[W]], %{{.*}} : tensor<?x64x!lathe.q16_act>, tensor<64x64x!lathe.i16_f16>
+// INT16-NEXT:  %[[Y:.*]] = lathe.quantize %arg1 : tensor<?x48xf32> -> tensor<?x48x!lathe.q16_act>
+// INT16-NEXT:  lathe.linear %[[Y]], %{{.*}} : tensor<?x48x!lathe.q16_act>, tensor<64x48x!lathe.i16_f32>
 // INT8:        %[[Q:.*]] = lathe.quantize %arg0 : tensor<?x64xf32> -> tensor<?x64x!lathe.q8_act>
 // INT8-NEXT:   lathe.linear %[[Q]], %{{.*}} : tensor<?x64x!lathe.q8_act>, tensor<64x64x!lathe.q4_1>
 // INT8-NEXT:   lathe.linear %[[Q]], %{{.*}} : tensor<?x64x!lathe.q8_act>, tensor<64x64x!lathe.q8_0>

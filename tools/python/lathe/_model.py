@@ -222,9 +222,9 @@ def load(
     what `compile` or `lathe compile` made, which needs no compiler. `weights` is the model file of an
     artefact that does not carry its weights, where it is not found by its name.
 
-    `threads` 0 is one per core; `precision` is "auto", "f32", "bf16" or "int8"; `strict` refuses
-    weights that are not finite. `device` is "cpu", "cuda:0", a GPU by its number, or "auto", a GPU where
-    one can be used. `progress(done, total)` is told the stages.
+    `threads` 0 is one per core; `precision` is "auto", "f32", "bf16", "int16" or "int8"; `strict`
+    refuses weights that are not finite. `device` is "cpu", "cuda:0", a GPU by its number, or "auto", a
+    GPU where one can be used. `progress(done, total)` is told the stages.
 
     >>> lathe.load(path, threads=1, precision="f32").info.precision
     'f32'
