@@ -345,7 +345,8 @@ def check_faults(report, folder):
                     result.stderr[-300:])  # fmt: skip
 
     force = ("--exit", "always-at:1")
-    for name, code, content in (("cut", "E0843", raw[:-1]), ("text", "E0843", b"{}"), ("empty", "E0204", b"")):
+    contents = (("cut", "E0843", raw[:-1]), ("text", "E0843", b"{}"), ("empty", "E0204", b""))
+    for name, code, content in contents:
         bad.write_bytes(content)
         refused(name, code, "run", model, "hi", "--cal", bad, *force)
     tiny_safetensors.write(bad, {})
