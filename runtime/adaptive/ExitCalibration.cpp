@@ -200,7 +200,8 @@ void ExitCalibration::choosePoints(FittedExits &Fitted) const {
   for (size_t Exit = 0; Exit < Fitted.Layers.size(); ++Exit)
     Add({.Always = Exit}, 0);
   for (double Target : Targets)
-    Add({.Threshold = findThreshold(Target, Fitted.Chosen[0], Fitted.Chosen[1])}, Target);
+    Add({.Always = {}, .Threshold = findThreshold(Target, Fitted.Chosen[0], Fitted.Chosen[1])},
+        Target);
 }
 
 std::optional<FittedExits> ExitCalibration::run(const ExitTexts &Texts, Diagnostics &Diags) {

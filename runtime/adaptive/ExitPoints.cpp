@@ -80,7 +80,7 @@ float findThreshold(double Target, const ExitSamples &Text, const ExitSamples &O
   std::ranges::sort(Seen);
   size_t Tried = std::min(MostThresholds, Seen.size());
   for (size_t I = 0; I < Tried; ++I) {
-    ExitPolicy Policy = {.Threshold = Seen[I * Seen.size() / Tried]};
+    ExitPolicy Policy = {.Always = {}, .Threshold = Seen[I * Seen.size() / Tried]};
     if (boundOf(scoreExits(Policy, Text)) >= Target && boundOf(scoreExits(Policy, Own)) >= Target)
       return Policy.Threshold;
   }
