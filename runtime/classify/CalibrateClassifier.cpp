@@ -33,9 +33,9 @@ public:
   std::optional<CalibratedClassifier> run(const LabelledParts &Parts);
 
 private:
-  static constexpr size_t StageTexts = 8; ///< Between two calls of OnStage.
-  static constexpr size_t MostTimed = 512;  ///< Texts, evenly from the test part.
-  static constexpr size_t WarmTexts = 32;   ///< Those that find cold caches, taken again.
+  static constexpr size_t StageTexts = 8;  ///< Between two calls of OnStage.
+  static constexpr size_t MostTimed = 512; ///< Texts, evenly from the test part.
+  static constexpr size_t WarmTexts = 32;  ///< Those that find cold caches, taken again.
 
   bool checkSizes(const LabelledParts &Parts);
   bool enter(const std::string &Doing);
