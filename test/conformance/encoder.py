@@ -27,8 +27,9 @@ import tiny_safetensors
 F32_BOUND = 1e-4
 # With rows and weights of about 12 bits, through three layers.
 INT16_BOUND = 3e-3
-# Distances from 1 of the cosine, of vectors computed in bf16 and float32.
-BF16_COSINE, INT16_COSINE, F32_COSINE = 1e-3, 5e-6, 1e-6
+# Distances from 1 of the cosine, of vectors computed in bf16, int16 and float32.  The same rounding
+# done by numpy gives 1.1e-5 for six tokens, and 2e-6 from 14 tokens on.
+BF16_COSINE, INT16_COSINE, F32_COSINE = 1e-3, 2e-5, 1e-6
 MINILM = "all-minilm-l6-v2"
 SENTENCES = [
     "How are you?",
@@ -125,9 +126,9 @@ def check_random(report, folder):
         hold(report, f"random {kind}, first row", first, [e[0] for e in expected])
         states = [tiny_bert.states(config, stored, each) for each in ids]
         check_depths(report, f"random {kind}", place, texts, states)
-        words = embed(place, texts, "--precision", "int16")
-        hold(report, f"random {kind}, int16", words, [e.mean(0) for e in expected], INT16_BOUND)
-        report.case(f"random {kind}, int16 rounds", far(words, embed(place, texts)) > F32_BOUND)
+        int16 = embed(place, texts, "--precision", "int16")
+        hold(report, f"random {kind}, int16", int16, [e.mean(0) for e in expected], INT16_BOUND)
+        report.case(f"random {kind}, int16 rounds", far(int16, embed(place, texts)) > F32_BOUND)
     check_bits(report, folder / "F32", texts)
     check_bits(report, folder / "F32", texts, "--precision", "int16")
 
