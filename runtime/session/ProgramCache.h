@@ -35,9 +35,9 @@ struct CacheKeyParts {
   std::span<const uint8_t> ModelHeader; ///< GGUFFile::headerBytes().
   std::string_view Target, Precision, KVType;
   int64_t MaxPrefillRows = 0;
-  std::string_view Passes = {};   ///< lathe_compile_request::passes.
   std::string_view CompilerBuild; ///< CompilerLibrary::buildID().
   std::string_view Host;          ///< hostDescription(); counts where it chooses the target.
+  std::string_view Passes = {};   ///< lathe_compile_request::passes.
 };
 
 /// An entry as it lies in the folder.

@@ -54,20 +54,16 @@ private:
 void CalibrateGenerate::declare(Options &Accepted) {
   Accepted.text(Text.File, "-f,--file", "FILE",
                 "generate: the text to measure on (- is standard input)");
-  Accepted.text(Text.Prompt, "-p,--prompt", "TEXT", "generate: the same, as a flag");
-  Accepted.integer(Tokens, "--tokens",
-                   "generate: tokens to choose by, and as many to score on (256)", {64, 1 << 16});
+  Accepted.integer(Tokens, "--tokens", "generate: tokens to choose by, and to score on (256)",
+                   {64, 1 << 16});
   Accepted.integer(Most, "--most", "generate: layers of the smallest part to leave out (4)",
                    {1, 4096});
   Accepted.number(Floor, "--floor", "generate: refuse what agrees less with the whole (0.95)",
                   {0, 1});
-  Accepted.text(ExitList, "--exits", "LIST",
-                "generate: layers to leave behind, or none (some of the upper half)");
-  Accepted.integer(ExitTokens, "--exit-tokens",
-                   "generate: tokens to fit exits on, of the text and of its own (4096)",
+  Accepted.text(ExitList, "--exits", "LIST", "generate: layers to leave behind, or none (a few)");
+  Accepted.integer(ExitTokens, "--exit-tokens", "generate: of each kind, to fit exits on (4096)",
                    {static_cast<int64_t>(ExitTexts::LeastTokens), 1 << 20});
-  Accepted.integer(Rank, "--rank", "generate: rank of the lenses of exits (that of the width)",
-                   {1, 1 << 16});
+  Accepted.integer(Rank, "--rank", "generate: rank of the lenses of exits (full)", {1, 1 << 16});
 }
 
 bool CalibrateGenerate::enter(const std::string &What) {
@@ -87,9 +83,8 @@ std::function<bool()> CalibrateGenerate::goesOn(Diagnostics &Diags) {
 }
 
 bool CalibrateGenerate::checkArguments(const CalibrateArguments &Given, Diagnostics &Diags) {
-  if (Text.count() != 1)
-    Diags.error(Text.count() == 0 ? 108 : 111, "lathe calibrate",
-                "found " + std::to_string(Text.count()) + " texts, expected one of -f and -p",
+  if (!Text.File)
+    Diags.error(108, "lathe calibrate", "found no text, expected one with -f",
                 "'--task classify' takes --train and --test");
   if (Given.AsJson && Given.Output == "-")
     Diags.error(111, "lathe calibrate", "found --json and '-o -', expected one of them");

@@ -55,13 +55,16 @@ void ModelArguments::declareFlags(Options &Accepted) {
                    {1, WorkerPool::MaxWorkers});
   Accepted.integer(Context, "--ctx", "most positions to hold", {1, MaxPositions});
   Accepted.integer(Chunk, "--chunk", "most prompt tokens in one call", {1, MaxPositions});
-  Accepted.text(Layers, "--layers", "LIST", "run these layers alone, as in 0-20,25 (all)");
-  Accepted.text(Skip, "--skip", "LIST", "run all layers but these (none)");
   Accepted.text(Device, "--device", "NAME", "what to run on: cpu, cuda:0, ... or auto (cpu)");
   Compile.declare(Accepted);
   Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
   Accepted.text(Weights, "--weights", "FILE", "the model file, for a MODEL that names another");
   Accepted.flag(Strict, "--strict", "refuse weights that are infinite or not numbers");
+}
+
+void ModelArguments::declareLayers(Options &Accepted) {
+  Accepted.text(Layers, "--layers", "LIST", "run these layers alone, as in 0-20,25 (all)");
+  Accepted.text(Skip, "--skip", "LIST", "run all layers but these (none)");
 }
 
 ModelInput ModelArguments::openFile(Diagnostics &Diags) const {

@@ -56,6 +56,8 @@ struct ModelArguments {
   /// command may put its own in between.
   void declareModel(Options &Accepted);
   void declareFlags(Options &Accepted);
+  /// For commands that can run a part of the layers.
+  void declareLayers(Options &Accepted);
 
   /// The model's file, so that what needs its header alone fails before anything
   /// is compiled.  Its file is null on error.

@@ -90,9 +90,11 @@ func.func @stored_as_bf16(%x: tensor<?x64xf32>) -> tensor<?x64xf32> {
 // INT8-NEXT:         lathe.quantize
 // INT8-NEXT:         lathe.linear
 // INT8-NEXT:         lathe.linear
+// INT16-NEXT:        lathe.quantize
 // BF16-NEXT:         lathe.quantize
 // CHECK:           lathe.group "b"
 // INT8-NEXT:         lathe.quantize
+// INT16-NEXT:        lathe.quantize
 // BF16-NEXT:         lathe.quantize
 // CHECK-NEXT:        lathe.linear
 func.func @groups(%x: tensor<?x64xf32>) -> (tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>) {

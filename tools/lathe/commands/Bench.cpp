@@ -110,6 +110,7 @@ void BenchCommand::declare(Options &Accepted) {
   Accepted.flag(Kernels, "--kernels", "time every kernel alone beside the machine's limit");
   Accepted.text(Plot, "--plot", "FILE", "with --kernels: draw their roofline as SVG");
   Accepted.choice(Format, "-o,--output", {"md", "json", "csv"}, "format");
+  Arguments.declareLayers(Accepted);
   Arguments.declareFlags(Accepted);
 }
 

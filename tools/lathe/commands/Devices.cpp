@@ -48,7 +48,7 @@ void DevicesCommand::run(Terminal &Term, Diagnostics &Diags) {
 static CommandRegistration Registered({
     "devices",
     "list the processors of this machine, and the target of each",
-    "  lathe devices            the names are those of --device, the targets those of --target\n"
+    "  lathe devices            the names for --device and --target\n"
     "  Kernels were run by an emulator alone so far, and on no GPU.\n",
     createCommand<DevicesCommand>,
 });

@@ -153,6 +153,7 @@ void LogitsCommand::declare(Options &Accepted) {
   Accepted.text(Exit, "--exit", "HOW", "leave layers early: never, always-at:LAYER, threshold:X");
   Accepted.text(CalibrationPath, "--cal", "FILE", "exits that 'lathe calibrate' wrote, for --exit");
   Arguments.AnyResults = true;
+  Arguments.declareLayers(Accepted);
   Arguments.declareFlags(Accepted);
 }
 

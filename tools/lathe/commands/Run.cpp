@@ -125,8 +125,8 @@ void RunCommand::declare(Options &Accepted) {
                 "guess tokens, same text: off, auto, ngram (auto)");
   Accepted.text(Head, "--head", "HOW", "the output head, same text: full, screened, auto (auto)");
   Accepted.text(Exit, "--exit", "HOW", "leave layers early: never, always-at:LAYER, threshold:X");
-  Accepted.number(Latency, "--latency",
-                  "with --cal or --exit threshold:X,Y,..: steps of X ms, on average", {0, 1e6});
+  Accepted.number(Latency, "--latency", "with --cal or thresholds: mean ms of a step, held",
+                  {0, 1e6});
   Accepted.text(CalibrationPath, "--cal", "FILE",
                 "choose layers and exits by what 'lathe calibrate' wrote");
   Accepted.number(Budget, "--budget", "with --cal: most of its time; with --exit: of its layers",
@@ -134,6 +134,7 @@ void RunCommand::declare(Options &Accepted) {
   Accepted.number(Quality, "--quality", "with --cal: at least X of its answers (0)", {0, 1});
   Accepted.flag(ShowStats, "--stats", "tell more of the run on standard error");
   Accepted.text(JsonPath, "--json", "FILE", "write what --stats tells (- is standard output)");
+  Arguments.declareLayers(Accepted);
   Arguments.declareFlags(Accepted);
 }
 
@@ -470,7 +471,6 @@ static CommandRegistration Registered({
     "run",
     "generate text after a prompt, or converse",
     "  lathe run model.gguf \"Why is the sky blue?\"\n"
-    "  lathe run model.gguf \"The capital of France is\" --raw -n 16\n"
     "  lathe run model.gguf -f story.txt --temp 0.8 --top-p 0.95 --seed 7\n",
     createCommand<RunCommand>,
 });
