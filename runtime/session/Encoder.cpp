@@ -56,6 +56,8 @@ bool Encoder::packWeights(const EncoderOptions &Options, Diagnostics &Diags) {
     return WeightStore::create(Files, manifest(), *Workers, SourcePages::Release, Options.NonFinite,
                                Diags, Cache ? &*Cache : nullptr);
   });
+  if (Weights)
+    Weights->populate(*Workers);
   Report.WeightsFromCache = Weights && Weights->fromCache();
   return Weights != nullptr;
 }
