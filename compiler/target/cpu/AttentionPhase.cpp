@@ -19,6 +19,7 @@
 #include "compiler/target/cpu/VectorMath.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/bit.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -68,9 +69,14 @@ private:
   void emitResult(Value head, Value firstRow);
   Value seen(Value firstPosition, int64_t query);
 
-  /// Vectors of keys or values that are taken at a time: few queries leave
-  /// registers, and many sums hide the latency of an fma.
-  int64_t passWidth() const { return c.target.vectorBits == 512 && queries.size() <= 3 ? 2 : 1; }
+  /// Vectors of keys or values that are taken at a time, 1, 2 or 4: few queries leave
+  /// registers, many sums hide the latency of an fma, and a query that is loaded meets
+  /// them all.
+  int64_t passWidth() const {
+    int64_t sums = c.target.vectorBits == 512 ? c.target.registers * 3 / 4 : 0;
+    int64_t most = std::clamp<int64_t>(sums / static_cast<int64_t>(queries.size()), 1, 4);
+    return llvm::bit_floor(static_cast<uint64_t>(most));
+  }
   Value scoreRow(int64_t query) { return k.at(scores, query * Split * 4); }
   Value ofQuery(Value base, int64_t query) { return k.at(base, query * partialBytes); }
 
