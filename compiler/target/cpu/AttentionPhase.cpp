@@ -116,14 +116,13 @@ static void emitSoftmaxOf(KernelBuilder &k, ValueRange arguments) {
                                [&](Value offset, ValueRange carried) -> SmallVector<Value> {
                                  return {k.maxf(k.load(floats, k.at(row, offset)), carried[0])};
                                })[0];
-    Value maximum = k.reduceMax(greatest), peak = k.broadcast(maximum);
+    // Where nothing is seen, what is not seen must not be the greatest.
+    Value maximum = k.reduceMax(greatest);
+    Value peak = k.broadcast(k.maxf(maximum, k.floatConstant(0.5f * Unseen)));
     Value sum = k.forLoop(zero, scoreBytes, Lanes * 4, {k.splat(0.0f)},
                           [&](Value offset, ValueRange carried) -> SmallVector<Value> {
                             Value score = k.load(floats, k.at(row, offset));
-                            Value weight = emitExp(k, k.subf(score, peak));
-                            Value hidden =
-                                k.compare(arith::CmpFPredicate::OLE, score, k.splat(0.5f * Unseen));
-                            weight = k.select(hidden, k.splat(0.0f), weight);
+                            Value weight = emitExpOfNegative(k, k.subf(score, peak));
                             k.store(weight, k.at(row, offset));
                             return {k.addf(carried[0], weight)};
                           })[0];
