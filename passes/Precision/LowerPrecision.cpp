@@ -46,8 +46,7 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
       return getOperation()->emitError()
              << "kv must be auto, f32, f16, bf16 or int8, got '" << kv << "'";
     if (!llvm::is_contained({"f16", "bf16"}, autoKV))
-      return getOperation()->emitError()
-             << "auto-kv must be f16 or bf16, got '" << autoKV << "'";
+      return getOperation()->emitError() << "auto-kv must be f16 or bf16, got '" << autoKV << "'";
     if (!llvm::is_contained({"bf16", "f32"}, storedBF16))
       return getOperation()->emitError()
              << "stored-bf16 must be bf16 or f32, got '" << storedBF16 << "'";

@@ -152,8 +152,7 @@ Value lathe::compiler::emitNearestInt(KernelBuilder &k, Value x) {
     return toInt(k, roundEven(k, x));
   // One instruction: programs run with the mode that rounds to the nearest, even of two.
   std::string lanes = "v" + std::to_string(lanesOf(x));
-  return k.intrinsic("llvm.lrint." + lanes + "i32." + lanes + "f32", k.vec(k.i32(), lanesOf(x)),
-                     x);
+  return k.intrinsic("llvm.lrint." + lanes + "i32." + lanes + "f32", k.vec(k.i32(), lanesOf(x)), x);
 }
 
 IntegerScale lathe::compiler::emitIntegerScale(KernelBuilder &k, Value greatest, int64_t limit) {

@@ -83,8 +83,8 @@ void PairReader::storeFactors(Value from, Value to, Value count, int64_t lanes) 
   k.forLoop(k.constant(0), count, lanes, [&](Value element) {
     Value x = k.load(k.vec(k.f32(), lanes), k.at(from, k.mul(element, 4)));
     if (rounds)
-      x = arith::TruncFOp::create(k.builder(), k.getLoc(),
-                                  k.vec(k.builder().getBF16Type(), lanes), x);
+      x = arith::TruncFOp::create(k.builder(), k.getLoc(), k.vec(k.builder().getBF16Type(), lanes),
+                                  x);
     k.store(x, k.at(to, k.mul(element, factorBytes)));
   });
 }
@@ -93,8 +93,7 @@ void PairReader::prepareQueries(ValueRange queries) {
   for (auto [index, query] : llvm::enumerate(queries)) {
     Value to = k.at(ownQueries, index * padded * factorBytes);
     if (padded != dim)
-      k.store(k.splatInt(k.i8(), 0, Lanes * factorBytes),
-              k.at(to, (padded - Lanes) * factorBytes));
+      k.store(k.splatInt(k.i8(), 0, Lanes * factorBytes), k.at(to, (padded - Lanes) * factorBytes));
     storeFactors(query, to, k.constant(dim), commonLanes({dim}));
   }
 }
@@ -204,8 +203,8 @@ static void storeHalves(KernelBuilder &k, Value words, Value half, Value to) {
   Value shifts = k.broadcast(shift, type.getNumElements());
   Value wide = arith::ExtUIOp::create(b, k.getLoc(), type, words);
   Value own = arith::ShLIOp::create(b, k.getLoc(), wide, shifts);
-  Value others = arith::ShRUIOp::create(
-      b, k.getLoc(), k.splatInt(k.i32(), -65536, type.getNumElements()), shifts);
+  Value others = arith::ShRUIOp::create(b, k.getLoc(),
+                                        k.splatInt(k.i32(), -65536, type.getNumElements()), shifts);
   Value kept = arith::AndIOp::create(b, k.getLoc(), k.load(type, to), others);
   k.store(arith::OrIOp::create(b, k.getLoc(), kept, own), to);
 }
