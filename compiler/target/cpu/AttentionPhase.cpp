@@ -289,14 +289,13 @@ void AttentionPhase::emitSplit(Value head, Value split, Value partial, const KVA
   KVPointers cache = emitKVPointers(c, type, c.layer, sequence, head, split);
   Value base = k.mul(split, Split);
   Value count = k.min(k.add(k.sub(last, base), 1), k.constant(Split));
-  // Whole passes: what lies past the last position is not seen.
-  int64_t width = passWidth();
-  Value blocks = k.mul(k.ceilDiv(count, k.constant(Lanes * width)), width);
+  // Whole blocks: what lies past the last position is not seen.
+  Value blocks = k.ceilDiv(count, k.constant(Lanes));
   emitScores(base, blocks, cache);
   emitSoftmax(blocks, partial);
   reader->prepareWeights(scores, queries.size(), cache, blocks);
-  reader->emitMix(scores, queries.size(), cache, blocks, width, k.at(partial, Mix), partialBytes,
-                  ahead);
+  reader->emitMix(scores, queries.size(), cache, blocks, passWidth(), k.at(partial, Mix),
+                  partialBytes, ahead);
 }
 
 /// Which of 16 positions from `firstPosition` on the query may see.
@@ -318,6 +317,7 @@ Value AttentionPhase::seen(Value firstPosition, int64_t query) {
 
 void AttentionPhase::emitScores(Value base, Value blocks, const KVPointers &cache) {
   int64_t width = passWidth();
+  // A split is a number of whole passes, however many of its blocks are wanted.
   k.forLoop(k.constant(0), blocks, width, [&](Value block) {
     Value first = k.add(base, k.mul(block, Lanes));
     Value scale = k.splat(op.getScale().convertToFloat());

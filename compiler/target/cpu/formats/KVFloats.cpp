@@ -98,8 +98,8 @@ SmallVector<Value> FloatReader::addValues(ValueRange sums, int64_t width, Value 
 
 void FloatReader::emitMix(Value weights, int64_t queries, const KVPointers &split, Value blocks,
                           int64_t width, Value to, int64_t stride, const KVAhead &ahead) {
-  if (dim % (width * lanes) != 0)
-    width = 1;
+  while (dim % (width * lanes) != 0)
+    width /= 2;
   Value count = k.mul(blocks, Lanes);
   k.forLoop(k.constant(0), k.constant(dim), width * lanes, [&](Value index) {
     SmallVector<Value> sums(queries * width, k.splat(0.0f, lanes));

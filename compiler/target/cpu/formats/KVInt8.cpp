@@ -220,8 +220,8 @@ void Int8Reader::prepareWeights(Value weights, int64_t queries, const KVPointers
 void Int8Reader::emitMix(Value, int64_t queries, const KVPointers &split, Value blocks,
                          int64_t width, Value to, int64_t stride, const KVAhead &ahead) {
   int64_t groups = padded / Lanes;
-  if (groups % width != 0)
-    width = 1;
+  while (groups % width != 0)
+    width /= 2;
   int64_t weightStride = scales * AttentionSplit * 2;
   k.forLoop(k.constant(0), k.constant(groups), width, [&](Value group) {
     Value start = k.at(split.values, k.mul(group, GroupBytes));

@@ -82,10 +82,7 @@ public:
 void PairReader::storeFactors(Value from, Value to, Value count, int64_t lanes) {
   k.forLoop(k.constant(0), count, lanes, [&](Value element) {
     Value x = k.load(k.vec(k.f32(), lanes), k.at(from, k.mul(element, 4)));
-    if (rounds)
-      x = arith::TruncFOp::create(k.builder(), k.getLoc(), k.vec(k.builder().getBF16Type(), lanes),
-                                  x);
-    k.store(x, k.at(to, k.mul(element, factorBytes)));
+    k.store(rounds ? c.target.roundToBF16(k, x) : x, k.at(to, k.mul(element, factorBytes)));
   });
 }
 

@@ -26,6 +26,13 @@ static Value emitBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows
   return k.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", sums.getType(), {sums, weights, rows});
 }
 
+/// vcvtneps2bf16.
+static Value emitRoundToBF16(KernelBuilder &k, Value x) {
+  int64_t lanes = cast<VectorType>(x.getType()).getNumElements();
+  return arith::TruncFOp::create(k.builder(), k.getLoc(),
+                                 k.vec(k.builder().getBF16Type(), lanes), x);
+}
+
 // The numbers of a core: two multiply-adds, products or loads a cycle, four cycles for a
 // multiply-add alone.  "lathe inspect MODEL --schedule --target host:measured" shows those
 // of a machine; with AVX2 they were seen on a Zen 3, with AVX-512 on none so far.
@@ -66,4 +73,5 @@ static CpuTargetRegistration avx512({
     .int8Dot = createVNNIDot(),
     .int16Dot = emitInt16Dot,
     .bf16Dot = emitBF16Dot,
+    .roundToBF16 = emitRoundToBF16,
 });
