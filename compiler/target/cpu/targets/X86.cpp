@@ -29,8 +29,8 @@ static Value emitBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows
 /// vcvtneps2bf16.
 static Value emitRoundToBF16(KernelBuilder &k, Value x) {
   int64_t lanes = cast<VectorType>(x.getType()).getNumElements();
-  return arith::TruncFOp::create(k.builder(), k.getLoc(),
-                                 k.vec(k.builder().getBF16Type(), lanes), x);
+  return arith::TruncFOp::create(k.builder(), k.getLoc(), k.vec(k.builder().getBF16Type(), lanes),
+                                 x);
 }
 
 // The numbers of a core: two multiply-adds, products or loads a cycle, four cycles for a
