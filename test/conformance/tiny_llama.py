@@ -93,7 +93,8 @@ class Reference:
         def project(name, count):
             return (x @ self.weight(block + name).T).reshape(-1, count, width)
 
-        q, k = self.rotate(project("attn_q", heads)), self.rotate(project("attn_k", groups))
+        q = self.asked(self.rotate(project("attn_q", heads)))
+        k = self.rotate(project("attn_k", groups))
         v = project("attn_v", groups)
         k, v = (numpy.repeat(self.stored(each), heads // groups, 1) for each in (k, v))
         mixed = []
@@ -106,6 +107,10 @@ class Reference:
             mixed.append(numpy.einsum("hqk,khd->qhd", scores / scores.sum(-1, keepdims=True), v))
         mixed = numpy.concatenate(mixed).reshape(len(x), -1)
         return mixed @ self.weight(block + "attn_output").T
+
+    def asked(self, x):
+        """Queries, [position, head, width], as keys meet them."""
+        return x
 
     def stored(self, x):
         """Keys or values, [position, head, width], as the cache gives them back."""

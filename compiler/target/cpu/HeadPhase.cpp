@@ -167,6 +167,7 @@ void HeadPhase::emitWhole(Value firstRow, Value rows) {
                   .firstRow = firstRow,
                   .rows = rows,
                   .manyRows = maxRows > 1,
+                  .mostRows = maxRows,
                   .input = input.rows,
                   .destination = direct ? destination : results,
                   .destinationRowBytes = PanelRows * 4});
