@@ -2,6 +2,7 @@
 
 #include "runtime/api/Api.h"
 
+#include "runtime/classify/ClassifierFile.h"
 #include "runtime/session/Packaging.h"
 #include "runtime/support/AtomicFile.h"
 
@@ -13,7 +14,8 @@ using namespace lathe::api;
 // The size in version 1.0.
 static constexpr size_t LeastOptions = offsetof(lathe_compile_options, layers);
 
-static std::optional<PackageOptions> readOptions(const lathe_compile_options *Given,
+static std::optional<PackageOptions> readOptions(const char *Path,
+                                                 const lathe_compile_options *Given,
                                                  Callbacks &Told, Diagnostics &Diags) {
   constexpr const char *Name = "lathe_compile_options";
   std::optional<lathe_compile_options> Raw = readStruct(Given, Name, LeastOptions, Diags);
@@ -24,6 +26,13 @@ static std::optional<PackageOptions> readOptions(const lathe_compile_options *Gi
     return std::nullopt;
   Told = *Read;
   PackageOptions Options;
+  Options.Compile.Input = Path;
+  if (Raw->calibration) {
+    std::optional<std::string> Text = readClassifierFor(Path, Raw->calibration, Diags);
+    if (!Text)
+      return std::nullopt;
+    Options.Calibration = std::move(*Text);
+  }
   Options.Compile.Precision = Raw->precision ? Raw->precision : "auto";
   Options.Compile.Layers = Raw->layers ? Raw->layers : "";
   Options.Compile.Skip = Raw->skip ? Raw->skip : "";
@@ -67,10 +76,9 @@ void api::addCompiling(lathe_api &Table) {
         [&](Diagnostics &Diags) {
           if (!checkGiven(Path, "path", Diags) || !checkGiven(Output, "output", Diags))
             return false;
-          std::optional<PackageOptions> Options = readOptions(Given, Told, Diags);
+          std::optional<PackageOptions> Options = readOptions(Path, Given, Told, Diags);
           if (!Options)
             return false;
-          Options->Compile.Input = Path;
           Options->ScratchPath = Output;
           return compileTo(Output, *Options, Told, Diags);
         },

@@ -67,7 +67,7 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
   return guarded(
       [&](Diagnostics &Diags) {
         if (!checkGiven(Path, "path", Diags) || !checkGiven(Out, "model", Diags) ||
-            (Own && !checkCarriesModel(Path, Diags)))
+            (Own && !findCarried(Path, Diags)))
           return false;
         std::string Weights;
         std::optional<ModelOptions> Options = readOptions(Given, Weights, Told, Diags);
@@ -75,12 +75,13 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
           return false;
         auto Shared = std::make_shared<SharedModel>();
         Shared->Told = Told;
-        if (ModelFolder::matches(Path)) {
-          Shared->Encodings = openEncoder(Path, *Options, Diags);
+        ModelInput Input = openAnyInput(Path, Weights, Diags);
+        Options->Compiled = std::move(Input.Compiled);
+        Options->ProgramPath = std::move(Input.ProgramPath);
+        if (Input.Folder) {
+          Shared->Compiled = Options->Compiled;
+          Shared->Encodings = openEncoder(std::move(Input.Folder), *Options, Diags);
         } else {
-          ModelInput Input = openModelInput(Path, Weights, Diags);
-          Options->Compiled = std::move(Input.Compiled);
-          Options->ProgramPath = std::move(Input.ProgramPath);
           Shared->Source = Model::load(std::move(Input.File), *Options, Diags);
         }
         if (!Shared->Source && !Shared->Encodings)

@@ -6,7 +6,7 @@
 #include "tools/lathe/outputs/ModuleImage.h"
 
 #include "runtime/adaptive/Calibration.h"
-#include "runtime/formats/ModelFolder.h"
+#include "runtime/classify/ClassifierFile.h"
 
 using namespace lathe;
 using namespace lathe::cli;
@@ -21,6 +21,7 @@ private:
   bool checkArguments(Diagnostics &Diags) const;
   const OutputKind *findKind(Diagnostics &Diags) const;
   OutputRequest request() const;
+  bool addCalibration(PackageOptions &Options, Diagnostics &Diags) const;
   bool addExits(CompileRequest &Request, Diagnostics &Diags) const;
 
   std::optional<std::string> Input, Output, Entry;
@@ -45,7 +46,7 @@ static std::optional<std::string> checkEntry(const std::string &Name) {
 }
 
 void CompileCommand::declare(Options &Accepted) {
-  Accepted.positional(Input, "INPUT", "a GGUF file, or MLIR printed at a stage", true);
+  Accepted.positional(Input, "INPUT", "a GGUF file, a folder, or MLIR printed at a stage", true);
   Accepted.text(Output, "-o,--output", "FILE", "where the result goes; - is standard output");
   std::vector<std::string> Kinds;
   for (const OutputKind &Each : Registry<OutputKind>::all())
@@ -79,13 +80,6 @@ void CompileCommand::declare(Options &Accepted) {
 
 /// What to make when there is no --emit.
 const OutputKind *CompileCommand::findKind(Diagnostics &Diags) const {
-  if (ModelFolder::matches(*Input)) {
-    Diags.error(111, "lathe compile",
-                "found a model folder without --emit, expected a GGUF file: artefacts hold models "
-                "that generate text",
-                "'lathe embed' compiles the folder and keeps the program");
-    return nullptr;
-  }
   bool FromStageText = isStageText(*Input);
   const OutputKind *Found =
       Kind.empty() ? outputKindOf(*Output, FromStageText) : Registry<OutputKind>::find(Kind);
@@ -119,7 +113,11 @@ bool CompileCommand::checkArguments(Diagnostics &Diags) const {
     Diags.error(111, "lathe compile",
                 "found --emit beside what is for whole programs: --kind, --entry, --embed-weights, "
                 "--external-weights or several targets");
-  if (Embed && CalibrationPath)
+  bool IsFolder = ModelFolder::matches(*Input);
+  if (IsFolder && CalibrationPath && !Emit.empty())
+    Diags.error(111, "lathe compile",
+                "found --cal with --emit, expected one: a classifier is beside an encoder's graph");
+  if (Embed && CalibrationPath && !IsFolder)
     Diags.error(
         111, "lathe compile",
         "found --embed-weights beside --cal, expected one: weights of exits stay in the file "
@@ -150,10 +148,19 @@ OutputRequest CompileCommand::request() const {
   return Request;
 }
 
-/// Writes the exits of --cal into the graph, ahead of all other passes.
-bool CompileCommand::addExits(CompileRequest &Request, Diagnostics &Diags) const {
+/// What --cal says: the classifier of an encoder is carried, exits of others are compiled in.
+bool CompileCommand::addCalibration(PackageOptions &Options, Diagnostics &Diags) const {
   if (!CalibrationPath)
     return true;
+  if (!ModelFolder::matches(*Input))
+    return addExits(Options.Compile, Diags);
+  std::optional<std::string> Text = readClassifierFor(*Input, *CalibrationPath, Diags);
+  Options.Calibration = Text.value_or("");
+  return Text.has_value();
+}
+
+/// Writes the exits of --cal into the graph, ahead of all other passes.
+bool CompileCommand::addExits(CompileRequest &Request, Diagnostics &Diags) const {
   std::optional<Calibration> Measured = Calibration::open(*CalibrationPath, Diags);
   // A text does not say which model it was.
   std::unique_ptr<GGUFFile> File =
@@ -182,7 +189,7 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
     return;
   Term.progress("compiling " + *Input + " ...");
   OutputRequest Request = request();
-  if (!addExits(Request.Package.Compile, Diags))
+  if (!addCalibration(Request.Package, Diags))
     return;
   if (Statistics)
     Request.Package.OnCompiled = [&](const CompileResult &Each) { Term.err(Each.statistics()); };
@@ -197,6 +204,7 @@ static CommandRegistration Registered({
     "  lathe compile model.gguf -o model --embed-weights  a program: ./model \"Hello\"\n"
     "  lathe compile model.gguf -o model.lathe --target x86-64-v3,x86-64-v4\n"
     "  lathe compile model.gguf -o model.so               a C library, model.h\n"
+    "  lathe compile minilm --cal topics.cal -o topics    ./topics \"A chess program\"\n"
     "  lathe compile model.gguf --emit mlir:import -o -   the model, readable\n"
     "  lathe compile model.gguf --target sm_80 --emit ptx -o model.ptx\n"
     "  lathe compile fused.mlir --emit asm -o model.s     go on from a stage\n",

@@ -178,12 +178,13 @@ class Model:
         )
         return vectors[0] if alone else vectors
 
-    def classifier(self, cal: "Path") -> Classifier:
-        """A classifier of an encoder, with the file that `lathe calibrate --task classify` wrote."""
+    def classifier(self, cal: "Optional[Path]" = None) -> Classifier:
+        """A classifier of an encoder, with the file that `lathe calibrate --task classify` wrote;
+        None is the one that the artefact carries."""
         return Classifier(self._handle, cal, self._callbacks)
 
     def classify(
-        self, texts: Texts, *, cal: "Path", exit: str = "auto"
+        self, texts: Texts, *, cal: "Optional[Path]" = None, exit: str = "auto"
     ) -> "Union[Classification, List[Classification]]":
         """What texts are: `Classifier.classify` of the classifier of `cal`, which is read at each call."""
         return self.classifier(cal).classify(texts, exit=exit)
@@ -261,13 +262,16 @@ def compile(
     embed_weights: bool = False,
     layers: Optional[str] = None,
     skip: Optional[str] = None,
+    cal: Optional[Path] = None,
     progress: Optional[Progress] = None,
 ) -> str:
-    """Compiles a GGUF file to an artefact, as `lathe compile -o output` does, and returns its name.
+    """Compiles a GGUF file, or the folder of an encoder, to an artefact, as `lathe compile -o output`
+    does, and returns its name.
 
     `targets` names one or several CPUs ("x86-64-v3"), of which the best is chosen when the artefact is
     loaded; `embed_weights` makes it stand alone. `layers` and `skip` are lists such as "0-20,25" of the
-    layers to compile, and to leave out for good. Ctrl-C is seen when the compiler is done.
+    layers to compile, and to leave out for good; `cal` is a file of `lathe calibrate --task classify`
+    that the artefact of an encoder carries. Ctrl-C is seen when the compiler is done.
 
     >>> artefact = lathe.compile(path, "model.lathe", embed_weights=True)
     >>> lathe.load(artefact).info.compiled_ahead
@@ -282,6 +286,7 @@ def compile(
         callbacks=callbacks.pointer(),
         layers=as_text(layers),
         skip=as_text(skip),
+        calibration=None if cal is None else os.fsencode(cal),
     )
     raw = os.fsencode(output)
     callbacks.check(
