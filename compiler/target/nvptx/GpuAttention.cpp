@@ -85,7 +85,8 @@ LogicalResult AttentionPhase::emit() {
   if (groups == 0 || c.sharedBytes() > SharedBytes)
     return op.emitError() << "heads of " << dim << " elements, " << queries
                           << " queries for each key, are too large for the GPU's kernels";
-  c.forBlocks(0, k.mul(c.rowCount(), type.getHeads()), [&](Value tile) { emitTile(tile); });
+  c.forBlocks(k.constant(0), k.mul(c.rowCount(), type.getHeads()),
+              [&](Value tile) { emitTile(tile); });
   return success();
 }
 

@@ -9,6 +9,7 @@
 #include "lathe/abi.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <cstddef>
@@ -198,10 +199,9 @@ Value GpuContext::blockReduce(Value x, GpuBuilder::Fold fold) {
   return result;
 }
 
-void GpuContext::forBlocks(int64_t first, Value count, KernelBuilder::Body body) {
+void GpuContext::forBlocks(Value first, Value count, KernelBuilder::Body body) {
   Value rotated = block;
-  if (first != 0)
-    rotated =
-        k.remainder(k.sub(k.add(block, blocks), k.remainder(k.constant(first), blocks)), blocks);
+  if (!matchPattern(first, m_Zero()))
+    rotated = k.remainder(k.sub(k.add(block, blocks), k.remainder(first, blocks)), blocks);
   k.forLoop(rotated, count, blocks, body);
 }

@@ -87,7 +87,7 @@ public:
   }
   /// Loops over items 0 to `count` of the phase that are this block's: every `blocks`-th,
   /// where the first is that of block `first`.
-  void forBlocks(int64_t first, mlir::Value count, KernelBuilder::Body body);
+  void forBlocks(mlir::Value first, mlir::Value count, KernelBuilder::Body body);
 
 private:
   mlir::Value loadField(mlir::Type type, int64_t offset);
