@@ -7,6 +7,7 @@
 #include "dialects/Lathe/LatheTypes.h"
 
 #include "lathe/abi.h"
+#include "lathe/device_abi.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Matchers.h"
@@ -55,6 +56,7 @@ GpuContext::GpuContext(OpBuilder &builder, step::PhaseOp phase, const WeightTabl
   weightsPointer = loadField(k.ptr(), offsetof(lathe_step_args, weights));
   cache = loadField(k.ptr(), offsetof(lathe_step_args, kv));
   slabBytes = loadField(k.i64(), offsetof(lathe_step_args, kv_slab_bytes));
+  counter = loadField(k.ptr(), offsetof(lathe_step_args, scratch));
   rowsCount = loadField(k.i64(), offsetof(lathe_step_args, rows));
   logitsRows = loadField(k.i64(), offsetof(lathe_step_args, logits_rows));
   logits = loadField(k.ptr(), offsetof(lathe_step_args, logits));
@@ -144,6 +146,11 @@ Value GpuContext::allocateShared(int64_t bytes) {
   int64_t offset = sharedUsed;
   sharedUsed = llvm::alignTo(offset + bytes, alignment);
   return k.at(shared, offset);
+}
+
+Value GpuContext::scratch(int64_t bytes) {
+  scratchUsed = std::max(scratchUsed, bytes);
+  return k.at(counter, LATHE_DEVICE_ZERO_BYTES);
 }
 
 //===----------------------------------------------------------------------===//
