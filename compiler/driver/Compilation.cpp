@@ -152,7 +152,7 @@ bool Compilation::generateForDevice(ModuleOp module, const DeviceTarget &device)
   if (options.onManifest && options.emit.empty())
     options.onManifest(manifest);
   llvm::Expected<std::string> text =
-      device.generate(module, isProgram ? device.image() : StringRef(options.emit));
+      device.generate(module, isProgram ? device.image() : StringRef(options.emit), options.timing);
   if (text && isProgram)
     text = makeDeviceObject(manifest, *text);
   if (!text)
