@@ -338,8 +338,7 @@ TEST(CuemuTest, ProductsOfBytesAreThoseOfTheirMatrices) {
     for (int thread = 0; thread < 64; ++thread)
       for (int i = 0; i < 4; ++i) {
         Place place = placeOfD(thread % 32, i);
-        EXPECT_EQ(static_cast<int>(memory[thread * 16 + i]),
-                  d[place.row][place.column] + 1000 * i);
+        EXPECT_EQ(static_cast<int>(memory[thread * 16 + i]), d[place.row][place.column] + 1000 * i);
       }
   }
 }
@@ -488,10 +487,8 @@ TEST(CuemuTest, AStageThatIsFilledEarlyIsFound) {
   const std::string again = copy("to0", "from0") + Commit;
   EXPECT_EQ(own.run(pipeline(waitFor(1) + Barrier, waitFor(0) + Barrier, Barrier + again)), "");
   for (uint64_t seed = 1; seed <= 4; ++seed) {
-    std::string wrong =
-        own.run(pipeline(waitFor(1) + Barrier, waitFor(0) + Barrier, again), seed);
-    EXPECT_TRUE(contains(wrong, "race") || contains(wrong, "still copied"))
-        << wrong;
+    std::string wrong = own.run(pipeline(waitFor(1) + Barrier, waitFor(0) + Barrier, again), seed);
+    EXPECT_TRUE(contains(wrong, "race") || contains(wrong, "still copied")) << wrong;
   }
 }
 

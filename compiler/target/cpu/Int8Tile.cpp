@@ -229,6 +229,7 @@ void Int8Tile::emitFewRowsByGroups(int64_t rows) {
                          [&](const PanelPlace &block, Value index, ValueRange carried) {
                            PanelBlock own = block.block;
                            own.group = group;
+                           own.header = block.headers.front();
                            return emitFewRowsBlock(own, index, carried);
                          },
                          {group, PanelGroups});

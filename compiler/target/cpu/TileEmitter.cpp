@@ -113,8 +113,11 @@ SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTar
   return k.forLoop(steps.first, steps.last, 1, inits, [&](Value index, ValueRange carried) {
     Value step = k.at(panel.panel, k.mul(index, format.stepBytes()));
     SmallVector<SmallVector<Value>> headers;
-    for (int64_t group = 0; group < PanelGroups; ++group)
-      headers.push_back(format.header(k, step, k.constant(group)));
+    if (pass.number)
+      headers.push_back(format.header(k, step, pass.number));
+    else
+      for (int64_t group = 0; group < PanelGroups; ++group)
+        headers.push_back(format.header(k, step, k.constant(group)));
     PanelPlace place{{}, headers};
     if (format.stepBlocks() == 1)
       return block(step, index, place, carried);

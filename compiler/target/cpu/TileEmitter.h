@@ -87,9 +87,10 @@ struct StepRange {
 /// own prefetching ends with every page.  Where rows are whole in memory, a step reads of
 /// all parts of a panel, and what is asked for is the next panel, without its tail where `panel`
 /// has none.  `body` gets a block, its number in the panel and the carried values.
-/// A pass over all steps, of several, asks for its share.
+/// A pass over all steps, of several, is one of the panel's groups: it asks for its share, and
+/// the only header is that of the group.
 struct PanelPass {
-  mlir::Value number = {}; ///< i64; null: it is the only one.
+  mlir::Value number = {}; ///< i64, the group; null: it is the only pass.
   int64_t count = 1;
 };
 using PanelBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(const PanelPlace &, mlir::Value,
@@ -114,7 +115,7 @@ struct TileOperands {
   mlir::Value firstRow;    ///< i64.
   mlir::Value rows;        ///< i64: how many.
   bool manyRows;           ///< Whether the input has room for more than one row.
-  int64_t mostRows = 0;    ///< Rows that the input and the destination have room for, if known.
+  int64_t mostRows = 0;    ///< Rows that there is room for from the first on; 0: not known.
   Rows input;              ///< All rows of the contraction's input.
   mlir::Value destination; ///< f32 [rows][columns].
   int64_t destinationRowBytes;
