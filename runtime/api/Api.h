@@ -42,8 +42,10 @@ private:
 
 /// What sessions share of a model, or an encoder with the lock of its calls.
 struct SharedModel {
-  std::unique_ptr<Model> Source;      ///< Null for an encoder.
-  std::unique_ptr<Encoder> Encodings; ///< Null for any other model.
+  std::unique_ptr<Model> Source;               ///< Null for an encoder.
+  std::unique_ptr<Encoder> Encodings;          ///< Null for any other model.
+  std::shared_ptr<const Calibration> Measured; ///< Of the model; null: nothing.
+  std::string MeasuredIn;                      ///< The file that tells.
   std::mutex Encoding;
   Callbacks Told;
 

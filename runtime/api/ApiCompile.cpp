@@ -27,6 +27,7 @@ static std::optional<PackageOptions> readOptions(const lathe_compile_options *Gi
   Options.Compile.Precision = Raw->precision ? Raw->precision : "auto";
   Options.Compile.Layers = Raw->layers ? Raw->layers : "";
   Options.Compile.Skip = Raw->skip ? Raw->skip : "";
+  Options.CalibrationPath = Raw->calibration ? Raw->calibration : "";
   Options.Targets = splitTargets(Raw->targets ? Raw->targets : "host");
   Options.EmbedWeights = Raw->flags & LATHE_COMPILE_EMBED_WEIGHTS;
   return Options;

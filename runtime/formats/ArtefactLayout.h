@@ -67,6 +67,7 @@ inline constexpr KindInfo Kinds[] = {
     {SectionKind::Code, "code"},
     {SectionKind::ModelHeader, "model header"},
     {SectionKind::Weights, "weights"},
+    {SectionKind::Calibration, "calibration"},
 };
 
 } // namespace lathe::artefact

@@ -74,7 +74,24 @@ bool CompiledModel::readSections(Diagnostics &Diags) {
       (Header && !Contents.verify(*Header, Diags)))
     return false;
   Source.Path = asText(Path->Bytes);
-  return readAbout(asText(About->Bytes), Name, Source, Diags) && readTargets(Diags);
+  return readAbout(asText(About->Bytes), Name, Source, Diags) && readTargets(Diags) &&
+         readCalibration(Diags);
+}
+
+bool CompiledModel::readCalibration(Diagnostics &Diags) {
+  const ArtefactSection *Found = Contents.find(SectionKind::Calibration);
+  if (!Found)
+    return true;
+  if (!Contents.verify(*Found, Diags))
+    return false;
+  Measured = Calibration::read(Found->Bytes, Name, Diags);
+  return Measured.has_value();
+}
+
+std::shared_ptr<const Calibration> CompiledModel::calibration() const {
+  if (!Measured)
+    return nullptr;
+  return {shared_from_this(), &*Measured};
 }
 
 bool CompiledModel::read(std::span<const uint8_t> Bytes, Diagnostics &Diags) {
@@ -215,15 +232,25 @@ void CompiledModel::checkWeightsAhead() const {
     Ahead = std::make_unique<HashAhead>(Packed->Bytes);
 }
 
-std::unique_ptr<WeightStore> CompiledModel::loadWeights(const GGUFFile &Model, const Manifest &Code,
-                                                        WorkerPool &Workers,
+std::unique_ptr<WeightStore> CompiledModel::loadWeights(const WeightFiles &Files,
+                                                        const Manifest &Code, WorkerPool &Workers,
                                                         Diagnostics &Diags) const {
   const ArtefactSection *Packed = Contents.find(SectionKind::Weights);
   BlockHash Found = Ahead ? Ahead->finish(Workers) : hashBlocks(Packed->Bytes, &Workers);
   Ahead.reset();
   if (!Contents.check(*Packed, Found, Diags))
     return nullptr;
-  return WeightStore::fromPacked(Model, Code, Packed->Bytes, shared_from_this(), Diags);
+  return WeightStore::fromPacked(Files, Code, Packed->Bytes, shared_from_this(), Diags);
+}
+
+std::shared_ptr<const Calibration> openCalibration(const std::string &Path, const ModelInput &Input,
+                                                   Diagnostics &Diags) {
+  if (Path.empty())
+    return Input.Compiled ? Input.Compiled->calibration() : nullptr;
+  std::optional<Calibration> Found = Calibration::open(Path, Diags);
+  if (!Found || !Found->checkModel(Input.File->headerBytes(), Path, Diags))
+    return nullptr;
+  return std::make_shared<const Calibration>(std::move(*Found));
 }
 
 ModelInput openModelInput(const std::string &Path, const std::string &Weights, Diagnostics &Diags) {

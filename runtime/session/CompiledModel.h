@@ -9,6 +9,7 @@
 #ifndef LATHE_RUNTIME_SESSION_COMPILEDMODEL_H
 #define LATHE_RUNTIME_SESSION_COMPILEDMODEL_H
 
+#include "runtime/adaptive/Calibration.h"
 #include "runtime/formats/Artefact.h"
 #include "runtime/formats/GGUF.h"
 #include "runtime/session/HostCPU.h"
@@ -48,7 +49,7 @@ public:
 
   /// Checks the artefact in `File` and all of its sections but code and weights,
   /// which are checked when they are asked for.  Null on error: E0640 to E0645,
-  /// and those of Manifest::parse.
+  /// and those of Manifest::parse and Calibration::read.
   static std::shared_ptr<const CompiledModel> open(std::unique_ptr<MappedFile> File,
                                                    Diagnostics &Diags);
 
@@ -61,6 +62,9 @@ public:
   /// One for each target, in the order of the file; never empty.
   std::span<const Manifest> targets() const { return Targets; }
   uint64_t codeBytes(size_t Target) const;
+  /// What was measured of the model, with the weights of its exits; null where the artefact
+  /// does not carry it.
+  std::shared_ptr<const Calibration> calibration() const;
   bool hasWeights() const { return Contents.find(SectionKind::Weights) != nullptr; }
 
   /// Which of `targets` to run: "host" is the one that uses most of what the CPU,
@@ -87,7 +91,7 @@ public:
 
   /// Maps the weights, when there are, after all workers checked them; nothing is
   /// copied.  Null on error: E0644, and those of WeightStore::fromPacked.
-  std::unique_ptr<WeightStore> loadWeights(const GGUFFile &File, const Manifest &Code,
+  std::unique_ptr<WeightStore> loadWeights(const WeightFiles &Files, const Manifest &Code,
                                            WorkerPool &Workers, Diagnostics &Diags) const;
 
 private:
@@ -95,6 +99,7 @@ private:
   bool read(std::span<const uint8_t> Bytes, Diagnostics &Diags);
   bool readSections(Diagnostics &Diags);
   bool readTargets(Diagnostics &Diags);
+  bool readCalibration(Diagnostics &Diags);
   std::string findModel() const;
 
   std::string Name;
@@ -102,6 +107,7 @@ private:
   Artefact Contents;
   CompiledSource Source;
   std::vector<Manifest> Targets;
+  std::optional<Calibration> Measured;      ///< Of the artefact's bytes.
   mutable std::unique_ptr<HashAhead> Ahead; ///< Goes before the file.
 };
 
@@ -117,6 +123,12 @@ struct ModelInput {
   /// A program written as MLIR, for ModelOptions::ProgramPath; else empty.
   std::string ProgramPath = {};
 };
+
+/// What was measured of the model of `Input`: in the file `Path`, or where that is empty in
+/// its artefact.  Null without an error where there is none, else with those of
+/// Calibration::open and Calibration::checkModel.
+std::shared_ptr<const Calibration> openCalibration(const std::string &Path, const ModelInput &Input,
+                                                   Diagnostics &Diags);
 
 /// Opens a model file, an artefact or an executable, or the model file of a program
 /// (.mlir, .mlirbc).  `Weights`, when it is not empty, names the model file of an

@@ -49,6 +49,25 @@ static std::vector<uint8_t> linkProgram(CompileResult &Result, const std::string
   return {Code->bytes().begin(), Code->bytes().end()};
 }
 
+std::optional<Calibration> addExits(CompileRequest &Request, const std::string &Path,
+                                    const GGUFFile *File, Diagnostics &Diags) {
+  std::optional<Calibration> Found = Calibration::open(Path, Diags);
+  if (!Found || (File && !Found->checkModel(File->headerBytes(), Path, Diags)))
+    return std::nullopt;
+  if (std::string Exits = Found->passes(); !Exits.empty())
+    Request.Passes = Exits + (Request.Passes.empty() ? "" : "," + Request.Passes);
+  return Found;
+}
+
+bool Package::addCalibration(PackageOptions &Options, Diagnostics &Diags) {
+  if (Options.CalibrationPath.empty())
+    return true;
+  Measured = addExits(Options.Compile, Options.CalibrationPath, File.get(), Diags);
+  if (Measured)
+    CalibrationBytes = MappedFile::open(Options.CalibrationPath, Diags);
+  return CalibrationBytes != nullptr;
+}
+
 bool Package::addTarget(const PackageOptions &Options, const std::string &Target,
                         Diagnostics &Diags) {
   const CompilerLibrary *Compiler = CompilerLibrary::open(Diags);
@@ -96,18 +115,22 @@ bool Package::packWeights(Diagnostics &Diags) {
                   "leave out --embed-weights, or make an artefact for each");
       return false;
     }
-  Weights = WeightStore::create(*File, Copies.front().Loaded->manifest(), *Workers,
+  WeightFiles Files(*File);
+  if (Measured)
+    Files.add(Calibration::FileName, *Measured->File);
+  Weights = WeightStore::create(Files, Copies.front().Loaded->manifest(), *Workers,
                                 SourcePages::Release, NonFiniteWeights::Error, Diags);
   return Weights != nullptr;
 }
 
-std::optional<Package> Package::create(const PackageOptions &Options, Diagnostics &Diags) {
+std::optional<Package> Package::create(const PackageOptions &Given, Diagnostics &Diags) {
+  PackageOptions Options = Given;
   Package Result;
   CompiledSource &Source = Result.Source;
   Source.Path = Options.Compile.Input;
   Result.File = GGUFFile::open(Source.Path, Diags);
   Result.Workers = Result.File ? WorkerPool::create(0, Diags) : nullptr;
-  if (!Result.Workers)
+  if (!Result.Workers || !Result.addCalibration(Options, Diags))
     return std::nullopt;
   for (const std::string &Target : Options.Targets)
     if (!Result.addTarget(Options, Target, Diags))
@@ -135,6 +158,8 @@ std::vector<NewSection> Package::sections() const {
     Sections.push_back({SectionKind::ModelHeader, 0, File->headerBytes()});
     Sections.push_back({SectionKind::Weights, 0, Weights->packed()});
   }
+  if (CalibrationBytes)
+    Sections.push_back({SectionKind::Calibration, 0, CalibrationBytes->bytes()});
   return Sections;
 }
 

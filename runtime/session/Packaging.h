@@ -28,6 +28,9 @@ struct PackageOptions {
   CompileRequest Compile;           ///< Its target is not read.
   std::vector<std::string> Targets; ///< At least one; "host" is resolved.
   bool EmbedWeights = false;
+  /// A file of `lathe calibrate`, whose exits the program gets and which the artefact
+  /// carries; empty: none.
+  std::string CalibrationPath = {};
   /// Called with what every compile gave, when set.
   std::function<void(const CompileResult &)> OnCompiled = nullptr;
   /// Beside it linked code is written for a moment.
@@ -38,10 +41,16 @@ struct PackageOptions {
 /// ("x86-64-v3:row-tile=3,row-chunk=32").
 std::vector<std::string> splitTargets(std::string_view List);
 
+/// Opens a file of `lathe calibrate`, and has `Request` write its exits into the graph ahead of all
+/// other passes.  Nullopt with the errors of Calibration::open, and E0844 where `File`, the
+/// model, is not null and another.
+std::optional<Calibration> addExits(CompileRequest &Request, const std::string &Path,
+                                    const GGUFFile *File, Diagnostics &Diags);
+
 /// The contents of an artefact.
 class Package {
 public:
-  /// Nullopt on error: those of the compiler, of GGUFFile::open and of
+  /// Nullopt on error: those of the compiler, of GGUFFile::open, of addExits and of
   /// WeightStore::create (E0325 too: an artefact carries no weights that are not
   /// finite), E0212 code that cannot be written.
   static std::optional<Package> create(const PackageOptions &Options, Diagnostics &Diags);
@@ -66,10 +75,13 @@ private:
   };
 
   Package() = default;
+  bool addCalibration(PackageOptions &Options, Diagnostics &Diags);
   bool addTarget(const PackageOptions &Options, const std::string &Target, Diagnostics &Diags);
   bool packWeights(Diagnostics &Diags);
 
   std::unique_ptr<GGUFFile> File;
+  std::unique_ptr<MappedFile> CalibrationBytes; ///< Null where there is none.
+  std::optional<Calibration> Measured;          ///< Likewise.
   std::unique_ptr<WorkerPool> Workers;
   std::vector<Copy> Copies;
   std::unique_ptr<WeightStore> Weights; ///< Null when they stay in the model file.

@@ -21,7 +21,7 @@ private:
   bool checkArguments(Diagnostics &Diags) const;
   const OutputKind *findKind(Diagnostics &Diags) const;
   OutputRequest request() const;
-  bool addExits(CompileRequest &Request, Diagnostics &Diags) const;
+  bool addExitsAlone(CompileRequest &Request, Diagnostics &Diags) const;
 
   std::optional<std::string> Input, Output, Entry;
   std::string Targets = "host";
@@ -68,7 +68,8 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.flag(External, "--external-weights", "leave them in INPUT, found by its name (default)");
   Accepted.text(Layers, "--layers", "LIST", "compile these layers alone, as in 0-20,25 (all)");
   Accepted.text(Skip, "--skip", "LIST", "compile all layers but these (none)");
-  Accepted.text(CalibrationPath, "--cal", "FILE", "with the exits of what 'lathe calibrate' wrote");
+  Accepted.text(CalibrationPath, "--cal", "FILE",
+                "with exits, and points, that 'lathe calibrate' wrote");
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
   Accepted.flag(Statistics, "--statistics", "print what the passes counted");
   Accepted.text(Passes, "--passes", "LIST", "passes to run first, named as lathe-opt names them");
@@ -119,11 +120,6 @@ bool CompileCommand::checkArguments(Diagnostics &Diags) const {
     Diags.error(111, "lathe compile",
                 "found --emit beside what is for whole programs: --kind, --entry, --embed-weights, "
                 "--external-weights or several targets");
-  if (Embed && CalibrationPath)
-    Diags.error(
-        111, "lathe compile",
-        "found --embed-weights beside --cal, expected one: weights of exits stay in the file "
-        "of --cal, which 'lathe run' is given too");
   if (Embed && External)
     Diags.error(111, "lathe compile", "found --embed-weights and --external-weights");
   return !Diags.hasErrors();
@@ -150,25 +146,16 @@ OutputRequest CompileCommand::request() const {
   return Request;
 }
 
-/// Writes the exits of --cal into the graph, ahead of all other passes.
-bool CompileCommand::addExits(CompileRequest &Request, Diagnostics &Diags) const {
-  if (!CalibrationPath)
-    return true;
-  std::optional<Calibration> Measured = Calibration::open(*CalibrationPath, Diags);
+/// For what carries no model: of --cal it has the exits and nothing else.
+bool CompileCommand::addExitsAlone(CompileRequest &Request, Diagnostics &Diags) const {
   // A text does not say which model it was.
-  std::unique_ptr<GGUFFile> File =
-      Measured && !isStageText(*Input) ? GGUFFile::open(*Input, Diags) : nullptr;
-  if (!Measured || Diags.hasErrors() ||
-      (File && !Measured->checkModel(File->headerBytes(), *CalibrationPath, Diags)))
-    return false;
-  std::string Exits = Measured->passes();
-  if (Exits.empty()) {
+  std::unique_ptr<GGUFFile> File = isStageText(*Input) ? nullptr : GGUFFile::open(*Input, Diags);
+  std::optional<Calibration> Measured =
+      Diags.hasErrors() ? std::nullopt : addExits(Request, *CalibrationPath, File.get(), Diags);
+  if (Measured && Measured->passes().empty())
     Diags.error(847, *CalibrationPath, "found no exits, expected one at least",
                 "'lathe calibrate --exits LIST' fits some");
-    return false;
-  }
-  Request.Passes = Exits + (Request.Passes.empty() ? "" : "," + Request.Passes);
-  return true;
+  return !Diags.hasErrors();
 }
 
 void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
@@ -182,7 +169,9 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
     return;
   Term.progress("compiling " + *Input + " ...");
   OutputRequest Request = request();
-  if (!addExits(Request.Package.Compile, Diags))
+  if (Wanted->Packaged)
+    Request.Package.CalibrationPath = CalibrationPath.value_or("");
+  else if (CalibrationPath && !addExitsAlone(Request.Package.Compile, Diags))
     return;
   if (Statistics)
     Request.Package.OnCompiled = [&](const CompileResult &Each) { Term.err(Each.statistics()); };
