@@ -188,6 +188,10 @@ bool ClassifierFile::checkModel(const Encoder &Model, const std::string &Where,
 
 std::optional<std::string> lathe::readClassifierFor(const std::string &Model,
                                                     const std::string &Path, Diagnostics &Diags) {
+  if (!ModelFolder::matches(Model)) {
+    Diags.error(834, Model, "is no encoder, expected one, to which a classifier belongs");
+    return std::nullopt;
+  }
   std::unique_ptr<ModelFolder> Folder = ModelFolder::open(Model, Diags);
   std::unique_ptr<MappedFile> File = Folder ? MappedFile::open(Path, Diags) : nullptr;
   if (!File)

@@ -42,7 +42,7 @@ struct ClassifierFile {
 };
 
 /// The text of such a file, to be carried beside the model in the folder `Model`.  Nullopt on
-/// error: those of ModelFolder::open and MappedFile::open, E0843, E0844.
+/// error: E0834 no folder, those of ModelFolder::open and MappedFile::open, E0843, E0844.
 std::optional<std::string> readClassifierFor(const std::string &Model, const std::string &Path,
                                              Diagnostics &Diags);
 

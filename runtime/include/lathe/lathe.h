@@ -154,7 +154,7 @@ typedef struct lathe_compile_options {
   const char *layers;
   const char *skip;
   /* Since 1.2.  The file of `lathe calibrate --task classify` that the artefact of an encoder
-   * carries; NULL: none.  E0843 and E0844 as of classifier_open. */
+   * carries; NULL: none.  E0834, E0843 and E0844 as of classifier_open. */
   const char *calibration;
 } lathe_compile_options;
 
