@@ -64,10 +64,14 @@ bool Package::addCalibration(PackageOptions &Options, Diagnostics &Diags) {
   CalibrationFile = MappedFile::open(Path, Diags);
   if (!CalibrationFile)
     return false;
-  if (Folder) {
-    std::optional<ClassifierFile> Heads =
-        ClassifierFile::read(CalibrationFile->bytes(), Path, Diags);
+  Diagnostics Faults;
+  std::optional<ClassifierFile> Heads =
+      ClassifierFile::read(CalibrationFile->bytes(), Path, Folder ? Diags : Faults);
+  if (Folder)
     return Heads && Heads->checkModel(*Folder, Path, Diags);
+  if (Heads) {
+    Diags.error(834, Source.Path, "is no encoder, expected one, to which a classifier belongs");
+    return false;
   }
   Measured = Calibration::read(CalibrationFile->bytes(), Path, Diags);
   if (!Measured || !Measured->checkModel(File->headerBytes(), Path, Diags))

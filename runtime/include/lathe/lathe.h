@@ -158,7 +158,8 @@ typedef struct lathe_compile_options {
   const char *layers;
   const char *skip;
   /* Since 1.2.  A file of `lathe calibrate` for the artefact to carry, with the exits that are
-   * in it, or of an encoder the classifier; NULL: none.  E0843, E0844. */
+   * in it, or of an encoder the classifier; NULL: none.  E0834 a classifier for what is no
+   * encoder, E0843, E0844. */
   const char *calibration;
 } lathe_compile_options;
 
