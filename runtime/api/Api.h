@@ -9,6 +9,8 @@
 #define LATHE_RUNTIME_API_API_H
 
 #include "lathe/lathe.h"
+#include "runtime/adaptive/Calibration.h"
+#include "runtime/classify/ClassifierFile.h"
 #include "runtime/session/Encoder.h"
 #include "runtime/session/Generator.h"
 #include "runtime/session/Model.h"
@@ -42,10 +44,11 @@ private:
 
 /// What sessions share of a model, or an encoder with the lock of its calls.
 struct SharedModel {
-  std::unique_ptr<Model> Source;      ///< Null for an encoder.
-  std::unique_ptr<Encoder> Encodings; ///< Null for any other model.
-  /// What was compiled ahead, of an encoder; null: nothing.
-  std::shared_ptr<const CompiledModel> Compiled;
+  std::unique_ptr<Model> Source;               ///< Null for an encoder.
+  std::shared_ptr<const Calibration> Measured; ///< Of `Source`; null: nothing.
+  std::string MeasuredIn;                      ///< The file that tells, of either.
+  std::unique_ptr<Encoder> Encodings;          ///< Null for any other model.
+  std::optional<ClassifierFile> Heads;         ///< Of `Encodings`; none: it has none.
   std::mutex Encoding;
   Callbacks Told;
 

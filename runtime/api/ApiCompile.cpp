@@ -2,7 +2,6 @@
 
 #include "runtime/api/Api.h"
 
-#include "runtime/classify/ClassifierFile.h"
 #include "runtime/session/Packaging.h"
 #include "runtime/support/AtomicFile.h"
 
@@ -27,15 +26,10 @@ static std::optional<PackageOptions> readOptions(const char *Path,
   Told = *Read;
   PackageOptions Options;
   Options.Compile.Input = Path;
-  if (Raw->calibration) {
-    std::optional<std::string> Text = readClassifierFor(Path, Raw->calibration, Diags);
-    if (!Text)
-      return std::nullopt;
-    Options.Calibration = std::move(*Text);
-  }
   Options.Compile.Precision = Raw->precision ? Raw->precision : "auto";
   Options.Compile.Layers = Raw->layers ? Raw->layers : "";
   Options.Compile.Skip = Raw->skip ? Raw->skip : "";
+  Options.CalibrationPath = Raw->calibration ? Raw->calibration : "";
   Options.Targets = splitTargets(Raw->targets ? Raw->targets : "host");
   Options.EmbedWeights = Raw->flags & LATHE_COMPILE_EMBED_WEIGHTS;
   return Options;

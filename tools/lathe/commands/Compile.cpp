@@ -6,7 +6,6 @@
 #include "tools/lathe/outputs/ModuleImage.h"
 
 #include "runtime/adaptive/Calibration.h"
-#include "runtime/classify/ClassifierFile.h"
 
 using namespace lathe;
 using namespace lathe::cli;
@@ -21,8 +20,7 @@ private:
   bool checkArguments(Diagnostics &Diags) const;
   const OutputKind *findKind(Diagnostics &Diags) const;
   OutputRequest request() const;
-  bool addCalibration(PackageOptions &Options, Diagnostics &Diags) const;
-  bool addExits(CompileRequest &Request, Diagnostics &Diags) const;
+  bool addExitsAlone(CompileRequest &Request, Diagnostics &Diags) const;
 
   std::optional<std::string> Input, Output, Entry;
   std::string Targets = "host";
@@ -69,7 +67,8 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.flag(External, "--external-weights", "leave them in INPUT, found by its name (default)");
   Accepted.text(Layers, "--layers", "LIST", "compile these layers alone, as in 0-20,25 (all)");
   Accepted.text(Skip, "--skip", "LIST", "compile all layers but these (none)");
-  Accepted.text(CalibrationPath, "--cal", "FILE", "with the exits of what 'lathe calibrate' wrote");
+  Accepted.text(CalibrationPath, "--cal", "FILE",
+                "with what 'lathe calibrate' wrote, and its exits");
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
   Accepted.flag(Statistics, "--statistics", "print what the passes counted");
   Accepted.text(Passes, "--passes", "LIST", "passes to run first, named as lathe-opt names them");
@@ -113,15 +112,6 @@ bool CompileCommand::checkArguments(Diagnostics &Diags) const {
     Diags.error(111, "lathe compile",
                 "found --emit beside what is for whole programs: --kind, --entry, --embed-weights, "
                 "--external-weights or several targets");
-  bool IsFolder = ModelFolder::matches(*Input);
-  if (IsFolder && CalibrationPath && !Emit.empty())
-    Diags.error(111, "lathe compile",
-                "found --cal with --emit, expected one: a classifier is beside an encoder's graph");
-  if (Embed && CalibrationPath && !IsFolder)
-    Diags.error(
-        111, "lathe compile",
-        "found --embed-weights beside --cal, expected one: weights of exits stay in the file "
-        "of --cal, which 'lathe run' is given too");
   if (Embed && External)
     Diags.error(111, "lathe compile", "found --embed-weights and --external-weights");
   return !Diags.hasErrors();
@@ -148,34 +138,26 @@ OutputRequest CompileCommand::request() const {
   return Request;
 }
 
-/// What --cal says: the classifier of an encoder is carried, exits of others are compiled in.
-bool CompileCommand::addCalibration(PackageOptions &Options, Diagnostics &Diags) const {
-  if (!CalibrationPath)
-    return true;
-  if (!ModelFolder::matches(*Input))
-    return addExits(Options.Compile, Diags);
-  std::optional<std::string> Text = readClassifierFor(*Input, *CalibrationPath, Diags);
-  Options.Calibration = Text.value_or("");
-  return Text.has_value();
-}
-
-/// Writes the exits of --cal into the graph, ahead of all other passes.
-bool CompileCommand::addExits(CompileRequest &Request, Diagnostics &Diags) const {
-  std::optional<Calibration> Measured = Calibration::open(*CalibrationPath, Diags);
-  // A text does not say which model it was.
-  std::unique_ptr<GGUFFile> File =
-      Measured && !isStageText(*Input) ? GGUFFile::open(*Input, Diags) : nullptr;
-  if (!Measured || Diags.hasErrors() ||
-      (File && !Measured->checkModel(File->headerBytes(), *CalibrationPath, Diags)))
-    return false;
-  std::string Exits = Measured->passes();
-  if (Exits.empty()) {
-    Diags.error(847, *CalibrationPath, "found no exits, expected one at least",
-                "'lathe calibrate --exits LIST' fits some");
+/// For what carries no model: of --cal it has the exits and nothing else.
+bool CompileCommand::addExitsAlone(CompileRequest &Request, Diagnostics &Diags) const {
+  if (ModelFolder::matches(*Input)) {
+    Diags.error(111, "lathe compile",
+                "found --cal beside code alone, expected an artefact, a program or a library: a "
+                "classifier is beside an encoder's graph");
     return false;
   }
-  Request.Passes = Exits + (Request.Passes.empty() ? "" : "," + Request.Passes);
-  return true;
+  // A text does not say which model it was.
+  std::unique_ptr<GGUFFile> File = isStageText(*Input) ? nullptr : GGUFFile::open(*Input, Diags);
+  std::optional<Calibration> Measured;
+  if (!Diags.hasErrors())
+    Measured = Calibration::open(*CalibrationPath, Diags);
+  if (!Measured || (File && !Measured->checkModel(File->headerBytes(), *CalibrationPath, Diags)))
+    return false;
+  if (Measured->passes().empty())
+    Diags.error(847, *CalibrationPath, "found no exits, expected one at least",
+                "'lathe calibrate --exits LIST' fits some");
+  addExits(Request, *Measured);
+  return !Diags.hasErrors();
 }
 
 void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
@@ -189,7 +171,9 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
     return;
   Term.progress("compiling " + *Input + " ...");
   OutputRequest Request = request();
-  if (!addCalibration(Request.Package, Diags))
+  if (Wanted->Packaged)
+    Request.Package.CalibrationPath = CalibrationPath.value_or("");
+  else if (CalibrationPath && !addExitsAlone(Request.Package.Compile, Diags))
     return;
   if (Statistics)
     Request.Package.OnCompiled = [&](const CompileResult &Each) { Term.err(Each.statistics()); };

@@ -180,7 +180,7 @@ class Model:
 
     def classifier(self, cal: "Optional[Path]" = None) -> Classifier:
         """A classifier of an encoder, with the file that `lathe calibrate --task classify` wrote;
-        None is the one that the artefact carries."""
+        None is the one that it was loaded with, or that the artefact carries."""
         return Classifier(self._handle, cal, self._callbacks)
 
     def classify(
@@ -216,6 +216,7 @@ def load(
     strict: bool = False,
     weights: Optional[Path] = None,
     device: str = "cpu",
+    cal: Optional[Path] = None,
     progress: Optional[Progress] = None,
 ) -> Model:
     """Opens a GGUF file, or the folder of an encoder (`Model.embed`), finds its program in the cache
@@ -225,7 +226,9 @@ def load(
 
     `threads` 0 is one per core; `precision` is "auto", "f32", "bf16", "int16" or "int8"; `strict`
     refuses weights that are not finite. `device` is "cpu", "cuda:0", a GPU by its number, or "auto", a
-    GPU where one can be used. `progress(done, total)` is told the stages.
+    GPU where one can be used. `cal` is what `lathe calibrate` wrote of the model, whose exits it gets
+    and by which `generate` chooses for a budget, or of an encoder the classifier; an artefact may carry
+    it. `progress(done, total)` is told the stages.
 
     >>> lathe.load(path, threads=1, precision="f32").info.precision
     'f32'
@@ -240,6 +243,7 @@ def load(
         callbacks=callbacks.pointer(),
         weights=None if weights is None else os.fsencode(weights),
         device=device.encode(),
+        calibration=None if cal is None else os.fsencode(cal),
     )
     handle = ctypes.c_void_p()
     error = library.api().model_open(
@@ -270,8 +274,8 @@ def compile(
 
     `targets` names one or several CPUs ("x86-64-v3"), of which the best is chosen when the artefact is
     loaded; `embed_weights` makes it stand alone. `layers` and `skip` are lists such as "0-20,25" of the
-    layers to compile, and to leave out for good; `cal` is a file of `lathe calibrate --task classify`
-    that the artefact of an encoder carries. Ctrl-C is seen when the compiler is done.
+    layers to compile, and to leave out for good. `cal` is a file of `lathe calibrate` for the artefact
+    to carry, with its exits, or of an encoder the classifier. Ctrl-C is seen when the compiler is done.
 
     >>> artefact = lathe.compile(path, "model.lathe", embed_weights=True)
     >>> lathe.load(artefact).info.compiled_ahead
