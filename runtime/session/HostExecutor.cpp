@@ -30,11 +30,14 @@ public:
   }
 
 private:
+  void preferLargePages();
+
   const Program &Code;
   WeightView Weights;
   WorkerPool &Workers;
   StepMemory Room;
   int64_t ScratchStride = 0;
+  bool LargePages = false; ///< Whether they were asked for.
   MappedMemory Arena, Scratch, KV;
 };
 
@@ -54,9 +57,6 @@ static bool allocateMemory(const char *What, uint64_t Each, uint64_t Count,
     return false;
   }
   Memory = std::move(*Mapped);
-  // A prompt touches thousands of small pages, each with a fault of its own.
-  if (!Source.Allocate)
-    Memory.adviseHugePages();
   return true;
 }
 
@@ -77,7 +77,20 @@ bool HostRunner::allocate(const StepMemory &Wanted, Diagnostics &Diags) {
          Get("KV cache", Room.SlabBytes, static_cast<uint64_t>(Room.Sequences), KV);
 }
 
+/// A long prompt touches thousands of small pages, each with a fault of its own; a short one
+/// would take more memory by large pages.
+void HostRunner::preferLargePages() {
+  LargePages = true;
+  if (Room.Source.Allocate)
+    return;
+  Arena.adviseHugePages();
+  KV.adviseHugePages();
+}
+
 bool HostRunner::run(size_t Entry, lathe_step_args &Args, Diagnostics &Diags) {
+  constexpr int64_t LongPrompt = 64;
+  if (!LargePages && Args.rows >= LongPrompt)
+    preferLargePages();
   Args.arena = Arena.data();
   Args.scratch = Scratch.data();
   Args.scratch_stride = ScratchStride;
