@@ -57,9 +57,11 @@ StageLayout::StageLayout(ir::LinearOp linear, int64_t chunk, bool sharedInput)
   bytes = weightsOffset + weightBytes;
 }
 
-/// Stages that are copied or read at a time: as many as fit into what a warp may take.
+/// Stages that are copied or read at a time: as many as fit into what a warp may take.  Where
+/// weights come alone, eight warps then wait for 30 KB or so, which is what hides the latency
+/// of a GPU's memory.
 int64_t countStages(const StageLayout &stage) {
-  constexpr int64_t most = 4, least = 2, warpBytes = 9 * 1024;
+  constexpr int64_t most = 8, least = 2, warpBytes = 9 * 1024;
   return std::clamp(warpBytes / stage.bytes, least, most);
 }
 
