@@ -163,7 +163,9 @@ BARRIER = r"call void @llvm\.nvvm\.barrier\.cta\.sync\.aligned\.all\(i32 0\)"
 WARP_BARRIER = r"call void @llvm\.nvvm\.bar\.warp\.sync\(i32 -1\)"
 # What is left out, or made less, in the function of a phase; and what the emulator says then.
 PLANTED = {
-    "no barrier of the warp": ("prefill$ffn_down", WARP_BARRIER, "", "race|still copied"),
+    "no barrier of the warp": (
+        "prefill$ffn_down", WARP_BARRIER, "", "race|still copied|no thread wrote",
+    ),
     "waits for a group too few": (
         "prefill$ffn_down", r"wait\.group\(i32 (\d)\)",
         lambda found: f"wait.group(i32 {int(found[1]) + 1})", "still copied",
@@ -184,7 +186,8 @@ def check_planted(report, gpu):
     flags = ("--target", "cuemu", "--precision=int8", "--emit", "llvm", "-o", text)
     subprocess.run([lathe(), "compile", path, *map(str, flags)], check=True)
     original = text.read_text()
-    words = ("logits", path, "--tokens", joined(TOKENS[:9]), "--precision=int8", "-o", os.devnull)
+    tokens, out = joined(TOKENS[:9]), gpu.folder / "planted.npy"
+    words = ("logits", path, "--tokens", tokens, "--precision=int8", "-o", out)
     good = gpu.run(*words, LATHE_CUEMU_TEXT=text)
     report.case("kernels from a file", good.returncode == 0, good.stderr.strip())
     for name, (function, pattern, other, expected) in PLANTED.items():
