@@ -151,6 +151,11 @@ bool Package::openSource(const std::string &Path, Diagnostics &Diags) {
 std::optional<Package> Package::create(const PackageOptions &Options, Diagnostics &Diags) {
   Package Result;
   Result.Calibration = Options.Calibration;
+  if (!Result.Calibration.empty() && !(Options.Compile.Layers + Options.Compile.Skip).empty()) {
+    Diags.error(111, "lathe compile",
+                "found a classifier and layers to compile, expected one: its heads are for all");
+    return std::nullopt;
+  }
   bool Opened = Result.openSource(Options.Compile.Input, Diags);
   Result.Workers = Opened ? WorkerPool::create(0, Diags) : nullptr;
   if (!Result.Workers)

@@ -45,7 +45,8 @@ class Package {
 public:
   /// Nullopt on error: those of the compiler, of GGUFFile::open, or of ModelFolder::open, the
   /// tokenizer and EncoderFacts::read, and of WeightStore::create (E0325 too: an artefact
-  /// carries no weights that are not finite), E0212 code that cannot be written.
+  /// carries no weights that are not finite), E0111 a classifier and a part of the layers,
+  /// E0212 code that cannot be written.
   static std::optional<Package> create(const PackageOptions &Options, Diagnostics &Diags);
 
   /// Views of what the package owns.
