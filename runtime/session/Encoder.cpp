@@ -67,6 +67,8 @@ bool Encoder::packWeights(const EncoderOptions &Options, Diagnostics &Diags) {
     return lathe::packWeights(Files, manifest(), *Workers, Options.NonFinite, Options.UseCache,
                               Diags);
   });
+  if (Weights)
+    Weights->populate(*Workers);
   Report.WeightsFromCache = Weights && Weights->fromCache();
   return Weights != nullptr;
 }
