@@ -111,6 +111,8 @@ void CudaRunner::fillBlock(const CudaStepLayout &Layout, const lathe_step_args &
     return static_cast<T *>(Device(Block.address() + Place));
   };
   const int64_t Layers = Loaded->Code->manifest().Model.Layers;
+  // Another entry has something else in its place.
+  std::memset(Host + Layout.Scratch, 0, LATHE_DEVICE_ZERO_BYTES);
   lathe_step_args Args = {};
   Args.arena = static_cast<uint8_t *>(Device(Arena.address()));
   Args.scratch = static_cast<uint8_t *>(Device(Block.address() + Layout.Scratch));
