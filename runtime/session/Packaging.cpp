@@ -61,6 +61,11 @@ bool Package::addCalibration(PackageOptions &Options, Diagnostics &Diags) {
   const std::string &Path = Options.CalibrationPath;
   if (Path.empty())
     return true;
+  if (Folder && !(Options.Compile.Layers + Options.Compile.Skip).empty()) {
+    Diags.error(111, "lathe compile",
+                "found a classifier and layers to compile, expected one: its heads are for all");
+    return false;
+  }
   CalibrationFile = MappedFile::open(Path, Diags);
   if (!CalibrationFile)
     return false;
