@@ -72,11 +72,6 @@ bool Package::addCalibration(PackageOptions &Options, Diagnostics &Diags) {
   Diagnostics Faults;
   std::optional<ClassifierFile> Heads =
       ClassifierFile::read(CalibrationFile->bytes(), Path, Folder ? Diags : Faults);
-  if (Folder && !(Options.Compile.Layers + Options.Compile.Skip).empty()) {
-    Diags.error(111, "lathe compile",
-                "found a classifier and layers to compile, expected one: its heads are for all");
-    return false;
-  }
   if (Folder)
     return Heads && Heads->checkModel(*Folder, Path, Diags);
   if (Heads) {
