@@ -103,8 +103,19 @@ bool checkFlags(const char *Name, uint32_t Found, uint32_t Known, Diagnostics &D
 std::optional<SamplerOptions> readSampling(const lathe_sampler_options *Given, Diagnostics &Diags);
 
 /// Null, with an error of LayerMask::parse, when there are no such layers.
-std::shared_ptr<const LayerMask> readLayers(const char *Layers, const char *Skip,
+std::shared_ptr<const LayerMask> readLayers(const char *Layers, const char *Skip, const char *Width,
                                             const SharedModel &Of, Diagnostics &Diags);
+
+/// What `width` and `calibration` of some options ask for.
+struct WidthsAsked {
+  std::string Passes;                         ///< lathe_compile_request::passes.
+  std::shared_ptr<const TensorFile> Measured; ///< The calibration file; null: none.
+};
+
+/// Of the model with that header.  Nullopt with E0849, E0844 or the errors of
+/// Calibration::open.
+std::optional<WidthsAsked> readWidths(double Width, const char *Measured,
+                                      std::span<const uint8_t> Header, Diagnostics &Diags);
 
 /// A copy of the caller's struct, with zeros for what an older one lacks; all
 /// zeros for null.  `Least` is its size in version 1.0.

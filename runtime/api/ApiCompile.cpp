@@ -13,8 +13,24 @@ using namespace lathe::api;
 // The size in version 1.0.
 static constexpr size_t LeastOptions = offsetof(lathe_compile_options, layers);
 
+/// Of the model at `Path`.
+static bool addWidths(const lathe_compile_options &Raw, const char *Path, PackageOptions &Options,
+                      Diagnostics &Diags) {
+  std::unique_ptr<GGUFFile> File = Raw.calibration ? GGUFFile::open(Path, Diags) : nullptr;
+  if (Raw.calibration && !File)
+    return false;
+  std::optional<WidthsAsked> Asked = readWidths(
+      Raw.width, Raw.calibration, File ? File->headerBytes() : std::span<const uint8_t>(), Diags);
+  if (!Asked)
+    return false;
+  Options.Compile.Passes = std::move(Asked->Passes);
+  Options.Calibrated = std::move(Asked->Measured);
+  return true;
+}
+
 static std::optional<PackageOptions> readOptions(const lathe_compile_options *Given,
-                                                 Callbacks &Told, Diagnostics &Diags) {
+                                                 const char *Path, Callbacks &Told,
+                                                 Diagnostics &Diags) {
   constexpr const char *Name = "lathe_compile_options";
   std::optional<lathe_compile_options> Raw = readStruct(Given, Name, LeastOptions, Diags);
   if (!Raw || !checkFlags(Name, Raw->flags | Raw->reserved, LATHE_COMPILE_EMBED_WEIGHTS, Diags))
@@ -27,6 +43,8 @@ static std::optional<PackageOptions> readOptions(const lathe_compile_options *Gi
   Options.Compile.Precision = Raw->precision ? Raw->precision : "auto";
   Options.Compile.Layers = Raw->layers ? Raw->layers : "";
   Options.Compile.Skip = Raw->skip ? Raw->skip : "";
+  if (!addWidths(*Raw, Path, Options, Diags))
+    return std::nullopt;
   Options.Targets = splitTargets(Raw->targets ? Raw->targets : "host");
   Options.EmbedWeights = Raw->flags & LATHE_COMPILE_EMBED_WEIGHTS;
   return Options;
@@ -67,7 +85,7 @@ void api::addCompiling(lathe_api &Table) {
         [&](Diagnostics &Diags) {
           if (!checkGiven(Path, "path", Diags) || !checkGiven(Output, "output", Diags))
             return false;
-          std::optional<PackageOptions> Options = readOptions(Given, Told, Diags);
+          std::optional<PackageOptions> Options = readOptions(Given, Path, Told, Diags);
           if (!Options)
             return false;
           Options->Compile.Input = Path;

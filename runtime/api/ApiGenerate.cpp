@@ -32,8 +32,8 @@ static std::optional<GenerateOptions> readOptions(const lathe_generate_options *
   if (!Sampling || !Speculation || !Head)
     return std::nullopt;
   GenerateOptions Options;
-  if (Raw->layers || Raw->skip) {
-    Options.Layers = readLayers(Raw->layers, Raw->skip, Of, Diags);
+  if (Raw->layers || Raw->skip || Raw->width) {
+    Options.Layers = readLayers(Raw->layers, Raw->skip, Raw->width, Of, Diags);
     if (!Options.Layers)
       return std::nullopt;
   }

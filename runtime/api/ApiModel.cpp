@@ -2,6 +2,7 @@
 
 #include "runtime/api/Api.h"
 
+#include "runtime/adaptive/Calibration.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
 #include <cstddef>
@@ -22,20 +23,37 @@ const Tokenizer *SharedModel::vocabulary(Diagnostics &Diags) {
   return Made.get();
 }
 
-static std::optional<ModelOptions> readOptions(const lathe_model_options *Given,
-                                               std::string &Weights, Callbacks &Told,
+std::optional<WidthsAsked> api::readWidths(double Width, const char *Measured,
+                                           std::span<const uint8_t> Header, Diagnostics &Diags) {
+  if (!(Width >= 0 && Width <= 1)) {
+    Diags.error(849, "width",
+                "found " + std::to_string(Width) + ", expected a share of the neurons up to 1");
+    return std::nullopt;
+  }
+  std::optional<Calibration> Made;
+  if (Measured) {
+    Made = Calibration::open(Measured, Diags);
+    if (!Made || !Made->checkModel(Header, Measured, Diags))
+      return std::nullopt;
+  }
+  WidthsAsked Asked;
+  if (Width > 0)
+    Asked.Passes = Made ? Made->widthPasses({}, Width) : withWidths({}, Width);
+  if (Made)
+    Asked.Measured = Made->File;
+  return Asked;
+}
+
+static std::optional<ModelOptions> readOptions(const lathe_model_options &Given, Callbacks &Told,
                                                Diagnostics &Diags) {
-  constexpr const char *Name = "lathe_model_options";
-  // The size in version 1.0.
-  constexpr size_t Least = offsetof(lathe_model_options, device);
-  std::optional<lathe_model_options> Raw = readStruct(Given, Name, Least, Diags);
-  if (!Raw || !checkFlags(Name, Raw->flags, LATHE_MODEL_NO_CACHE | LATHE_MODEL_STRICT, Diags))
+  const lathe_model_options *Raw = &Given;
+  if (!checkFlags("lathe_model_options", Raw->flags, LATHE_MODEL_NO_CACHE | LATHE_MODEL_STRICT,
+                  Diags))
     return std::nullopt;
   if (std::optional<Callbacks> Read = Callbacks::read(Raw->callbacks, Diags))
     Told = *Read;
   else
     return std::nullopt;
-  Weights = Raw->weights ? Raw->weights : "";
   ModelOptions Options;
   if (Raw->target)
     Options.Target = Raw->target;
@@ -69,8 +87,13 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
         if (!checkGiven(Path, "path", Diags) || !checkGiven(Out, "model", Diags) ||
             (Own && !checkCarriesModel(Path, Diags)))
           return false;
-        std::string Weights;
-        std::optional<ModelOptions> Options = readOptions(Given, Weights, Told, Diags);
+        // The size in version 1.0.
+        constexpr size_t Least = offsetof(lathe_model_options, device);
+        std::optional<lathe_model_options> Raw =
+            readStruct(Given, "lathe_model_options", Least, Diags);
+        std::optional<ModelOptions> Options;
+        if (Raw)
+          Options = readOptions(*Raw, Told, Diags);
         if (!Options)
           return false;
         auto Shared = std::make_shared<SharedModel>();
@@ -78,7 +101,15 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
         if (ModelFolder::matches(Path)) {
           Shared->Encodings = openEncoder(Path, *Options, Diags);
         } else {
-          ModelInput Input = openModelInput(Path, Weights, Diags);
+          ModelInput Input = openModelInput(Path, Raw->weights ? Raw->weights : "", Diags);
+          if (!Input.File)
+            return false;
+          std::optional<WidthsAsked> Widths =
+              readWidths(Raw->width, Raw->calibration, Input.File->headerBytes(), Diags);
+          if (!Widths)
+            return false;
+          Options->Passes = std::move(Widths->Passes);
+          Options->Calibrated = std::move(Widths->Measured);
           Options->Compiled = std::move(Input.Compiled);
           Options->ProgramPath = std::move(Input.ProgramPath);
           Shared->Source = Model::load(std::move(Input.File), *Options, Diags);

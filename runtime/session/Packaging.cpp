@@ -2,6 +2,7 @@
 
 #include "runtime/session/Packaging.h"
 
+#include "runtime/adaptive/Calibration.h"
 #include "runtime/support/AtomicFile.h"
 #include "runtime/support/MappedFile.h"
 #include "runtime/support/Text.h"
@@ -85,7 +86,7 @@ static bool readAlike(const Manifest &One, const Manifest &Other) {
       });
 }
 
-bool Package::packWeights(Diagnostics &Diags) {
+bool Package::packWeights(const PackageOptions &Options, Diagnostics &Diags) {
   // One packed copy serves all targets.
   for (const Copy &Each : Copies)
     if (!readAlike(Copies.front().Loaded->manifest(), Each.Loaded->manifest())) {
@@ -96,7 +97,10 @@ bool Package::packWeights(Diagnostics &Diags) {
                   "leave out --embed-weights, or make an artefact for each");
       return false;
     }
-  Weights = WeightStore::create(*File, Copies.front().Loaded->manifest(), *Workers,
+  WeightFiles Files(*File);
+  if (Options.Calibrated)
+    Files.add(Calibration::FileName, *Options.Calibrated);
+  Weights = WeightStore::create(Files, Copies.front().Loaded->manifest(), *Workers,
                                 SourcePages::Release, NonFiniteWeights::Error, Diags);
   return Weights != nullptr;
 }
@@ -112,7 +116,7 @@ std::optional<Package> Package::create(const PackageOptions &Options, Diagnostic
   for (const std::string &Target : Options.Targets)
     if (!Result.addTarget(Options, Target, Diags))
       return std::nullopt;
-  if (Options.EmbedWeights && !Result.packWeights(Diags))
+  if (Options.EmbedWeights && !Result.packWeights(Options, Diags))
     return std::nullopt;
   Source.FileBytes = Result.File->fileBytes();
   Source.HeaderHash = hexText(hashBlocks(Result.File->headerBytes(), Result.Workers.get()));

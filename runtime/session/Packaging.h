@@ -28,6 +28,8 @@ struct PackageOptions {
   CompileRequest Compile;           ///< Its target is not read.
   std::vector<std::string> Targets; ///< At least one; "host" is resolved.
   bool EmbedWeights = false;
+  /// What weights of the calibration file are in (Calibration::FileName); null: there is none.
+  std::shared_ptr<const TensorFile> Calibrated = nullptr;
   /// Called with what every compile gave, when set.
   std::function<void(const CompileResult &)> OnCompiled = nullptr;
   /// Beside it linked code is written for a moment.
@@ -67,7 +69,7 @@ private:
 
   Package() = default;
   bool addTarget(const PackageOptions &Options, const std::string &Target, Diagnostics &Diags);
-  bool packWeights(Diagnostics &Diags);
+  bool packWeights(const PackageOptions &Options, Diagnostics &Diags);
 
   std::unique_ptr<GGUFFile> File;
   std::unique_ptr<WorkerPool> Workers;

@@ -138,6 +138,12 @@ typedef struct lathe_model_options {
   /* Since 1.2.  What the model runs on: NULL or "cpu"; "cuda:0", a GPU by its number; "auto",
    * a GPU where one can be used.  E0850 to E0856. */
   const char *device;
+  /* Since 1.2.  Above 0: a program whose steps can compute a part of each layer's neurons, and
+   * do that share unless a session asks for another; at most 1.  0: no choice.  E0849. */
+  double width;
+  /* Since 1.2.  What `lathe calibrate` wrote of this model, by which neurons are stored in order
+   * of their importance, and which an artefact may need; NULL: none.  E0843, E0844. */
+  const char *calibration;
 } lathe_model_options;
 
 enum { LATHE_COMPILE_EMBED_WEIGHTS = 1 /* Else they are found by the name of the model file. */ };
@@ -153,6 +159,9 @@ typedef struct lathe_compile_options {
    * "0-20,25"; NULL: all, and none.  E0840. */
   const char *layers;
   const char *skip;
+  /* Since 1.2.  As in lathe_model_options. */
+  double width;
+  const char *calibration;
 } lathe_compile_options;
 
 /* Filled by model_info; the caller sets struct_size.  Texts live as long as the
@@ -235,6 +244,10 @@ typedef struct lathe_session_options {
    * the program cannot do so. */
   const char *layers;
   const char *skip;
+  /* Since 1.2.  The neurons that steps compute of each layer, in a program that has the
+   * choice: a share ("0.75"), rounded up to what a layer can compute, or a number ("1152");
+   * NULL: as it was compiled.  E0849. */
+  const char *width;
 } lathe_session_options;
 
 /* Filled by session_info; the caller sets struct_size. */
@@ -301,6 +314,9 @@ typedef struct lathe_generate_options {
    * seconds, or the mean part of the layers that run near that. */
   double exit_seconds;
   double exit_layers;
+  /* Since 1.2.  As in lathe_session_options; it may change from call to call.  NULL, with
+   * `layers` and `skip`: as it is set. */
+  const char *width;
 } lathe_generate_options;
 
 /* Why a generation ended. */

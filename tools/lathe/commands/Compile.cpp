@@ -21,11 +21,12 @@ private:
   bool checkArguments(Diagnostics &Diags) const;
   const OutputKind *findKind(Diagnostics &Diags) const;
   OutputRequest request() const;
-  bool addExits(CompileRequest &Request, Diagnostics &Diags) const;
+  bool addCalibrated(PackageOptions &Package, Diagnostics &Diags) const;
 
   std::optional<std::string> Input, Output, Entry;
   std::string Targets = "host";
   std::string Precision = "auto", KVType = "auto", Emit, Kind;
+  std::optional<double> Width;
   std::optional<std::string> Layers, Skip, Passes, ReproducerFolder, CalibrationPath;
   bool Embed = false, External = false;
   bool VerifyEachPass = false, Statistics = false, Timing = false;
@@ -68,7 +69,10 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.flag(External, "--external-weights", "leave them in INPUT, found by its name (default)");
   Accepted.text(Layers, "--layers", "LIST", "compile these layers alone, as in 0-20,25 (all)");
   Accepted.text(Skip, "--skip", "LIST", "compile all layers but these (none)");
-  Accepted.text(CalibrationPath, "--cal", "FILE", "with the exits of what 'lathe calibrate' wrote");
+  Accepted.number(Width, "--width", "let steps choose a share of the neurons; X unless they do",
+                  {0, 1});
+  Accepted.text(CalibrationPath, "--cal", "FILE",
+                "with what 'lathe calibrate' wrote: exits, and neurons in its order");
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
   Accepted.flag(Statistics, "--statistics", "print what the passes counted");
   Accepted.text(Passes, "--passes", "LIST", "passes to run first, named as lathe-opt names them");
@@ -119,11 +123,6 @@ bool CompileCommand::checkArguments(Diagnostics &Diags) const {
     Diags.error(111, "lathe compile",
                 "found --emit beside what is for whole programs: --kind, --entry, --embed-weights, "
                 "--external-weights or several targets");
-  if (Embed && CalibrationPath)
-    Diags.error(
-        111, "lathe compile",
-        "found --embed-weights beside --cal, expected one: weights of exits stay in the file "
-        "of --cal, which 'lathe run' is given too");
   if (Embed && External)
     Diags.error(111, "lathe compile", "found --embed-weights and --external-weights");
   return !Diags.hasErrors();
@@ -150,10 +149,15 @@ OutputRequest CompileCommand::request() const {
   return Request;
 }
 
-/// Writes the exits of --cal into the graph, ahead of all other passes.
-bool CompileCommand::addExits(CompileRequest &Request, Diagnostics &Diags) const {
-  if (!CalibrationPath)
+/// Writes the exits of --cal into the graph, ahead of all other passes, and widths, of neurons in
+/// its order.
+bool CompileCommand::addCalibrated(PackageOptions &Package, Diagnostics &Diags) const {
+  std::string &Passes = Package.Compile.Passes;
+  if (!CalibrationPath) {
+    if (Width)
+      Passes = withWidths({}, *Width) + (Passes.empty() ? "" : "," + Passes);
     return true;
+  }
   std::optional<Calibration> Measured = Calibration::open(*CalibrationPath, Diags);
   // A text does not say which model it was.
   std::unique_ptr<GGUFFile> File =
@@ -161,13 +165,22 @@ bool CompileCommand::addExits(CompileRequest &Request, Diagnostics &Diags) const
   if (!Measured || Diags.hasErrors() ||
       (File && !Measured->checkModel(File->headerBytes(), *CalibrationPath, Diags)))
     return false;
-  std::string Exits = Measured->passes();
-  if (Exits.empty()) {
+  std::string Made = Measured->passes();
+  if (Made.empty() && !Width) {
     Diags.error(847, *CalibrationPath, "found no exits, expected one at least",
                 "'lathe calibrate --exits LIST' fits some");
     return false;
   }
-  Request.Passes = Exits + (Request.Passes.empty() ? "" : "," + Request.Passes);
+  if (!Made.empty() && Embed) {
+    Diags.error(111, "lathe compile",
+                "found --embed-weights beside --cal, expected one: weights of exits stay in the "
+                "file of --cal, which 'lathe run' is given too");
+    return false;
+  }
+  if (Width)
+    Made = Measured->widthPasses(std::move(Made), *Width);
+  Passes = Made + (Passes.empty() ? "" : "," + Passes);
+  Package.Calibrated = Measured->File;
   return true;
 }
 
@@ -182,7 +195,7 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
     return;
   Term.progress("compiling " + *Input + " ...");
   OutputRequest Request = request();
-  if (!addExits(Request.Package.Compile, Diags))
+  if (!addCalibrated(Request.Package, Diags))
     return;
   if (Statistics)
     Request.Package.OnCompiled = [&](const CompileResult &Each) { Term.err(Each.statistics()); };

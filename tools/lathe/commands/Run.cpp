@@ -169,10 +169,13 @@ bool RunCommand::choosePoint(const GGUFFile &File, Loaded &All, ModelArguments &
   All.Measured = Calibration::open(*CalibrationPath, Diags);
   if (!All.Measured || !All.Measured->checkModel(File.headerBytes(), *CalibrationPath, Diags))
     return false;
+  Wanted.Widths = &*All.Measured;
   if (How != "never")
     All.Expected = All.Measured->find(How);
   else if (Latency)
     All.Expected = All.Measured->thresholds(Quality.value_or(0), How, *CalibrationPath, Diags);
+  else if (Wanted.Width)
+    All.Expected = All.Measured->find("", *Wanted.Width);
   else if (std::optional<OperatingPoint> Chosen = All.Measured->choose(
                {Budget.value_or(1), Quality.value_or(0)}, *CalibrationPath, Diags))
     All.Expected = {*Chosen};
@@ -180,6 +183,8 @@ bool RunCommand::choosePoint(const GGUFFile &File, Loaded &All, ModelArguments &
     return false;
   if (How == "never" && !All.Expected.empty()) {
     Wanted.Skip = All.Expected.front().Skip;
+    if (!All.Expected.front().Width.empty())
+      Wanted.Width = All.Expected.front().Width;
     if (!All.Expected.front().Exit.empty())
       How = All.Expected.front().Exit;
   }
@@ -307,11 +312,18 @@ static void addSpeculation(RunReport &Report, const SpeculationStats &Stats,
   Report.add("time_relative", std::move(Relative), 2);
 }
 
-static void addLayers(RunReport &Report, const LayerMask &Layers) {
+static void addLayers(RunReport &Report, const LayerMask &Layers, const Manifest &Code) {
   Report.section("layers");
   Report.add("run", Layers.count());
   Report.add("of", Layers.layers());
   Report.add("skipped", Layers.skippedText().empty() ? "none" : Layers.skippedText());
+  if (Code.Widths.empty())
+    return;
+  int64_t All = 0;
+  for (const ManifestWidth &Each : Code.Widths)
+    All += Each.Neurons;
+  Report.add("neurons", Layers.neurons());
+  Report.add("of_neurons", All);
 }
 
 static void addExits(RunReport &Report, const ExitStats &Stats, const Manifest &Code) {
@@ -348,9 +360,10 @@ static void addExpected(RunReport &Report, const std::vector<OperatingPoint> &Po
     Time += Own * Points[I].Time;
     Steps += Own;
     const OperatingPoint &Each = Points[I];
-    std::string Name = !Each.Skip.empty()   ? "skip " + Each.Skip
-                       : !Each.Exit.empty() ? Each.Exit
-                                            : "all layers";
+    std::string Name = !Each.Skip.empty()    ? "skip " + Each.Skip
+                       : !Each.Exit.empty()  ? Each.Exit
+                       : !Each.Width.empty() ? "width " + Each.Width
+                                             : "all layers";
     Names += (Names.empty() ? "" : ", ") + Name;
   }
   constexpr double Unknown = std::numeric_limits<double>::quiet_NaN();
@@ -379,7 +392,7 @@ bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal 
     return true;
   RunReport Report;
   addSpeed(Report, Stats);
-  addLayers(Report, All.Run->layers(0));
+  addLayers(Report, All.Run->layers(0), All.Source->manifest());
   addExits(Report, Stats.Exits, All.Source->manifest());
   if (All.Measured)
     addExpected(Report, All.Expected, Stats.Exits);
@@ -470,7 +483,6 @@ void RunCommand::run(Terminal &Term, Diagnostics &Diags) {
 static CommandRegistration Registered({
     "run",
     "generate text after a prompt, or converse",
-    "  lathe run model.gguf \"Why is the sky blue?\"\n"
     "  lathe run model.gguf -f story.txt --temp 0.8 --top-p 0.95 --seed 7\n",
     createCommand<RunCommand>,
 });

@@ -115,10 +115,13 @@ class Model:
         prefill_chunk: int = 0,
         layers: Optional[str] = None,
         skip: Optional[str] = None,
+        width: Union[float, int, None] = None,
         progress: Optional[Progress] = None,
     ) -> Session:
         """KV caches for `sequences` sequences of `capacity` positions (0: the model's context).
-        `layers` and `skip` are lists such as "0-20,25" of the layers to run, and to leave out."""
+        `layers` and `skip` are lists such as "0-20,25" of the layers to run, and to leave out;
+        `width` is the part of each layer's neurons to compute, a share or a number, of a model that was
+        loaded with one."""
         return Session(
             self._handle,
             capacity=capacity,
@@ -126,6 +129,7 @@ class Model:
             prefill_chunk=prefill_chunk,
             layers=layers,
             skip=skip,
+            width=width,
             progress=progress,
         )
 
@@ -215,6 +219,8 @@ def load(
     strict: bool = False,
     weights: Optional[Path] = None,
     device: str = "cpu",
+    width: float = 0.0,
+    calibration: Optional[Path] = None,
     progress: Optional[Progress] = None,
 ) -> Model:
     """Opens a GGUF file, or the folder of an encoder (`Model.embed`), finds its program in the cache
@@ -224,7 +230,9 @@ def load(
 
     `threads` 0 is one per core; `precision` is "auto", "f32", "bf16", "int16" or "int8"; `strict`
     refuses weights that are not finite. `device` is "cpu", "cuda:0", a GPU by its number, or "auto", a
-    GPU where one can be used. `progress(done, total)` is told the stages.
+    GPU where one can be used. With `width` above 0 steps can compute a part of each layer's neurons, and do
+    that share unless a session asks for another; `calibration` is what `lathe calibrate` wrote, by which
+    they are stored in order of their importance. `progress(done, total)` is told the stages.
 
     >>> lathe.load(path, threads=1, precision="f32").info.precision
     'f32'
@@ -239,6 +247,8 @@ def load(
         callbacks=callbacks.pointer(),
         weights=None if weights is None else os.fsencode(weights),
         device=device.encode(),
+        width=width,
+        calibration=None if calibration is None else os.fsencode(calibration),
     )
     handle = ctypes.c_void_p()
     error = library.api().model_open(
@@ -261,13 +271,15 @@ def compile(
     embed_weights: bool = False,
     layers: Optional[str] = None,
     skip: Optional[str] = None,
+    width: float = 0.0,
+    calibration: Optional[Path] = None,
     progress: Optional[Progress] = None,
 ) -> str:
     """Compiles a GGUF file to an artefact, as `lathe compile -o output` does, and returns its name.
 
     `targets` names one or several CPUs ("x86-64-v3"), of which the best is chosen when the artefact is
     loaded; `embed_weights` makes it stand alone. `layers` and `skip` are lists such as "0-20,25" of the
-    layers to compile, and to leave out for good. Ctrl-C is seen when the compiler is done.
+    layers to compile, and to leave out for good; `width` and `calibration` are as `load` takes them. Ctrl-C is seen when the compiler is done.
 
     >>> artefact = lathe.compile(path, "model.lathe", embed_weights=True)
     >>> lathe.load(artefact).info.compiled_ahead
@@ -282,6 +294,8 @@ def compile(
         callbacks=callbacks.pointer(),
         layers=as_text(layers),
         skip=as_text(skip),
+        width=width,
+        calibration=None if calibration is None else os.fsencode(calibration),
     )
     raw = os.fsencode(output)
     callbacks.check(

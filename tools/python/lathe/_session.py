@@ -127,6 +127,7 @@ class Session:
         prefill_chunk: int = 0,
         layers: Optional[str] = None,
         skip: Optional[str] = None,
+        width: Union[float, int, None] = None,
         progress: Optional[Progress] = None,
     ) -> None:
         self._callbacks = Callbacks(progress)
@@ -137,6 +138,7 @@ class Session:
             callbacks=self._callbacks.pointer(),
             layers=as_text(layers),
             skip=as_text(skip),
+            width=as_text(None if width is None else repr(width)),
         )
         handle = ctypes.c_void_p()
         error = library.api().session_create(model, ctypes.byref(options), ctypes.byref(handle))
@@ -223,6 +225,7 @@ class Session:
         exit: str = "never",
         latency: float = 0.0,
         budget: float = 0.0,
+        width: Union[float, int, None] = None,
     ) -> Generation:
         """Continues what a sequence holds with the prompt and what the model says to it. At
         temperature 0 that is always the likeliest token. `speculate` says how tokens are guessed, of
@@ -235,7 +238,7 @@ class Session:
         layers early in a program that has exits, which changes what is said: "never"; "always-at:5",
         behind layer 5; "threshold:0.9", behind the first exit that is so sure. Of "threshold:0.9,0.5"
         those are taken that keep a step's mean time near `latency`, in seconds, or the mean part of
-        the layers that run near `budget`."""
+        the layers that run near `budget`. `width` is as `Model.session` takes it."""
         if max_tokens is not None and max_tokens < 1:
             raise ValueError(f"found max_tokens={max_tokens}, expected at least 1")
         ids = as_tokens(prompt)
@@ -256,6 +259,7 @@ class Session:
             exit=exit.encode(),
             exit_seconds=latency,
             exit_layers=budget,
+            width=as_text(None if width is None else repr(width)),
         )
         handle = ctypes.c_void_p()
         self._callbacks.check(
