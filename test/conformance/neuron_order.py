@@ -187,8 +187,8 @@ def real(names):
         for model in REAL_MODELS:
             if model.name in names:
                 out = pathlib.Path(folder, "model.cal")
-                print(run("calibrate", model.path(), "-f", text, "--exits=none", "--most=1",
-                          "--tokens=512", "-o", out))  # fmt: skip
+                print(run("calibrate", model.path(), "-f", text, "--exits=none", "--most=1", "-t1",
+                          "-o", out))  # fmt: skip
 
 
 def main():
