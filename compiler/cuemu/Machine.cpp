@@ -2,6 +2,7 @@
 
 #include "compiler/cuemu/Machine.h"
 
+#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -56,6 +57,8 @@ void Machine::runThread(void *argument) {
 
 /// Threads that have ended do not keep others at a barrier.
 void Machine::finishThread() {
+  if (!running->copies.empty())
+    fail("thread " + std::to_string(running->thread) + " ends ahead of its copies");
   running->state = State::Done;
   Block &block = blocks[running->block];
   --block.live;
@@ -149,26 +152,30 @@ void Machine::barrier() {
   pause(State::AtBarrier);
 }
 
-uint32_t Machine::shuffle(uint32_t value, uint32_t laneMask) {
+void Machine::meet(WarpOperation operation, uint32_t detail, const uint32_t *operands,
+                   uint32_t *results) {
   Thread &own = *running;
   uint32_t warp = own.thread / WarpThreads;
   Block &block = blocks[own.block];
   Thread *lanes = &threads[own.block * launch.threads + warp * WarpThreads];
-  own.value = value;
-  own.laneMask = laneMask;
-  if (++block.arrived[warp] < WarpThreads) {
-    pause(State::InWarp);
-    return own.result;
-  }
+  own.operation = operation;
+  own.detail = detail;
+  own.operands = operands;
+  own.results = results;
+  if (++block.arrived[warp] < WarpThreads)
+    return pause(State::InWarp);
   block.arrived[warp] = 0;
   ++block.warpEpochs[warp];
+  WarpLanes all;
+  all.detail = detail;
   for (uint32_t lane = 0; lane < WarpThreads; ++lane) {
-    if (lanes[lane].laneMask != laneMask)
-      fail("lanes of a warp take part in different shuffles");
-    lanes[lane].result = lanes[lane ^ laneMask].value;
+    if (lanes[lane].operation != operation || lanes[lane].detail != detail)
+      fail("lanes of a warp take part in different operations");
+    all.operands[lane] = lanes[lane].operands;
+    all.results[lane] = lanes[lane].results;
     lanes[lane].state = State::Ready;
   }
-  return own.result;
+  operation(all);
 }
 
 //===----------------------------------------------------------------------===//
@@ -243,4 +250,41 @@ uint64_t Machine::atomicAdd(uint64_t *address, uint64_t value) {
 void Machine::fence() {
   if (checker)
     checker->fence(now());
+}
+
+//===----------------------------------------------------------------------===//
+// Copies that nobody waits for
+//===----------------------------------------------------------------------===//
+
+void Machine::copyAsync(void *to, const void *from, uint32_t bytes) {
+  if (!isShared(to) || reinterpret_cast<uintptr_t>(to) % bytes != 0 ||
+      reinterpret_cast<uintptr_t>(from) % bytes != 0)
+    return fail("a copy of " + std::to_string(bytes) +
+                " bytes is not from and to multiples of that, or not into shared memory");
+  if (checker) {
+    read(from, bytes, /*isConstant=*/false);
+    if (std::string wrong = checker->beginCopy(to, bytes, now()); !wrong.empty())
+      fail(std::move(wrong));
+  }
+  // From now on it may happen at any time.
+  std::memset(to, 0xff, bytes);
+  running->copies.push_back(
+      {static_cast<uint8_t *>(to), static_cast<const uint8_t *>(from), bytes, running->openGroup});
+}
+
+void Machine::closeCopies() { ++running->openGroup; }
+
+void Machine::fillShared(const Copy &copy) {
+  std::memcpy(copy.to, copy.from, copy.bytes);
+  if (checker)
+    checker->endCopy(copy.to, copy.bytes, now());
+}
+
+void Machine::waitForCopies(uint32_t groupsLeft) {
+  std::vector<Copy> &copies = running->copies;
+  auto isDone = [&](const Copy &copy) { return copy.group + groupsLeft < running->openGroup; };
+  for (const Copy &copy : copies)
+    if (isDone(copy))
+      fillShared(copy);
+  std::erase_if(copies, isDone);
 }

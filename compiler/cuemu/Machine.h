@@ -7,13 +7,12 @@
 #include "compiler/cuemu/Fiber.h"
 #include "compiler/cuemu/FiberStacks.h"
 #include "compiler/cuemu/RaceChecker.h"
+#include "compiler/cuemu/WarpOps.h"
 
 #include <optional>
 #include <vector>
 
 namespace lathe::cuemu {
-
-inline constexpr uint32_t WarpThreads = 32;
 
 /// Runs one launch on the thread that makes it.  While it runs, it is the thread's
 /// `current`, which the functions below, called by compiled code, work on.
@@ -36,22 +35,38 @@ public:
   uint32_t blockCount() const { return launch.blocks; }
   uint8_t *sharedMemory();
   void barrier();
-  uint32_t shuffle(uint32_t value, uint32_t laneMask);
+  /// Waits for the other lanes of the warp, which must come to the same operation.
+  void meet(WarpOperation operation, uint32_t detail, const uint32_t *operands, uint32_t *results);
   void read(const void *address, uint64_t bytes, bool isConstant);
   void write(const void *address, uint64_t bytes);
   uint64_t atomicLoad(const uint64_t *address, bool acquires);
   uint64_t atomicAdd(uint64_t *address, uint64_t value);
   void fence();
+  // Copies into shared memory that the thread does not wait for (cp.async): they happen as
+  // late as they may, when it waits for the group that they were put into.
+  void copyAsync(void *to, const void *from, uint32_t bytes);
+  void closeCopies();
+  void waitForCopies(uint32_t groupsLeft);
 
 private:
   enum class State { Ready, AtBarrier, InWarp, Done };
+  struct Copy {
+    uint8_t *to;
+    const uint8_t *from;
+    uint32_t bytes, group;
+  };
   struct Thread {
     Fiber fiber;
     uint32_t block = 0, thread = 0;
     State state = State::Ready;
     bool spins = false;  ///< Paused behind an atomic load that gave what it gave before.
     uint64_t loaded = 0; ///< By the latest atomic load.
-    uint32_t value = 0, laneMask = 0, result = 0; ///< Of a shuffle.
+    WarpOperation operation = nullptr; ///< That it waits for other lanes at.
+    uint32_t detail = 0;
+    const uint32_t *operands = nullptr;
+    uint32_t *results = nullptr;
+    std::vector<Copy> copies; ///< On their way.
+    uint32_t openGroup = 0;   ///< Of copies.
   };
   struct Block {
     std::vector<uint8_t> shared;
@@ -68,6 +83,7 @@ private:
   std::string describeDeadlock() const;
   Moment now() const;
   bool isShared(const void *address) const;
+  void fillShared(const Copy &copy);
   bool checkPlace(const void *address, uint64_t bytes, const char *what);
   uint64_t draw(uint64_t limit);
 

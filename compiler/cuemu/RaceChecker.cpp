@@ -71,6 +71,8 @@ std::string RaceChecker::read(const void *address, uint64_t bytes, const Moment 
   auto first = reinterpret_cast<uint64_t>(address);
   for (uint64_t place = first; place < first + bytes; ++place) {
     Byte &byte = find(place);
+    if (byte.isComing)
+      return name(now) + " reads what is still copied by " + name(byte.write);
     if (!isOrdered(byte.write, now))
       return describe("reads what was written by", byte.write, now);
     if (source == Source::Constant && byte.write.isThere)
@@ -90,6 +92,8 @@ std::string RaceChecker::write(const void *address, uint64_t bytes, const Moment
   auto first = reinterpret_cast<uint64_t>(address);
   for (uint64_t place = first; place < first + bytes; ++place) {
     Byte &byte = find(place);
+    if (byte.isComing)
+      return name(now) + " writes over what is still copied by " + name(byte.write);
     if (!isOrdered(byte.write, now))
       return describe("writes over what was written by", byte.write, now);
     for (const Access &read : byte.reads)
@@ -101,4 +105,22 @@ std::string RaceChecker::write(const void *address, uint64_t bytes, const Moment
     byte.reads[0].isThere = byte.reads[1].isThere = false;
   }
   return {};
+}
+
+std::string RaceChecker::beginCopy(const void *address, uint64_t bytes, const Moment &now) {
+  if (std::string wrong = write(address, bytes, now); !wrong.empty())
+    return wrong;
+  auto first = reinterpret_cast<uint64_t>(address);
+  for (uint64_t place = first; place < first + bytes; ++place)
+    find(place).isComing = true;
+  return {};
+}
+
+void RaceChecker::endCopy(const void *address, uint64_t bytes, const Moment &now) {
+  auto first = reinterpret_cast<uint64_t>(address);
+  for (uint64_t place = first; place < first + bytes; ++place) {
+    Byte &byte = find(place);
+    byte.isComing = false;
+    byte.write = Access{now, true};
+  }
 }

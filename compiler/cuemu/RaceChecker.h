@@ -46,6 +46,10 @@ public:
   // Each gives what is wrong, or nothing.
   std::string read(const void *address, uint64_t bytes, const Moment &now, Source source);
   std::string write(const void *address, uint64_t bytes, const Moment &now);
+  /// A copy into shared memory that comes at any time until `endCopy`: until then nobody
+  /// touches the bytes, and then its thread has written them.
+  std::string beginCopy(const void *address, uint64_t bytes, const Moment &now);
+  void endCopy(const void *address, uint64_t bytes, const Moment &now);
 
   /// `block` comes to a barrier of its own: what it has acquired holds for all its threads.
   void passBarrier(uint32_t block);
@@ -61,6 +65,7 @@ private:
   struct Byte {
     Access write, reads[2];
     bool isConstant = false; ///< Read as memory that nothing writes.
+    bool isComing = false;   ///< By a copy that nobody waited for.
   };
   static constexpr uint64_t PageBytes = 1024;
   struct Page {

@@ -23,13 +23,15 @@ static uint32_t blockIndex() { return Machine::current()->blockIndex(); }
 static uint32_t blockCount() { return Machine::current()->blockCount(); }
 static void *sharedMemory() { return Machine::current()->sharedMemory(); }
 static void barrier(uint32_t) { Machine::current()->barrier(); }
-static uint32_t shuffleXor(uint32_t, uint32_t value, uint32_t laneMask, uint32_t) {
-  return Machine::current()->shuffle(value, laneMask);
+static void meet(WarpOperation operation, uint32_t detail, const uint32_t *operands,
+                 uint32_t *results) {
+  Machine::current()->meet(operation, detail, operands, results);
 }
-static float shuffleXorFloat(uint32_t, float value, uint32_t laneMask, uint32_t) {
-  uint32_t bits = Machine::current()->shuffle(bit_cast<uint32_t>(value), laneMask);
-  return bit_cast<float>(bits);
+template <uint32_t bytes> static void copyAsync(void *to, const void *from) {
+  Machine::current()->copyAsync(to, from, bytes);
 }
+static void closeCopies() { Machine::current()->closeCopies(); }
+static void waitForCopies(uint32_t groupsLeft) { Machine::current()->waitForCopies(groupsLeft); }
 static void checkRead(const void *address, uint64_t bytes, bool isConstant) {
   Machine::current()->read(address, bytes, isConstant);
 }
@@ -55,12 +57,42 @@ static void *findFunction(Intrinsic::ID id) {
     return reinterpret_cast<void *>(blockCount);
   case Intrinsic::nvvm_barrier_cta_sync_aligned_all:
     return reinterpret_cast<void *>(barrier);
-  case Intrinsic::nvvm_shfl_sync_bfly_i32:
-    return reinterpret_cast<void *>(shuffleXor);
-  case Intrinsic::nvvm_shfl_sync_bfly_f32:
-    return reinterpret_cast<void *>(shuffleXorFloat);
+  case Intrinsic::nvvm_cp_async_ca_shared_global_4:
+    return reinterpret_cast<void *>(copyAsync<4>);
+  case Intrinsic::nvvm_cp_async_cg_shared_global_16:
+    return reinterpret_cast<void *>(copyAsync<16>);
+  case Intrinsic::nvvm_cp_async_commit_group:
+    return reinterpret_cast<void *>(closeCopies);
+  case Intrinsic::nvvm_cp_async_wait_group:
+    return reinterpret_cast<void *>(waitForCopies);
   default:
     return nullptr;
+  }
+}
+
+/// An operation of a warp: the words that it takes are its arguments from `first` on,
+/// `count` of them, and argument `detail` is the same in all lanes, if there is one.
+struct WarpIntrinsic {
+  WarpOperation operation;
+  unsigned first, count;
+  std::optional<unsigned> detail = std::nullopt;
+};
+
+static std::optional<WarpIntrinsic> findWarpIntrinsic(Intrinsic::ID id) {
+  switch (id) {
+  case Intrinsic::nvvm_shfl_sync_bfly_i32:
+  case Intrinsic::nvvm_shfl_sync_bfly_f32:
+    return WarpIntrinsic{shuffleWords, 1, 1, 2};
+  case Intrinsic::nvvm_bar_warp_sync:
+    return WarpIntrinsic{syncWarp, 0, 0};
+  case Intrinsic::nvvm_mma_m16n8k32_row_col_s8:
+    return WarpIntrinsic{multiplyBytes32, 0, 10};
+  case Intrinsic::nvvm_mma_m16n8k16_row_col_s8:
+    return WarpIntrinsic{multiplyBytes16, 0, 7};
+  case Intrinsic::nvvm_mma_m16n8k16_row_col_bf16:
+    return WarpIntrinsic{multiplyBF16, 0, 10};
+  default:
+    return std::nullopt;
   }
 }
 
@@ -81,7 +113,7 @@ private:
   void replaceShared(GlobalVariable &shared);
   Error rewrite(Instruction &instruction);
   Error rewriteIntrinsic(IntrinsicInst &call);
-  void rewriteDot(IntrinsicInst &call);
+  void rewriteWarp(IntrinsicInst &call, const WarpIntrinsic &warp);
   Error rewriteAtomic(Instruction &instruction, Value *pointer, Type *type);
   CallInst *call(IRBuilder<> &builder, void *function, Type *result, ArrayRef<Value *> arguments);
   Value *plain(IRBuilder<> &builder, Value *pointer) {
@@ -91,6 +123,7 @@ private:
   Module &module;
   bool checksRaces;
   const DataLayout &layout;
+  DenseMap<Function *, Value *> words; ///< Memory of operations of warps.
 };
 
 } // namespace
@@ -128,31 +161,47 @@ void Rewriter::replaceShared(GlobalVariable &shared) {
   shared.eraseFromParent();
 }
 
-/// sum + products of four bytes, the first ones without and the others with a sign.
-void Rewriter::rewriteDot(IntrinsicInst &dot) {
-  IRBuilder<> builder(&dot);
-  auto *bytes = FixedVectorType::get(builder.getInt8Ty(), 4);
-  auto *words = FixedVectorType::get(builder.getInt32Ty(), 4);
-  Value *first = builder.CreateZExt(builder.CreateBitCast(dot.getArgOperand(0), bytes), words);
-  Value *second = builder.CreateSExt(builder.CreateBitCast(dot.getArgOperand(1), bytes), words);
-  Value *sum = builder.CreateAddReduce(builder.CreateMul(first, second));
-  dot.replaceAllUsesWith(builder.CreateAdd(sum, dot.getArgOperand(2)));
-  dot.eraseFromParent();
+/// The words that go to an operation of the warp, and come from it, lie on the stack.
+void Rewriter::rewriteWarp(IntrinsicInst &intrinsic, const WarpIntrinsic &warp) {
+  constexpr unsigned mostWords = 16;
+  Function *function = intrinsic.getFunction();
+  Value *&memory = words[function];
+  if (!memory) {
+    IRBuilder<> start(&*function->getEntryBlock().getFirstInsertionPt());
+    memory = start.CreateAlloca(ArrayType::get(start.getInt32Ty(), mostWords));
+  }
+  IRBuilder<> builder(&intrinsic);
+  auto wordAt = [&](unsigned i) {
+    return builder.CreateConstInBoundsGEP1_32(builder.getInt32Ty(), memory, i);
+  };
+  for (unsigned i = 0; i < warp.count; ++i)
+    builder.CreateStore(intrinsic.getArgOperand(warp.first + i), wordAt(i));
+  Value *operation = builder.CreateIntToPtr(
+      builder.getInt64(reinterpret_cast<uintptr_t>(warp.operation)), builder.getPtrTy());
+  Value *detail = warp.detail ? intrinsic.getArgOperand(*warp.detail) : builder.getInt32(0);
+  Value *results = wordAt(warp.count);
+  call(builder, reinterpret_cast<void *>(meet), builder.getVoidTy(),
+       {operation, detail, memory, results});
+  if (!intrinsic.getType()->isVoidTy())
+    intrinsic.replaceAllUsesWith(builder.CreateLoad(intrinsic.getType(), results));
+  intrinsic.eraseFromParent();
 }
 
 Error Rewriter::rewriteIntrinsic(IntrinsicInst &intrinsic) {
   StringRef name = intrinsic.getCalledFunction()->getName();
   if (!name.starts_with("llvm.nvvm."))
     return Error::success();
-  if (intrinsic.getIntrinsicID() == Intrinsic::nvvm_idp4a_u_s) {
-    rewriteDot(intrinsic);
+  if (std::optional<WarpIntrinsic> warp = findWarpIntrinsic(intrinsic.getIntrinsicID())) {
+    rewriteWarp(intrinsic, *warp);
     return Error::success();
   }
   void *function = findFunction(intrinsic.getIntrinsicID());
   if (!function)
     return refuse(name);
   IRBuilder<> builder(&intrinsic);
-  SmallVector<Value *> arguments(intrinsic.args());
+  SmallVector<Value *> arguments;
+  for (Value *argument : intrinsic.args())
+    arguments.push_back(argument->getType()->isPointerTy() ? plain(builder, argument) : argument);
   CallInst *result = call(builder, function, intrinsic.getType(), arguments);
   intrinsic.replaceAllUsesWith(result);
   intrinsic.eraseFromParent();

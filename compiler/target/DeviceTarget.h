@@ -51,9 +51,10 @@ public:
   /// The one of these that a driver loads, as text: a program is a library that holds it
   /// as `lathe_device_code` (abi.h).
   virtual llvm::StringRef image() const = 0;
-  /// Turns a module at the stage of kernels, which is consumed, into such an output.
-  virtual llvm::Expected<std::string> generate(mlir::ModuleOp module,
-                                               llvm::StringRef output) const = 0;
+  /// Turns a module at the stage of kernels, which is consumed, into such an output.  With
+  /// `timing`, tables of where the time went go to standard error.
+  virtual llvm::Expected<std::string> generate(mlir::ModuleOp module, llvm::StringRef output,
+                                               bool timing) const = 0;
   /// Makes a copy of a module at the stage of kernels runnable here.
   virtual llvm::Expected<std::unique_ptr<DeviceKernels>> load(mlir::ModuleOp module) const = 0;
 };

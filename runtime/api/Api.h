@@ -44,6 +44,8 @@ private:
 struct SharedModel {
   std::unique_ptr<Model> Source;      ///< Null for an encoder.
   std::unique_ptr<Encoder> Encodings; ///< Null for any other model.
+  /// What was compiled ahead, of an encoder; null: nothing.
+  std::shared_ptr<const CompiledModel> Compiled;
   std::mutex Encoding;
   Callbacks Told;
 
@@ -189,9 +191,9 @@ lathe_error *inSession(const SharedSession *Of, const char *Name, Callable Body)
 /// What lathe_get_api returns.
 const lathe_api *table(uint32_t Version);
 
-/// Opens a folder as an encoder; null on error.
-std::unique_ptr<Encoder> openEncoder(const char *Path, const ModelOptions &Options,
-                                     Diagnostics &Diags);
+/// Loads a folder as an encoder; null on error.
+std::unique_ptr<Encoder> openEncoder(std::unique_ptr<ModelFolder> Folder,
+                                     const ModelOptions &Options, Diagnostics &Diags);
 
 /// The encoder of a model; null, with E0834, when it is none.
 Encoder *findEncoder(const lathe_model &Of, Diagnostics &Diags);

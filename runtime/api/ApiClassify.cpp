@@ -14,24 +14,31 @@ struct lathe_classifier {
   std::unique_ptr<TextClassifier> Run;
 };
 
-static std::optional<ClassifierFile> readFile(const char *Path, const Encoder &Model,
-                                              Diagnostics &Diags) {
-  std::unique_ptr<MappedFile> Bytes = MappedFile::open(Path, Diags);
-  if (!Bytes)
+/// The file, or what the model carries where `Path` is null.
+static std::optional<ClassifierFile> readFile(const char *Path, const SharedModel &Of,
+                                              const Encoder &Model, Diagnostics &Diags) {
+  std::unique_ptr<MappedFile> Bytes = Path ? MappedFile::open(Path, Diags) : nullptr;
+  std::string_view Text = !Path && Of.Compiled ? Of.Compiled->calibration() : std::string_view();
+  if (Bytes)
+    Text = {reinterpret_cast<const char *>(Bytes->bytes().data()), Bytes->bytes().size()};
+  if (!Path && Text.empty())
+    Diags.error(108, "path", "found NULL and a model that carries no classifier, expected a file",
+                "'lathe compile --cal' puts a classifier into an artefact");
+  if (Text.empty())
     return std::nullopt;
-  std::string_view Text(reinterpret_cast<const char *>(Bytes->bytes().data()),
-                        Bytes->bytes().size());
-  std::optional<ClassifierFile> File = ClassifierFile::parse(Text, Path, Diags);
-  return File && File->checkModel(Model, Path, Diags) ? std::move(File) : std::nullopt;
+  std::string Where = Path ? Path : Of.Compiled->path();
+  std::optional<ClassifierFile> File = ClassifierFile::parse(Text, Where, Diags);
+  return File && File->checkModel(Model, Where, Diags) ? std::move(File) : std::nullopt;
 }
 
 static lathe_error *open(const lathe_model *Of, const char *Path, lathe_classifier **Out) {
   auto Body = [&](Diagnostics &Diags) {
-    if (!checkGiven(Of, "model", Diags) || !checkGiven(Path, "path", Diags) ||
-        !checkGiven(Out, "classifier", Diags))
+    if (!checkGiven(Of, "model", Diags) || !checkGiven(Out, "classifier", Diags))
       return false;
     Encoder *Model = findEncoder(*Of, Diags);
-    std::optional<ClassifierFile> File = Model ? readFile(Path, *Model, Diags) : std::nullopt;
+    std::optional<ClassifierFile> File;
+    if (Model)
+      File = readFile(Path, *Of->Shared, *Model, Diags);
     if (!File)
       return false;
     *Out = new lathe_classifier{Of->Shared,

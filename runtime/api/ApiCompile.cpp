@@ -2,6 +2,7 @@
 
 #include "runtime/api/Api.h"
 
+#include "runtime/classify/ClassifierFile.h"
 #include "runtime/session/Packaging.h"
 #include "runtime/support/AtomicFile.h"
 
@@ -13,9 +14,15 @@ using namespace lathe::api;
 // The size in version 1.0.
 static constexpr size_t LeastOptions = offsetof(lathe_compile_options, layers);
 
-/// Of the model at `Path`.
-static bool addWidths(const lathe_compile_options &Raw, const char *Path, PackageOptions &Options,
-                      Diagnostics &Diags) {
+/// What `width` and `calibration` ask for: a classifier for the folder of an encoder, the order of
+/// neurons for another model.
+static bool addCalibrated(const lathe_compile_options &Raw, const char *Path,
+                          PackageOptions &Options, Diagnostics &Diags) {
+  if (Raw.calibration && ModelFolder::matches(Path)) {
+    std::optional<std::string> Text = readClassifierFor(Path, Raw.calibration, Diags);
+    Options.Calibration = Text.value_or("");
+    return Text.has_value();
+  }
   std::unique_ptr<GGUFFile> File = Raw.calibration ? GGUFFile::open(Path, Diags) : nullptr;
   if (Raw.calibration && !File)
     return false;
@@ -28,9 +35,9 @@ static bool addWidths(const lathe_compile_options &Raw, const char *Path, Packag
   return true;
 }
 
-static std::optional<PackageOptions> readOptions(const lathe_compile_options *Given,
-                                                 const char *Path, Callbacks &Told,
-                                                 Diagnostics &Diags) {
+static std::optional<PackageOptions> readOptions(const char *Path,
+                                                 const lathe_compile_options *Given,
+                                                 Callbacks &Told, Diagnostics &Diags) {
   constexpr const char *Name = "lathe_compile_options";
   std::optional<lathe_compile_options> Raw = readStruct(Given, Name, LeastOptions, Diags);
   if (!Raw || !checkFlags(Name, Raw->flags | Raw->reserved, LATHE_COMPILE_EMBED_WEIGHTS, Diags))
@@ -40,10 +47,11 @@ static std::optional<PackageOptions> readOptions(const lathe_compile_options *Gi
     return std::nullopt;
   Told = *Read;
   PackageOptions Options;
+  Options.Compile.Input = Path;
   Options.Compile.Precision = Raw->precision ? Raw->precision : "auto";
   Options.Compile.Layers = Raw->layers ? Raw->layers : "";
   Options.Compile.Skip = Raw->skip ? Raw->skip : "";
-  if (!addWidths(*Raw, Path, Options, Diags))
+  if (!addCalibrated(*Raw, Path, Options, Diags))
     return std::nullopt;
   Options.Targets = splitTargets(Raw->targets ? Raw->targets : "host");
   Options.EmbedWeights = Raw->flags & LATHE_COMPILE_EMBED_WEIGHTS;
@@ -85,10 +93,9 @@ void api::addCompiling(lathe_api &Table) {
         [&](Diagnostics &Diags) {
           if (!checkGiven(Path, "path", Diags) || !checkGiven(Output, "output", Diags))
             return false;
-          std::optional<PackageOptions> Options = readOptions(Given, Path, Told, Diags);
+          std::optional<PackageOptions> Options = readOptions(Path, Given, Told, Diags);
           if (!Options)
             return false;
-          Options->Compile.Input = Path;
           Options->ScratchPath = Output;
           return compileTo(Output, *Options, Told, Diags);
         },

@@ -85,7 +85,7 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
   return guarded(
       [&](Diagnostics &Diags) {
         if (!checkGiven(Path, "path", Diags) || !checkGiven(Out, "model", Diags) ||
-            (Own && !checkCarriesModel(Path, Diags)))
+            (Own && !findCarried(Path, Diags)))
           return false;
         // The size in version 1.0.
         constexpr size_t Least = offsetof(lathe_model_options, device);
@@ -98,10 +98,13 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
           return false;
         auto Shared = std::make_shared<SharedModel>();
         Shared->Told = Told;
-        if (ModelFolder::matches(Path)) {
-          Shared->Encodings = openEncoder(Path, *Options, Diags);
+        ModelInput Input = openAnyInput(Path, Raw->weights ? Raw->weights : "", Diags);
+        Options->Compiled = std::move(Input.Compiled);
+        Options->ProgramPath = std::move(Input.ProgramPath);
+        if (Input.Folder) {
+          Shared->Compiled = Options->Compiled;
+          Shared->Encodings = openEncoder(std::move(Input.Folder), *Options, Diags);
         } else {
-          ModelInput Input = openModelInput(Path, Raw->weights ? Raw->weights : "", Diags);
           if (!Input.File)
             return false;
           std::optional<WidthsAsked> Widths =
@@ -110,8 +113,6 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
             return false;
           Options->Passes = std::move(Widths->Passes);
           Options->Calibrated = std::move(Widths->Measured);
-          Options->Compiled = std::move(Input.Compiled);
-          Options->ProgramPath = std::move(Input.ProgramPath);
           Shared->Source = Model::load(std::move(Input.File), *Options, Diags);
         }
         if (!Shared->Source && !Shared->Encodings)

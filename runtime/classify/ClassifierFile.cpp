@@ -4,24 +4,12 @@
 
 #include "runtime/support/JsonReader.h"
 #include "runtime/support/Text.h"
-#include "runtime/workers/BlockHash.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 
 using namespace lathe;
-
-std::string lathe::hashModel(const ModelFolder &Model) {
-  constexpr size_t Most = 4096; // Of a tensor.
-  std::vector<uint8_t> Bytes = Model.headerBytes();
-  for (const SafetensorsTensor &Each : Model.weights().tensors()) {
-    std::span<const uint8_t> Data = Model.weights().data(Each);
-    Data = Data.first(std::min(Data.size(), Most));
-    Bytes.insert(Bytes.end(), Data.begin(), Data.end());
-  }
-  return hexText(hashBlocks(Bytes));
-}
 
 std::string lathe::numbersText(const std::vector<float> &Numbers) {
   std::string Text;
@@ -182,14 +170,31 @@ std::optional<ClassifierFile> ClassifierFile::parse(std::string_view Text, const
   return FileReader(Where, Diags).read(Text);
 }
 
+static bool tellOther(const std::string &Where, Diagnostics &Diags) {
+  Diags.error(844, Where, "was measured on another model",
+              "calibrate this one: 'lathe calibrate MODEL --task classify'");
+  return false;
+}
+
 bool ClassifierFile::checkModel(const Encoder &Model, const std::string &Where,
                                 Diagnostics &Diags) const {
   const ExitHead &Last = Heads.back();
   auto Features = static_cast<size_t>(Model.depths() * Model.width());
-  if (hashModel(Model.folder()) == ModelHash && Last.Depth + 1 == Model.depths() &&
+  if (Model.folder().contentHash() == ModelHash && Last.Depth + 1 == Model.depths() &&
       Last.Weights.size() == Features * Labels.size())
     return true;
-  Diags.error(844, Where, "was measured on another model",
-              "calibrate this one: 'lathe calibrate MODEL --task classify'");
-  return false;
+  return tellOther(Where, Diags);
+}
+
+std::optional<std::string> lathe::readClassifierFor(const std::string &Model,
+                                                    const std::string &Path, Diagnostics &Diags) {
+  std::unique_ptr<ModelFolder> Folder = ModelFolder::open(Model, Diags);
+  std::unique_ptr<MappedFile> File = Folder ? MappedFile::open(Path, Diags) : nullptr;
+  if (!File)
+    return std::nullopt;
+  std::string Text(File->bytes().begin(), File->bytes().end());
+  std::optional<ClassifierFile> Found = ClassifierFile::parse(Text, Path, Diags);
+  if (!Found || (Folder->contentHash() != Found->ModelHash && !tellOther(Path, Diags)))
+    return std::nullopt;
+  return Text;
 }

@@ -22,7 +22,7 @@ namespace lathe {
 struct ClassifierFile {
   static constexpr int64_t Version = 1;
 
-  std::string ModelHash; ///< hashModel of the encoder.
+  std::string ModelHash; ///< ModelFolder::contentHash of the encoder.
   std::vector<std::string> Labels;
   Pooling Pool = Pooling::Mean;
   int64_t MaxTokens = 0; ///< Of a text that are read.
@@ -41,9 +41,10 @@ struct ClassifierFile {
   bool checkModel(const Encoder &Model, const std::string &Where, Diagnostics &Diags) const;
 };
 
-/// Of the configuration, of the header of the weights and of the beginning of every tensor,
-/// in hexadecimal: whatever trains a model further changes it.
-std::string hashModel(const ModelFolder &Model);
+/// The text of such a file, to be carried beside the model in the folder `Model`.  Nullopt on
+/// error: those of ModelFolder::open and MappedFile::open, E0843, E0844.
+std::optional<std::string> readClassifierFor(const std::string &Model, const std::string &Path,
+                                             Diagnostics &Diags);
 
 /// The numbers, with blanks between: the shortest digits that read back as the same.
 std::string numbersText(const std::vector<float> &Numbers);

@@ -4,6 +4,8 @@
 
 #include "runtime/support/CheckedMath.h"
 
+#include "lathe/device_abi.h"
+
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -13,7 +15,7 @@ using namespace lathe;
 static size_t aligned(size_t Bytes) { return (Bytes + 63) / 64 * 64; }
 
 CudaStepLayout::CudaStepLayout(const Manifest &Program, const ManifestEntry &Entry) {
-  size_t Next = aligned(std::max<size_t>(static_cast<size_t>(Entry.ScratchBytes), 1));
+  size_t Next = 0;
   auto Place = [&](size_t Size) {
     size_t Start = Next;
     Next = aligned(Start + Size);
@@ -26,7 +28,9 @@ CudaStepLayout::CudaStepLayout(const Manifest &Program, const ManifestEntry &Ent
   Sequence = Place(RowBytes);
   LogitsRow = Place(RowBytes);
   LayerRuns = Place(static_cast<size_t>(Program.Model.Layers) * sizeof(int32_t));
-  Bytes = Next;
+  Scratch = Place(LATHE_DEVICE_ZERO_BYTES);
+  CopiedBytes = Next;
+  Bytes = std::max(CopiedBytes, Scratch + aligned(static_cast<size_t>(Entry.ScratchBytes)));
 }
 
 CudaRunner::CudaRunner(std::shared_ptr<const CudaCode> Given)
@@ -54,21 +58,23 @@ size_t CudaRunner::logitsBytes(int64_t Rows) const {
 bool CudaRunner::allocate(const StepMemory &Wanted, Diagnostics &Diags) {
   Room = Wanted;
   uint64_t ArenaBytes = 0;
-  size_t BlockBytes = 0;
+  size_t BlockBytes = 0, CopiedBytes = 0;
   for (const ManifestEntry &Entry : Loaded->Code->manifest().Entries)
     ArenaBytes = std::max<uint64_t>(ArenaBytes, static_cast<uint64_t>(Entry.ArenaBytes));
-  for (const CudaStepLayout &Layout : Layouts)
+  for (const CudaStepLayout &Layout : Layouts) {
     BlockBytes = std::max(BlockBytes, Layout.Bytes);
+    CopiedBytes = std::max(CopiedBytes, Layout.CopiedBytes);
+  }
   uint64_t KVBytes = checkedMul(Room.SlabBytes, static_cast<uint64_t>(Room.Sequences))
                          .value_or(std::numeric_limits<uint64_t>::max());
   const std::shared_ptr<const CudaContext> &Of = Loaded->Context;
   if (!Arena.allocate(Of, ArenaBytes, "the arena", Diags) ||
       !KV.allocate(Of, KVBytes, "the KV cache", Diags) ||
       !Block.allocate(Of, BlockBytes, "arguments", Diags) ||
-      !HostBlock.allocate(Of, BlockBytes, Diags) || !growLogits(1, Diags) ||
+      !HostBlock.allocate(Of, CopiedBytes, Diags) || !growLogits(1, Diags) ||
       !HostLogits.allocate(Of, logitsBytes(1), Diags) || !Stream.create(Of, Diags))
     return false;
-  std::memset(HostBlock.data(), 0, BlockBytes);
+  std::memset(HostBlock.data(), 0, CopiedBytes);
   CudaContext::Use Current(Context);
   return (KVBytes == 0 ||
           Context.check(Context.functions().Fill(KV.address(), 0, KVBytes, Stream.handle()),
@@ -103,7 +109,7 @@ void CudaRunner::fillBlock(const CudaStepLayout &Layout, const lathe_step_args &
   };
   lathe_step_args Args = {};
   Args.arena = static_cast<uint8_t *>(Device(Arena.address()));
-  Args.scratch = static_cast<uint8_t *>(Device(Block.address() + Layout.Barrier));
+  Args.scratch = static_cast<uint8_t *>(Device(Block.address() + Layout.Scratch));
   Args.weights = static_cast<const uint8_t *const *>(Device(Loaded->weightTable()));
   Args.kv = static_cast<uint8_t *>(Device(KV.address()));
   Args.kv_slab_bytes = static_cast<int64_t>(Room.SlabBytes);
@@ -126,7 +132,7 @@ bool CudaRunner::enqueue(size_t Entry, const lathe_step_args &Args, float *To, D
   const CudaKernel &Kernel = Loaded->kernel(Entry);
   cuda::Address Argument = Block.address() + Layout.Args;
   void *Arguments[] = {&Argument};
-  return Stream.copyIn(Block.address(), HostBlock.data(), Layout.Bytes, Diags) &&
+  return Stream.copyIn(Block.address(), HostBlock.data(), Layout.CopiedBytes, Diags) &&
          Context.check(Context.functions().LaunchCooperative(
                            Kernel.Function, Kernel.Blocks, 1, 1,
                            static_cast<unsigned>(Launch.Threads), 1, 1,

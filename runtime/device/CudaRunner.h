@@ -17,12 +17,14 @@
 
 namespace lathe {
 
-/// Where things are in the block of arguments of an entry, in bytes.  The grid barrier
-/// is what abi.h calls scratch; it comes with every step because it begins as zero.
+/// Where things are in the block of arguments of an entry, in bytes.  The first bytes of
+/// what abi.h calls scratch stand at its end, and come with every step because they begin
+/// as zero; the rest lies behind them and is never copied.
 struct CudaStepLayout {
   explicit CudaStepLayout(const Manifest &Program, const ManifestEntry &Entry);
 
-  size_t Barrier = 0, Args, Token, Position, Sequence, LogitsRow, LayerRuns, Bytes;
+  size_t Args, Token, Position, Sequence, LogitsRow, LayerRuns, Scratch;
+  size_t CopiedBytes, Bytes; ///< The latter with all of scratch.
 };
 
 class CudaRunner final : public StepRunner {

@@ -2,7 +2,8 @@
 //
 // What `lathe compile` put into an artefact (docs/artefact.md): one program for
 // each target, and the model file, by its name or as its header and packed
-// weights.  Nothing here needs the compiler.
+// weights; of a folder the file of its weights, and all others that it needs.
+// Nothing here needs the compiler.
 //
 //===----------------------------------------------------------------------===//
 
@@ -11,6 +12,7 @@
 
 #include "runtime/formats/Artefact.h"
 #include "runtime/formats/GGUF.h"
+#include "runtime/formats/ModelFolder.h"
 #include "runtime/session/HostCPU.h"
 #include "runtime/session/Program.h"
 #include "runtime/support/Diagnostics.h"
@@ -31,7 +33,9 @@ namespace lathe {
 struct CompiledSource {
   std::string Path; ///< As it was given to the compiler.
   uint64_t FileBytes = 0;
-  std::string HeaderHash; ///< hexText(hashBlocks(GGUFFile::headerBytes())).
+  std::string HeaderHash; ///< hexText(hashBlocks(TensorFile::headerBytes())).
+  /// ModelFolder::contentHash; empty for a model that is a file.
+  std::string ContentHash = {};
 };
 
 /// The section `about`, written and read.
@@ -62,6 +66,10 @@ public:
   std::span<const Manifest> targets() const { return Targets; }
   uint64_t codeBytes(size_t Target) const;
   bool hasWeights() const { return Contents.find(SectionKind::Weights) != nullptr; }
+  /// Whether the model was a folder, which openFolder opens; openModel opens any other.
+  bool isFolder() const { return Contents.find(SectionKind::ModelFiles) != nullptr; }
+  /// What `lathe calibrate` made of the model; empty where the artefact has no such.
+  std::string_view calibration() const;
 
   /// Which of `targets` to run: "host" is the one that uses most of what the CPU,
   /// by default this one, offers, and the first of several alike.  Nullopt on
@@ -81,47 +89,72 @@ public:
   /// it is another, and those of GGUFFile::open.
   std::unique_ptr<GGUFFile> openModel(const std::string &Instead, Diagnostics &Diags) const;
 
+  /// The same for a folder, of which the file of its weights is what is named.
+  std::unique_ptr<ModelFolder> openFolder(const std::string &Instead, Diagnostics &Diags) const;
+
   /// Begins to check the weights, when there are, for a `loadWeights` that will come.
   /// Not thread-safe, as that is.
   void checkWeightsAhead() const;
 
   /// Maps the weights, when there are, after all workers checked them; nothing is
-  /// copied.  Null on error: E0644, and those of WeightStore::fromPacked.
-  std::unique_ptr<WeightStore> loadWeights(const GGUFFile &File, const Manifest &Code,
+  /// copied.  `Files` is what openModel or openFolder gave.  Null on error: E0644, and those of
+  /// WeightStore::fromPacked.
+  std::unique_ptr<WeightStore> loadWeights(const WeightFiles &Files, const Manifest &Code,
                                            WorkerPool &Workers, Diagnostics &Diags) const;
 
 private:
   CompiledModel() = default;
   bool read(std::span<const uint8_t> Bytes, Diagnostics &Diags);
   bool readSections(Diagnostics &Diags);
+  bool readFiles(Diagnostics &Diags);
   bool readTargets(Diagnostics &Diags);
-  std::string findModel() const;
+  std::string findModel(const std::string &Instead, Diagnostics &Diags) const;
+  template <typename File>
+  std::unique_ptr<File> openSource(const std::string &Instead, Diagnostics &Diags) const;
+  bool tellOther(const std::string &Path, Diagnostics &Diags) const;
 
   std::string Name;
   std::unique_ptr<MappedFile> File; ///< Null for bytes in memory.
   Artefact Contents;
   CompiledSource Source;
+  FileList Files; ///< Of a folder.
   std::vector<Manifest> Targets;
   mutable std::unique_ptr<HashAhead> Ahead; ///< Goes before the file.
 };
 
-/// False when the program or library `Path`, which ought to carry a model, does not
-/// (E0640) or cannot be opened.
-bool checkCarriesModel(const std::string &Path, Diagnostics &Diags);
+/// What an artefact can be asked for.
+enum class ModelKind {
+  Generator,  ///< Text.
+  Encoder,    ///< Vectors of texts.
+  Classifier, ///< Their labels as well.
+};
+
+/// What the program or library `Path` carries; nullopt when that is nothing (E0640), damaged
+/// (E0641 to E0643) or cannot be opened.
+std::optional<ModelKind> findCarried(const std::string &Path, Diagnostics &Diags);
 
 /// What a path that is given as a model names.
 struct ModelInput {
-  std::unique_ptr<GGUFFile> File; ///< Null on error.
+  std::unique_ptr<GGUFFile> File; ///< Null on error, and for a folder.
   /// Null for a model file; it goes into ModelOptions::Compiled.
   std::shared_ptr<const CompiledModel> Compiled;
   /// A program written as MLIR, for ModelOptions::ProgramPath; else empty.
   std::string ProgramPath = {};
+  /// Of an encoder; else null.
+  std::unique_ptr<ModelFolder> Folder = nullptr;
 };
 
 /// Opens a model file, an artefact or an executable, or the model file of a program
 /// (.mlir, .mlirbc).  `Weights`, when it is not empty, names the model file of an
-/// artefact, and must for a program; E0111 with anything else.
+/// artefact, and must for a program; E0111 with anything else.  E0835 for an encoder.
 ModelInput openModelInput(const std::string &Path, const std::string &Weights, Diagnostics &Diags);
+
+/// Opens the folder of an encoder, or what one was compiled to; E0834 for anything else.
+ModelInput openEncoderInput(const std::string &Path, const std::string &Weights,
+                            Diagnostics &Diags);
+
+/// Opens a model of either kind.
+ModelInput openAnyInput(const std::string &Path, const std::string &Weights, Diagnostics &Diags);
 
 } // namespace lathe
 

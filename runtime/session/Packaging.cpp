@@ -3,9 +3,11 @@
 #include "runtime/session/Packaging.h"
 
 #include "runtime/adaptive/Calibration.h"
+#include "runtime/session/Encoder.h"
 #include "runtime/support/AtomicFile.h"
 #include "runtime/support/MappedFile.h"
 #include "runtime/support/Text.h"
+#include "runtime/tokenizer/FolderTokenizer.h"
 
 #include <algorithm>
 
@@ -97,20 +99,63 @@ bool Package::packWeights(const PackageOptions &Options, Diagnostics &Diags) {
                   "leave out --embed-weights, or make an artefact for each");
       return false;
     }
-  WeightFiles Files(*File);
+  WeightFiles Files;
+  Files.add(Folder ? std::string(ModelFolder::WeightsName) : std::string(), tensors());
   if (Options.Calibrated)
-    Files.add(Calibration::FileName, *Options.Calibrated);
+    Files.add(lathe::Calibration::FileName, *Options.Calibrated);
   Weights = WeightStore::create(Files, Copies.front().Loaded->manifest(), *Workers,
                                 SourcePages::Release, NonFiniteWeights::Error, Diags);
   return Weights != nullptr;
 }
 
+const TensorFile &Package::tensors() const {
+  return Folder ? static_cast<const TensorFile &>(Folder->weights()) : *File;
+}
+
+std::string Package::name() const {
+  std::string_view Path = Folder ? std::string_view(Folder->path()) : Source.Path;
+  std::string_view Name = File ? File->getString("general.name").value_or("") : "";
+  return std::string(Name.empty() ? Path.substr(Path.rfind('/') + 1) : Name);
+}
+
+/// What is wrong with the tokenizer or the pooling is told now, and reading them tells which
+/// files they are in.
+bool Package::readFolder(Diagnostics &Diags) {
+  if (!createFolderTokenizer(*Folder, Diags) || !EncoderFacts().read(*Folder, Diags))
+    return false;
+  std::vector<FolderFile> Kept;
+  FileList Files;
+  for (const std::string &Name : Folder->filesRead()) {
+    std::optional<FolderFile> Found = Folder->read(Name, Diags);
+    if (!Found)
+      return false;
+    Files.emplace(Name, Found->Bytes);
+    Kept.push_back(std::move(*Found));
+  }
+  FolderFiles = writeFileList(Files);
+  return true;
+}
+
+/// The model file, or the folder and the file of its weights.
+bool Package::openSource(const std::string &Path, Diagnostics &Diags) {
+  Source.Path = Path;
+  if (!ModelFolder::matches(Path)) {
+    File = GGUFFile::open(Path, Diags);
+    return File != nullptr;
+  }
+  Folder = ModelFolder::open(Path, Diags);
+  if (!Folder || !readFolder(Diags))
+    return false;
+  Source.Path = Folder->pathOf(ModelFolder::WeightsName);
+  Source.ContentHash = Folder->contentHash();
+  return true;
+}
+
 std::optional<Package> Package::create(const PackageOptions &Options, Diagnostics &Diags) {
   Package Result;
-  CompiledSource &Source = Result.Source;
-  Source.Path = Options.Compile.Input;
-  Result.File = GGUFFile::open(Source.Path, Diags);
-  Result.Workers = Result.File ? WorkerPool::create(0, Diags) : nullptr;
+  Result.Calibration = Options.Calibration;
+  bool Opened = Result.openSource(Options.Compile.Input, Diags);
+  Result.Workers = Opened ? WorkerPool::create(0, Diags) : nullptr;
   if (!Result.Workers)
     return std::nullopt;
   for (const std::string &Target : Options.Targets)
@@ -118,8 +163,9 @@ std::optional<Package> Package::create(const PackageOptions &Options, Diagnostic
       return std::nullopt;
   if (Options.EmbedWeights && !Result.packWeights(Options, Diags))
     return std::nullopt;
-  Source.FileBytes = Result.File->fileBytes();
-  Source.HeaderHash = hexText(hashBlocks(Result.File->headerBytes(), Result.Workers.get()));
+  CompiledSource &Source = Result.Source;
+  Source.FileBytes = Result.tensors().fileBytes();
+  Source.HeaderHash = hexText(hashBlocks(Result.tensors().headerBytes(), Result.Workers.get()));
   for (const Copy &Each : Result.Copies)
     Result.Targets.push_back(Each.Loaded->manifest().Target);
   const Manifest &First = Result.manifest();
@@ -136,9 +182,13 @@ std::vector<NewSection> Package::sections() const {
     Sections.push_back({SectionKind::Code, I, Copies[I].Code});
   }
   if (Weights) {
-    Sections.push_back({SectionKind::ModelHeader, 0, File->headerBytes()});
+    Sections.push_back({SectionKind::ModelHeader, 0, tensors().headerBytes()});
     Sections.push_back({SectionKind::Weights, 0, Weights->packed()});
   }
+  if (!Calibration.empty())
+    Sections.push_back({SectionKind::Calibration, 0, asBytes(Calibration)});
+  if (Folder)
+    Sections.push_back({SectionKind::ModelFiles, 0, FolderFiles});
   return Sections;
 }
 

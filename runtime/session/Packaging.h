@@ -1,8 +1,9 @@
 //===- Packaging.h - From a model file to an artefact -----------*- C++ -*-===//
 //
 // Asks the compiler for a shared object for every target and puts them together
-// with the model's name, or its header and packed weights.  The same file name,
-// file, targets, precision and compiler give the same sections, byte by byte.
+// with the model's name, or its header and packed weights; of an encoder's folder with
+// all files that running it reads.  The same file name, file, targets, precision and
+// compiler give the same sections, byte by byte.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,7 +29,8 @@ struct PackageOptions {
   CompileRequest Compile;           ///< Its target is not read.
   std::vector<std::string> Targets; ///< At least one; "host" is resolved.
   bool EmbedWeights = false;
-  /// What weights of the calibration file are in (Calibration::FileName); null: there is none.
+  std::string Calibration = {}; ///< The classifier of an encoder, as text; empty: none.
+  /// The file that weights or orders of a calibration are in (Calibration::FileName); null: none.
   std::shared_ptr<const TensorFile> Calibrated = nullptr;
   /// Called with what every compile gave, when set.
   std::function<void(const CompileResult &)> OnCompiled = nullptr;
@@ -43,9 +45,9 @@ std::vector<std::string> splitTargets(std::string_view List);
 /// The contents of an artefact.
 class Package {
 public:
-  /// Nullopt on error: those of the compiler, of GGUFFile::open and of
-  /// WeightStore::create (E0325 too: an artefact carries no weights that are not
-  /// finite), E0212 code that cannot be written.
+  /// Nullopt on error: those of the compiler, of GGUFFile::open, or of ModelFolder::open, the
+  /// tokenizer and EncoderFacts::read, and of WeightStore::create (E0325 too: an artefact
+  /// carries no weights that are not finite), E0212 code that cannot be written.
   static std::optional<Package> create(const PackageOptions &Options, Diagnostics &Diags);
 
   /// Views of what the package owns.
@@ -54,9 +56,11 @@ public:
   /// Of the first target.
   const Manifest &manifest() const { return Copies.front().Loaded->manifest(); }
   const std::vector<std::string> &targets() const { return Targets; }
-  const GGUFFile &file() const { return *File; }
+  /// What people call the model.
+  std::string name() const;
   const CompiledSource &source() const { return Source; }
   bool hasWeights() const { return Weights != nullptr; }
+  bool hasClassifier() const { return !Calibration.empty(); }
 
   /// For hashing; lives as long as the package.
   WorkerPool &workers() const { return *Workers; }
@@ -68,10 +72,16 @@ private:
   };
 
   Package() = default;
+  bool openSource(const std::string &Path, Diagnostics &Diags);
+  bool readFolder(Diagnostics &Diags);
   bool addTarget(const PackageOptions &Options, const std::string &Target, Diagnostics &Diags);
   bool packWeights(const PackageOptions &Options, Diagnostics &Diags);
+  const TensorFile &tensors() const;
 
-  std::unique_ptr<GGUFFile> File;
+  std::unique_ptr<GGUFFile> File;      ///< Null for a folder.
+  std::unique_ptr<ModelFolder> Folder; ///< Null for a file.
+  std::vector<uint8_t> FolderFiles;    ///< writeFileList of all that running it reads.
+  std::string Calibration;
   std::unique_ptr<WorkerPool> Workers;
   std::vector<Copy> Copies;
   std::unique_ptr<WeightStore> Weights; ///< Null when they stay in the model file.

@@ -172,7 +172,7 @@ void Int16Tile::emitManyRows() {
 void lathe::compiler::emitInt16Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
                                     const TileArguments &arguments) {
   Int16Tile tile(k, kind, target, arguments);
-  if (kind.manyRows)
+  if (kind.rows != 1)
     tile.emitManyRows();
   else
     tile.emitDirect(k.constant(0), 1, 0, PanelGroups);

@@ -11,6 +11,7 @@
 #include "passes/PassStatistics.h"
 
 #include "lathe/abi.h"
+#include "lathe/device_abi.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
@@ -36,7 +37,7 @@ public:
       : program(program), weights(weights), names(names), sharing(sharing), builder(program) {}
 
   LogicalResult emit();
-  int64_t sharedBytes = 0;
+  int64_t sharedBytes = 0, scratchBytes = LATHE_DEVICE_ZERO_BYTES;
   unsigned numKernels = 0, numShared = 0;
 
 private:
@@ -75,6 +76,7 @@ LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
   if (failed(emitter->emit(context)))
     return failure();
   sharedBytes = std::max(sharedBytes, context.sharedBytes());
+  scratchBytes = std::max(scratchBytes, LATHE_DEVICE_ZERO_BYTES + context.scratchBytes());
   func::FuncOp shared = context.finish();
   ++(shared.getName() == name ? numKernels : numShared);
   builder.restoreInsertionPoint(call);
@@ -185,13 +187,14 @@ struct EmitNvptxPass : lathe::compiler::impl::EmitNvptxPassBase<EmitNvptxPass> {
     WeightTable weights = assignWeights(module);
     KernelNames names;
     KernelSharing sharing;
-    ManifestTarget facts{target->name, {}, GridBarrierBytes, BlockThreads, 0};
+    ManifestTarget facts{target->name, {}, LATHE_DEVICE_ZERO_BYTES, BlockThreads, 0};
     auto programs = llvm::to_vector(module.getOps<step::ProgramOp>());
     for (step::ProgramOp program : programs) {
       ProgramEmitter emitter(program, weights, names, sharing);
       if (failed(emitter.emit()))
         return signalPassFailure();
       facts.sharedBytes = std::max(facts.sharedBytes, emitter.sharedBytes);
+      facts.scratchBytes = std::max(facts.scratchBytes, emitter.scratchBytes);
       numKernels += emitter.numKernels;
       numShared += emitter.numShared;
     }

@@ -2,9 +2,12 @@
 //
 // A block takes one key/value head of one row, with all queries of that head, and
 // goes through splits of 256 positions.  In each a thread computes the scores of one
-// position; the threads then share the values.  The state of a softmax over all
-// splits so far is kept as in Milakov and Gimelshein (2018), so the result depends on
-// the position alone.
+// position; the threads then share the values.  The state of a softmax over splits is
+// kept as in Milakov and Gimelshein (2018).
+//
+// Splits are put together in parts, and parts in order, each from a fresh state: so a
+// block may compute all of them, or many blocks one each (split-KV), and the result
+// depends on the position alone.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,6 +31,13 @@ static constexpr float Unseen = -1.0e30f;
 /// split multiplied all before it with.
 static constexpr int64_t Greatest = 0, Sum = 4, Factor = 8, StateBytes = 16;
 
+/// Parts that the positions of a row are divided into at most; one split each while there
+/// are no more.
+static constexpr int64_t MostParts = 64;
+
+/// Rows of an entry whose parts the blocks share; more rows are enough for them.
+static constexpr int64_t MostSplitRows = 8;
+
 namespace {
 
 class AttentionPhase {
@@ -36,13 +46,31 @@ public:
   LogicalResult emit();
 
 private:
-  void emitTile(Value tile);
-  void emitQueries(Value tileRow);
+  // A block computes all parts of a row and head.
+  void emitWhole(Value tile);
+  void mergePart(int64_t index, Value element, Value total);
+  void mergeStates();
+  // The blocks share them, and meet.
+  void emitShared();
+  void emitSharedPart(Value item, Value most);
+  void emitMerged(Value tile);
+  Value partMemory(Value tile, Value part);
+
+  void select(Value tile);
+  void emitQueries();
+  void resetStates();
+  using Finish = llvm::function_ref<void(int64_t index, Value element, Value total)>;
+  void emitPart(Value part, Finish finish);
   SmallVector<Value> emitSplit(Value split, ValueRange mixes);
   void emitScores(Value base, Value keys);
   void emitSoftmax();
   SmallVector<Value> emitMix(Value count, Value values, ValueRange mixes);
-  void emitResult(ValueRange mixes, Value tileRow);
+  void addGroups(ValueRange mixes, Finish finish);
+  Value outputAt(Value place) {
+    return k.at(k.at(c.rowPointer(result, {row, k.constant(0)}), headBytes), k.mul(place, 4));
+  }
+  Value placeOf(int64_t query, Value element) { return k.add(element, query * dim); }
+  Value mergedAt(Value query) { return k.at(mergedStates, k.mul(query, StateBytes)); }
   Value scoreOf(int64_t query, Value position) {
     return k.at(k.at(scores, query * AttentionSplit * 4), k.mul(position, 4));
   }
@@ -59,7 +87,9 @@ private:
   int64_t width;                      ///< Neighbours of a value that a thread has.
   int64_t lanes, groups;              ///< Threads that have a value; values at a time.
   Value query, scores, states, mixed; ///< Shared memory.
-  Value row, head, position, sequence;
+  Value merged, mergedStates;         ///< Likewise, of the parts so far.
+  Value row, head, position, sequence, headBytes;
+  Value firstSplit, splits, splitsOfPart, firstPart, parts; ///< Of the row.
 };
 
 } // namespace
@@ -82,44 +112,67 @@ AttentionPhase::AttentionPhase(GpuContext &context, ir::AttentionOp op, Value re
 }
 
 LogicalResult AttentionPhase::emit() {
+  bool isShared = c.maxRows() <= MostSplitRows;
+  if (!isShared) {
+    merged = c.allocateShared(queries * dim * 4);
+    mergedStates = c.allocateShared(queries * StateBytes);
+  }
   if (groups == 0 || c.sharedBytes() > SharedBytes)
     return op.emitError() << "heads of " << dim << " elements, " << queries
                           << " queries for each key, are too large for the GPU's kernels";
-  c.forBlocks(0, k.mul(c.rowCount(), type.getHeads()), [&](Value tile) { emitTile(tile); });
+  if (isShared)
+    emitShared();
+  else
+    c.forBlocks(k.constant(0), k.mul(c.rowCount(), type.getHeads()),
+                [&](Value tile) { emitWhole(tile); });
   return success();
 }
 
-void AttentionPhase::emitTile(Value tile) {
+/// What follows is for the row and the head of a tile.
+void AttentionPhase::select(Value tile) {
   row = k.div(tile, type.getHeads());
   head = k.rem(tile, type.getHeads());
+  headBytes = k.mul(head, queries * dim * 4);
   position = c.rowField(GpuContext::Field::Position, row);
   sequence = c.rowField(GpuContext::Field::Sequence, row);
-  emitQueries(k.mul(head, queries * dim * 4));
-  k.barrier();
-  Value firstSplit = k.constant(0);
+  firstSplit = k.constant(0);
   if (std::optional<uint64_t> window = op.getWindow()) {
     Value oldest = k.max(k.sub(position, k.constant(*window - 1)), k.constant(0));
     firstSplit = k.div(oldest, AttentionSplit);
   }
-  Value splits = k.add(k.div(position, AttentionSplit), 1);
-  SmallVector<Value> zeros(queries, k.splat(0.0f, width));
-  SmallVector<Value> mixes =
-      k.forLoop(firstSplit, splits, 1, zeros,
-                [&](Value split, ValueRange carried) { return emitSplit(split, carried); });
-  emitResult(mixes, k.mul(head, queries * dim * 4));
+  splits = k.add(k.div(position, AttentionSplit), 1);
+  splitsOfPart = k.ceilDiv(splits, k.constant(MostParts));
+  firstPart = k.div(firstSplit, splitsOfPart);
+  parts = k.ceilDiv(splits, splitsOfPart);
 }
 
-/// The queries of the head to shared memory, and fresh states.
-void AttentionPhase::emitQueries(Value headBytes) {
+/// The queries of the head to shared memory.
+void AttentionPhase::emitQueries() {
   Value from = k.at(c.rowPointer(op.getQuery(), {row, k.constant(0)}), headBytes);
   c.forThreads(k.constant(queries * dim), [&](Value i) {
     k.storeWide(load(k.at(from, k.mul(i, 4))), k.at(query, k.mul(i, 4)), 4);
   });
+}
+
+void AttentionPhase::resetStates() {
   c.forThreads(k.constant(queries), [&](Value i) {
     Value state = k.at(states, k.mul(i, StateBytes));
     k.storeWide(k.floatConstant(Unseen), k.at(state, Greatest), 4);
     k.storeWide(k.floatConstant(0.0f), k.at(state, Sum), 4);
   });
+}
+
+/// Calls `finish` for the elements that a thread has of the part's sums of weighted values.
+void AttentionPhase::emitPart(Value part, Finish finish) {
+  resetStates();
+  k.barrier();
+  Value first = k.max(firstSplit, k.mul(part, splitsOfPart));
+  Value last = k.min(splits, k.mul(k.add(part, 1), splitsOfPart));
+  SmallVector<Value> zeros(queries, k.splat(0.0f, width));
+  SmallVector<Value> mixes = k.forLoop(first, last, 1, zeros, [&](Value split, ValueRange carried) {
+    return emitSplit(split, carried);
+  });
+  addGroups(mixes, finish);
 }
 
 SmallVector<Value> AttentionPhase::emitSplit(Value split, ValueRange mixes) {
@@ -224,8 +277,8 @@ SmallVector<Value> AttentionPhase::emitMix(Value count, Value values, ValueRange
                    });
 }
 
-void AttentionPhase::emitResult(ValueRange mixes, Value headBytes) {
-  Value to = k.at(c.rowPointer(result, {row, k.constant(0)}), headBytes);
+/// The groups of threads had different positions.
+void AttentionPhase::addGroups(ValueRange mixes, Finish finish) {
   Value isOwner = k.less(c.thread, k.constant(groups * lanes));
   for (auto [index, mix] : llvm::enumerate(mixes)) {
     k.ifThen(isOwner, [&] {
@@ -233,18 +286,140 @@ void AttentionPhase::emitResult(ValueRange mixes, Value headBytes) {
       k.storeWide(mix, k.at(mixed, place), std::min<int64_t>(4 * width, 16));
     });
     k.barrier();
-    Value sum = load(k.at(stateOf(index), Sum));
     c.forThreads(k.constant(dim), [&](Value element) {
       Value total;
       for (int64_t group = 0; group < groups; ++group) {
         Value part = load(k.at(k.at(mixed, group * dim * 4), k.mul(element, 4)));
         total = total ? k.addf(total, part) : part;
       }
-      Value place = k.add(k.constant(static_cast<int64_t>(index) * dim), element);
-      k.storeWide(k.divf(total, sum), k.at(to, k.mul(place, 4)), 4);
+      finish(index, element, total);
     });
     k.barrier();
   }
+}
+
+//===----------------------------------------------------------------------===//
+// Parts
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// How the parts so far and one more become one.
+struct Merge {
+  Value greatest, before, part; ///< The greatest score, and what the sums are multiplied with.
+};
+} // namespace
+
+static Merge emitMerge(GpuBuilder &k, Value before, Value part) {
+  Value greatest = k.maxf(before, part);
+  auto factor = [&](Value x) { return k.onScalar(k.subf(x, greatest), emitExp); };
+  return {greatest, factor(before), factor(part)};
+}
+
+static Value emitMergedSum(GpuBuilder &k, const Merge &merge, Value before, Value part) {
+  return k.fma(before, merge.before, k.mulf(part, merge.part));
+}
+
+void AttentionPhase::mergePart(int64_t index, Value element, Value total) {
+  Value own = k.at(merged, k.mul(placeOf(index, element), 4));
+  Merge merge = emitMerge(k, load(k.at(mergedAt(k.constant(index)), Greatest)),
+                          load(k.at(stateOf(index), Greatest)));
+  k.storeWide(emitMergedSum(k, merge, load(own), total), own, 4);
+}
+
+void AttentionPhase::mergeStates() {
+  c.forThreads(k.constant(queries), [&](Value i) {
+    Value state = k.at(states, k.mul(i, StateBytes)), own = mergedAt(i);
+    Merge merge = emitMerge(k, load(k.at(own, Greatest)), load(k.at(state, Greatest)));
+    Value sum = emitMergedSum(k, merge, load(k.at(own, Sum)), load(k.at(state, Sum)));
+    k.storeWide(merge.greatest, k.at(own, Greatest), 4);
+    k.storeWide(sum, k.at(own, Sum), 4);
+  });
+}
+
+void AttentionPhase::emitWhole(Value tile) {
+  select(tile);
+  emitQueries();
+  c.forThreads(k.constant(queries * dim),
+               [&](Value i) { k.storeWide(k.floatConstant(0.0f), k.at(merged, k.mul(i, 4)), 4); });
+  c.forThreads(k.constant(queries), [&](Value i) {
+    k.storeWide(k.floatConstant(Unseen), k.at(mergedAt(i), Greatest), 4);
+    k.storeWide(k.floatConstant(0.0f), k.at(mergedAt(i), Sum), 4);
+  });
+  k.forLoop(firstPart, parts, 1, [&](Value part) {
+    emitPart(part,
+             [&](int64_t index, Value element, Value total) { mergePart(index, element, total); });
+    mergeStates();
+    k.barrier();
+  });
+  c.forThreads(k.constant(queries * dim), [&](Value place) {
+    Value sum = load(k.at(mergedAt(k.div(place, dim)), Sum));
+    k.storeWide(k.divf(load(k.at(merged, k.mul(place, 4))), sum), outputAt(place), 4);
+  });
+  // The next tile takes the place of this one.
+  k.barrier();
+}
+
+/// Where all blocks find a part: of each query its sums, the greatest score and their sum.
+Value AttentionPhase::partMemory(Value tile, Value part) {
+  int64_t partBytes = queries * (dim * 4 + StateBytes);
+  Value memory = c.scratch(c.maxRows() * type.getHeads() * MostParts * partBytes);
+  return k.at(memory, k.mul(k.add(k.mul(tile, MostParts), part), partBytes));
+}
+
+void AttentionPhase::emitShared() {
+  Value tiles = k.mul(c.rowCount(), type.getHeads());
+  Value most = k.forLoop(k.constant(0), c.rowCount(), 1, {k.constant(1)},
+                         [&](Value each, ValueRange carried) -> SmallVector<Value> {
+                           select(k.mul(each, type.getHeads()));
+                           return {k.max(carried[0], parts)};
+                         })[0];
+  c.forBlocks(k.constant(0), k.mul(tiles, most), [&](Value item) { emitSharedPart(item, most); });
+  // All blocks know as much of the positions, and so all meet.
+  k.ifThen(k.less(k.constant(1), most), [&] {
+    c.gridBarrier();
+    c.forBlocks(k.constant(0), tiles, [&](Value tile) { emitMerged(tile); });
+  });
+}
+
+void AttentionPhase::emitSharedPart(Value item, Value most) {
+  Value tile = k.div(item, most), part = k.remainder(item, most);
+  select(tile);
+  Value isThere = k.both(k.less(part, parts), k.less(k.sub(firstPart, k.constant(1)), part));
+  k.ifThen(isThere, [&] {
+    emitQueries();
+    Value memory = partMemory(tile, part), isOnly = k.equal(most, k.constant(1));
+    emitPart(part, [&](int64_t index, Value element, Value total) {
+      Value place = placeOf(index, element), sum = load(k.at(stateOf(index), Sum));
+      auto keep = [&] { k.storeWide(total, k.at(memory, k.mul(place, 4)), 4); };
+      k.ifThenElse(isOnly, [&] { k.storeWide(k.divf(total, sum), outputAt(place), 4); }, keep);
+    });
+    c.forThreads(k.constant(queries), [&](Value i) {
+      Value from = k.at(states, k.mul(i, StateBytes));
+      Value to = k.at(k.at(memory, queries * dim * 4), k.mul(i, StateBytes));
+      for (int64_t field : {Greatest, Sum})
+        k.storeWide(load(k.at(from, field)), k.at(to, field), 4);
+    });
+    k.barrier();
+  });
+}
+
+/// Puts the parts of a tile together, an element for each thread.
+void AttentionPhase::emitMerged(Value tile) {
+  select(tile);
+  c.forThreads(k.constant(queries * dim), [&](Value place) {
+    Value stateBytes = k.mul(k.div(place, dim), StateBytes);
+    SmallVector<Value> start{k.floatConstant(Unseen), k.floatConstant(0.0f), k.floatConstant(0.0f)};
+    SmallVector<Value> all = k.forLoop(
+        firstPart, parts, 1, start, [&](Value part, ValueRange before) -> SmallVector<Value> {
+          Value memory = partMemory(tile, part);
+          Value state = k.at(k.at(memory, queries * dim * 4), stateBytes);
+          Merge merge = emitMerge(k, before[0], load(k.at(state, Greatest)));
+          Value own = load(k.at(memory, k.mul(place, 4)));
+          return {merge.greatest, emitMergedSum(k, merge, before[1], load(k.at(state, Sum))),
+                  emitMergedSum(k, merge, before[2], own)};
+        });
+    k.storeWide(k.divf(all[2], all[1]), outputAt(place), 4);
+  });
 }
 
 static const GpuPhaseEmitterRegistration attention({

@@ -94,11 +94,11 @@ Value GpuBuilder::specialRegister(StringRef name) {
   return arith::ExtUIOp::create(builder(), getLoc(), i64(), value);
 }
 
-void GpuBuilder::barrier() {
-  LLVM::CallIntrinsicOp::create(builder(), getLoc(),
-                                builder().getStringAttr("llvm.nvvm.barrier.cta.sync.aligned.all"),
-                                ValueRange{integer(0)});
+void GpuBuilder::act(StringRef name, ValueRange operands) {
+  LLVM::CallIntrinsicOp::create(builder(), getLoc(), builder().getStringAttr(name), operands);
 }
+
+void GpuBuilder::barrier() { act("llvm.nvvm.barrier.cta.sync.aligned.all", {integer(0)}); }
 
 Value GpuBuilder::shuffleXor(Value x, int64_t mask) {
   constexpr int64_t allLanes = -1, lastLane = WarpThreads - 1;
@@ -142,10 +142,59 @@ void GpuBuilder::gridBarrier(Value counter, Value thread, Value blocks) {
   barrier();
 }
 
-Value GpuBuilder::dot4(Value unsignedBytes, Value signedBytes, Value sum) {
-  return intrinsic("llvm.nvvm.idp4a.u.s", i32(), {unsignedBytes, signedBytes, sum});
-}
+void GpuBuilder::warpBarrier() { act("llvm.nvvm.bar.warp.sync", {integer(-1)}); }
 
 Value GpuBuilder::onScalar(Value x, llvm::function_ref<Value(KernelBuilder &, Value)> function) {
   return extract(function(*this, broadcast(x, 1)), 0);
+}
+
+//===----------------------------------------------------------------------===//
+// Tensor cores
+//===----------------------------------------------------------------------===//
+
+/// Calls `name`, whose result is a struct of four of `element`.
+static GpuBuilder::Words emitProduct(GpuBuilder &k, StringRef name, Type element, ArrayRef<Value> a,
+                                     ArrayRef<Value> c, ArrayRef<Value> sums) {
+  SmallVector<Value> operands(a);
+  llvm::append_range(operands, c);
+  llvm::append_range(operands, sums);
+  auto type = LLVM::LLVMStructType::getLiteral(k.builder().getContext(),
+                                               {element, element, element, element});
+  Value all = k.intrinsic(name, type, operands);
+  GpuBuilder::Words result;
+  for (int64_t i = 0; i < 4; ++i)
+    result.push_back(LLVM::ExtractValueOp::create(k.builder(), k.getLoc(), all, i));
+  return result;
+}
+
+GpuBuilder::Words GpuBuilder::multiplyBytes(ArrayRef<Value> a, ArrayRef<Value> c,
+                                            ArrayRef<Value> sums) {
+  StringRef name =
+      c.size() == 2 ? "llvm.nvvm.mma.m16n8k32.row.col.s8" : "llvm.nvvm.mma.m16n8k16.row.col.s8";
+  return emitProduct(*this, name, i32(), a, c, sums);
+}
+
+GpuBuilder::Words GpuBuilder::multiplyBF16(ArrayRef<Value> a, ArrayRef<Value> c,
+                                           ArrayRef<Value> sums) {
+  return emitProduct(*this, "llvm.nvvm.mma.m16n8k16.row.col.bf16", f32(), a, c, sums);
+}
+
+//===----------------------------------------------------------------------===//
+// Copies
+//===----------------------------------------------------------------------===//
+
+void GpuBuilder::copyAsync(Value to, Value from, int64_t bytes) {
+  constexpr unsigned sharedSpace = 3;
+  auto type = LLVM::LLVMPointerType::get(builder().getContext(), sharedSpace);
+  Value shared = LLVM::AddrSpaceCastOp::create(builder(), getLoc(), type, to);
+  // Only 16 bytes can go past the first cache.
+  act(bytes == 16 ? "llvm.nvvm.cp.async.cg.shared.global.16"
+                  : "llvm.nvvm.cp.async.ca.shared.global.4",
+      {shared, toGlobal(from)});
+}
+
+void GpuBuilder::closeCopies() { act("llvm.nvvm.cp.async.commit.group", {}); }
+
+void GpuBuilder::waitForCopies(int64_t groupsLeft) {
+  act("llvm.nvvm.cp.async.wait.group", {integer(groupsLeft)});
 }

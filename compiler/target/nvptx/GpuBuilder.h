@@ -59,8 +59,25 @@ public:
   /// All blocks meet.  `counter` is an i64 in global memory, 0 when the kernel starts.
   void gridBarrier(mlir::Value counter, mlir::Value thread, mlir::Value blocks);
 
-  /// sum + products of four unsigned and four signed bytes; i32.
-  mlir::Value dot4(mlir::Value unsignedBytes, mlir::Value signedBytes, mlir::Value sum);
+  /// Lanes of the warp meet: what one wrote, all may read.
+  void warpBarrier();
+
+  // Tensor cores: D = A B + C for 16 rows and 8 columns, in fragments as PTX's mma has them.
+  using Words = llvm::SmallVector<mlir::Value, 4>;
+  /// i32 words of four bytes with a sign, for 32 k (4 of A, 2 of B) or 16 (2 and 1); i32 sums.
+  Words multiplyBytes(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> c,
+                      llvm::ArrayRef<mlir::Value> sums);
+  /// i32 words of two bf16, for 16 k (4 of A, 2 of B); f32 sums.
+  Words multiplyBF16(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> c,
+                     llvm::ArrayRef<mlir::Value> sums);
+
+  // Copies into shared memory that a thread does not wait for; in groups, in order.
+  /// 4 or 16 bytes, at multiples of that.
+  void copyAsync(mlir::Value to, mlir::Value from, int64_t bytes);
+  void closeCopies();
+  /// Waits for all groups of the thread's own copies but the latest ones.
+  void waitForCopies(int64_t groupsLeft);
+
   /// A function of VectorMath.h on a scalar f32.
   mlir::Value onScalar(mlir::Value x,
                        llvm::function_ref<mlir::Value(KernelBuilder &, mlir::Value)> function);
@@ -69,6 +86,10 @@ public:
   void strided(mlir::Value first, mlir::Value count, int64_t step, Body body) {
     forLoop(first, count, step, body);
   }
+
+private:
+  /// An intrinsic without a result.
+  void act(llvm::StringRef name, mlir::ValueRange operands);
 };
 
 } // namespace lathe::compiler

@@ -20,8 +20,9 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
 
-/// Rows that pass a tile together: their sums are in registers.
-static constexpr int64_t MostRows = 8;
+/// Rows that pass a tile together, as their sums are in registers: of what each thread
+/// computes, and of what tensor cores do.
+static constexpr int64_t MostRows = 8, MostTensorRows = 64;
 
 namespace {
 
@@ -32,10 +33,14 @@ public:
   LogicalResult emit();
 
 private:
+  int64_t warpBytes(int64_t rows) const;
+  int64_t tileBytes(int64_t rows) const;
   int64_t chunkBytes(int64_t rows) const;
   LogicalResult chooseChunk();
   void allocate();
-  void emitSegment(const Segment &segment, int64_t firstTile);
+  LogicalResult emitChunks();
+  void emitItems();
+  void emitTile(const Segment &segment, Value tile);
   void emitPanels(const Segment &segment, unsigned index, Value tile);
   void emitNorms(const Segment &segment, Value firstColumn);
   void emitEpilogue(const Segment &segment, Value firstColumn);
@@ -50,32 +55,50 @@ private:
   SmallVector<Segment> segments;
   SmallVector<Operation *> prologue;
   Value firstRow, rows;                 ///< Of the chunk.
-  Value partials;                       ///< f32 [warp][row][32].
+  Value work;                           ///< Of the warps, for a panel.
   SmallVector<Value> products, factors; ///< f32 [row][column], f32 [row][head].
 };
 
 } // namespace
 
+int64_t ColumnPhase::warpBytes(int64_t rows) const {
+  int64_t bytes = 0;
+  for (const Segment &segment : segments)
+    for (ir::LinearOp linear : segment.linears)
+      bytes = std::max(bytes, gpuPanelWarpBytes(linear, rows, !prologue.empty()));
+  return bytes;
+}
+
+/// Shared memory for what the block computes of a tile.
+int64_t ColumnPhase::tileBytes(int64_t rows) const {
+  int64_t linears = 0, norms = 0, columns = 0, heads = 0;
+  for (const Segment &segment : segments) {
+    linears = std::max<int64_t>(linears, segment.linears.size());
+    norms = std::max<int64_t>(norms, segment.headNorms.size());
+    columns = std::max(columns, segment.tileColumns);
+    heads = std::max(heads, headsOf(segment));
+  }
+  return rows * 4 * (linears * columns + norms * heads);
+}
+
 /// Shared memory for a chunk of so many rows.
 int64_t ColumnPhase::chunkBytes(int64_t rows) const {
   // Alignment of each, and what reductions take.
-  int64_t bytes = 1024 + BlockWarps * rows * PanelRows * 4, tile = 0;
+  int64_t bytes = 1024 + BlockWarps * warpBytes(rows) + tileBytes(rows);
   for (Operation *op : prologue)
     for (Value result : op->getResults()) {
       auto type = cast<RankedTensorType>(result.getType());
       bytes += step::getRowBytes(rows, ShapedType::getNumElements(type.getShape().drop_front()),
                                  type.getElementType());
     }
-  for (const Segment &segment : segments) {
-    int64_t columns =
-        segment.linears.size() * segment.tileColumns + segment.headNorms.size() * headsOf(segment);
-    tile = std::max(tile, rows * columns * 4);
-  }
-  return bytes + tile;
+  return bytes;
 }
 
 LogicalResult ColumnPhase::chooseChunk() {
-  c.chunk = std::min(c.maxRows(), MostRows);
+  bool allTensor = llvm::all_of(segments, [](const Segment &segment) {
+    return llvm::all_of(segment.linears, isTensorProduct);
+  });
+  c.chunk = std::min(c.maxRows(), allTensor && prologue.empty() ? MostTensorRows : MostRows);
   while (c.chunk > 1 && chunkBytes(c.chunk) > SharedBytes)
     c.chunk /= 2;
   if (chunkBytes(c.chunk) <= SharedBytes)
@@ -86,7 +109,7 @@ LogicalResult ColumnPhase::chooseChunk() {
 }
 
 void ColumnPhase::allocate() {
-  partials = c.allocateShared(BlockWarps * c.chunk * PanelRows * 4);
+  work = c.allocateShared(BlockWarps * warpBytes(c.chunk));
   size_t linears = 0, norms = 0;
   int64_t columns = 0, heads = 0;
   for (const Segment &segment : segments) {
@@ -113,6 +136,14 @@ LogicalResult ColumnPhase::emit() {
   if (failed(chooseChunk()))
     return failure();
   allocate();
+  if (!prologue.empty())
+    return emitChunks();
+  emitItems();
+  return success();
+}
+
+/// All blocks compute what stands in front, chunk by chunk, and share the tiles.
+LogicalResult ColumnPhase::emitChunks() {
   LogicalResult result = success();
   k.forLoop(k.constant(0), c.rowCount(), c.chunk, [&](Value first) {
     firstRow = first;
@@ -120,7 +151,8 @@ LogicalResult ColumnPhase::emit() {
     result = emitGpuRows(c, prologue, firstRow, rows);
     int64_t tiles = 0;
     for (const Segment &segment : segments) {
-      emitSegment(segment, tiles);
+      c.forBlocks(k.constant(tiles), k.constant(segment.tiles()),
+                  [&](Value tile) { emitTile(segment, tile); });
       tiles += segment.tiles();
     }
     // The rows of the next chunk take the place of these.
@@ -129,16 +161,29 @@ LogicalResult ColumnPhase::emit() {
   return result;
 }
 
-void ColumnPhase::emitSegment(const Segment &segment, int64_t firstTile) {
-  c.forBlocks(firstTile, k.constant(segment.tiles()), [&](Value tile) {
-    Value firstColumn = k.mul(tile, segment.tileColumns);
-    for (unsigned index = 0; index < segment.linears.size(); ++index)
-      emitPanels(segment, index, tile);
-    emitNorms(segment, firstColumn);
-    emitEpilogue(segment, firstColumn);
-    // The next tile takes the place of this one.
-    k.barrier();
-  });
+/// The blocks share tiles and chunks.  Those that are side by side have the same tile, and
+/// read its weights from a cache.
+void ColumnPhase::emitItems() {
+  Value chunks = k.ceilDiv(c.rowCount(), k.constant(c.chunk));
+  int64_t tiles = 0;
+  for (const Segment &segment : segments) {
+    c.forBlocks(k.mul(chunks, tiles), k.mul(chunks, segment.tiles()), [&](Value item) {
+      firstRow = k.mul(k.remainder(item, chunks), c.chunk);
+      rows = k.min(k.constant(c.chunk), k.sub(c.rowCount(), firstRow));
+      emitTile(segment, k.div(item, chunks));
+    });
+    tiles += segment.tiles();
+  }
+}
+
+void ColumnPhase::emitTile(const Segment &segment, Value tile) {
+  Value firstColumn = k.mul(tile, segment.tileColumns);
+  for (unsigned index = 0; index < segment.linears.size(); ++index)
+    emitPanels(segment, index, tile);
+  emitNorms(segment, firstColumn);
+  emitEpilogue(segment, firstColumn);
+  // The next tile takes the place of this one.
+  k.barrier();
 }
 
 void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile) {
@@ -152,12 +197,12 @@ void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile)
   Value allPanels = k.constant(llvm::divideCeil(segment.outputs, PanelRows));
   Value panels = k.min(k.constant(panelsPerTile), k.sub(allPanels, firstPanel));
   k.forLoop(k.constant(0), panels, 1, [&](Value panel) {
-    GpuPanel place{k.at(weights, k.mul(k.add(firstPanel, panel), panelBytes)), firstRow, rows,
-                   partials};
+    GpuPanel place{k.at(weights, k.mul(k.add(firstPanel, panel), panelBytes)), firstRow, rows, work,
+                   warpBytes(c.chunk)};
     emitGpuPanel(c, linear, place);
     k.barrier();
     Value to = k.at(products[index], k.mul(panel, PanelRows * 4));
-    emitGpuPanelSums(c, partials, to, segment.tileColumns * 4);
+    emitGpuPanelSums(c, place, to, segment.tileColumns * 4);
     k.barrier();
   });
 }

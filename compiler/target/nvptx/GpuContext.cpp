@@ -7,8 +7,10 @@
 #include "dialects/Lathe/LatheTypes.h"
 
 #include "lathe/abi.h"
+#include "lathe/device_abi.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <cstddef>
@@ -54,6 +56,7 @@ GpuContext::GpuContext(OpBuilder &builder, step::PhaseOp phase, const WeightTabl
   weightsPointer = loadField(k.ptr(), offsetof(lathe_step_args, weights));
   cache = loadField(k.ptr(), offsetof(lathe_step_args, kv));
   slabBytes = loadField(k.i64(), offsetof(lathe_step_args, kv_slab_bytes));
+  counter = loadField(k.ptr(), offsetof(lathe_step_args, scratch));
   rowsCount = loadField(k.i64(), offsetof(lathe_step_args, rows));
   logitsRows = loadField(k.i64(), offsetof(lathe_step_args, logits_rows));
   logits = loadField(k.ptr(), offsetof(lathe_step_args, logits));
@@ -82,6 +85,7 @@ GpuRows GpuContext::layout(Value base, int64_t rows, int64_t elements, Type elem
   result.data = base;
   result.elements = elements;
   if (isa<ir::QuantizedActivationType>(element)) {
+    rows = step::getBlockRows(rows);
     result.rowBytes = 32;
     result.blockBytes = rows * 32;
     result.scaleBlockBytes = rows * 4;
@@ -145,6 +149,11 @@ Value GpuContext::allocateShared(int64_t bytes) {
   return k.at(shared, offset);
 }
 
+Value GpuContext::scratch(int64_t bytes) {
+  scratchUsed = std::max(scratchUsed, bytes);
+  return k.at(counter, LATHE_DEVICE_ZERO_BYTES);
+}
+
 //===----------------------------------------------------------------------===//
 // Weights and the cache
 //===----------------------------------------------------------------------===//
@@ -198,10 +207,9 @@ Value GpuContext::blockReduce(Value x, GpuBuilder::Fold fold) {
   return result;
 }
 
-void GpuContext::forBlocks(int64_t first, Value count, KernelBuilder::Body body) {
+void GpuContext::forBlocks(Value first, Value count, KernelBuilder::Body body) {
   Value rotated = block;
-  if (first != 0)
-    rotated =
-        k.remainder(k.sub(k.add(block, blocks), k.remainder(k.constant(first), blocks)), blocks);
+  if (!matchPattern(first, m_Zero()))
+    rotated = k.remainder(k.sub(k.add(block, blocks), k.remainder(first, blocks)), blocks);
   k.forLoop(rotated, count, blocks, body);
 }

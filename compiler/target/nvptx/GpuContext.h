@@ -73,6 +73,12 @@ public:
   mlir::Value allocateShared(int64_t bytes);
   int64_t sharedBytes() const { return sharedUsed; }
 
+  /// Global memory of the step that a phase may use while it runs, 64-byte aligned.
+  mlir::Value scratch(int64_t bytes);
+  int64_t scratchBytes() const { return scratchUsed; }
+  /// All blocks meet.
+  void gridBarrier() { k.gridBarrier(counter, thread, blocks); }
+
   /// A number that the function's code does not hold (PhaseContext.h).
   mlir::Value argument(KernelArgument argument);
   llvm::ArrayRef<KernelArgument> arguments() const { return extraArguments; }
@@ -87,7 +93,7 @@ public:
   }
   /// Loops over items 0 to `count` of the phase that are this block's: every `blocks`-th,
   /// where the first is that of block `first`.
-  void forBlocks(int64_t first, mlir::Value count, KernelBuilder::Body body);
+  void forBlocks(mlir::Value first, mlir::Value count, KernelBuilder::Body body);
 
 private:
   mlir::Value loadField(mlir::Type type, int64_t offset);
@@ -98,9 +104,10 @@ private:
   KernelSharing &sharing;
   mlir::func::FuncOp function;
   mlir::Operation *start; ///< Bases are made behind it, ahead of all loops.
-  mlir::Value argsPointer, arena, weightsPointer, cache, slabBytes, logits, shared, reduced;
+  mlir::Value argsPointer, arena, weightsPointer, cache, slabBytes, logits, shared, reduced,
+      counter;
   mlir::Value fields[4];
-  int64_t sharedUsed = 0;
+  int64_t sharedUsed = 0, scratchUsed = 0;
   llvm::DenseMap<mlir::Value, GpuRows> storage;
   llvm::DenseMap<mlir::Value, mlir::Value> weightPointers, bufferOffsets;
   llvm::SmallVector<KernelArgument> extraArguments;

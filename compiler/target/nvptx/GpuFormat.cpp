@@ -53,15 +53,15 @@ Value lathe::compiler::emitDequantized(GpuBuilder &k, const GpuIntegerFormat &fo
 Value lathe::compiler::loadHalves(GpuBuilder &k, const GpuBlock &block, Value from) {
   Value pointer = k.at(from, k.mul(block.row, 2));
   VectorType type = k.vec(k.builder().getF16Type(), block.rows);
-  return k.extend(k.loadConstant(type, pointer, 2 * block.rows));
+  return k.extend(block.load(k, type, pointer, 2 * block.rows));
 }
 
 Value lathe::compiler::loadBytes(GpuBuilder &k, const GpuBlock &block, Value from) {
-  Value bytes = k.loadConstant(k.vec(k.i8(), block.rows), k.at(from, block.row), block.rows);
+  Value bytes = block.load(k, k.vec(k.i8(), block.rows), k.at(from, block.row), block.rows);
   return arith::UIToFPOp::create(k.builder(), k.getLoc(), k.vec(k.f32(), block.rows), bytes);
 }
 
 Value lathe::compiler::loadWords(GpuBuilder &k, const GpuBlock &block, Value from) {
   Value pointer = k.at(from, k.mul(block.row, 4));
-  return k.loadConstant(k.vec(k.i32(), block.rows), pointer, 4 * block.rows);
+  return block.load(k, k.vec(k.i32(), block.rows), pointer, 4 * block.rows);
 }

@@ -26,6 +26,11 @@ struct GpuBlock {
   mlir::Value block;  ///< First byte.
   mlir::Value row;
   int64_t rows;
+  bool isConstant = true; ///< Memory that nothing writes; else it was copied.
+
+  mlir::Value load(GpuBuilder &k, mlir::Type type, mlir::Value from, int64_t alignment) const {
+    return isConstant ? k.loadConstant(type, from, alignment) : k.loadWide(type, from, alignment);
+  }
 };
 
 /// A format whose weight is `scale * (integer - zero) + minimum` in blocks of 32 k, one
@@ -37,6 +42,8 @@ public:
   virtual int64_t stepBlocks() const { return 1; }
   virtual int64_t blockBytes() const = 0;
   virtual int64_t zero() const { return 0; }
+  /// k that share a scale: 32 or 16.
+  virtual int64_t scaleElements() const { return 32; }
   /// vector<rows x i32>: byte q is the integer, without a sign, of k = 4 quad + q.
   virtual mlir::Value words(GpuBuilder &k, const GpuBlock &block, mlir::Value quad) const = 0;
   /// vector<rows x f32> for the k of that quad.
@@ -49,9 +56,12 @@ public:
 class GpuFloatFormat {
 public:
   virtual ~GpuFloatFormat() = default;
-  /// vector<rows x f32>: the weights at `index` (i64) of rows from `row` on.
-  virtual mlir::Value weights(GpuBuilder &k, mlir::Value panel, mlir::Value index, mlir::Value row,
-                              int64_t rows) const = 0;
+  /// vector<rows x f32>: the weights at `index` (i64), of rows of a block that begins with k 0.
+  virtual mlir::Value weights(GpuBuilder &k, const GpuBlock &panel, mlir::Value index) const = 0;
+  /// Of an element.
+  virtual int64_t bytes() const = 0;
+  /// Whether pairs of k are words of two bf16.
+  virtual bool isPairs() const { return false; }
 };
 
 struct GpuFormatRegistration {

@@ -47,7 +47,7 @@ static LogicalResult emitRowPhase(GpuContext &c) {
   GpuBuilder &k = c.k;
   RowPhaseParts parts = findRowParts(c.phase);
   LogicalResult result = success();
-  c.forBlocks(0, c.rowCount(), [&](Value number) {
+  c.forBlocks(k.constant(0), c.rowCount(), [&](Value number) {
     result = emitGpuRows(c, parts.ops, number, k.constant(1));
     for (step::StoreOp store : parts.copies)
       emitCopy(c, store, number);

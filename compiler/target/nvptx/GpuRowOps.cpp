@@ -117,7 +117,7 @@ static void emitQuantize(GpuContext &c, Operation *op, const GpuRow &row) {
 static Value emitTableElement(GpuBuilder &k, const GpuFormat &format, Value panel, Value lane,
                               Value column) {
   if (format.floats)
-    return k.extract(format.floats->weights(k, panel, column, lane, 1), 0);
+    return k.extract(format.floats->weights(k, {panel, panel, lane, 1}, column), 0);
   constexpr int64_t blockElements = 32;
   GpuBlock block = emitGpuBlock(k, *format.integer, panel, k.div(column, blockElements), lane, 1);
   Value inBlock = k.rem(column, blockElements), quad = k.div(inBlock, 4);

@@ -31,7 +31,6 @@ public:
 
 private:
   using Sums = SmallVector<Value>;
-  Sums emitInt8Block(Value number, ValueRange sums);
   Sums emitFloatBlock(Value number, ValueRange sums);
   Sums emitFloats(Value number, ValueRange sums);
   Value loadInputs(Value row, Value index, int64_t count);
@@ -57,38 +56,6 @@ Value PanelProduct::loadInputs(Value row, Value index, int64_t count) {
   bool aligned = input.elements % count == 0;
   Value values = k.loadWide(k.vec(type, count), pointer, aligned ? count * bytes : bytes);
   return k.extend(values);
-}
-
-/// 8 k of a block of 32: two quads, whose weights share bytes in most formats.
-PanelProduct::Sums PanelProduct::emitInt8Block(Value number, ValueRange sums) {
-  constexpr int64_t ones = 0x01010101;
-  const GpuIntegerFormat &integers = *format.integer;
-  GpuBlock block = emitGpuBlock(k, integers, panel.weights, number, ownRow, LaneRows);
-  Value quads[] = {k.mul(group, 2), k.add(k.mul(group, 2), 1)};
-  Value words[] = {integers.words(k, block, quads[0]), integers.words(k, block, quads[1])};
-  Value scales = integers.scales(k, block, quads[0]), minimums = integers.minimums(k, block);
-  Sums next;
-  for (auto [row, sum] : llvm::zip_equal(rows, sums)) {
-    Value bytes = k.at(k.at(input.data, k.mul(number, input.blockBytes)),
-                       k.add(k.mul(row, 32), k.mul(group, 8)));
-    Value pair = k.loadWide(k.vec(k.i32(), 2), bytes, 8);
-    Value first = k.extract(pair, 0), second = k.extract(pair, 1);
-    Value scale = k.loadWide(
-        k.f32(), k.at(k.at(input.scales, k.mul(number, input.scaleBlockBytes)), k.mul(row, 4)), 4);
-    Value total = k.dot4(k.integer(ones), second, k.dot4(k.integer(ones), first, k.integer(0)));
-    Value start = k.sub(k.integer(0), k.mul(total, k.integer(integers.zero())));
-    SmallVector<Value> products;
-    for (int64_t own = 0; own < LaneRows; ++own)
-      products.push_back(
-          k.dot4(k.extract(words[1], own), second, k.dot4(k.extract(words[0], own), first, start)));
-    Value all =
-        vector::FromElementsOp::create(k.builder(), k.getLoc(), k.vec(k.i32(), LaneRows), products);
-    Value result = k.fma(k.mulf(scales, k.broadcast(scale, LaneRows)), k.intToFloat(all), sum);
-    if (minimums)
-      result = k.fma(minimums, k.broadcast(k.mulf(scale, k.intToFloat(total)), LaneRows), result);
-    next.push_back(result);
-  }
-  return next;
 }
 
 PanelProduct::Sums PanelProduct::emitFloatBlock(Value number, ValueRange sums) {
@@ -118,7 +85,8 @@ PanelProduct::Sums PanelProduct::emitFloats(Value number, ValueRange sums) {
     Value index = k.add(k.add(k.mul(number, 2 * PanelRows / PanelLanes), k.mul(group, 2)), which);
     // What lies behind the last k is multiplied with nothing.
     Value last = k.constant(input.elements - 1), clamped = k.min(index, last);
-    Value weights = format.floats->weights(k, panel.weights, clamped, ownRow, LaneRows);
+    GpuBlock whole{panel.weights, panel.weights, ownRow, LaneRows};
+    Value weights = format.floats->weights(k, whole, clamped);
     if (input.elements % (2 * PanelRows / PanelLanes) != 0) {
       Value isThere = k.less(index, k.constant(input.elements));
       weights = k.select(isThere, weights, k.splat(0.0f, LaneRows));
@@ -132,14 +100,11 @@ PanelProduct::Sums PanelProduct::emitFloats(Value number, ValueRange sums) {
 }
 
 void PanelProduct::emit() {
-  bool isInt8 = isa<ir::QuantizedActivationType>(type);
   int64_t elements = format.integer ? 32 : 2 * PanelRows / PanelLanes;
   Value blocks = k.constant(llvm::divideCeil(input.elements, elements));
   SmallVector<Value> zeros(c.chunk, k.splat(0.0f, LaneRows));
   SmallVector<Value> sums =
       k.forLoop(c.warp, blocks, BlockWarps, zeros, [&](Value number, ValueRange carried) -> Sums {
-        if (isInt8)
-          return emitInt8Block(number, carried);
         return format.integer ? emitFloatBlock(number, carried) : emitFloats(number, carried);
       });
   // The groups of lanes took different k.
@@ -154,26 +119,29 @@ void PanelProduct::emit() {
     sum = vector::FromElementsOp::create(k.builder(), k.getLoc(), k.vec(k.f32(), LaneRows), own);
   }
   k.ifThen(k.less(c.lane, k.constant(PanelLanes)), [&] {
-    Value warpBytes = k.mul(c.warp, c.chunk * PanelRows * 4);
-    Value to = k.at(k.at(panel.partials, warpBytes), k.mul(ownRow, 4));
+    Value to = k.at(k.at(panel.work, k.mul(c.warp, panel.warpBytes)), k.mul(ownRow, 4));
     for (auto [row, sum] : llvm::enumerate(sums))
-      k.storeWide(sum, k.at(to, static_cast<int64_t>(row) * PanelRows * 4), 16);
+      k.storeWide(sum, k.at(to, static_cast<int64_t>(row) * PartialStride), 16);
   });
 }
 
 void lathe::compiler::emitGpuPanel(GpuContext &c, ir::LinearOp linear, const GpuPanel &panel) {
-  PanelProduct(c, linear, panel).emit();
+  if (isTensorProduct(linear))
+    emitTensorPanel(c, linear, panel);
+  else
+    PanelProduct(c, linear, panel).emit();
 }
 
-void lathe::compiler::emitGpuPanelSums(GpuContext &c, Value partials, Value to, int64_t rowBytes) {
+void lathe::compiler::emitGpuPanelSums(GpuContext &c, const GpuPanel &panel, Value to,
+                                       int64_t rowBytes) {
   GpuBuilder &k = c.k;
-  c.forThreads(k.constant(c.chunk * PanelRows), [&](Value item) {
-    Value own = k.at(partials, k.mul(item, 4)), sum;
+  c.forThreads(k.mul(panel.rows, PanelRows), [&](Value item) {
+    Value row = k.div(item, PanelRows), column = k.mul(k.rem(item, PanelRows), 4), sum;
+    Value own = k.at(k.at(panel.work, k.mul(row, PartialStride)), column);
     for (int64_t warp = 0; warp < BlockWarps; ++warp) {
-      Value part = k.loadWide(k.f32(), k.at(own, warp * c.chunk * PanelRows * 4), 4);
+      Value part = k.loadWide(k.f32(), k.at(own, warp * panel.warpBytes), 4);
       sum = sum ? k.addf(sum, part) : part;
     }
-    Value row = k.div(item, PanelRows), column = k.rem(item, PanelRows);
-    k.storeWide(sum, k.at(k.at(to, k.mul(row, rowBytes)), k.mul(column, 4)), 4);
+    k.storeWide(sum, k.at(k.at(to, k.mul(row, rowBytes)), column), 4);
   });
 }

@@ -16,11 +16,31 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+
+#include <chrono>
+#include <utility>
 
 using namespace mlir;
 using namespace lathe::compiler;
+
+namespace {
+/// Seconds between one call and the next.
+class Stopwatch {
+public:
+  double next() {
+    auto now = std::chrono::steady_clock::now();
+    std::chrono::duration<double> passed = now - std::exchange(last, now);
+    return passed.count();
+  }
+
+private:
+  std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
+};
+} // namespace
 
 static llvm::Error makeError(const llvm::Twine &message) {
   return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
@@ -68,6 +88,9 @@ static void markKernels(llvm::Module &module) {
     function.addFnAttr(llvm::Attribute::NoUnwind);
     if (!function.getName().starts_with(KernelPrefix)) {
       function.setLinkage(llvm::GlobalValue::InternalLinkage);
+      // One kernel of all phases takes the assembler of NVIDIA four times as long, and more
+      // registers than there are.
+      function.addFnAttr(llvm::Attribute::NoInline);
       continue;
     }
     function.setCallingConv(llvm::CallingConv::PTX_Kernel);
@@ -79,7 +102,10 @@ static void markKernels(llvm::Module &module) {
 
 llvm::Expected<std::unique_ptr<llvm::Module>>
 lathe::compiler::translateGpuKernels(ModuleOp module, const NvptxTarget &target,
-                                     llvm::LLVMContext &context) {
+                                     llvm::LLVMContext &context, GpuCodeTimes *times) {
+  GpuCodeTimes ignored;
+  GpuCodeTimes &taken = times ? *times : ignored;
+  Stopwatch watch;
   PassManager passes(module.getContext());
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(createConvertVectorToLLVMPass());
@@ -90,6 +116,7 @@ lathe::compiler::translateGpuKernels(ModuleOp module, const NvptxTarget &target,
   passes.enableVerifier(false);
   if (failed(passes.run(module)))
     return makeError("lowering the kernels to the LLVM dialect failed");
+  taken.lower = watch.next();
   registerBuiltinDialectTranslation(*module.getContext());
   registerLLVMDialectTranslation(*module.getContext());
   std::unique_ptr<llvm::Module> ir = translateModuleToLLVMIR(module, context, "lathe");
@@ -103,9 +130,11 @@ lathe::compiler::translateGpuKernels(ModuleOp module, const NvptxTarget &target,
   markKernels(*ir);
   if (llvm::Error error = checkAtomics(*ir))
     return error;
+  taken.translate = watch.next();
   return ir;
 }
 
+/// O1: O2 takes half as long again, for kernels that are as small.
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::PassBuilder passes(&machine);
   llvm::LoopAnalysisManager loops;
@@ -117,20 +146,74 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   passes.registerFunctionAnalyses(functions);
   passes.registerLoopAnalyses(loops);
   passes.crossRegisterProxies(loops, functions, components, modules);
-  passes.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2).run(module, modules);
+  passes.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O1).run(module, modules);
+}
+
+static bool emitAssembly(llvm::Module &module, llvm::TargetMachine &machine,
+                         llvm::SmallVectorImpl<char> &text) {
+  llvm::raw_svector_ostream stream(text);
+  llvm::legacy::PassManager passes;
+  if (machine.addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile))
+    return false;
+  passes.run(module);
+  return true;
+}
+
+/// How long each function takes alone, from its IR to PTX.
+static void timeFunctions(const llvm::Module &module, llvm::TargetMachine &machine,
+                          GpuCodeTimes &times) {
+  for (const llvm::Function &function : module) {
+    if (function.isDeclaration())
+      continue;
+    llvm::ValueToValueMapTy values;
+    std::unique_ptr<llvm::Module> alone =
+        llvm::CloneModule(module, values, [&](const llvm::GlobalValue *global) {
+          return global == &function || !isa<llvm::Function>(global);
+        });
+    // What is nobody's is left out.
+    alone->getFunction(function.getName())->setLinkage(llvm::GlobalValue::ExternalLinkage);
+    llvm::SmallVector<char, 0> text;
+    Stopwatch watch;
+    optimize(*alone, machine);
+    double optimized = watch.next();
+    emitAssembly(*alone, machine, text);
+    times.functions.push_back({function.getName().str(), optimized, watch.next()});
+  }
 }
 
 llvm::Expected<std::string> lathe::compiler::compileToPTX(llvm::Module &module,
-                                                          const NvptxTarget &target) {
+                                                          const NvptxTarget &target,
+                                                          GpuCodeTimes *times) {
   auto machine = createMachine(target);
   if (!machine)
     return machine.takeError();
+  if (times)
+    timeFunctions(module, **machine, *times);
+  GpuCodeTimes ignored;
+  GpuCodeTimes &taken = times ? *times : ignored;
+  Stopwatch watch;
   optimize(module, **machine);
+  taken.optimize = watch.next();
   llvm::SmallVector<char, 0> text;
-  llvm::raw_svector_ostream stream(text);
-  llvm::legacy::PassManager passes;
-  if ((*machine)->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile))
+  if (!emitAssembly(module, **machine, text))
     return makeError("the target cannot emit PTX");
-  passes.run(module);
+  taken.emit = watch.next();
   return std::string(text.begin(), text.end());
+}
+
+void GpuCodeTimes::print(llvm::raw_ostream &out) const {
+  out << "\nFrom kernels to GPU code, in seconds:\n";
+  auto line = [&](double seconds, const llvm::Twine &what) {
+    out << llvm::format("  %8.4f  ", seconds) << what << "\n";
+  };
+  line(lower, "lower to the LLVM dialect");
+  line(translate, "translate to LLVM IR");
+  line(optimize, "optimize");
+  line(emit, "select instructions and print PTX");
+  line(lower + translate + optimize + emit, "all");
+  if (functions.empty())
+    return;
+  out << "Functions, each alone: optimize, and emit:\n";
+  for (const Function &each : functions)
+    out << llvm::format("  %8.4f  %8.4f  ", each.optimize, each.emit) << each.name << "\n";
 }

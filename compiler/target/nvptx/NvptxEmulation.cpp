@@ -4,6 +4,8 @@
 #include "compiler/target/nvptx/GpuContext.h"
 #include "compiler/target/nvptx/NvptxCodegen.h"
 
+#include "lathe/device_abi.h"
+
 #include "mlir/IR/OwningOpRef.h"
 
 #include <cstring>
@@ -24,7 +26,7 @@ public:
   }
 
   llvm::Error run(StringRef entry, lathe_step_args args, int64_t blocks) override {
-    std::memset(args.scratch, 0, GridBarrierBytes);
+    std::memset(args.scratch, 0, LATHE_DEVICE_ZERO_BYTES);
     cuemu::Launch launch{static_cast<uint32_t>(blocks), BlockThreads, SharedBytes, ++launches};
     return emulator->run(("lathe_entry_" + entry).str(), launch, &args);
   }

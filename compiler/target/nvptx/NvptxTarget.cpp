@@ -77,16 +77,22 @@ void NvptxTarget::addKernels(OpPassManager &passes) const {
   passes.addPass(createEmitNvptxPass(emit));
 }
 
-llvm::Expected<std::string> NvptxTarget::generate(ModuleOp module, StringRef output) const {
+llvm::Expected<std::string> NvptxTarget::generate(ModuleOp module, StringRef output,
+                                                  bool timing) const {
   llvm::LLVMContext context;
-  auto ir = translateGpuKernels(module, *this, context);
+  GpuCodeTimes times;
+  auto ir = translateGpuKernels(module, *this, context, &times);
   if (!ir)
     return ir.takeError();
-  if (output == "ptx")
-    return compileToPTX(**ir, *this);
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  (*ir)->print(stream, nullptr);
+  if (output != "ptx") {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    (*ir)->print(stream, nullptr);
+    return text;
+  }
+  auto text = compileToPTX(**ir, *this, timing ? &times : nullptr);
+  if (timing)
+    times.print(llvm::errs());
   return text;
 }
 

@@ -7,9 +7,6 @@
 
 namespace lathe::compiler {
 
-/// Memory of a step that the grid barrier counts in, which is zero when a kernel starts.
-inline constexpr int64_t GridBarrierBytes = 64;
-
 /// GPUs of one generation.  `version` is the PTX ISA that its text is written in, the
 /// least one that has what the kernels use: drivers read all up to their own.  `driverText`
 /// is the output that the driver loads.
@@ -29,8 +26,8 @@ public:
   void addKernels(mlir::OpPassManager &passes) const override;
   std::vector<std::string> outputs() const override { return {"ptx", "llvm"}; }
   llvm::StringRef image() const override { return driverText; }
-  llvm::Expected<std::string> generate(mlir::ModuleOp module,
-                                       llvm::StringRef output) const override;
+  llvm::Expected<std::string> generate(mlir::ModuleOp module, llvm::StringRef output,
+                                       bool timing) const override;
   llvm::Expected<std::unique_ptr<DeviceKernels>> load(mlir::ModuleOp module) const override;
 };
 

@@ -159,9 +159,12 @@ typedef struct lathe_compile_options {
    * "0-20,25"; NULL: all, and none.  E0840. */
   const char *layers;
   const char *skip;
+  /* Since 1.2.  What `lathe calibrate` wrote: of an encoder (`--task classify`) the classifier
+   * that its artefact carries, of another model the order of neurons, as in
+   * lathe_model_options; NULL: none.  E0843 and E0844, of an encoder as of classifier_open. */
+  const char *calibration;
   /* Since 1.2.  As in lathe_model_options. */
   double width;
-  const char *calibration;
 } lathe_compile_options;
 
 /* Filled by model_info; the caller sets struct_size.  Texts live as long as the
@@ -396,9 +399,9 @@ typedef struct lathe_api {
    * compile` or model_compile made (E064x), or an executable: neither the cache
    * nor the compiler is asked, and `target` and `precision` choose among what is
    * in it.  In a library that `lathe compile` made of a model, NULL stands for that
-   * model.  Or a folder in the form of Hugging Face, of an encoder, which
-   * model_embed takes.  `options` may be NULL.  Besides E0807 all errors of files (E02xx,
-   * E03xx), import (E04xx), the compiler (E05xx), programs (E06xx) and memory
+   * model.  Or a folder in the form of Hugging Face, of an encoder, or what one was
+   * compiled to, which model_embed takes.  `options` may be NULL.  Besides E0807 all errors of
+   * files (E02xx, E03xx), import (E04xx), the compiler (E05xx), programs (E06xx) and memory
    * (E0810). */
   lathe_error *(*model_open)(const char *path, const lathe_model_options *options,
                              lathe_model **model);
@@ -407,8 +410,8 @@ typedef struct lathe_api {
   /* [any] */
   lathe_error *(*model_info)(const lathe_model *model, lathe_model_info *info);
 
-  /* [any] Compiles the GGUF file `path` to the artefact `output`, as `lathe compile
-   * -o output.lathe` does and byte by byte the same.  The file appears as a whole
+  /* [any] Compiles the GGUF file, or the folder of an encoder, `path` to the artefact `output`,
+   * as `lathe compile -o output.lathe` does and byte by byte the same.  The file appears as a whole
    * or not at all.  `options` may be NULL.  Errors as of model_open, and E021x an
    * output that cannot be written. */
   lathe_error *(*model_compile)(const char *path, const lathe_compile_options *options,
@@ -502,8 +505,9 @@ typedef struct lathe_api {
                               const lathe_embed_options *options, float *vectors, size_t capacity);
 
   /* [any] Makes a classifier of an encoder with the file `path` of `lathe calibrate
-   * --task classify`.  E02xx and E0843 a file that cannot be read, E0844 one that is
-   * for another model, E0834 no encoder. */
+   * --task classify`; NULL: with what the model's artefact carries, E0108 when that is
+   * nothing.  E02xx and E0843 a file that cannot be read, E0844 one that is for another
+   * model, E0834 no encoder. */
   lathe_error *(*classifier_open)(const lathe_model *model, const char *path,
                                   lathe_classifier **classifier);
   /* [last] */

@@ -6,7 +6,7 @@
 #include "tools/lathe/outputs/ModuleImage.h"
 
 #include "runtime/adaptive/Calibration.h"
-#include "runtime/formats/ModelFolder.h"
+#include "runtime/classify/ClassifierFile.h"
 
 using namespace lathe;
 using namespace lathe::cli;
@@ -46,7 +46,7 @@ static std::optional<std::string> checkEntry(const std::string &Name) {
 }
 
 void CompileCommand::declare(Options &Accepted) {
-  Accepted.positional(Input, "INPUT", "a GGUF file, or MLIR printed at a stage", true);
+  Accepted.positional(Input, "INPUT", "a GGUF file, a folder, or MLIR printed at a stage", true);
   Accepted.text(Output, "-o,--output", "FILE", "where the result goes; - is standard output");
   std::vector<std::string> Kinds;
   for (const OutputKind &Each : Registry<OutputKind>::all())
@@ -83,13 +83,6 @@ void CompileCommand::declare(Options &Accepted) {
 
 /// What to make when there is no --emit.
 const OutputKind *CompileCommand::findKind(Diagnostics &Diags) const {
-  if (ModelFolder::matches(*Input)) {
-    Diags.error(111, "lathe compile",
-                "found a model folder without --emit, expected a GGUF file: artefacts hold models "
-                "that generate text",
-                "'lathe embed' compiles the folder and keeps the program");
-    return nullptr;
-  }
   bool FromStageText = isStageText(*Input);
   const OutputKind *Found =
       Kind.empty() ? outputKindOf(*Output, FromStageText) : Registry<OutputKind>::find(Kind);
@@ -123,6 +116,10 @@ bool CompileCommand::checkArguments(Diagnostics &Diags) const {
     Diags.error(111, "lathe compile",
                 "found --emit beside what is for whole programs: --kind, --entry, --embed-weights, "
                 "--external-weights or several targets");
+  bool IsFolder = ModelFolder::matches(*Input);
+  if (IsFolder && CalibrationPath && !Emit.empty())
+    Diags.error(111, "lathe compile",
+                "found --cal with --emit, expected one: a classifier is beside an encoder's graph");
   if (Embed && External)
     Diags.error(111, "lathe compile", "found --embed-weights and --external-weights");
   return !Diags.hasErrors();
@@ -150,9 +147,14 @@ OutputRequest CompileCommand::request() const {
 }
 
 /// Writes the exits of --cal into the graph, ahead of all other passes, and widths, of neurons in
-/// its order.
+/// its order; the classifier of an encoder is carried.
 bool CompileCommand::addCalibrated(PackageOptions &Package, Diagnostics &Diags) const {
   std::string &Passes = Package.Compile.Passes;
+  if (CalibrationPath && ModelFolder::matches(*Input)) {
+    std::optional<std::string> Text = readClassifierFor(*Input, *CalibrationPath, Diags);
+    Package.Calibration = Text.value_or("");
+    return Text.has_value();
+  }
   if (!CalibrationPath) {
     if (Width)
       Passes = withWidths({}, *Width) + (Passes.empty() ? "" : "," + Passes);
@@ -210,6 +212,7 @@ static CommandRegistration Registered({
     "  lathe compile model.gguf -o model --embed-weights  a program: ./model \"Hello\"\n"
     "  lathe compile model.gguf -o model.lathe --target x86-64-v3,x86-64-v4\n"
     "  lathe compile model.gguf -o model.so               a C library, model.h\n"
+    "  lathe compile minilm --cal topics.cal -o topics    ./topics \"A chess program\"\n"
     "  lathe compile model.gguf --emit mlir:import -o -   the model, readable\n"
     "  lathe compile model.gguf --target sm_80 --emit ptx -o model.ptx\n"
     "  lathe compile fused.mlir --emit asm -o model.s     go on from a stage\n",

@@ -78,7 +78,7 @@ class CompileOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("targets", c_char_p), ("precision", c_char_p)]
     _fields_ += [("flags", c_uint32), ("reserved", c_uint32)]
     _fields_ += [("callbacks", POINTER(CallbackStruct)), ("layers", c_char_p), ("skip", c_char_p)]
-    _fields_ += [("width", c_double), ("calibration", c_char_p)]
+    _fields_ += [("calibration", c_char_p), ("width", c_double)]
 
 
 class ModelInfoStruct(Sized):

@@ -182,12 +182,13 @@ class Model:
         )
         return vectors[0] if alone else vectors
 
-    def classifier(self, cal: "Path") -> Classifier:
-        """A classifier of an encoder, with the file that `lathe calibrate --task classify` wrote."""
+    def classifier(self, cal: "Optional[Path]" = None) -> Classifier:
+        """A classifier of an encoder, with the file that `lathe calibrate --task classify` wrote;
+        None is the one that the artefact carries."""
         return Classifier(self._handle, cal, self._callbacks)
 
     def classify(
-        self, texts: Texts, *, cal: "Path", exit: str = "auto"
+        self, texts: Texts, *, cal: "Optional[Path]" = None, exit: str = "auto"
     ) -> "Union[Classification, List[Classification]]":
         """What texts are: `Classifier.classify` of the classifier of `cal`, which is read at each call."""
         return self.classifier(cal).classify(texts, exit=exit)
@@ -220,7 +221,7 @@ def load(
     weights: Optional[Path] = None,
     device: str = "cpu",
     width: float = 0.0,
-    calibration: Optional[Path] = None,
+    cal: Optional[Path] = None,
     progress: Optional[Progress] = None,
 ) -> Model:
     """Opens a GGUF file, or the folder of an encoder (`Model.embed`), finds its program in the cache
@@ -231,7 +232,7 @@ def load(
     `threads` 0 is one per core; `precision` is "auto", "f32", "bf16", "int16" or "int8"; `strict`
     refuses weights that are not finite. `device` is "cpu", "cuda:0", a GPU by its number, or "auto", a
     GPU where one can be used. With `width` above 0 steps can compute a part of each layer's neurons, and do
-    that share unless a session asks for another; `calibration` is what `lathe calibrate` wrote, by which
+    that share unless a session asks for another; `cal` is what `lathe calibrate` wrote, by which
     they are stored in order of their importance. `progress(done, total)` is told the stages.
 
     >>> lathe.load(path, threads=1, precision="f32").info.precision
@@ -248,7 +249,7 @@ def load(
         weights=None if weights is None else os.fsencode(weights),
         device=device.encode(),
         width=width,
-        calibration=None if calibration is None else os.fsencode(calibration),
+        calibration=None if cal is None else os.fsencode(cal),
     )
     handle = ctypes.c_void_p()
     error = library.api().model_open(
@@ -272,14 +273,17 @@ def compile(
     layers: Optional[str] = None,
     skip: Optional[str] = None,
     width: float = 0.0,
-    calibration: Optional[Path] = None,
+    cal: Optional[Path] = None,
     progress: Optional[Progress] = None,
 ) -> str:
-    """Compiles a GGUF file to an artefact, as `lathe compile -o output` does, and returns its name.
+    """Compiles a GGUF file, or the folder of an encoder, to an artefact, as `lathe compile -o output`
+    does, and returns its name.
 
     `targets` names one or several CPUs ("x86-64-v3"), of which the best is chosen when the artefact is
     loaded; `embed_weights` makes it stand alone. `layers` and `skip` are lists such as "0-20,25" of the
-    layers to compile, and to leave out for good; `width` and `calibration` are as `load` takes them. Ctrl-C is seen when the compiler is done.
+    layers to compile, and to leave out for good; `width` is as `load` takes it; `cal` is a file of
+    `lathe calibrate`: of an encoder (`--task classify`) the classifier that its artefact carries, of another
+    model the order of neurons. Ctrl-C is seen when the compiler is done.
 
     >>> artefact = lathe.compile(path, "model.lathe", embed_weights=True)
     >>> lathe.load(artefact).info.compiled_ahead
@@ -295,7 +299,7 @@ def compile(
         layers=as_text(layers),
         skip=as_text(skip),
         width=width,
-        calibration=None if calibration is None else os.fsencode(calibration),
+        calibration=None if cal is None else os.fsencode(cal),
     )
     raw = os.fsencode(output)
     callbacks.check(

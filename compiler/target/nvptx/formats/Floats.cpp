@@ -11,24 +11,27 @@ namespace {
 /// [k][32 rows].
 class Rows : public GpuFloatFormat {
 public:
-  explicit Rows(int64_t bytes) : bytes(bytes) {}
+  explicit Rows(int64_t size) : size(size) {}
 
-  Value weights(GpuBuilder &k, Value panel, Value index, Value row, int64_t rows) const override {
-    Type element = bytes == 4 ? k.f32() : k.builder().getF16Type();
-    Value place = k.mul(k.add(k.mul(index, PanelRows), row), bytes);
-    return k.extend(k.loadConstant(k.vec(element, rows), k.at(panel, place), bytes * rows));
+  int64_t bytes() const override { return size; }
+  Value weights(GpuBuilder &k, const GpuBlock &panel, Value index) const override {
+    Type element = size == 4 ? k.f32() : k.builder().getF16Type();
+    Value place = k.mul(k.add(k.mul(index, PanelRows), panel.row), size);
+    return k.extend(
+        panel.load(k, k.vec(element, panel.rows), k.at(panel.block, place), size * panel.rows));
   }
 
 private:
-  int64_t bytes;
+  int64_t size;
 };
 
 /// [k / 2][32 rows][2].
 class Pairs : public GpuFloatFormat {
 public:
-  Value weights(GpuBuilder &k, Value panel, Value index, Value row, int64_t rows) const override {
-    Value place = k.mul(k.add(k.mul(k.div(index, 2), PanelRows), row), 4);
-    Value pairs = k.loadConstant(k.vec(k.i32(), rows), k.at(panel, place), 4 * rows);
+  int64_t bytes() const override { return 2; }
+  bool isPairs() const override { return true; }
+  Value weights(GpuBuilder &k, const GpuBlock &panel, Value index) const override {
+    Value pairs = loadWords(k, panel, k.at(panel.block, k.mul(k.div(index, 2), PanelRows * 4)));
     auto [even, odd] = k.splitPairs(pairs);
     return k.select(k.equal(k.rem(index, 2), k.constant(0)), even, odd);
   }

@@ -42,6 +42,7 @@ public:
   int64_t stepBlocks() const override { return 8; }
   int64_t blockBytes() const override { return ScaleOffset + 64; }
   int64_t zero() const override { return 32; }
+  int64_t scaleElements() const override { return 16; }
   Value words(GpuBuilder &k, const GpuBlock &block, Value quad) const override;
   Value scales(GpuBuilder &k, const GpuBlock &block, Value quad) const override;
 
@@ -64,7 +65,7 @@ Value SixBits::words(GpuBuilder &k, const GpuBlock &block, Value quad) const {
 Value SixBits::scales(GpuBuilder &k, const GpuBlock &block, Value quad) const {
   Value pointer = k.at(k.at(block.block, ScaleOffset), k.mul(block.row, 2));
   // Those of both halves of a row stand side by side.
-  Value bytes = k.loadConstant(k.vec(k.i8(), 2 * block.rows), pointer, 2 * block.rows);
+  Value bytes = block.load(k, k.vec(k.i8(), 2 * block.rows), pointer, 2 * block.rows);
   SmallVector<int64_t> first, last;
   for (int64_t row = 0; row < block.rows; ++row) {
     first.push_back(2 * row);
