@@ -57,11 +57,17 @@ struct Calibration {
   /// Opens a calibration file.  Nullopt with E0843, and the errors of MappedFile::open.
   static std::optional<Calibration> open(const std::string &Path, Diagnostics &Diags);
 
+  /// The same for the bytes of one, which must live as long as `File`; `Where` names them.
+  static std::optional<Calibration> read(std::span<const uint8_t> Bytes, const std::string &Where,
+                                         Diagnostics &Diags);
+
   /// The pass that writes the exits into a model, as `--passes` takes it; empty where there
   /// are none.
   std::string passes() const;
   /// The same behind `Others` for widths, of neurons in the order of the file (`withWidths`).
   std::string widthPasses(std::string Others, double Unasked = 1) const;
+  /// Whether a width may be chosen.
+  bool offersWidths() const;
 
   /// Reads the text of a file's metadata.  Nullopt with E0843; `Where` names the file.
   static std::optional<Calibration> parse(std::string_view Text, const std::string &Where,

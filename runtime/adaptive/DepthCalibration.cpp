@@ -201,7 +201,7 @@ DepthCalibration::runWidths(std::span<const int32_t> Text, std::span<const std::
   if (!checkText(Text, Diags))
     return std::nullopt;
   const Manifest &Code = Source.manifest();
-  double Whole = Code.bytesBehind(-1, "");
+  double Whole = Code.layerBytes();
   std::vector<DepthPoint> Points;
   for (const std::string &Each : Widths) {
     DepthPoint &Point = Points.emplace_back();

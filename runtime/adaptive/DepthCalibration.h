@@ -65,7 +65,7 @@ public:
   /// short or a program that cannot leave layers out, E0807, and those of Session.
   std::optional<std::vector<DepthPoint>> run(std::span<const int32_t> Text, Diagnostics &Diags);
 
-  /// One point for each of `Widths`, as `--width` takes them: the same, and E0849 for what the
+  /// One point for each of `Widths`, as `--width` takes them: the same, and E0818 for what the
   /// program cannot compute.
   std::optional<std::vector<DepthPoint>>
   runWidths(std::span<const int32_t> Text, std::span<const std::string> Widths, Diagnostics &Diags);

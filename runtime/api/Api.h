@@ -9,6 +9,8 @@
 #define LATHE_RUNTIME_API_API_H
 
 #include "lathe/lathe.h"
+#include "runtime/adaptive/Calibration.h"
+#include "runtime/classify/ClassifierFile.h"
 #include "runtime/session/Encoder.h"
 #include "runtime/session/Generator.h"
 #include "runtime/session/Model.h"
@@ -42,10 +44,11 @@ private:
 
 /// What sessions share of a model, or an encoder with the lock of its calls.
 struct SharedModel {
-  std::unique_ptr<Model> Source;      ///< Null for an encoder.
-  std::unique_ptr<Encoder> Encodings; ///< Null for any other model.
-  /// What was compiled ahead, of an encoder; null: nothing.
-  std::shared_ptr<const CompiledModel> Compiled;
+  std::unique_ptr<Model> Source;               ///< Null for an encoder.
+  std::shared_ptr<const Calibration> Measured; ///< Of `Source`; null: nothing.
+  std::string MeasuredIn;                      ///< The file that tells, of either.
+  std::unique_ptr<Encoder> Encodings;          ///< Null for any other model.
+  std::optional<ClassifierFile> Heads;         ///< Of `Encodings`; none: it has none.
   std::mutex Encoding;
   Callbacks Told;
 
@@ -108,16 +111,8 @@ std::optional<SamplerOptions> readSampling(const lathe_sampler_options *Given, D
 std::shared_ptr<const LayerMask> readLayers(const char *Layers, const char *Skip, const char *Width,
                                             const SharedModel &Of, Diagnostics &Diags);
 
-/// What `width` and `calibration` of some options ask for.
-struct WidthsAsked {
-  std::string Passes;                         ///< lathe_compile_request::passes.
-  std::shared_ptr<const TensorFile> Measured; ///< The calibration file; null: none.
-};
-
-/// Of the model with that header.  Nullopt with E0849, E0844 or the errors of
-/// Calibration::open.
-std::optional<WidthsAsked> readWidths(double Width, const char *Measured,
-                                      std::span<const uint8_t> Header, Diagnostics &Diags);
+/// The `width` of some options; none where it is 0.  False with E0818.
+bool readWidth(double Given, std::optional<double> &Into, Diagnostics &Diags);
 
 /// A copy of the caller's struct, with zeros for what an older one lacks; all
 /// zeros for null.  `Least` is its size in version 1.0.

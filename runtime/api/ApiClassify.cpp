@@ -3,7 +3,6 @@
 #include "runtime/api/Api.h"
 
 #include "runtime/classify/TextClassifier.h"
-#include "runtime/support/MappedFile.h"
 
 using namespace lathe;
 using namespace lathe::api;
@@ -14,21 +13,16 @@ struct lathe_classifier {
   std::unique_ptr<TextClassifier> Run;
 };
 
-/// The file, or what the model carries where `Path` is null.
+/// The file, or what the model was opened with where `Path` is null.
 static std::optional<ClassifierFile> readFile(const char *Path, const SharedModel &Of,
                                               const Encoder &Model, Diagnostics &Diags) {
-  std::unique_ptr<MappedFile> Bytes = Path ? MappedFile::open(Path, Diags) : nullptr;
-  std::string_view Text = !Path && Of.Compiled ? Of.Compiled->calibration() : std::string_view();
-  if (Bytes)
-    Text = {reinterpret_cast<const char *>(Bytes->bytes().data()), Bytes->bytes().size()};
-  if (!Path && Text.empty())
+  if (!Path && !Of.Heads)
     Diags.error(108, "path", "found NULL and a model that carries no classifier, expected a file",
                 "'lathe compile --cal' puts a classifier into an artefact");
-  if (Text.empty())
-    return std::nullopt;
-  std::string Where = Path ? Path : Of.Compiled->path();
-  std::optional<ClassifierFile> File = ClassifierFile::parse(Text, Where, Diags);
-  return File && File->checkModel(Model, Where, Diags) ? std::move(File) : std::nullopt;
+  if (!Path)
+    return Of.Heads;
+  std::optional<ClassifierFile> File = ClassifierFile::open(Path, Diags);
+  return File && File->checkModel(Model, Path, Diags) ? std::move(File) : std::nullopt;
 }
 
 static lathe_error *open(const lathe_model *Of, const char *Path, lathe_classifier **Out) {

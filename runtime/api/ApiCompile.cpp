@@ -2,7 +2,6 @@
 
 #include "runtime/api/Api.h"
 
-#include "runtime/classify/ClassifierFile.h"
 #include "runtime/session/Packaging.h"
 #include "runtime/support/AtomicFile.h"
 
@@ -13,27 +12,6 @@ using namespace lathe::api;
 
 // The size in version 1.0.
 static constexpr size_t LeastOptions = offsetof(lathe_compile_options, layers);
-
-/// What `width` and `calibration` ask for: a classifier for the folder of an encoder, the order of
-/// neurons for another model.
-static bool addCalibrated(const lathe_compile_options &Raw, const char *Path,
-                          PackageOptions &Options, Diagnostics &Diags) {
-  if (Raw.calibration && ModelFolder::matches(Path)) {
-    std::optional<std::string> Text = readClassifierFor(Path, Raw.calibration, Diags);
-    Options.Calibration = Text.value_or("");
-    return Text.has_value();
-  }
-  std::unique_ptr<GGUFFile> File = Raw.calibration ? GGUFFile::open(Path, Diags) : nullptr;
-  if (Raw.calibration && !File)
-    return false;
-  std::optional<WidthsAsked> Asked = readWidths(
-      Raw.width, Raw.calibration, File ? File->headerBytes() : std::span<const uint8_t>(), Diags);
-  if (!Asked)
-    return false;
-  Options.Compile.Passes = std::move(Asked->Passes);
-  Options.Calibrated = std::move(Asked->Measured);
-  return true;
-}
 
 static std::optional<PackageOptions> readOptions(const char *Path,
                                                  const lathe_compile_options *Given,
@@ -51,7 +29,8 @@ static std::optional<PackageOptions> readOptions(const char *Path,
   Options.Compile.Precision = Raw->precision ? Raw->precision : "auto";
   Options.Compile.Layers = Raw->layers ? Raw->layers : "";
   Options.Compile.Skip = Raw->skip ? Raw->skip : "";
-  if (!addCalibrated(*Raw, Path, Options, Diags))
+  Options.CalibrationPath = Raw->calibration ? Raw->calibration : "";
+  if (!readWidth(Raw->width, Options.Width, Diags))
     return std::nullopt;
   Options.Targets = splitTargets(Raw->targets ? Raw->targets : "host");
   Options.EmbedWeights = Raw->flags & LATHE_COMPILE_EMBED_WEIGHTS;

@@ -2,7 +2,6 @@
 
 #include "runtime/api/Api.h"
 
-#include "runtime/adaptive/Calibration.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
 #include <cstddef>
@@ -23,38 +22,41 @@ const Tokenizer *SharedModel::vocabulary(Diagnostics &Diags) {
   return Made.get();
 }
 
-std::optional<WidthsAsked> api::readWidths(double Width, const char *Measured,
-                                           std::span<const uint8_t> Header, Diagnostics &Diags) {
-  if (!(Width >= 0 && Width <= 1)) {
-    Diags.error(849, "width",
-                "found " + std::to_string(Width) + ", expected a share of the neurons up to 1");
-    return std::nullopt;
-  }
-  std::optional<Calibration> Made;
-  if (Measured) {
-    Made = Calibration::open(Measured, Diags);
-    if (!Made || !Made->checkModel(Header, Measured, Diags))
-      return std::nullopt;
-  }
-  WidthsAsked Asked;
-  if (Width > 0)
-    Asked.Passes = Made ? Made->widthPasses({}, Width) : withWidths({}, Width);
-  if (Made)
-    Asked.Measured = Made->File;
-  return Asked;
+/// What is read of lathe_model_options besides those of Model.
+struct OpenOptions {
+  std::string Weights, CalibrationPath;
+  std::optional<double> Width;
+  ModelOptions Load;
+};
+
+bool api::readWidth(double Given, std::optional<double> &Into, Diagnostics &Diags) {
+  if (Given > 0 && Given <= 1)
+    Into = Given;
+  if (Into || Given == 0)
+    return true;
+  Diags.error(818, "width",
+              "found " + std::to_string(Given) + ", expected a share of the neurons up to 1");
+  return false;
 }
 
-static std::optional<ModelOptions> readOptions(const lathe_model_options &Given, Callbacks &Told,
-                                               Diagnostics &Diags) {
-  const lathe_model_options *Raw = &Given;
-  if (!checkFlags("lathe_model_options", Raw->flags, LATHE_MODEL_NO_CACHE | LATHE_MODEL_STRICT,
-                  Diags))
+static std::optional<OpenOptions> readOptions(const lathe_model_options *Given, Callbacks &Told,
+                                              Diagnostics &Diags) {
+  constexpr const char *Name = "lathe_model_options";
+  // The size in version 1.0.
+  constexpr size_t Least = offsetof(lathe_model_options, device);
+  std::optional<lathe_model_options> Raw = readStruct(Given, Name, Least, Diags);
+  if (!Raw || !checkFlags(Name, Raw->flags, LATHE_MODEL_NO_CACHE | LATHE_MODEL_STRICT, Diags))
     return std::nullopt;
   if (std::optional<Callbacks> Read = Callbacks::read(Raw->callbacks, Diags))
     Told = *Read;
   else
     return std::nullopt;
-  ModelOptions Options;
+  OpenOptions Read;
+  Read.Weights = Raw->weights ? Raw->weights : "";
+  Read.CalibrationPath = Raw->calibration ? Raw->calibration : "";
+  if (!readWidth(Raw->width, Read.Width, Diags))
+    return std::nullopt;
+  ModelOptions &Options = Read.Load;
   if (Raw->target)
     Options.Target = Raw->target;
   if (Raw->precision)
@@ -73,7 +75,53 @@ static std::optional<ModelOptions> readOptions(const lathe_model_options &Given,
     return Told.goOn(LATHE_PROGRESS_OPEN, static_cast<int64_t>(Next),
                      static_cast<int64_t>(LoadStage::Done));
   };
-  return Options;
+  return Read;
+}
+
+/// Loads a model file, or what was compiled of one.
+static bool loadModel(ModelInput Input, OpenOptions &Options, SharedModel &Into,
+                      Diagnostics &Diags) {
+  Into.Measured = openCalibration(Options.CalibrationPath, Input, Diags);
+  if (Diags.hasErrors())
+    return false;
+  ModelOptions &Load = Options.Load;
+  // What is compiled already has the exits that it has.
+  if (Into.Measured && !Input.Compiled)
+    Load.Passes = Into.Measured->passes();
+  // A budget may choose a width that was measured.
+  if (!Input.Compiled && Into.Measured && (Options.Width || Into.Measured->offersWidths()))
+    Load.Passes = Into.Measured->widthPasses(std::move(Load.Passes), Options.Width.value_or(1));
+  else if (!Input.Compiled && Options.Width)
+    Load.Passes = withWidths({}, *Options.Width);
+  if (Into.Measured && !Options.CalibrationPath.empty())
+    Load.Calibrated = Into.Measured->File;
+  Load.Compiled = std::move(Input.Compiled);
+  Load.ProgramPath = std::move(Input.ProgramPath);
+  Into.Source = Model::load(std::move(Input.File), Load, Diags);
+  return Into.Source != nullptr;
+}
+
+/// Loads the folder of an encoder, or what was compiled of one.
+static bool loadEncoder(ModelInput Input, OpenOptions &Options, SharedModel &Into,
+                        Diagnostics &Diags) {
+  if (!Options.CalibrationPath.empty())
+    Into.Heads = ClassifierFile::open(Options.CalibrationPath, Diags);
+  else if (Input.Compiled && !Input.Compiled->calibrationBytes().empty())
+    Into.Heads = ClassifierFile::read(Input.Compiled->calibrationBytes(), Into.MeasuredIn, Diags);
+  if (Diags.hasErrors())
+    return false;
+  Options.Load.Compiled = std::move(Input.Compiled);
+  Into.Encodings = openEncoder(std::move(Input.Folder), Options.Load, Diags);
+  return Into.Encodings &&
+         (!Into.Heads || Into.Heads->checkModel(*Into.Encodings, Into.MeasuredIn, Diags));
+}
+
+static bool loadAny(const char *Path, OpenOptions &Options, SharedModel &Into, Diagnostics &Diags) {
+  ModelInput Input = openAnyInput(Path, Options.Weights, Diags);
+  Into.MeasuredIn = Options.CalibrationPath.empty() ? Path : Options.CalibrationPath;
+  if (Input.Folder)
+    return loadEncoder(std::move(Input), Options, Into, Diags);
+  return Input.File && loadModel(std::move(Input), Options, Into, Diags);
 }
 
 static lathe_error *openModel(const char *Path, const lathe_model_options *Given,
@@ -87,35 +135,12 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
         if (!checkGiven(Path, "path", Diags) || !checkGiven(Out, "model", Diags) ||
             (Own && !findCarried(Path, Diags)))
           return false;
-        // The size in version 1.0.
-        constexpr size_t Least = offsetof(lathe_model_options, device);
-        std::optional<lathe_model_options> Raw =
-            readStruct(Given, "lathe_model_options", Least, Diags);
-        std::optional<ModelOptions> Options;
-        if (Raw)
-          Options = readOptions(*Raw, Told, Diags);
+        std::optional<OpenOptions> Options = readOptions(Given, Told, Diags);
         if (!Options)
           return false;
         auto Shared = std::make_shared<SharedModel>();
         Shared->Told = Told;
-        ModelInput Input = openAnyInput(Path, Raw->weights ? Raw->weights : "", Diags);
-        Options->Compiled = std::move(Input.Compiled);
-        Options->ProgramPath = std::move(Input.ProgramPath);
-        if (Input.Folder) {
-          Shared->Compiled = Options->Compiled;
-          Shared->Encodings = openEncoder(std::move(Input.Folder), *Options, Diags);
-        } else {
-          if (!Input.File)
-            return false;
-          std::optional<WidthsAsked> Widths =
-              readWidths(Raw->width, Raw->calibration, Input.File->headerBytes(), Diags);
-          if (!Widths)
-            return false;
-          Options->Passes = std::move(Widths->Passes);
-          Options->Calibrated = std::move(Widths->Measured);
-          Shared->Source = Model::load(std::move(Input.File), *Options, Diags);
-        }
-        if (!Shared->Source && !Shared->Encodings)
+        if (!loadAny(Path, *Options, *Shared, Diags))
           return false;
         *Out = new lathe_model{std::move(Shared)};
         return true;

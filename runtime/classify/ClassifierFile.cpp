@@ -3,6 +3,7 @@
 #include "runtime/classify/ClassifierFile.h"
 
 #include "runtime/support/JsonReader.h"
+#include "runtime/support/MappedFile.h"
 #include "runtime/support/Text.h"
 
 #include <algorithm>
@@ -170,6 +171,16 @@ std::optional<ClassifierFile> ClassifierFile::parse(std::string_view Text, const
   return FileReader(Where, Diags).read(Text);
 }
 
+std::optional<ClassifierFile> ClassifierFile::read(std::span<const uint8_t> Bytes,
+                                                   const std::string &Where, Diagnostics &Diags) {
+  return parse({reinterpret_cast<const char *>(Bytes.data()), Bytes.size()}, Where, Diags);
+}
+
+std::optional<ClassifierFile> ClassifierFile::open(const std::string &Path, Diagnostics &Diags) {
+  std::unique_ptr<MappedFile> File = MappedFile::open(Path, Diags);
+  return File ? read(File->bytes(), Path, Diags) : std::nullopt;
+}
+
 static bool tellOther(const std::string &Where, Diagnostics &Diags) {
   Diags.error(844, Where, "was measured on another model",
               "calibrate this one: 'lathe calibrate MODEL --task classify'");
@@ -180,21 +191,12 @@ bool ClassifierFile::checkModel(const Encoder &Model, const std::string &Where,
                                 Diagnostics &Diags) const {
   const ExitHead &Last = Heads.back();
   auto Features = static_cast<size_t>(Model.depths() * Model.width());
-  if (Model.folder().contentHash() == ModelHash && Last.Depth + 1 == Model.depths() &&
-      Last.Weights.size() == Features * Labels.size())
-    return true;
-  return tellOther(Where, Diags);
+  if (Last.Depth + 1 != Model.depths() || Last.Weights.size() != Features * Labels.size())
+    return tellOther(Where, Diags);
+  return checkModel(Model.folder(), Where, Diags);
 }
 
-std::optional<std::string> lathe::readClassifierFor(const std::string &Model,
-                                                    const std::string &Path, Diagnostics &Diags) {
-  std::unique_ptr<ModelFolder> Folder = ModelFolder::open(Model, Diags);
-  std::unique_ptr<MappedFile> File = Folder ? MappedFile::open(Path, Diags) : nullptr;
-  if (!File)
-    return std::nullopt;
-  std::string Text(File->bytes().begin(), File->bytes().end());
-  std::optional<ClassifierFile> Found = ClassifierFile::parse(Text, Path, Diags);
-  if (!Found || (Folder->contentHash() != Found->ModelHash && !tellOther(Path, Diags)))
-    return std::nullopt;
-  return Text;
+bool ClassifierFile::checkModel(const ModelFolder &Model, const std::string &Where,
+                                Diagnostics &Diags) const {
+  return Model.contentHash() == ModelHash || tellOther(Where, Diags);
 }

@@ -12,7 +12,9 @@
 #include "runtime/session/Encoder.h"
 #include "runtime/support/Diagnostics.h"
 
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,14 +39,19 @@ struct ClassifierFile {
   static std::optional<ClassifierFile> parse(std::string_view Text, const std::string &Where,
                                              Diagnostics &Diags);
 
+  /// The same for its bytes, of which nothing is kept.
+  static std::optional<ClassifierFile> read(std::span<const uint8_t> Bytes,
+                                            const std::string &Where, Diagnostics &Diags);
+
+  /// The same for a file; also the errors of MappedFile::open.
+  static std::optional<ClassifierFile> open(const std::string &Path, Diagnostics &Diags);
+
   /// False when it is not for this encoder: E0844 another model.
   bool checkModel(const Encoder &Model, const std::string &Where, Diagnostics &Diags) const;
-};
 
-/// The text of such a file, to be carried beside the model in the folder `Model`.  Nullopt on
-/// error: those of ModelFolder::open and MappedFile::open, E0843, E0844.
-std::optional<std::string> readClassifierFor(const std::string &Model, const std::string &Path,
-                                             Diagnostics &Diags);
+  /// The same ahead of loading it; heads of another shape are not seen.
+  bool checkModel(const ModelFolder &Model, const std::string &Where, Diagnostics &Diags) const;
+};
 
 /// The numbers, with blanks between: the shortest digits that read back as the same.
 std::string numbersText(const std::vector<float> &Numbers);

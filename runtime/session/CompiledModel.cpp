@@ -82,7 +82,7 @@ bool CompiledModel::readSections(Diagnostics &Diags) {
       return false;
   Source.Path = asText(Path->Bytes);
   return readAbout(asText(About->Bytes), Name, Source, Diags) && readFiles(Diags) &&
-         readTargets(Diags);
+         readTargets(Diags) && readCalibration(Diags);
 }
 
 /// Those of a folder, where the model was one.
@@ -103,9 +103,22 @@ bool CompiledModel::readFiles(Diagnostics &Diags) {
   return false;
 }
 
-std::string_view CompiledModel::calibration() const {
+bool CompiledModel::readCalibration(Diagnostics &Diags) {
+  if (isFolder() || !Contents.find(SectionKind::Calibration))
+    return true;
+  Measured = Calibration::read(calibrationBytes(), Name, Diags);
+  return Measured.has_value();
+}
+
+std::span<const uint8_t> CompiledModel::calibrationBytes() const {
   const ArtefactSection *Found = Contents.find(SectionKind::Calibration);
-  return Found ? asText(Found->Bytes) : std::string_view();
+  return Found ? Found->Bytes : std::span<const uint8_t>();
+}
+
+std::shared_ptr<const Calibration> CompiledModel::calibration() const {
+  if (!Measured)
+    return nullptr;
+  return {shared_from_this(), &*Measured};
 }
 
 bool CompiledModel::read(std::span<const uint8_t> Bytes, Diagnostics &Diags) {
@@ -281,6 +294,16 @@ std::unique_ptr<WeightStore> CompiledModel::loadWeights(const WeightFiles &Files
   if (!Contents.check(*Packed, Found, Diags))
     return nullptr;
   return WeightStore::fromPacked(Files, Code, Packed->Bytes, shared_from_this(), Diags);
+}
+
+std::shared_ptr<const Calibration> openCalibration(const std::string &Path, const ModelInput &Input,
+                                                   Diagnostics &Diags) {
+  if (Path.empty())
+    return Input.Compiled ? Input.Compiled->calibration() : nullptr;
+  std::optional<Calibration> Found = Calibration::open(Path, Diags);
+  if (!Found || !Found->checkModel(Input.File->headerBytes(), Path, Diags))
+    return nullptr;
+  return std::make_shared<const Calibration>(std::move(*Found));
 }
 
 //===----------------------------------------------------------------------===//

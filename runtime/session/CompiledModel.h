@@ -10,6 +10,7 @@
 #ifndef LATHE_RUNTIME_SESSION_COMPILEDMODEL_H
 #define LATHE_RUNTIME_SESSION_COMPILEDMODEL_H
 
+#include "runtime/adaptive/Calibration.h"
 #include "runtime/formats/Artefact.h"
 #include "runtime/formats/GGUF.h"
 #include "runtime/formats/ModelFolder.h"
@@ -52,7 +53,7 @@ public:
 
   /// Checks the artefact in `File` and all of its sections but code and weights,
   /// which are checked when they are asked for.  Null on error: E0640 to E0645,
-  /// and those of Manifest::parse.
+  /// and those of Manifest::parse and Calibration::read.
   static std::shared_ptr<const CompiledModel> open(std::unique_ptr<MappedFile> File,
                                                    Diagnostics &Diags);
 
@@ -68,8 +69,11 @@ public:
   bool hasWeights() const { return Contents.find(SectionKind::Weights) != nullptr; }
   /// Whether the model was a folder, which openFolder opens; openModel opens any other.
   bool isFolder() const { return Contents.find(SectionKind::ModelFiles) != nullptr; }
-  /// What `lathe calibrate` made of the model; empty where the artefact has no such.
-  std::string_view calibration() const;
+  /// The file of `lathe calibrate`, as it was; empty where the artefact carries none.  Of a
+  /// folder it is a ClassifierFile, which whoever needs it reads.
+  std::span<const uint8_t> calibrationBytes() const;
+  /// What it says of any other model, with the weights of its exits; null where there is none.
+  std::shared_ptr<const Calibration> calibration() const;
 
   /// Which of `targets` to run: "host" is the one that uses most of what the CPU,
   /// by default this one, offers, and the first of several alike.  Nullopt on
@@ -97,8 +101,8 @@ public:
   void checkWeightsAhead() const;
 
   /// Maps the weights, when there are, after all workers checked them; nothing is
-  /// copied.  `Files` is what openModel or openFolder gave.  Null on error: E0644, and those of
-  /// WeightStore::fromPacked.
+  /// copied.  `Files` is what openModel or openFolder gave, with `calibration`'s.  Null on
+  /// error: E0644, and those of WeightStore::fromPacked.
   std::unique_ptr<WeightStore> loadWeights(const WeightFiles &Files, const Manifest &Code,
                                            WorkerPool &Workers, Diagnostics &Diags) const;
 
@@ -108,6 +112,7 @@ private:
   bool readSections(Diagnostics &Diags);
   bool readFiles(Diagnostics &Diags);
   bool readTargets(Diagnostics &Diags);
+  bool readCalibration(Diagnostics &Diags);
   std::string findModel(const std::string &Instead, Diagnostics &Diags) const;
   template <typename File>
   std::unique_ptr<File> openSource(const std::string &Instead, Diagnostics &Diags) const;
@@ -119,6 +124,7 @@ private:
   CompiledSource Source;
   FileList Files; ///< Of a folder.
   std::vector<Manifest> Targets;
+  std::optional<Calibration> Measured;      ///< Of the artefact's bytes.
   mutable std::unique_ptr<HashAhead> Ahead; ///< Goes before the file.
 };
 
@@ -143,6 +149,12 @@ struct ModelInput {
   /// Of an encoder; else null.
   std::unique_ptr<ModelFolder> Folder = nullptr;
 };
+
+/// What was measured of the model of `Input`: in the file `Path`, or where that is empty in
+/// its artefact.  Null without an error where there is none, else with those of
+/// Calibration::open and Calibration::checkModel.
+std::shared_ptr<const Calibration> openCalibration(const std::string &Path, const ModelInput &Input,
+                                                   Diagnostics &Diags);
 
 /// Opens a model file, an artefact or an executable, or the model file of a program
 /// (.mlir, .mlirbc).  `Weights`, when it is not empty, names the model file of an

@@ -63,15 +63,10 @@ bool Encoder::packWeights(const EncoderOptions &Options, Diagnostics &Diags) {
   Weights = timed(Report.PackMilliseconds, [&] {
     if (Report.WeightsEmbedded)
       return Options.Compiled->loadWeights(Files, manifest(), *Workers, Diags);
-    std::unique_ptr<WeightStore> Made =
-        lathe::packWeights(Files, manifest(), *Workers, Options.NonFinite, Options.UseCache, Diags);
-    // In one go, and not fault by fault in the first step.
-    if (Made)
-      Made->populate(*Workers);
-    return Made;
+    // Pages come as they are read: of the table of words, which is half of all, few are.
+    return lathe::packWeights(Files, manifest(), *Workers, Options.NonFinite, Options.UseCache,
+                              Diags);
   });
-  if (Weights)
-    Weights->populate(*Workers);
   Report.WeightsFromCache = Weights && Weights->fromCache();
   return Weights != nullptr;
 }

@@ -40,13 +40,13 @@ static std::optional<double> parseWidth(std::string_view Text) {
 bool LayerMask::narrow(std::string_view Width, const Manifest &Code, Diagnostics &Diags) {
   std::optional<double> Wanted = parseWidth(Width);
   if (!Wanted) {
-    Diags.error(849, "width",
+    Diags.error(818, "width",
                 "found " + quoted(Width) +
                     ", expected a share of the neurons up to 1, or a number of them");
     return false;
   }
   if (Code.Widths.empty() && *Wanted != 1) {
-    Diags.error(849, "width", "found a program that always computes all neurons",
+    Diags.error(818, "width", "found a program that always computes all neurons",
                 "compile the model with --width, as in 'lathe compile MODEL --width 1'");
     return false;
   }
@@ -59,7 +59,7 @@ bool LayerMask::narrow(std::string_view Width, const Manifest &Code, Diagnostics
     constexpr double Slack = 1e-9;
     double Neurons = *Wanted > 1 ? *Wanted : std::ceil(*Wanted * All / Step - Slack) * Step;
     if (Neurons > All || std::fmod(Neurons, Step) != 0) {
-      Diags.error(849, "width",
+      Diags.error(818, "width",
                   "found " + std::string(Width) + ", but layer " + std::to_string(Layer) +
                       " computes multiples of " + std::to_string(Own.Step) + " neurons up to " +
                       std::to_string(Own.Neurons));

@@ -37,7 +37,7 @@ public:
 
   /// The same, of which layers compute `Width` of their neurons: a share above 0 up to 1,
   /// rounded up to what each layer can compute, or a number above 1, one for all; empty: as
-  /// the program does unless asked.  E0849 where the program has no such width.
+  /// the program does unless asked.  E0818 where the program has no such width.
   static std::shared_ptr<const LayerMask> parse(std::string_view Keep, std::string_view Skip,
                                                 std::string_view Width, const Manifest &Code,
                                                 Diagnostics &Diags);

@@ -56,6 +56,13 @@ struct ManifestOrder {
   std::string File;    ///< And of its file; as ManifestWeight::File.
 };
 
+/// When a step reads a weight of a layer.
+enum class WeightUse {
+  Layer,  ///< When the layer runs.
+  Behind, ///< Then, and for keys and values when the stack was left ahead of it.
+  Exit,   ///< When it is asked whether to leave behind it, or left there.
+};
+
 /// One weight of the program: one tensor, or one per layer that has it.
 struct ManifestWeight {
   std::string Symbol;
@@ -63,12 +70,13 @@ struct ManifestWeight {
   /// [N, K] or [experts, N, K] for Panel32, [N] for Vector, any for Plain.
   std::vector<int64_t> Shape;
   WeightLayout Layout = WeightLayout::Panel32;
-  int64_t First = 0;                  ///< Index of the first pointer in the weight table.
-  bool Layered = false;               ///< Whether the manifest lists layers.
-  std::vector<int64_t> Layers;        ///< Ascending; pointer First + i belongs to Layers[i].
-  std::string Tensors;                ///< Tensor name; "{}" stands for the layer number.
-  std::string File;                   ///< Of the tensors, as the program names it; empty: any.
-  std::optional<ManifestOrder> Order; ///< None: that of the file.
+  int64_t First = 0;           ///< Index of the first pointer in the weight table.
+  bool Layered = false;        ///< Whether the manifest lists layers.
+  std::vector<int64_t> Layers; ///< Ascending; pointer First + i belongs to Layers[i].
+  std::string Tensors;         ///< Tensor name; "{}" stands for the layer number.
+  std::string File;            ///< Of the tensors, as the program names it; empty: any.
+  WeightUse Use = WeightUse::Layer;
+  std::optional<ManifestOrder> Order = std::nullopt; ///< None: that of the file.
   /// The dimension along which it has neurons that a step may leave out (Manifest::Widths);
   /// -1: it has none.
   int64_t NeuronDim = -1;
@@ -151,9 +159,11 @@ struct Manifest {
   /// Whether the program is an encoder: its steps are of whole texts, and keep nothing.
   bool isEncoder() const { return KVType == "none"; }
 
-  /// Bytes of the weights of layers behind `Layer` that are in the file of that name, as they
-  /// are there.
-  double bytesBehind(int64_t Layer, const std::string &File) const;
+  /// Bytes of the weights of all layers, as they are in their files.
+  double layerBytes() const;
+  /// Of these, what a step of one row that leaves behind `Layer` does not read, less what it
+  /// reads for the exit.
+  double bytesLeftOut(int64_t Layer) const;
 
   /// Bytes of weights that a step with `Chosen` neurons in each layer (LayerMask::widths)
   /// does not read, as they are in the file.

@@ -2,7 +2,7 @@
 
 #include "runtime/session/Packaging.h"
 
-#include "runtime/adaptive/Calibration.h"
+#include "runtime/classify/ClassifierFile.h"
 #include "runtime/session/Encoder.h"
 #include "runtime/support/AtomicFile.h"
 #include "runtime/support/MappedFile.h"
@@ -52,6 +52,44 @@ static std::vector<uint8_t> linkProgram(CompileResult &Result, const std::string
   return {Code->bytes().begin(), Code->bytes().end()};
 }
 
+void addExits(CompileRequest &Request, const Calibration &Measured) {
+  if (std::string Exits = Measured.passes(); !Exits.empty())
+    Request.Passes = Exits + (Request.Passes.empty() ? "" : "," + Request.Passes);
+}
+
+void addWidths(CompileRequest &Request, const Calibration *Measured, double Unasked) {
+  std::string Widths = Measured ? Measured->widthPasses({}, Unasked) : withWidths({}, Unasked);
+  Request.Passes = Widths + (Request.Passes.empty() ? "" : "," + Request.Passes);
+}
+
+bool Package::addCalibration(PackageOptions &Options, Diagnostics &Diags) {
+  const std::string &Path = Options.CalibrationPath;
+  if (Path.empty()) {
+    if (Options.Width)
+      addWidths(Options.Compile, nullptr, *Options.Width);
+    return true;
+  }
+  CalibrationFile = MappedFile::open(Path, Diags);
+  if (!CalibrationFile)
+    return false;
+  Diagnostics Faults;
+  std::optional<ClassifierFile> Heads =
+      ClassifierFile::read(CalibrationFile->bytes(), Path, Folder ? Diags : Faults);
+  if (Folder)
+    return Heads && Heads->checkModel(*Folder, Path, Diags);
+  if (Heads) {
+    Diags.error(834, Source.Path, "is no encoder, expected one, to which a classifier belongs");
+    return false;
+  }
+  Measured = Calibration::read(CalibrationFile->bytes(), Path, Diags);
+  if (!Measured || !Measured->checkModel(File->headerBytes(), Path, Diags))
+    return false;
+  if (Options.Width)
+    addWidths(Options.Compile, &*Measured, *Options.Width);
+  addExits(Options.Compile, *Measured);
+  return true;
+}
+
 bool Package::addTarget(const PackageOptions &Options, const std::string &Target,
                         Diagnostics &Diags) {
   const CompilerLibrary *Compiler = CompilerLibrary::open(Diags);
@@ -88,7 +126,7 @@ static bool readAlike(const Manifest &One, const Manifest &Other) {
       });
 }
 
-bool Package::packWeights(const PackageOptions &Options, Diagnostics &Diags) {
+bool Package::packWeights(Diagnostics &Diags) {
   // One packed copy serves all targets.
   for (const Copy &Each : Copies)
     if (!readAlike(Copies.front().Loaded->manifest(), Each.Loaded->manifest())) {
@@ -101,8 +139,8 @@ bool Package::packWeights(const PackageOptions &Options, Diagnostics &Diags) {
     }
   WeightFiles Files;
   Files.add(Folder ? std::string(ModelFolder::WeightsName) : std::string(), tensors());
-  if (Options.Calibrated)
-    Files.add(lathe::Calibration::FileName, *Options.Calibrated);
+  if (Measured)
+    Files.add(Calibration::FileName, *Measured->File);
   Weights = WeightStore::create(Files, Copies.front().Loaded->manifest(), *Workers,
                                 SourcePages::Release, NonFiniteWeights::Error, Diags);
   return Weights != nullptr;
@@ -151,17 +189,17 @@ bool Package::openSource(const std::string &Path, Diagnostics &Diags) {
   return true;
 }
 
-std::optional<Package> Package::create(const PackageOptions &Options, Diagnostics &Diags) {
+std::optional<Package> Package::create(const PackageOptions &Given, Diagnostics &Diags) {
+  PackageOptions Options = Given;
   Package Result;
-  Result.Calibration = Options.Calibration;
   bool Opened = Result.openSource(Options.Compile.Input, Diags);
   Result.Workers = Opened ? WorkerPool::create(0, Diags) : nullptr;
-  if (!Result.Workers)
+  if (!Result.Workers || !Result.addCalibration(Options, Diags))
     return std::nullopt;
   for (const std::string &Target : Options.Targets)
     if (!Result.addTarget(Options, Target, Diags))
       return std::nullopt;
-  if (Options.EmbedWeights && !Result.packWeights(Options, Diags))
+  if (Options.EmbedWeights && !Result.packWeights(Diags))
     return std::nullopt;
   CompiledSource &Source = Result.Source;
   Source.FileBytes = Result.tensors().fileBytes();
@@ -185,8 +223,8 @@ std::vector<NewSection> Package::sections() const {
     Sections.push_back({SectionKind::ModelHeader, 0, tensors().headerBytes()});
     Sections.push_back({SectionKind::Weights, 0, Weights->packed()});
   }
-  if (!Calibration.empty())
-    Sections.push_back({SectionKind::Calibration, 0, asBytes(Calibration)});
+  if (CalibrationFile)
+    Sections.push_back({SectionKind::Calibration, 0, CalibrationFile->bytes()});
   if (Folder)
     Sections.push_back({SectionKind::ModelFiles, 0, FolderFiles});
   return Sections;

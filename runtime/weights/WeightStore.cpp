@@ -519,7 +519,7 @@ std::unique_ptr<WeightStore> WeightStore::fromPacked(const WeightFiles &Files,
   if (Diags.errorCount() != ErrorsBefore)
     return nullptr;
   if (Bytes != Packed.size()) {
-    Diags.error(632, Files.only()->path() + ": weights",
+    Diags.error(632, Files.only() ? Files.only()->path() + ": weights" : "weights",
                 "found " + std::to_string(Packed.size()) + " bytes, expected " +
                     (Bytes ? std::to_string(*Bytes) : "more than 2^64"),
                 "compile the model again");

@@ -256,8 +256,11 @@ def check_encoder_artefacts(report, bert, cal, folder):
         report.case(f"encoder artefact {embed}", (ahead.embed(texts) == vectors).all())
         found = [[c[:3] for c in given.classify(texts)] for given in (ahead.classifier(), ahead.classifier(cal))]
         report.case(f"classifier in an artefact {embed}", found == [said, said], str(found))
+    found = [c[:3] for c in package.load(bert, cal=cal).classifier().classify(texts)]
+    report.case("classifier that an encoder is loaded with", found == said, str(found))
     for name, wanted, use in (
         ("no classifier", "E0108", lambda: model.classifier()),
+        ("loaded with no classifier", "E0843", lambda: package.load(bert, cal=__file__)),
         ("a classifier of nothing", "E0843", lambda: package.compile(bert, folder / "x.lathe", cal=__file__)),
         ("an encoder generates nothing", "E0835", lambda: ahead.session()),
     ):

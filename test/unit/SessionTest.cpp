@@ -226,7 +226,7 @@ TEST_F(SessionTest, ReadsWidths) {
   EXPECT_EQ(Widths(""), (Ints{0, 0, 0}));
   EXPECT_EQ(Widths("1"), (Ints{0, 0, 0}));
   EXPECT_EQ(Widths("0.5"), Ints());
-  expectError(849, "found a program that always computes all neurons");
+  expectError(818, "found a program that always computes all neurons");
   Code.Widths = {{160, 32, 96}, {0, 0, 0}, {1024, 256, 1024}};
   EXPECT_EQ(Widths(""), (Ints{96, 0, 1024}));
   EXPECT_EQ(Widths("1"), (Ints{160, 0, 1024}));
@@ -235,14 +235,14 @@ TEST_F(SessionTest, ReadsWidths) {
   EXPECT_EQ(Widths("0.7"), (Ints{128, 0, 768}));
   EXPECT_EQ(Widths("0.0001"), (Ints{32, 0, 256}));
   EXPECT_EQ(Widths("256"), Ints());
-  expectError(849, "found 256, but layer 0 computes multiples of 32 neurons up to 160");
+  expectError(818, "found 256, but layer 0 computes multiples of 32 neurons up to 160");
   Code.Widths[0] = {512, 32, 512};
   EXPECT_EQ(Widths("256"), (Ints{256, 0, 256}));
   EXPECT_EQ(Widths("32"), Ints());
-  expectError(849, "found 32, but layer 2 computes multiples of 256 neurons up to 1024");
+  expectError(818, "found 32, but layer 2 computes multiples of 256 neurons up to 1024");
   for (const char *Bad : {"0", "-1", "1.5", "wide", "1 ", "nan", "inf", "0x10", "1e99"}) {
     EXPECT_EQ(Widths(Bad), Ints()) << Bad;
-    expectError(849, "expected a share of the neurons up to 1, or a number of them");
+    expectError(818, "expected a share of the neurons up to 1, or a number of them");
   }
 }
 

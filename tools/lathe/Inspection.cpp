@@ -143,6 +143,13 @@ std::string cli::inspectTensors(const TensorFile &File, bool Json) {
   return Out.endObject().take();
 }
 
+static std::string calibrationText(const CalibrationFacts &Facts) {
+  std::string Exits;
+  for (int64_t Layer : Facts.ExitLayers)
+    Exits += (Exits.empty() ? ", exits behind layers " : ", ") + std::to_string(Layer);
+  return std::to_string(Facts.Points) + " points" + Exits;
+}
+
 std::string Inspection::text() const {
   std::string Out = fileLine(Path, FileBytes) + line("name", Name) +
                     line("architecture", Architecture) + parametersLine(Parameters);
@@ -156,6 +163,8 @@ std::string Inspection::text() const {
     Out += line("artefact", Artefact) + line("  compiler", Compiler) + line("  weights", Weights);
   for (const CompiledCopy &Each : Copies)
     Out += line("  code for " + Each.Target, formatBytes(Each.Bytes));
+  if (Calibrated)
+    Out += line("  calibration", calibrationText(*Calibrated));
   if (!Labels.empty())
     Out += line("  classifier", std::to_string(Labels.size()) + " labels");
   if (!Memory)
@@ -185,7 +194,17 @@ static void writeArtefactFacts(JsonWriter &Json, const Inspection &Facts) {
   Json.endObject().key("labels").beginArray();
   for (const std::string &Each : Facts.Labels)
     Json.value(Each);
-  Json.endArray().endObject();
+  Json.endArray().key("calibration");
+  if (Facts.Calibrated) {
+    Json.beginObject().field("points", static_cast<uint64_t>(Facts.Calibrated->Points));
+    Json.key("exits").beginArray();
+    for (int64_t Layer : Facts.Calibrated->ExitLayers)
+      Json.value(Layer);
+    Json.endArray().endObject();
+  } else {
+    Json.null();
+  }
+  Json.endObject();
 }
 
 static void writeMemory(JsonWriter &Json, const std::optional<MemoryNeed> &Memory) {

@@ -138,12 +138,14 @@ typedef struct lathe_model_options {
   /* Since 1.2.  What the model runs on: NULL or "cpu"; "cuda:0", a GPU by its number; "auto",
    * a GPU where one can be used.  E0850 to E0856. */
   const char *device;
-  /* Since 1.2.  Above 0: a program whose steps can compute a part of each layer's neurons, and
-   * do that share unless a session asks for another; at most 1.  0: no choice.  E0849. */
-  double width;
-  /* Since 1.2.  What `lathe calibrate` wrote of this model, by which neurons are stored in order
-   * of their importance, and which an artefact may need; NULL: none.  E0843, E0844. */
+  /* Since 1.2.  What `lathe calibrate` wrote of the model, by which generations choose how
+   * much of it they run, and whose exits it gets, or of an encoder the classifier; NULL: what
+   * an artefact carries of it, if anything.  E0843 no such file, E0844 it is for another model. */
   const char *calibration;
+  /* Since 1.2.  Above 0: a program whose steps can compute a part of each layer's neurons, and
+   * do that share unless a session asks for another; at most 1.  They are stored in the order
+   * of `calibration`, if it says one.  0: no choice.  E0818. */
+  double width;
 } lathe_model_options;
 
 enum { LATHE_COMPILE_EMBED_WEIGHTS = 1 /* Else they are found by the name of the model file. */ };
@@ -159,9 +161,9 @@ typedef struct lathe_compile_options {
    * "0-20,25"; NULL: all, and none.  E0840. */
   const char *layers;
   const char *skip;
-  /* Since 1.2.  What `lathe calibrate` wrote: of an encoder (`--task classify`) the classifier
-   * that its artefact carries, of another model the order of neurons, as in
-   * lathe_model_options; NULL: none.  E0843 and E0844, of an encoder as of classifier_open. */
+  /* Since 1.2.  A file of `lathe calibrate` for the artefact to carry, with the exits that are
+   * in it, or of an encoder the classifier; NULL: none.  E0834 a classifier for what is no
+   * encoder, E0843, E0844. */
   const char *calibration;
   /* Since 1.2.  As in lathe_model_options. */
   double width;
@@ -249,7 +251,7 @@ typedef struct lathe_session_options {
   const char *skip;
   /* Since 1.2.  The neurons that steps compute of each layer, in a program that has the
    * choice: a share ("0.75"), rounded up to what a layer can compute, or a number ("1152");
-   * NULL: as it was compiled.  E0849. */
+   * NULL: as it was compiled.  E0818. */
   const char *width;
 } lathe_session_options;
 
@@ -307,18 +309,27 @@ typedef struct lathe_generate_options {
    * other layers made. */
   const char *layers;
   const char *skip;
-  /* Since 1.2.  When a step may leave the layers early, in a program that was compiled with
-   * exits, which changes what is said: NULL or "never"; "always-at:L", behind layer L;
-   * "threshold:X", behind the first exit whose confidence is at least X.  Guessing is off
-   * then.  E0847 anything else. */
+  /* Since 1.2.  When a step may leave the layers early, in a program that has exits, which
+   * changes what is said: "never"; "always-at:L", behind layer L; "threshold:X", behind the
+   * first exit whose confidence is at least X.  Guessing is off then.  E0847 anything
+   * else.  NULL: what was measured of the model decides, if anything asks it; never. */
   const char *exit;
-  /* Since 1.2.  One of them may be above 0: then `exit` is "threshold:X,Y,...", of which, and
-   * of never leaving, those are taken that keep the mean time of a step near so many
-   * seconds, or the mean part of the layers that run near that. */
-  double exit_seconds;
-  double exit_layers;
-  /* Since 1.2.  As in lathe_session_options; it may change from call to call.  NULL, with
-   * `layers` and `skip`: as it is set. */
+  /* Since 1.2.  How much of the model to run; all 0: all of it.  E0849 what cannot be held, E0845
+   * what nothing meets.
+   *
+   * Without `exit`, of a calibrated model: the layers, or the exit, that were measured to agree
+   * most with the whole model within the budget, a share of its time, up to 1; or with a
+   * latency, in seconds, those exits that keep the mean time of a step near it.  Both
+   * agree at least as far as `quality` says, up to 1.
+   *
+   * With `exit` "threshold:X,Y,...": of these, and of never leaving, those that keep
+   * the mean time of a step near `latency`, or the mean part of the layers that run
+   * near `budget`. */
+  double latency;
+  double budget;
+  double quality;
+  /* Since 1.2.  As in lathe_session_options; it may change from call to call.  NULL: what was
+   * measured of the model decides, if anything asks it; as it is set. */
   const char *width;
 } lathe_generate_options;
 
@@ -352,7 +363,13 @@ typedef struct lathe_generate_result {
   int64_t
       head_positions;  /* ... and positions, of which a step that verifies guesses has several. */
   int64_t exit_steps;  /* Steps that left the layers early, ... */
-  int64_t exit_layers; /* ... and layers that they did not run. */
+  int64_t exit_layers; /* ... and layers that they did not run, ... */
+  int64_t exit_bytes;  /* ... whose weights have so many bytes. */
+  /* What was measured of what ran, when the model was calibrated: the share of tokens that
+   * are the whole model's at least, and the time of a step relative to it.  Not a
+   * number where nothing was. */
+  double expected_agreement;
+  double expected_time;
 } lathe_generate_result;
 
 /* Filled by generation_next; the caller sets struct_size. */
@@ -505,8 +522,8 @@ typedef struct lathe_api {
                               const lathe_embed_options *options, float *vectors, size_t capacity);
 
   /* [any] Makes a classifier of an encoder with the file `path` of `lathe calibrate
-   * --task classify`; NULL: with what the model's artefact carries, E0108 when that is
-   * nothing.  E02xx and E0843 a file that cannot be read, E0844 one that is for another
+   * --task classify`; NULL: with that of its options, or what its artefact carries, E0108 when
+   * that is nothing.  E02xx and E0843 a file that cannot be read, E0844 one that is for another
    * model, E0834 no encoder. */
   lathe_error *(*classifier_open)(const lathe_model *model, const char *path,
                                   lathe_classifier **classifier);
@@ -522,6 +539,12 @@ typedef struct lathe_api {
   lathe_error *(*classifier_classify)(const lathe_classifier *classifier, const lathe_text *texts,
                                       size_t count, int32_t exit,
                                       const lathe_classify_results *results);
+
+  /* [owner] Since 1.2.  Of the steps so far how many left the layers behind each: writes the
+   * first `capacity` of them and tells in `count` how many layers there are, which is 0
+   * where no step may leave. */
+  lathe_error *(*generation_exits)(const lathe_generation *generation, int64_t *steps,
+                                   size_t capacity, size_t *count);
 } lathe_api;
 
 /* The table for programs of `version` (LATHE_API_VERSION); NULL when this library

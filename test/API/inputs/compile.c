@@ -29,8 +29,11 @@ static void check_compile_errors(const char *output) {
   options.flags = 2;
   EXPECT(number_of(api->model_compile(path, &options, output)) == 821);
   options.flags = 0;
-  options.targets = "x86-64-v3,nonsense";
   options.callbacks = NULL;
+  options.calibration = path;
+  EXPECT(number_of(api->model_compile(path, &options, output)) == 843);
+  options.calibration = NULL;
+  options.targets = "x86-64-v3,nonsense";
   EXPECT(number_of(api->model_compile(path, &options, output)) != 0);
   EXPECT(fopen(output, "rb") == NULL);
 }

@@ -74,8 +74,8 @@ void ClassifyCommand::declare(Options &Accepted) {
 
 std::optional<ClassifierFile> ClassifyCommand::readFile(const CompiledModel *Carrier,
                                                         Diagnostics &Diags) const {
-  if (!Calibration && Carrier && !Carrier->calibration().empty())
-    return ClassifierFile::parse(Carrier->calibration(), *Arguments.Path, Diags);
+  if (!Calibration && Carrier && !Carrier->calibrationBytes().empty())
+    return ClassifierFile::read(Carrier->calibrationBytes(), *Arguments.Path, Diags);
   if (!Calibration) {
     Diags.error(108, "lathe classify",
                 "found no --cal and a model that carries no classifier, expected one of both",

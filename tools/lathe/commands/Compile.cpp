@@ -6,7 +6,6 @@
 #include "tools/lathe/outputs/ModuleImage.h"
 
 #include "runtime/adaptive/Calibration.h"
-#include "runtime/classify/ClassifierFile.h"
 
 using namespace lathe;
 using namespace lathe::cli;
@@ -21,7 +20,7 @@ private:
   bool checkArguments(Diagnostics &Diags) const;
   const OutputKind *findKind(Diagnostics &Diags) const;
   OutputRequest request() const;
-  bool addCalibrated(PackageOptions &Package, Diagnostics &Diags) const;
+  bool addMeasured(CompileRequest &Request, Diagnostics &Diags) const;
 
   std::optional<std::string> Input, Output, Entry;
   std::string Targets = "host";
@@ -72,7 +71,7 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.number(Width, "--width", "let steps choose a share of the neurons; X unless they do",
                   {0, 1});
   Accepted.text(CalibrationPath, "--cal", "FILE",
-                "with what 'lathe calibrate' wrote: exits, and neurons in its order");
+                "with what 'lathe calibrate' wrote, and its exits");
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
   Accepted.flag(Statistics, "--statistics", "print what the passes counted");
   Accepted.text(Passes, "--passes", "LIST", "passes to run first, named as lathe-opt names them");
@@ -116,10 +115,6 @@ bool CompileCommand::checkArguments(Diagnostics &Diags) const {
     Diags.error(111, "lathe compile",
                 "found --emit beside what is for whole programs: --kind, --entry, --embed-weights, "
                 "--external-weights or several targets");
-  bool IsFolder = ModelFolder::matches(*Input);
-  if (IsFolder && CalibrationPath && !Emit.empty())
-    Diags.error(111, "lathe compile",
-                "found --cal with --emit, expected one: a classifier is beside an encoder's graph");
   if (Embed && External)
     Diags.error(111, "lathe compile", "found --embed-weights and --external-weights");
   return !Diags.hasErrors();
@@ -146,44 +141,33 @@ OutputRequest CompileCommand::request() const {
   return Request;
 }
 
-/// Writes the exits of --cal into the graph, ahead of all other passes, and widths, of neurons in
-/// its order; the classifier of an encoder is carried.
-bool CompileCommand::addCalibrated(PackageOptions &Package, Diagnostics &Diags) const {
-  std::string &Passes = Package.Compile.Passes;
-  if (CalibrationPath && ModelFolder::matches(*Input)) {
-    std::optional<std::string> Text = readClassifierFor(*Input, *CalibrationPath, Diags);
-    Package.Calibration = Text.value_or("");
-    return Text.has_value();
-  }
+/// For what carries no model: of --cal it has the exits, and the order of neurons, alone.
+bool CompileCommand::addMeasured(CompileRequest &Request, Diagnostics &Diags) const {
   if (!CalibrationPath) {
     if (Width)
-      Passes = withWidths({}, *Width) + (Passes.empty() ? "" : "," + Passes);
+      addWidths(Request, nullptr, *Width);
     return true;
   }
-  std::optional<Calibration> Measured = Calibration::open(*CalibrationPath, Diags);
-  // A text does not say which model it was.
-  std::unique_ptr<GGUFFile> File =
-      Measured && !isStageText(*Input) ? GGUFFile::open(*Input, Diags) : nullptr;
-  if (!Measured || Diags.hasErrors() ||
-      (File && !Measured->checkModel(File->headerBytes(), *CalibrationPath, Diags)))
+  if (ModelFolder::matches(*Input)) {
+    Diags.error(111, "lathe compile",
+                "found --cal beside code alone, expected an artefact, a program or a library: a "
+                "classifier is beside an encoder's graph");
     return false;
-  std::string Made = Measured->passes();
-  if (Made.empty() && !Width) {
+  }
+  // A text does not say which model it was.
+  std::unique_ptr<GGUFFile> File = isStageText(*Input) ? nullptr : GGUFFile::open(*Input, Diags);
+  std::optional<Calibration> Measured;
+  if (!Diags.hasErrors())
+    Measured = Calibration::open(*CalibrationPath, Diags);
+  if (!Measured || (File && !Measured->checkModel(File->headerBytes(), *CalibrationPath, Diags)))
+    return false;
+  if (Measured->passes().empty() && !Width)
     Diags.error(847, *CalibrationPath, "found no exits, expected one at least",
                 "'lathe calibrate --exits LIST' fits some");
-    return false;
-  }
-  if (!Made.empty() && Embed) {
-    Diags.error(111, "lathe compile",
-                "found --embed-weights beside --cal, expected one: weights of exits stay in the "
-                "file of --cal, which 'lathe run' is given too");
-    return false;
-  }
   if (Width)
-    Made = Measured->widthPasses(std::move(Made), *Width);
-  Passes = Made + (Passes.empty() ? "" : "," + Passes);
-  Package.Calibrated = Measured->File;
-  return true;
+    addWidths(Request, &*Measured, *Width);
+  addExits(Request, *Measured);
+  return !Diags.hasErrors();
 }
 
 void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
@@ -197,8 +181,12 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
     return;
   Term.progress("compiling " + *Input + " ...");
   OutputRequest Request = request();
-  if (!addCalibrated(Request.Package, Diags))
+  if (Wanted->Packaged) {
+    Request.Package.CalibrationPath = CalibrationPath.value_or("");
+    Request.Package.Width = Width;
+  } else if (!addMeasured(Request.Package.Compile, Diags)) {
     return;
+  }
   if (Statistics)
     Request.Package.OnCompiled = [&](const CompileResult &Each) { Term.err(Each.statistics()); };
   if (Wanted->Write(Request, *File, Diags))

@@ -92,10 +92,14 @@ bool InspectCommand::addCompiled(const CompiledModel &Compiled, Inspection &Fact
     Facts.Target += (I == 0 ? "" : ", ") + Name;
   }
   Facts.Memory = memoryNeed(First, static_cast<uint64_t>(Arguments.Context.value_or(0)), 1);
-  if (Compiled.calibration().empty())
+  if (std::shared_ptr<const Calibration> Measured = Compiled.calibration()) {
+    Facts.Calibrated = CalibrationFacts{Measured->Points.size(), Measured->ExitLayers};
+    return true;
+  }
+  if (Compiled.calibrationBytes().empty())
     return true;
   std::optional<ClassifierFile> Own =
-      ClassifierFile::parse(Compiled.calibration(), Compiled.path(), Diags);
+      ClassifierFile::read(Compiled.calibrationBytes(), Compiled.path(), Diags);
   if (Own)
     Facts.Labels = std::move(Own->Labels);
   return Own.has_value();

@@ -184,7 +184,7 @@ class Model:
 
     def classifier(self, cal: "Optional[Path]" = None) -> Classifier:
         """A classifier of an encoder, with the file that `lathe calibrate --task classify` wrote;
-        None is the one that the artefact carries."""
+        None is the one that it was loaded with, or that the artefact carries."""
         return Classifier(self._handle, cal, self._callbacks)
 
     def classify(
@@ -220,8 +220,8 @@ def load(
     strict: bool = False,
     weights: Optional[Path] = None,
     device: str = "cpu",
-    width: float = 0.0,
     cal: Optional[Path] = None,
+    width: float = 0.0,
     progress: Optional[Progress] = None,
 ) -> Model:
     """Opens a GGUF file, or the folder of an encoder (`Model.embed`), finds its program in the cache
@@ -231,9 +231,10 @@ def load(
 
     `threads` 0 is one per core; `precision` is "auto", "f32", "bf16", "int16" or "int8"; `strict`
     refuses weights that are not finite. `device` is "cpu", "cuda:0", a GPU by its number, or "auto", a
-    GPU where one can be used. With `width` above 0 steps can compute a part of each layer's neurons, and do
-    that share unless a session asks for another; `cal` is what `lathe calibrate` wrote, by which
-    they are stored in order of their importance. `progress(done, total)` is told the stages.
+    GPU where one can be used. `cal` is what `lathe calibrate` wrote of the model, whose exits it gets
+    and by which `generate` chooses for a budget, or of an encoder the classifier; an artefact may carry
+    it. With `width` above 0 steps can compute a part of each layer's neurons, in the order of `cal`, and do
+    that share unless a session asks for another. `progress(done, total)` is told the stages.
 
     >>> lathe.load(path, threads=1, precision="f32").info.precision
     'f32'
@@ -248,8 +249,8 @@ def load(
         callbacks=callbacks.pointer(),
         weights=None if weights is None else os.fsencode(weights),
         device=device.encode(),
-        width=width,
         calibration=None if cal is None else os.fsencode(cal),
+        width=width,
     )
     handle = ctypes.c_void_p()
     error = library.api().model_open(
@@ -272,8 +273,8 @@ def compile(
     embed_weights: bool = False,
     layers: Optional[str] = None,
     skip: Optional[str] = None,
-    width: float = 0.0,
     cal: Optional[Path] = None,
+    width: float = 0.0,
     progress: Optional[Progress] = None,
 ) -> str:
     """Compiles a GGUF file, or the folder of an encoder, to an artefact, as `lathe compile -o output`
@@ -281,9 +282,8 @@ def compile(
 
     `targets` names one or several CPUs ("x86-64-v3"), of which the best is chosen when the artefact is
     loaded; `embed_weights` makes it stand alone. `layers` and `skip` are lists such as "0-20,25" of the
-    layers to compile, and to leave out for good; `width` is as `load` takes it; `cal` is a file of
-    `lathe calibrate`: of an encoder (`--task classify`) the classifier that its artefact carries, of another
-    model the order of neurons. Ctrl-C is seen when the compiler is done.
+    layers to compile, and to leave out for good. `cal` is a file of `lathe calibrate` for the artefact
+    to carry, with its exits, or of an encoder the classifier. `width` is as `load` takes it. Ctrl-C is seen when the compiler is done.
 
     >>> artefact = lathe.compile(path, "model.lathe", embed_weights=True)
     >>> lathe.load(artefact).info.compiled_ahead
@@ -298,8 +298,8 @@ def compile(
         callbacks=callbacks.pointer(),
         layers=as_text(layers),
         skip=as_text(skip),
-        width=width,
         calibration=None if cal is None else os.fsencode(cal),
+        width=width,
     )
     raw = os.fsencode(output)
     callbacks.check(
