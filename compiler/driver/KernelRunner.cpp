@@ -3,6 +3,7 @@
 #include "compiler/driver/KernelRunner.h"
 
 #include "compiler/driver/Codegen.h"
+#include "compiler/reference/RandomInputs.h"
 #include "compiler/target/cpu/KVLayout.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -36,6 +37,7 @@ KernelFacts::KernelFacts(ModuleOp module) {
   });
   tokens = smallest;
   module.walk([&](step::LayersOp op) { layers = std::max<int64_t>(layers, op.getCount()); });
+  widths = ir::findLayerWidths(module, layers);
   module.walk([&](ir::EmbedPositionOp op) {
     positions = std::min(positions, ir::dimOf(op.getTable(), 0));
   });
@@ -80,6 +82,7 @@ static std::vector<KernelStep> makeTextSteps(const KernelFacts &facts, Random ra
     step.entry = entry.name;
     step.layerRuns.assign(facts.layers, 1);
     step.exitAt.assign(facts.layers, never);
+    step.widths = drawWidths(facts.widths, random);
     for (auto [number, wanted] : llvm::enumerate(lengths)) {
       int64_t room = entry.maxRows - static_cast<int64_t>(step.tokens.size());
       int64_t length = std::min({wanted, facts.positions, room});
@@ -122,6 +125,7 @@ std::vector<KernelStep> lathe::compiler::makeKernelSteps(const KernelFacts &fact
     if (entry.maxRows == 1)
       for (float &wanted : step.exitAt)
         wanted = random.chance(25) ? -never : never;
+    step.widths = drawWidths(facts.widths, random);
     steps.push_back(std::move(step));
   }
   return steps;
@@ -244,6 +248,7 @@ llvm::Error KernelRunner::call(const KernelStep &step, lathe_step_args &args, Wo
   args.wanted_logits = step.wantedLogits;
   args.layer_runs = step.layerRuns.data();
   args.exit_at = step.exitAt.data();
+  args.widths = step.widths.data();
   int64_t exitLayer;
   args.exit_layer = &exitLayer;
   if (kernels)

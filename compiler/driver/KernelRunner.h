@@ -31,6 +31,7 @@ struct KernelStep {
   std::vector<int32_t> logitsRows;                   ///< Rows that want logits.
   std::vector<int32_t> layerRuns;                    ///< 0 for layers that are left out.
   std::vector<float> exitAt;                         ///< As in lathe_step_args.
+  std::vector<int32_t> widths;                       ///< As in lathe_step_args.
   int64_t wantedLogits = 0;                          ///< As in lathe_step_args.
 };
 
@@ -44,13 +45,14 @@ struct KernelFacts {
     std::string name;
     int64_t maxRows, arenaBytes;
   };
-  std::vector<Entry> entries;   ///< Ascending by maxRows.
-  int64_t tokens = 2;           ///< Rows of the smallest embedding table.
-  int64_t positions = capacity; ///< And of the smallest table of positions.
-  bool isEncoder = false;       ///< No cache: steps are of whole texts.
-  int64_t vocabulary = 0;       ///< Logits of a row.
-  int64_t layers = 0;           ///< Of the largest stack.
-  int64_t bytesPerPosition = 0; ///< Of a sequence's slab of the KV cache.
+  std::vector<Entry> entries;               ///< Ascending by maxRows.
+  int64_t tokens = 2;                       ///< Rows of the smallest embedding table.
+  int64_t positions = capacity;             ///< And of the smallest table of positions.
+  bool isEncoder = false;                   ///< No cache: steps are of whole texts.
+  int64_t vocabulary = 0;                   ///< Logits of a row.
+  int64_t layers = 0;                       ///< Of the largest stack.
+  llvm::SmallVector<ir::LayerWidth> widths; ///< Of these layers.
+  int64_t bytesPerPosition = 0;             ///< Of a sequence's slab of the KV cache.
 };
 
 /// Calls that go on with two sequences: a long chunk and short ones, single rows

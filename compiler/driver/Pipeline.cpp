@@ -16,6 +16,7 @@
 #include "passes/PassEffect.h"
 #include "passes/Precision/Passes.h"
 #include "passes/Schedule/Passes.h"
+#include "passes/Width/Passes.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/Transforms/BufferizableOpInterfaceImpl.h"
@@ -204,6 +205,7 @@ void lathe::compiler::registerStagePipelines() {
 
 void lathe::compiler::registerLathePasses() {
   registerExitsPasses();
+  registerWidthPasses();
   registerFusionPasses();
   registerPrecisionPasses();
   registerSchedulePasses();

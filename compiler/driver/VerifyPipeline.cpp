@@ -86,12 +86,13 @@ LogicalResult KernelOracle::run(ModuleOp module) {
   // Keys and values, where there is a cache.
   std::vector<ReferenceArray> cache;
   if (!facts.isEncoder)
-    cache = {makeEmptyCache(types[6]), makeEmptyCache(types[7])};
+    cache = {makeEmptyCache(types[7]), makeEmptyCache(types[8])};
   for (const KernelStep &step : steps) {
     std::vector<ReferenceArray> inputs{makeIntegers(step.tokens), makeIntegers(step.positions),
                                        makeIntegers(step.sequences), makeIntegers(step.logitsRows),
                                        makeIntegers(step.layerRuns)};
     inputs.push_back({{static_cast<int64_t>(step.exitAt.size())}, step.exitAt});
+    inputs.push_back(makeIntegers(step.widths));
     std::move(cache.begin(), cache.end(), std::back_inserter(inputs));
     llvm::append_range(inputs, weights.arrays());
     auto results = references[step.entry]->run(module.getLoc(), inputs);

@@ -33,6 +33,7 @@ SmallVector<Type> lathe::compiler::getReferenceTypes(Type type) {
   if (isa<RowsType>(type)) {
     SmallVector<Type> types(5, RankedTensorType::get({any}, builder.getI32Type()));
     types.push_back(RankedTensorType::get({any}, builder.getF32Type()));
+    types.push_back(types.front());
     return types;
   }
   if (auto cache = dyn_cast<KVType>(type)) {
@@ -309,7 +310,7 @@ SmallVector<Value> FunctionLowering::lowerYield(LayersOp op, YieldOp yield, Valu
   Value zero = arith::ConstantIndexOp::create(builder, loc, 0);
   Value found = tensor::ExtractOp::create(builder, loc, values.tensor(yield.getUntil()),
                                           ValueRange{zero, zero});
-  Value wanted = tensor::ExtractOp::create(builder, loc, values.all(op.getRows()).back(), layer);
+  Value wanted = tensor::ExtractOp::create(builder, loc, values.all(op.getRows())[5], layer);
   Value always = arith::ConstantOp::create(
       builder, loc, builder.getF32FloatAttr(-std::numeric_limits<float>::infinity()));
   Value leaves =

@@ -55,6 +55,13 @@ InputMaker::InputMaker(func::FuncOp func, uint64_t seed) : func(func), seed(seed
   func.walk([&](LayersOp op) { layers = std::max<int64_t>(layers, op.getCount()); });
 }
 
+std::vector<int32_t> lathe::compiler::drawWidths(ArrayRef<LayerWidth> widths, Random &random) {
+  std::vector<int32_t> drawn;
+  for (const LayerWidth &each : widths)
+    drawn.push_back(each.step ? each.step * random.draw(1, each.neurons / each.step) : 0);
+  return drawn;
+}
+
 void InputMaker::addRows(Random &random) {
   std::vector<int32_t> tokens(rowCount);
   for (int32_t &token : tokens)
@@ -71,6 +78,7 @@ void InputMaker::addRows(Random &random) {
   addInts(runs);
   // A step of several rows leaves no stack.
   arrays.push_back({{layers}, std::vector<float>(layers, std::numeric_limits<float>::infinity())});
+  addInts(drawWidths(findLayerWidths(func, layers), random));
 }
 
 void InputMaker::addTensor(RankedTensorType type, Random &random) {

@@ -3,7 +3,9 @@
 #ifndef LATHE_COMPILER_REFERENCE_RANDOMINPUTS_H
 #define LATHE_COMPILER_REFERENCE_RANDOMINPUTS_H
 
+#include "compiler/reference/Random.h"
 #include "compiler/reference/ReferenceRunner.h"
+#include "dialects/Lathe/LatheOps.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -16,6 +18,9 @@ namespace lathe::compiler {
 /// when an argument has no reference form.
 llvm::FailureOr<std::vector<ReferenceArray>> makeRandomInputs(mlir::func::FuncOp func,
                                                               uint64_t seed);
+
+/// One of the widths of each layer; 0 where there is no choice.
+std::vector<int32_t> drawWidths(llvm::ArrayRef<ir::LayerWidth> widths, Random &random);
 
 } // namespace lathe::compiler
 

@@ -26,7 +26,7 @@ RowPhaseParts compiler::findRowParts(step::PhaseOp phase) {
     if (auto store = dyn_cast<step::StoreOp>(op)) {
       if (store.getValue().getDefiningOp<step::LoadOp>())
         parts.copies.push_back(store);
-    } else if (!isa<step::LoadOp, ir::WeightOp>(op)) {
+    } else if (!isa<step::LoadOp, ir::WeightOp, ir::WidthOp>(op)) {
       parts.ops.push_back(&op);
     }
   }

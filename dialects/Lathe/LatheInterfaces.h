@@ -30,8 +30,9 @@ struct Cost {
 /// The tensors that stand for the values of a program in its reference form.
 /// A tensor value maps to one f32 tensor; rows map to three i32 tensors [rows]
 /// (token, position, sequence), one [logits rows] (row of each logits row), one
-/// [layers] (0 for a layer that is left out), and to one f32 tensor [layers] (the confidence
-/// at which the stack is left behind the layer);
+/// [layers] (0 for a layer that is left out), one f32 tensor [layers] (the confidence
+/// at which the stack is left behind the layer), and one of i32 [layers] (the neurons
+/// that the layer computes);
 /// a KV cache maps to two f32 tensors [layers, sequences, capacity, heads, dim].
 class ReferenceValues {
 public:

@@ -237,7 +237,10 @@ static Cost costOfProduct(Value matrix, int64_t rows) {
   return {2 * rows * weight.getNumElements(), weightBytes(weight)};
 }
 
-LogicalResult LinearOp::verify() { return verifyProduct(*this); }
+LogicalResult LinearOp::verify() {
+  return failed(verifyProduct(*this)) ? failure() : verifyWidths(*this);
+}
+/// That of the greatest width.
 Cost LinearOp::getCost(int64_t rows) { return costOfProduct(getWeight(), rows); }
 
 LogicalResult HeadTopkOp::verify() {

@@ -21,4 +21,19 @@
 #define GET_OP_CLASSES
 #include "dialects/Lathe/LatheOps.h.inc"
 
+namespace lathe::ir {
+
+/// The widths that a layer can have; without a choice all are 0.
+struct LayerWidth {
+  int64_t neurons = 0, step = 0, unasked = 0;
+  bool operator==(const LayerWidth &) const = default;
+};
+
+LayerWidth getLayerWidth(WidthOp op);
+
+/// Those of layers 0 to `layers - 1`, as the `lathe.width` ops below `root` tell.
+llvm::SmallVector<LayerWidth> findLayerWidths(mlir::Operation *root, int64_t layers);
+
+} // namespace lathe::ir
+
 #endif // LATHE_DIALECTS_LATHE_LATHEOPS_H

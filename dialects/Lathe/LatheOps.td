@@ -72,12 +72,20 @@ def Lathe_WeightsOp : Lathe_Op<"weights", [Symbol]> {
     lathe.weights @blk.attn_q : 30 x tensor<576x576x!lathe.q4_1> from "blk.{}.attn_q.weight"
     lathe.weights @blk.ffn_down.q8_0 : [0, 5] x tensor<576x1536x!lathe.q8_0> from "blk.{}.ffn_down.weight"
     lathe.weights @decay : tensor<64xf32> from "mixer.decay" in "mixer.safetensors"
+    lathe.weights @blk.ffn_up : 30 x tensor<1536x576x!lathe.q4_1> from "blk.{}.ffn_up.weight" order #lathe.order<dim 0 from "width.{}.order" in "calibration">
     ```
-    `30 x` is short for layers 0 to 29.
+    `30 x` is short for layers 0 to 29. With `order` the elements are not as the file has
+    them, but in that order.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<AnyRankedTensor>:$type,
                        StrAttr:$source, OptionalAttr<DenseI64ArrayAttr>:$layers,
-                       OptionalAttr<StrAttr>:$file, OptionalAttr<StrAttr>:$sym_visibility);
+                       OptionalAttr<StrAttr>:$file, OptionalAttr<StrAttr>:$sym_visibility,
+                       OptionalAttr<Lathe_OrderAttr>:$order);
+  let builders = [OpBuilder<
+      (ins "::llvm::StringRef":$name, "::mlir::RankedTensorType":$type, "::llvm::StringRef":$source,
+           "::mlir::DenseI64ArrayAttr":$layers, "::mlir::StringAttr":$file,
+           "::mlir::StringAttr":$visibility),
+      [{ build($_builder, $_state, name, type, source, layers, file, visibility, OrderAttr()); }]>];
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
   let extraClassDeclaration = [{
@@ -213,7 +221,7 @@ def Lathe_RopeTableOp : Lathe_ModelOp<"rope_table", "RowWise"> {
 // Contraction
 //===----------------------------------------------------------------------===//
 
-def Lathe_LinearOp : Lathe_ModelOp<"linear", "Contraction"> {
+def Lathe_LinearOp : Lathe_ModelOp<"linear", "Contraction", [AttrSizedOperandSegments]> {
   let summary = "rows times a weight matrix";
   let description = [{
     `result[r, n] = sum_k input[r, k] * weight[n, k]`. The element type of the
@@ -222,15 +230,26 @@ def Lathe_LinearOp : Lathe_ModelOp<"linear", "Contraction"> {
     per block of 32 and scales it; a `!lathe.q16_act` input takes one int32 dot
     product for all k, with weights that are packed as int16.
 
+    `to %w` limits the outputs: those from `%w` on are 0, and their weights are not
+    read. `of %w` limits the sum to the k below `%w`, whatever the input is from there on.
+
     ```mlir
     %q = lathe.linear %n, %wq : tensor<?x576xf32>, tensor<576x576x!lathe.q4_1> -> tensor<?x576xf32>
+    %g = lathe.linear %n, %wg to %w : tensor<?x576xf32>, tensor<1536x576x!lathe.q4_1> -> tensor<?x1536xf32>
+    %d = lathe.linear %h, %wd of %w : tensor<?x1536xf32>, tensor<576x1536x!lathe.q4_1> -> tensor<?x576xf32>
     ```
   }];
-  let arguments = (ins Lathe_ActivationRows:$input,
-                       AnyRankedTensor:$weight);
+  let arguments = (ins Lathe_ActivationRows:$input, AnyRankedTensor:$weight,
+                       Optional<Lathe_WidthType>:$to, Optional<Lathe_WidthType>:$of);
   let results = (outs Lathe_F32Rows:$result);
-  let assemblyFormat = "$input `,` $weight attr-dict `:` type($input) `,` type($weight) `->` type($result)";
+  let assemblyFormat = [{
+    $input `,` $weight (`to` $to^)? (`of` $of^)? attr-dict `:`
+    type($input) `,` type($weight) `->` type($result)
+  }];
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$input, "::mlir::Value":$weight),
+                            "build($_builder, $_state, result, input, weight, nullptr, nullptr);">];
   let hasVerifier = 1;
+  let hasCanonicalizeMethod = 1;
 }
 
 def Lathe_HeadTopkOp : Lathe_ModelOp<"head_topk", "Contraction"> {
@@ -412,6 +431,7 @@ def Lathe_BiasOp : Lathe_ModelOp<"bias", "Elementwise", [AllTypesMatch<["input",
 
 include "dialects/Lathe/LatheEncoder.td"
 include "dialects/Lathe/LatheExperts.td"
+include "dialects/Lathe/LatheWidth.td"
 
 //===----------------------------------------------------------------------===//
 // Confidence

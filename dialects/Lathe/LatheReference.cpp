@@ -197,7 +197,14 @@ static LogicalResult buildProduct(ProductOp op, OpBuilder &builder, ReferenceVal
 }
 
 LogicalResult LinearOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
-  return buildProduct(*this, builder, values);
+  if (!getTo() && !getOf())
+    return buildProduct(*this, builder, values);
+  ReferenceBuilder b(getLoc(), builder);
+  auto width = [&](Value chosen) { return chosen ? values.tensor(chosen) : Value(); };
+  b.define(values, getResult(),
+           buildLimitedProduct(b, values.tensor(getInput()), values.tensor(getWeight()),
+                               width(getTo()), width(getOf())));
+  return success();
 }
 LogicalResult HeadTopkOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
   return buildProduct(*this, builder, values);

@@ -44,7 +44,12 @@ constexpr Loop P = Loop::Parallel, S = Loop::Sum, W = Loop::Whole;
 } // namespace
 
 /// Loops: rows, outputs, inputs.
-static Rule ruleOf(LinearOp) { return {{P, P, S}, {{0, 2}, {1, 2}, {0, 1}}}; }
+static Rule ruleOf(LinearOp op) {
+  Rule rule{{P, op.getTo() ? W : P, op.getOf() ? W : S}, {{0, 2}, {1, 2}}};
+  rule.values.resize(op->getNumOperands());
+  rule.values.push_back({0, 1});
+  return rule;
+}
 
 static Rule ruleOf(RMSNormOp op) {
   if (cast<RankedTensorType>(op.getInput().getType()).getRank() == 2)

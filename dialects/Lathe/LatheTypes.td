@@ -4,6 +4,7 @@
 #define LATHE_DIALECTS_LATHE_LATHETYPES_TD
 
 include "dialects/Lathe/LatheDialect.td"
+include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/BuiltinTypeInterfaces.td"
 
 class Lathe_Type<string name, string typeMnemonic, list<Trait> traits = []>
@@ -18,7 +19,8 @@ def Lathe_RowsType : Lathe_Type<"Rows", "rows"> {
     sequence it belongs to (which is also its slab of the KV cache), and whether
     its logits are wanted. Ragged batches, verification and prefill chunks are
     all just rows. Beside them, for all rows of the step alike, stands which layers
-    they run, and how sure a row must be behind each layer to leave the stack there.
+    they run, how many neurons of each, and how sure a row must be behind each layer to
+    leave the stack there.
   }];
 }
 
@@ -43,6 +45,13 @@ def Lathe_KVType : Lathe_Type<"KV", "kv"> {
   let extraClassDeclaration = [{
     /// What users call the elements: "f32", "f16", "bf16" or "int8".
     ::llvm::StringRef getElementName() const;
+  }];
+}
+
+def Lathe_WidthType : Lathe_Type<"Width", "width"> {
+  let summary = "how many neurons of an MLP are computed";
+  let description = [{
+    What `lathe.width` gives: the leading neurons that a step computes, and no others.
   }];
 }
 
@@ -85,6 +94,25 @@ def Lathe_WideActivationType : Lathe_Type<"WideActivation", "q16_act"> {
     /// The greatest element.
     static constexpr int64_t Limit = 4095;
   }];
+}
+
+def Lathe_OrderAttr : AttrDef<Lathe_Dialect, "Order"> {
+  let mnemonic = "order";
+  let summary = "the order in which a weight is stored along a dimension";
+  let description = [{
+    What is at place i along dimension `dim` is at place `order[i]` in the file. The order
+    is a tensor of i32, named `source` in `file`, a permutation; `{}` stands for the
+    layer's number. It is applied when weights are packed, and exact: blocks of the
+    weight's format are moved whole, so that along the last dimension the order must keep each
+    of them together.
+
+    ```mlir
+    #lathe.order<dim 0 from "width.{}.order" in "calibration">
+    ```
+  }];
+  let parameters = (ins "int64_t":$dim, StringRefParameter<"name of the tensor">:$source,
+                        StringRefParameter<"name of its file">:$file);
+  let assemblyFormat = "`<` `dim` $dim `from` $source `in` $file `>`";
 }
 
 #endif // LATHE_DIALECTS_LATHE_LATHETYPES_TD

@@ -66,6 +66,10 @@ ParseResult WeightsOp::parse(OpAsmParser &parser, OperationState &result) {
   if (succeeded(parser.parseOptionalKeyword("in")) &&
       parser.parseAttribute(file, getFileAttrName(result.name), result.attributes))
     return failure();
+  OrderAttr order;
+  if (succeeded(parser.parseOptionalKeyword("order")) &&
+      parser.parseAttribute(order, getOrderAttrName(result.name), result.attributes))
+    return failure();
   if (parser.parseOptionalAttrDict(result.attributes))
     return failure();
   result.addAttribute(getTypeAttrName(result.name), TypeAttr::get(type));
@@ -86,9 +90,11 @@ void WeightsOp::print(OpAsmPrinter &printer) {
   printer << getType() << " from " << getSourceAttr();
   if (getFile())
     printer << " in " << getFileAttr();
+  if (getOrder())
+    printer << " order " << getOrderAttr();
   printer.printOptionalAttrDict((*this)->getAttrs(),
                                 {getSymNameAttrName(), getTypeAttrName(), getSourceAttrName(),
-                                 getLayersAttrName(), getFileAttrName()});
+                                 getLayersAttrName(), getFileAttrName(), getOrderAttrName()});
 }
 
 /// Ascending numbers of layers, each once.
@@ -104,18 +110,37 @@ static LogicalResult verifyLayerList(WeightsOp op, ArrayRef<int64_t> layers) {
   return success();
 }
 
-/// A file below the program's folder, so that a program cannot read elsewhere.
-static LogicalResult verifyPlace(WeightsOp op) {
-  if (!op.getFile())
-    return success();
-  StringRef file = *op.getFile();
+/// Whether a file is below the program's folder, so that a program cannot read elsewhere.
+static bool isBelow(StringRef file) {
   bool below = !file.empty() && !file.starts_with("/") && !file.contains('\0');
   for (StringRef part : llvm::split(file, '/'))
     below &= part != "..";
-  if (below)
+  return below;
+}
+
+static LogicalResult verifyPlace(WeightsOp op) {
+  if (!op.getFile() || isBelow(*op.getFile()))
     return success();
   return op.emitOpError() << "file must be a path below the folder of the program, got "
                           << op.getFileAttr();
+}
+
+/// A dimension of a vector or a matrix, in a file below the program's folder.
+static LogicalResult verifyOrder(WeightsOp op) {
+  OrderAttr order = op.getOrderAttr();
+  if (!order)
+    return success();
+  int64_t rank = op.getTensorType().getRank();
+  if (rank > 2 || order.getDim() < 0 || order.getDim() >= rank)
+    return op.emitOpError() << "an order is one of a dimension of a vector or a matrix, got "
+                               "dimension "
+                            << order.getDim() << " of " << op.getTensorType();
+  bool named = order.getSource().count("{}") == (op.getLayers() ? 1u : 0u);
+  if (!named || order.getSource().empty() || !isBelow(order.getFile()))
+    return op.emitOpError() << "an order is a tensor of its layer in a file below the program's "
+                               "folder, got "
+                            << order;
+  return success();
 }
 
 LogicalResult WeightsOp::verify() {
@@ -143,7 +168,7 @@ LogicalResult WeightsOp::verify() {
                          << ", got " << getSourceAttr();
   if (getSource().empty())
     return emitOpError() << "source must name a tensor, got \"\"";
-  if (failed(verifyPlace(*this)))
+  if (failed(verifyPlace(*this)) || failed(verifyOrder(*this)))
     return failure();
   return getLayers() ? verifyLayerList(*this, *getLayers()) : success();
 }

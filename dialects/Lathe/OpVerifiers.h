@@ -27,6 +27,10 @@ llvm::LogicalResult verifyMatrix(mlir::Operation *op, llvm::StringRef what, llvm
 llvm::LogicalResult verifyFinite(mlir::Operation *op, llvm::StringRef what,
                                  const llvm::APFloat &value);
 
+class LinearOp;
+/// That what limits a product fits its weight.
+llvm::LogicalResult verifyWidths(LinearOp op);
+
 } // namespace lathe::ir
 
 #endif // LATHE_DIALECTS_LATHE_OPVERIFIERS_H

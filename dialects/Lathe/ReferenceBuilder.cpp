@@ -114,6 +114,7 @@ RowsTensors::RowsTensors(const ReferenceValues &values, Value rows) {
   position = all[1];
   sequence = all[2];
   logitsRow = all[3];
+  widths = all[6];
 }
 
 CacheTensors::CacheTensors(const ReferenceValues &values, Value cache)

@@ -85,7 +85,12 @@ struct RowsTensors {
   RowsTensors(const ReferenceValues &values, mlir::Value rows);
   mlir::Value token, position, sequence; ///< tensor<rows x i32>
   mlir::Value logitsRow;                 ///< tensor<logits rows x i32>
+  mlir::Value widths;                    ///< tensor<layers x i32>
 };
+
+/// Rows times a matrix, of which `to` outputs and `of` inputs count (index, or null: all).
+mlir::Value buildLimitedProduct(ReferenceBuilder &builder, mlir::Value input, mlir::Value weight,
+                                mlir::Value to, mlir::Value of);
 
 /// The tensors of a KV cache, [layers, sequences, capacity, heads, dim].
 struct CacheTensors {

@@ -127,9 +127,9 @@ Value ProgramBuilder::fetch(Value value, PhaseOp phase) {
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToEnd(&phase.getBody().front());
   Value result;
-  if (auto weight = value.getDefiningOp<WeightOp>()) {
+  if (Operation *op = value.getDefiningOp(); isa_and_nonnull<WeightOp, WidthOp>(op)) {
     IRMapping layer = handles; // Cloning maps the result too, which is only good in this phase.
-    result = builder.clone(*weight, layer)->getResult(0);
+    result = builder.clone(*op, layer)->getResult(0);
   } else
     result = LoadOp::create(builder, value.getLoc(), value.getType(), buffers.lookup(value));
   inPhase.map(value, result);
@@ -394,7 +394,7 @@ LogicalResult ProgramBuilder::scheduleOps(ArrayRef<Operation *> ops) {
     else if (auto layers = dyn_cast<ir::LayersOp>(op)) {
       if (failed(scheduleLayers(layers)))
         return failure();
-    } else if (!isa<WeightOp>(op))
+    } else if (!isa<WeightOp, WidthOp>(op))
       return op->emitError() << "'" << op->getName()
                              << "' is in no fusion group; run lathe-fuse first";
   }

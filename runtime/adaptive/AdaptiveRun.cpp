@@ -19,6 +19,8 @@ std::optional<AdaptiveRun> AdaptiveRun::choose(const AdaptiveRequest &Wanted,
   bool Chosen = true;
   if (Wanted.Exit)
     Chosen = Result.choosePolicy(Measured, Where, Diags);
+  else if (Measured && Wanted.Width && !Wanted.Layers && !Wanted.Skip)
+    Result.Points = Measured->find("", *Wanted.Width);
   else if (Measured && !Result.hasLayers())
     Chosen = Result.choosePoints(*Measured, Where, Diags);
   return Chosen ? std::optional(std::move(Result)) : std::nullopt;
@@ -83,6 +85,8 @@ bool AdaptiveRun::choosePoints(const Calibration &Measured, const std::string &W
     return false;
   if (!Chosen->Skip.empty())
     Wanted.Skip = Chosen->Skip;
+  if (!Chosen->Width.empty())
+    Wanted.Width = Chosen->Width;
   if (!Chosen->Exit.empty())
     How = Chosen->Exit;
   Points = {std::move(*Chosen)};
@@ -96,7 +100,8 @@ bool AdaptiveRun::bind(const Manifest &Code, const LayerMask &Now, Diagnostics &
   Exits = std::move(*Found);
   bool Chosen = !Points.empty();
   if (hasLayers() || (Chosen && hasTarget())) {
-    Layers = LayerMask::parse(Wanted.Layers.value_or(""), Wanted.Skip.value_or(""), Code, Diags);
+    Layers = LayerMask::parse(Wanted.Layers.value_or(""), Wanted.Skip.value_or(""),
+                              Wanted.Width.value_or(""), Code, Diags);
     if (!Layers)
       return false;
   }
@@ -117,9 +122,10 @@ ExpectedRun AdaptiveRun::expected(const ExitStats &Steps) const {
     Result.Agreement += Own * Each.Agreement;
     Result.Time += Own * Each.Time;
     Count += Own;
-    std::string Name = !Each.Skip.empty()   ? "skip " + Each.Skip
-                       : !Each.Exit.empty() ? Each.Exit
-                                            : "all layers";
+    std::string Name = !Each.Skip.empty()    ? "skip " + Each.Skip
+                       : !Each.Exit.empty()  ? Each.Exit
+                       : !Each.Width.empty() ? "width " + Each.Width
+                                             : "all layers";
     Result.Points += (Result.Points.empty() ? "" : ", ") + Name;
   }
   constexpr double Unknown = std::numeric_limits<double>::quiet_NaN();

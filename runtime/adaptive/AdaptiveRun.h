@@ -33,6 +33,8 @@ struct AdaptiveRequest {
   /// relative to the whole model.
   double Budget = 0;
   double Quality = 0; ///< Least agreement that was measured, to 1.
+  /// As LayerMask::parse takes it; none: what was measured decides, if it is asked.
+  std::optional<std::string> Width = std::nullopt;
 };
 
 /// What was measured of what a run did.
@@ -57,6 +59,7 @@ public:
   /// The layers that are chosen, as of AdaptiveRequest.
   const std::optional<std::string> &layersText() const { return Wanted.Layers; }
   const std::optional<std::string> &skipText() const { return Wanted.Skip; }
+  const std::optional<std::string> &widthText() const { return Wanted.Width; }
 
   /// Finds exits and layers in the program that it is to run, whose sequence runs `Now`
   /// where nobody asks for layers.  False with errors of ExitChoice::parse and
@@ -74,7 +77,7 @@ private:
   bool check(bool HasMeasured, Diagnostics &Diags) const;
   bool choosePoints(const Calibration &Measured, const std::string &Where, Diagnostics &Diags);
   bool choosePolicy(const Calibration *Measured, const std::string &Where, Diagnostics &Diags);
-  bool hasLayers() const { return Wanted.Layers || Wanted.Skip; }
+  bool hasLayers() const { return Wanted.Layers || Wanted.Skip || Wanted.Width; }
   bool hasTarget() const { return Wanted.Seconds > 0 || Wanted.Budget > 0 || Wanted.Quality > 0; }
 
   AdaptiveRequest Wanted;

@@ -3,6 +3,7 @@
 #include "runtime/adaptive/Calibration.h"
 
 #include "runtime/formats/Safetensors.h"
+#include "runtime/session/LayerMask.h"
 #include "runtime/support/JsonReader.h"
 #include "runtime/support/Limits.h"
 #include "runtime/support/Text.h"
@@ -24,14 +25,18 @@ static std::optional<double> readNumber(JsonValue Value, double Least, double Mo
 
 static std::optional<OperatingPoint> readPoint(JsonValue Value) {
   std::optional<std::string_view> Skip = Value["skip"].text(), Exit = Value["exit"].text(),
-                                  Refused = Value["refused"].text();
+                                  Width = Value["width"].text(), Refused = Value["refused"].text();
   std::optional<double> Time = readNumber(Value["time"], 1e-6, 1e6);
   std::optional<double> Agreement = readNumber(Value["agreement"], 0, 1);
-  bool Skips = Skip && !Skip->empty(), Leaves = Exit && !Exit->empty();
-  if (Skips == Leaves || !Refused || !Time || !Agreement)
+  auto Says = [](const auto &What) { return What && !What->empty() ? 1 : 0; };
+  if (Says(Skip) + Says(Exit) + Says(Width) != 1 || !Refused || !Time || !Agreement)
     return std::nullopt;
-  return OperatingPoint{std::string(Skip.value_or("")), *Time, *Agreement, std::string(*Refused),
-                        std::string(Exit.value_or(""))};
+  return OperatingPoint{std::string(Skip.value_or("")),
+                        *Time,
+                        *Agreement,
+                        std::string(*Refused),
+                        std::string(Exit.value_or("")),
+                        std::string(Width.value_or(""))};
 }
 
 /// False where there are exits that no model can have.
@@ -74,14 +79,15 @@ std::optional<Calibration> Calibration::parse(std::string_view Text, const std::
     return Malformed("points: expected an array");
   Calibration Result;
   Result.HeaderHash = *Hash;
+  Result.OrdersNeurons = Root["orders_neurons"].boolean().value_or(false);
   if (!readExits(Root["exits"], Result))
     return Malformed("exits: expected ascending 'layers' and a 'rank' of at least 0");
   for (size_t I = 0; I < Points->size(); ++I) {
     std::optional<OperatingPoint> Point = readPoint((*Points)[I]);
     if (!Point)
       return Malformed("points[" + std::to_string(I) +
-                       "]: expected texts 'skip' or 'exit' and 'refused', a time above 0 and an "
-                       "agreement from 0 to 1");
+                       "]: expected texts 'skip', 'exit' or 'width' and 'refused', a time above 0 "
+                       "and an agreement from 0 to 1");
     Result.Points.push_back(std::move(*Point));
   }
   return Result;
@@ -130,6 +136,16 @@ std::string Calibration::passes() const {
                             " file=" + FileName + "}";
 }
 
+std::string Calibration::widthPasses(std::string Others, double Unasked) const {
+  return withWidths(std::move(Others), Unasked, OrdersNeurons ? FileName : "");
+}
+
+bool Calibration::offersWidths() const {
+  return std::ranges::any_of(Points, [](const OperatingPoint &Each) {
+    return !Each.Width.empty() && Each.Refused.empty();
+  });
+}
+
 bool Calibration::checkModel(std::span<const uint8_t> Header, const std::string &Where,
                              Diagnostics &Diags) const {
   if (hexText(hashBlocks(Header)) == HeaderHash)
@@ -139,10 +155,12 @@ bool Calibration::checkModel(std::span<const uint8_t> Header, const std::string 
   return false;
 }
 
-std::vector<OperatingPoint> Calibration::find(const std::string &Exit) const {
+std::vector<OperatingPoint> Calibration::find(const std::string &Exit,
+                                              const std::string &Width) const {
   std::vector<OperatingPoint> Found;
-  std::ranges::copy_if(Points, std::back_inserter(Found),
-                       [&](const OperatingPoint &Each) { return Each.Exit == Exit; });
+  std::ranges::copy_if(Points, std::back_inserter(Found), [&](const OperatingPoint &Each) {
+    return Each.Exit == Exit && Each.Width == Width && Each.Skip.empty();
+  });
   Found.resize(std::min<size_t>(Found.size(), 1));
   return Found;
 }

@@ -25,11 +25,12 @@ namespace lathe {
 
 /// A part of a model that a run can choose.
 struct OperatingPoint {
-  std::string Skip;      ///< As `--skip` takes it; empty: all layers.
-  double Time = 1;       ///< Of a step, relative to the whole model; above 0.
-  double Agreement = 1;  ///< At least so many answers are the whole model's; 0 to 1.
-  std::string Refused;   ///< Why it is never chosen; empty: it may be.
-  std::string Exit = {}; ///< As `--exit` takes it; empty: never.
+  std::string Skip;       ///< As `--skip` takes it; empty: all layers.
+  double Time = 1;        ///< Of a step, relative to the whole model; above 0.
+  double Agreement = 1;   ///< At least so many answers are the whole model's; 0 to 1.
+  std::string Refused;    ///< Why it is never chosen; empty: it may be.
+  std::string Exit = {};  ///< As `--exit` takes it; empty: never.
+  std::string Width = {}; ///< As `--width` takes it; empty: all neurons.
 };
 
 /// What a run asks for.
@@ -50,6 +51,7 @@ struct Calibration {
   std::vector<OperatingPoint> Points;
   std::vector<int64_t> ExitLayers;                  ///< Behind which there is an exit; ascending.
   int64_t ExitRank = 0;                             ///< Of their lenses; 0: that of the width.
+  bool OrdersNeurons = false;                       ///< Whether it says the order of neurons.
   std::shared_ptr<const TensorFile> File = nullptr; ///< What `open` has opened.
 
   /// Opens a calibration file.  Nullopt with E0843, and the errors of MappedFile::open.
@@ -62,6 +64,10 @@ struct Calibration {
   /// The pass that writes the exits into a model, as `--passes` takes it; empty where there
   /// are none.
   std::string passes() const;
+  /// The same behind `Others` for widths, of neurons in the order of the file (`withWidths`).
+  std::string widthPasses(std::string Others, double Unasked = 1) const;
+  /// Whether a width may be chosen.
+  bool offersWidths() const;
 
   /// Reads the text of a file's metadata.  Nullopt with E0843; `Where` names the file.
   static std::optional<Calibration> parse(std::string_view Text, const std::string &Where,
@@ -71,8 +77,8 @@ struct Calibration {
   bool checkModel(std::span<const uint8_t> Header, const std::string &Where,
                   Diagnostics &Diags) const;
 
-  /// The points whose exit is `Exit`: one, or none.
-  std::vector<OperatingPoint> find(const std::string &Exit) const;
+  /// The points with that exit and that width: one, or none.
+  std::vector<OperatingPoint> find(const std::string &Exit, const std::string &Width = {}) const;
 
   /// The whole model and the thresholds that were not refused and agree at least `Quality`, the
   /// highest first, and in `Exit` the thresholds as `--exit` takes them.  Empty with E0845

@@ -52,9 +52,9 @@ static std::string listText(const std::vector<int64_t> &Layers) {
   return Text;
 }
 
-std::shared_ptr<const LayerMask> DepthCalibration::without(const std::vector<int64_t> &Skipped,
-                                                           Diagnostics &Diags) const {
-  return LayerMask::parse("", listText(Skipped), Source.manifest(), Diags);
+std::shared_ptr<const LayerMask> DepthCalibration::partOf(const DepthPoint &Point,
+                                                          Diagnostics &Diags) const {
+  return LayerMask::parse("", listText(Point.Skipped), Point.Width, Source.manifest(), Diags);
 }
 
 /// The layers with the one more that changes least; empty when none can go.
@@ -69,7 +69,9 @@ std::optional<std::vector<int64_t>> DepthCalibration::extend(std::vector<int64_t
       continue;
     Candidates.push_back(Skipped);
     Candidates.back().insert(std::ranges::upper_bound(Candidates.back(), Layer), Layer);
-    Masks.push_back(without(Candidates.back(), Diags));
+    DepthPoint Candidate;
+    Candidate.Skipped = Candidates.back();
+    Masks.push_back(partOf(Candidate, Diags));
     if (!Masks.back())
       return std::nullopt;
   }
@@ -97,7 +99,7 @@ bool DepthCalibration::score(std::vector<DepthPoint> &Points, std::span<const Sc
                              DepthScore DepthPoint::*Into, Diagnostics &Diags) const {
   std::vector<std::shared_ptr<const LayerMask>> Masks;
   for (const DepthPoint &Each : Points)
-    if (!Masks.emplace_back(without(Each.Skipped, Diags)))
+    if (!Masks.emplace_back(partOf(Each, Diags)))
       return false;
   std::unique_ptr<Session> Run = createSession(Masks.size(), Diags);
   if (!Run)
@@ -124,7 +126,7 @@ bool DepthCalibration::measureTimes(std::vector<DepthPoint> &Points, std::span<c
   if (!Run)
     return false;
   for (size_t I = 0; I < Points.size(); ++I) {
-    std::shared_ptr<const LayerMask> Mask = without(Points[I].Skipped, Diags);
+    std::shared_ptr<const LayerMask> Mask = partOf(Points[I], Diags);
     if (!Mask || !Run->setLayers(static_cast<int32_t>(I + 1), std::move(Mask), Diags))
       return false;
   }
@@ -143,21 +145,38 @@ bool DepthCalibration::measureTimes(std::vector<DepthPoint> &Points, std::span<c
   return true;
 }
 
+bool DepthCalibration::checkText(std::span<const int32_t> Text, Diagnostics &Diags) const {
+  size_t Wanted = 2 * Options.TextTokens;
+  if (Text.size() >= Wanted && Options.TextTokens >= 2 * PromptTokens)
+    return true;
+  Diags.error(846, "text",
+              "found " + std::to_string(Text.size()) + " tokens, expected at least " +
+                  std::to_string(std::max(Wanted, 4 * PromptTokens)),
+              "give a longer text, or ask for fewer tokens");
+  return false;
+}
+
+ScoredText DepthCalibration::pieceFrom(std::span<const int32_t> Text, size_t First) const {
+  std::span<const int32_t> Tokens = Text.subspan(First, Options.TextTokens);
+  return {{Tokens.begin(), Tokens.end()}, 1};
+}
+
+/// On the second half of the text, which had no say in what the points are.
+bool DepthCalibration::measure(std::vector<DepthPoint> &Points, std::span<const int32_t> Text,
+                               Diagnostics &Diags) const {
+  ScoredText Scored = pieceFrom(Text, Options.TextTokens);
+  if (!enter("measuring", Diags))
+    return false;
+  std::optional<std::vector<ScoredText>> Own = generate(Scored.Tokens, Diags);
+  return Own && score(Points, {&Scored, 1}, &DepthPoint::Text, Diags) &&
+         score(Points, *Own, &DepthPoint::Own, Diags) && measureTimes(Points, Text, Diags);
+}
+
 std::optional<std::vector<DepthPoint>> DepthCalibration::run(std::span<const int32_t> Text,
                                                              Diagnostics &Diags) {
-  size_t Wanted = 2 * Options.TextTokens;
-  if (Text.size() < Wanted || Options.TextTokens < 2 * PromptTokens) {
-    Diags.error(846, "text",
-                "found " + std::to_string(Text.size()) + " tokens, expected at least " +
-                    std::to_string(std::max(Wanted, 4 * PromptTokens)),
-                "give a longer text, or ask for fewer tokens");
+  if (!checkText(Text, Diags))
     return std::nullopt;
-  }
-  auto Part = [&](size_t From) {
-    std::span<const int32_t> Tokens = Text.subspan(From, Options.TextTokens);
-    return ScoredText{{Tokens.begin(), Tokens.end()}, 1};
-  };
-  ScoredText Chosen = Part(0), Scored = Part(Options.TextTokens);
+  ScoredText Chosen = pieceFrom(Text, 0);
   int64_t Most = std::min(Options.MostSkipped, LayerMask(Source.manifest()).count() - 1);
   std::vector<DepthPoint> Points;
   while (static_cast<int64_t>(Points.size()) < Most) {
@@ -171,11 +190,28 @@ std::optional<std::vector<DepthPoint>> DepthCalibration::run(std::span<const int
       return std::nullopt;
     Points.emplace_back().Skipped = std::move(*Skipped);
   }
-  if (!enter("measuring", Diags))
+  if (!measure(Points, Text, Diags))
     return std::nullopt;
-  std::optional<std::vector<ScoredText>> Own = generate(Scored.Tokens, Diags);
-  if (!Own || !score(Points, {&Scored, 1}, &DepthPoint::Text, Diags) ||
-      !score(Points, *Own, &DepthPoint::Own, Diags) || !measureTimes(Points, Text, Diags))
+  return Points;
+}
+
+std::optional<std::vector<DepthPoint>>
+DepthCalibration::runWidths(std::span<const int32_t> Text, std::span<const std::string> Widths,
+                            Diagnostics &Diags) {
+  if (!checkText(Text, Diags))
+    return std::nullopt;
+  const Manifest &Code = Source.manifest();
+  double Whole = Code.layerBytes();
+  std::vector<DepthPoint> Points;
+  for (const std::string &Each : Widths) {
+    DepthPoint &Point = Points.emplace_back();
+    Point.Width = Each;
+    std::shared_ptr<const LayerMask> Part = partOf(Point, Diags);
+    if (!Part)
+      return std::nullopt;
+    Point.BytesLeftOut = Code.narrowBytes(Part->widths()) / Whole;
+  }
+  if (!measure(Points, Text, Diags))
     return std::nullopt;
   return Points;
 }

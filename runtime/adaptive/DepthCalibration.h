@@ -28,6 +28,8 @@ struct DepthPoint {
   std::vector<int64_t> Skipped; ///< Ascending.
   double Time = 1;              ///< Of a step of one row, relative to the whole model.
   DepthScore Text, Own;         ///< On the text, and on what the whole model says.
+  std::string Width = {};       ///< As `--width` takes it; empty: all neurons.
+  double BytesLeftOut = 0;      ///< Of a width: share of the bytes of all layers.
 
   /// Agreement with the whole model is at least that, on both kinds of text, each with
   /// `Confidence`.
@@ -63,11 +65,19 @@ public:
   /// short or a program that cannot leave layers out, E0807, and those of Session.
   std::optional<std::vector<DepthPoint>> run(std::span<const int32_t> Text, Diagnostics &Diags);
 
+  /// One point for each of `Widths`, as `--width` takes them: the same, and E0818 for what the
+  /// program cannot compute.
+  std::optional<std::vector<DepthPoint>>
+  runWidths(std::span<const int32_t> Text, std::span<const std::string> Widths, Diagnostics &Diags);
+
 private:
+  bool checkText(std::span<const int32_t> Text, Diagnostics &Diags) const;
+  ScoredText pieceFrom(std::span<const int32_t> Text, size_t First) const;
+  bool measure(std::vector<DepthPoint> &Points, std::span<const int32_t> Text,
+               Diagnostics &Diags) const;
+  std::shared_ptr<const LayerMask> partOf(const DepthPoint &Point, Diagnostics &Diags) const;
   std::unique_ptr<Session> createSession(size_t Parts, Diagnostics &Diags) const;
   bool enter(const std::string &Doing, Diagnostics &Diags) const;
-  std::shared_ptr<const LayerMask> without(const std::vector<int64_t> &Skipped,
-                                           Diagnostics &Diags) const;
   std::optional<std::vector<int64_t>> extend(std::vector<int64_t> Skipped, const ScoredText &Text,
                                              Diagnostics &Diags) const;
   std::optional<std::vector<ScoredText>> generate(std::span<const int32_t> Text,

@@ -108,8 +108,11 @@ bool checkFlags(const char *Name, uint32_t Found, uint32_t Known, Diagnostics &D
 std::optional<SamplerOptions> readSampling(const lathe_sampler_options *Given, Diagnostics &Diags);
 
 /// Null, with an error of LayerMask::parse, when there are no such layers.
-std::shared_ptr<const LayerMask> readLayers(const char *Layers, const char *Skip,
+std::shared_ptr<const LayerMask> readLayers(const char *Layers, const char *Skip, const char *Width,
                                             const SharedModel &Of, Diagnostics &Diags);
+
+/// The `width` of some options; none where it is 0.  False with E0818.
+bool readWidth(double Given, std::optional<double> &Into, Diagnostics &Diags);
 
 /// A copy of the caller's struct, with zeros for what an older one lacks; all
 /// zeros for null.  `Least` is its size in version 1.0.

@@ -30,6 +30,8 @@ static std::optional<PackageOptions> readOptions(const char *Path,
   Options.Compile.Layers = Raw->layers ? Raw->layers : "";
   Options.Compile.Skip = Raw->skip ? Raw->skip : "";
   Options.CalibrationPath = Raw->calibration ? Raw->calibration : "";
+  if (!readWidth(Raw->width, Options.Width, Diags))
+    return std::nullopt;
   Options.Targets = splitTargets(Raw->targets ? Raw->targets : "host");
   Options.EmbedWeights = Raw->flags & LATHE_COMPILE_EMBED_WEIGHTS;
   return Options;

@@ -31,6 +31,7 @@ static std::optional<AdaptiveRun> chooseDepth(const lathe_generate_options &Give
   };
   Wanted.Layers = Read(Given.layers);
   Wanted.Skip = Read(Given.skip);
+  Wanted.Width = Read(Given.width);
   Wanted.Exit = Read(Given.exit);
   Wanted.Seconds = Given.latency;
   Wanted.Budget = Given.budget;

@@ -25,8 +25,19 @@ const Tokenizer *SharedModel::vocabulary(Diagnostics &Diags) {
 /// What is read of lathe_model_options besides those of Model.
 struct OpenOptions {
   std::string Weights, CalibrationPath;
+  std::optional<double> Width;
   ModelOptions Load;
 };
+
+bool api::readWidth(double Given, std::optional<double> &Into, Diagnostics &Diags) {
+  if (Given > 0 && Given <= 1)
+    Into = Given;
+  if (Into || Given == 0)
+    return true;
+  Diags.error(818, "width",
+              "found " + std::to_string(Given) + ", expected a share of the neurons up to 1");
+  return false;
+}
 
 static std::optional<OpenOptions> readOptions(const lathe_model_options *Given, Callbacks &Told,
                                               Diagnostics &Diags) {
@@ -43,6 +54,8 @@ static std::optional<OpenOptions> readOptions(const lathe_model_options *Given, 
   OpenOptions Read;
   Read.Weights = Raw->weights ? Raw->weights : "";
   Read.CalibrationPath = Raw->calibration ? Raw->calibration : "";
+  if (!readWidth(Raw->width, Read.Width, Diags))
+    return std::nullopt;
   ModelOptions &Options = Read.Load;
   if (Raw->target)
     Options.Target = Raw->target;
@@ -75,6 +88,11 @@ static bool loadModel(ModelInput Input, OpenOptions &Options, SharedModel &Into,
   // What is compiled already has the exits that it has.
   if (Into.Measured && !Input.Compiled)
     Load.Passes = Into.Measured->passes();
+  // A budget may choose a width that was measured.
+  if (!Input.Compiled && Into.Measured && (Options.Width || Into.Measured->offersWidths()))
+    Load.Passes = Into.Measured->widthPasses(std::move(Load.Passes), Options.Width.value_or(1));
+  else if (!Input.Compiled && Options.Width)
+    Load.Passes = withWidths({}, *Options.Width);
   if (Into.Measured && !Options.CalibrationPath.empty())
     Load.Calibrated = Into.Measured->File;
   Load.Compiled = std::move(Input.Compiled);

@@ -45,7 +45,7 @@ static lathe_error *createSession(lathe_model *Of, const lathe_session_options *
     Options.Capacity = Raw->capacity;
     Options.Sequences = Raw->sequences ? Raw->sequences : 1;
     Options.PrefillChunk = Raw->prefill_chunk;
-    Options.Layers = readLayers(Raw->layers, Raw->skip, *Of->Shared, Diags);
+    Options.Layers = readLayers(Raw->layers, Raw->skip, Raw->width, *Of->Shared, Diags);
     if (!Options.Layers || !readAllocator(Raw->allocator, Options.Memory, Diags))
       return false;
     Options.OnChunk = [Told = *Told](int64_t Done, int64_t Rows) {
@@ -63,8 +63,10 @@ static lathe_error *createSession(lathe_model *Of, const lathe_session_options *
 }
 
 std::shared_ptr<const LayerMask> api::readLayers(const char *Layers, const char *Skip,
-                                                 const SharedModel &Of, Diagnostics &Diags) {
-  return LayerMask::parse(Layers ? Layers : "", Skip ? Skip : "", Of.manifest(), Diags);
+                                                 const char *Width, const SharedModel &Of,
+                                                 Diagnostics &Diags) {
+  return LayerMask::parse(Layers ? Layers : "", Skip ? Skip : "", Width ? Width : "", Of.manifest(),
+                          Diags);
 }
 
 static lathe_error *sessionInfo(const lathe_session *Of, lathe_session_info *Out) {

@@ -209,6 +209,7 @@ bool Encoder::runPart(std::optional<int64_t> Resumed, int64_t End, float *Out, D
   Args.logits_row = Wanted.data();
   Args.logits = Out;
   Args.layer_runs = Layers->runs();
+  Args.widths = Layers->widths();
   Args.resumes = Resumed.has_value();
   Args.first_layer = Resumed.value_or(0);
   Args.layers_left = manifest().Model.Layers - End;

@@ -69,8 +69,10 @@ private:
   ManifestWeight weight(JsonValue Object, const std::string &Path);
   void checkShape(const ManifestWeight &Weight, const std::string &Path);
   void checkLayers(const ManifestWeight &Weight, int64_t NumLayers, const std::string &Path);
+  void checkOrder(const ManifestWeight &Weight, const std::string &Path);
   void checkTable(Manifest &Result);
   void readExits(JsonValue Root, Manifest &Result);
+  void readWidths(JsonValue Root, Manifest &Result);
   void checkSkipped(Manifest &Result);
   void checkEntries(Manifest &Result);
 
@@ -209,6 +211,13 @@ ManifestWeight ManifestReader::weight(JsonValue Object, const std::string &Path)
   if (Weight.File.starts_with('/') || ("/" + Weight.File + "/").find("/../") != std::string::npos)
     fault(join(Path, "file"),
           "found " + lathe::quoted(Weight.File) + ", expected a path below the program's folder");
+  if (Object["order"])
+    object(Object, Path, "order", [&](JsonValue Order, const std::string &Place) {
+      Weight.Order = {integer(Order, Place, "dim", 0, 1), text(Order, Place, "tensors"),
+                      text(Order, Place, "file")};
+    });
+  if (Object["neurons"])
+    Weight.NeuronDim = integer(Object, Path, "neurons", 0, 1);
   Weight.Layered = bool(Object["layers"]);
   if (Weight.Layered)
     Weight.Layers = integers(Object, Path, "layers", 0, MaxLayers);
@@ -244,6 +253,21 @@ void ManifestReader::checkShape(const ManifestWeight &Weight, const std::string 
     fault(join(Path, "shape"), "rows of " + std::to_string(Weight.Shape.back()) +
                                    " elements, expected a multiple of " +
                                    std::to_string(Weight.Format->BlockElements));
+}
+
+void ManifestReader::checkOrder(const ManifestWeight &Weight, const std::string &Path) {
+  if (Weight.NeuronDim >= 0 && (Weight.Shape.size() != 2 || !Weight.Layered))
+    fault(join(Path, "neurons"), "expected them in matrices of layers alone");
+  if (!Weight.Order)
+    return;
+  size_t Dimensions = Weight.Shape.size();
+  bool HasPlace = Weight.Order->Tensors.find("{}") != std::string::npos;
+  if (Weight.Layout == WeightLayout::Plain || Dimensions > 2 ||
+      Weight.Order->Dim >= static_cast<int64_t>(Dimensions) || HasPlace != Weight.Layered)
+    fault(join(Path, "order"), "found dimension " + std::to_string(Weight.Order->Dim) +
+                                   " by tensors " + lathe::quoted(Weight.Order->Tensors) +
+                                   ", expected one of a packed vector or matrix, and '{}' beside "
+                                   "a list of layers alone");
 }
 
 void ManifestReader::checkLayers(const ManifestWeight &Weight, int64_t NumLayers,
@@ -323,6 +347,7 @@ void ManifestReader::read(JsonValue Root, Manifest &Result) {
     Result.Weights.push_back(weight(Object, Path));
     checkShape(Result.Weights.back(), Path);
     checkLayers(Result.Weights.back(), Result.Model.Layers, Path);
+    checkOrder(Result.Weights.back(), Path);
   });
   if (Root["skipped_layers"])
     Result.SkippedLayers = integers(Root, "", "skipped_layers", 0, MaxLayers);
@@ -332,6 +357,7 @@ void ManifestReader::read(JsonValue Root, Manifest &Result) {
     Result.ChoosesLayers = Chooses.boolean().value_or(false);
   }
   readExits(Root, Result);
+  readWidths(Root, Result);
   if (Root["results"])
     Result.Results = integer(Root, "", "results", 1, MaxDimension);
   checkSkipped(Result);
@@ -353,6 +379,31 @@ void ManifestReader::readExits(JsonValue Root, Manifest &Result) {
   if (Result.Behind != "propagate" && Result.Behind != "none" && Result.Behind != "defer")
     fault("behind",
           "found " + lathe::quoted(Result.Behind) + ", expected propagate, none or defer");
+}
+
+void ManifestReader::readWidths(JsonValue Root, Manifest &Result) {
+  if (!Root["widths"])
+    return;
+  object(Root, "", "widths", [&](JsonValue Object, const std::string &Path) {
+    std::vector<int64_t> Neurons = integers(Object, Path, "neurons", 0, MaxDimension);
+    std::vector<int64_t> Steps = integers(Object, Path, "step", 0, MaxDimension);
+    std::vector<int64_t> Unasked = integers(Object, Path, "unasked", 0, MaxDimension);
+    size_t Layers = static_cast<size_t>(Result.Model.Layers);
+    if (Neurons.size() != Layers || Steps.size() != Layers || Unasked.size() != Layers)
+      return fault(Path, "expected three lists of " + std::to_string(Layers) +
+                             " numbers, one for each layer");
+    for (size_t I = 0; I < Layers; ++I) {
+      bool None = Neurons[I] == 0 && Steps[I] == 0 && Unasked[I] == 0;
+      bool Sound = Steps[I] > 0 && Neurons[I] > 0 && Neurons[I] % Steps[I] == 0 && Unasked[I] > 0 &&
+                   Unasked[I] % Steps[I] == 0 && Unasked[I] <= Neurons[I];
+      if (!None && !Sound)
+        return fault(Path, "found " + std::to_string(Unasked[I]) + " of " +
+                               std::to_string(Neurons[I]) + " neurons by " +
+                               std::to_string(Steps[I]) + " in layer " + std::to_string(I) +
+                               ", expected multiples of the step, or three times 0");
+      Result.Widths.push_back({Neurons[I], Steps[I], Unasked[I]});
+    }
+  });
 }
 
 void ManifestReader::readModel(JsonValue Root, Manifest &Result) {
@@ -414,6 +465,19 @@ double ManifestWeight::tensorBytes() const {
   return Bytes;
 }
 
+double Manifest::narrowBytes(const int32_t *Chosen) const {
+  double Bytes = 0;
+  for (const ManifestWeight &Each : Weights) {
+    if (Each.NeuronDim < 0)
+      continue;
+    for (int64_t Layer : Each.Layers) {
+      auto All = static_cast<double>(Each.Shape[static_cast<size_t>(Each.NeuronDim)]);
+      Bytes += Each.tensorBytes() * (1 - static_cast<double>(Chosen[Layer]) / All);
+    }
+  }
+  return Bytes;
+}
+
 double Manifest::layerBytes() const {
   double Bytes = 0;
   for (const ManifestWeight &Each : Weights)
@@ -436,8 +500,7 @@ double Manifest::bytesLeftOut(int64_t Layer) const {
   return Bytes;
 }
 
-std::string ManifestWeight::tensorName(int64_t Ordinal) const {
-  std::string Name = Tensors;
+std::string ManifestWeight::nameOf(std::string Name, int64_t Ordinal) const {
   if (Layered)
     Name.replace(Name.find("{}"), 2, std::to_string(Layers[Ordinal]));
   return Name;

@@ -48,6 +48,14 @@ enum class WeightLayout {
   Plain,   ///< As it is in the file, of elements that are not quantised.
 };
 
+/// The order in which a weight is stored along a dimension: what is at place i is at place
+/// order[i] in the file.
+struct ManifestOrder {
+  int64_t Dim = 0;
+  std::string Tensors; ///< Name of the tensor of i32 that says it; as ManifestWeight::Tensors.
+  std::string File;    ///< And of its file; as ManifestWeight::File.
+};
+
 /// When a step reads a weight of a layer.
 enum class WeightUse {
   Layer,  ///< When the layer runs.
@@ -68,6 +76,10 @@ struct ManifestWeight {
   std::string Tensors;         ///< Tensor name; "{}" stands for the layer number.
   std::string File;            ///< Of the tensors, as the program names it; empty: any.
   WeightUse Use = WeightUse::Layer;
+  std::optional<ManifestOrder> Order = std::nullopt; ///< None: that of the file.
+  /// The dimension along which it has neurons that a step may leave out (Manifest::Widths);
+  /// -1: it has none.
+  int64_t NeuronDim = -1;
 
   /// Rows and columns for Panel32: the matrices of experts are one, each below the other.
   int64_t rows() const;
@@ -76,7 +88,12 @@ struct ManifestWeight {
   /// Bytes of one of its tensors, as it is in the file.
   double tensorBytes() const;
   /// The name in the model file of tensor `Ordinal` < tensorCount().
-  std::string tensorName(int64_t Ordinal) const;
+  std::string tensorName(int64_t Ordinal) const { return nameOf(Tensors, Ordinal); }
+  /// The name of the tensor that says the order of tensor `Ordinal`.
+  std::string orderName(int64_t Ordinal) const { return nameOf(Order->Tensors, Ordinal); }
+
+private:
+  std::string nameOf(std::string Name, int64_t Ordinal) const;
 };
 
 /// What a function on tensors takes or gives: f32 in C order.
@@ -91,6 +108,14 @@ struct ManifestTensor {
 struct ManifestLaunch {
   int64_t Threads = 0;     ///< Of a block.
   int64_t SharedBytes = 0; ///< Shared memory of a block.
+};
+
+/// The neurons of a layer's MLP of which a step may compute a part; all 0 where there is no
+/// choice.
+struct ManifestWidth {
+  int64_t Neurons = 0;
+  int64_t Step = 0;    ///< Widths are multiples of it.
+  int64_t Unasked = 0; ///< How many are computed unless a caller asks.
 };
 
 struct Manifest {
@@ -120,6 +145,9 @@ struct Manifest {
   /// Whether layers can be left out step by step (lathe_step_args::layer_runs).
   bool ChoosesLayers = false;
 
+  /// Of each layer (lathe_step_args::widths); empty where no layer has a choice.
+  std::vector<ManifestWidth> Widths;
+
   /// Elements of each row of results where these are no logits; else 0.
   int64_t Results = 0;
 
@@ -136,6 +164,10 @@ struct Manifest {
   /// Of these, what a step of one row that leaves behind `Layer` does not read, less what it
   /// reads for the exit.
   double bytesLeftOut(int64_t Layer) const;
+
+  /// Bytes of weights that a step with `Chosen` neurons in each layer (LayerMask::widths)
+  /// does not read, as they are in the file.
+  double narrowBytes(const int32_t *Chosen) const;
 
   /// Elements of each row that a step gives: logits, or what the program gives in their place.
   int64_t resultWidth() const { return Results != 0 ? Results : Model.Vocabulary; }

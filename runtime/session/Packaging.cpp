@@ -57,10 +57,18 @@ void addExits(CompileRequest &Request, const Calibration &Measured) {
     Request.Passes = Exits + (Request.Passes.empty() ? "" : "," + Request.Passes);
 }
 
+void addWidths(CompileRequest &Request, const Calibration *Measured, double Unasked) {
+  std::string Widths = Measured ? Measured->widthPasses({}, Unasked) : withWidths({}, Unasked);
+  Request.Passes = Widths + (Request.Passes.empty() ? "" : "," + Request.Passes);
+}
+
 bool Package::addCalibration(PackageOptions &Options, Diagnostics &Diags) {
   const std::string &Path = Options.CalibrationPath;
-  if (Path.empty())
+  if (Path.empty()) {
+    if (Options.Width)
+      addWidths(Options.Compile, nullptr, *Options.Width);
     return true;
+  }
   if (Folder && !(Options.Compile.Layers + Options.Compile.Skip).empty()) {
     Diags.error(111, "lathe compile",
                 "found a classifier and layers to compile, expected one: its heads are for all");
@@ -81,6 +89,8 @@ bool Package::addCalibration(PackageOptions &Options, Diagnostics &Diags) {
   Measured = Calibration::read(CalibrationFile->bytes(), Path, Diags);
   if (!Measured || !Measured->checkModel(File->headerBytes(), Path, Diags))
     return false;
+  if (Options.Width)
+    addWidths(Options.Compile, &*Measured, *Options.Width);
   addExits(Options.Compile, *Measured);
   return true;
 }

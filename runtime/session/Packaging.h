@@ -32,6 +32,9 @@ struct PackageOptions {
   /// A file of `lathe calibrate` for the artefact to carry: exits of it are compiled in, the
   /// classifier of an encoder stands beside it.  Empty: none.
   std::string CalibrationPath = {};
+  /// The share of each layer's neurons that runs unless a step asks for another, in a program
+  /// that has the choice; none: it has not.
+  std::optional<double> Width = std::nullopt;
   /// Called with what every compile gave, when set.
   std::function<void(const CompileResult &)> OnCompiled = nullptr;
   /// Beside it linked code is written for a moment.
@@ -44,6 +47,10 @@ std::vector<std::string> splitTargets(std::string_view List);
 
 /// Has `Request` write the exits of `Measured` into the graph, ahead of all other passes.
 void addExits(CompileRequest &Request, const Calibration &Measured);
+
+/// Has it let steps choose how many neurons of each layer they compute, `Unasked` of them unless
+/// they do; of `Measured`, which may be null, the neurons' order is taken.
+void addWidths(CompileRequest &Request, const Calibration *Measured, double Unasked);
 
 /// The contents of an artefact.
 class Package {

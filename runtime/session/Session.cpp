@@ -254,7 +254,7 @@ bool Session::settle(int32_t Sequence, std::span<const Row> Next, float *Logits,
   return Done;
 }
 
-/// Rows at the front that run the same layers.
+/// Rows at the front that run the same layers, of the same widths.
 size_t Session::countAlike(std::span<const Row> Rows) const {
   const std::shared_ptr<const LayerMask> &First = Layers[Rows.front().Sequence];
   auto Other = std::ranges::find_if(Rows, [&](const Row &Each) {
@@ -300,6 +300,7 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, i
   Args.logits_row = LogitsRows.data();
   Args.logits = Logits;
   Args.layer_runs = Layers[Rows.front().Sequence]->runs();
+  Args.widths = Layers[Rows.front().Sequence]->widths();
   Args.wanted_logits = Greatest;
   Args.head_report = HeadReports.data();
   Args.exit_at = Exits.at();
@@ -320,7 +321,7 @@ bool Session::setLayers(int32_t Sequence, std::shared_ptr<const LayerMask> Wante
   if (!Wanted)
     Wanted = std::make_shared<const LayerMask>(Code.manifest());
   const LayerMask &Now = *Layers[Sequence];
-  if (Lengths[Sequence] != 0 && Now != *Wanted) {
+  if (Lengths[Sequence] != 0 && !Now.runsAs(*Wanted)) {
     std::string Without = Now.skippedText();
     Diags.error(842, "sequence " + std::to_string(Sequence),
                 "found " + std::to_string(Lengths[Sequence]) + " positions that were run " +

@@ -7,30 +7,70 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <vector>
 
 namespace lathe {
 
+bool isPackOrder(const PackOrder &Order, const BlockFormat &Format, int64_t Size) {
+  if (static_cast<int64_t>(Order.Places.size()) != Size)
+    return false;
+  std::vector<bool> Seen(static_cast<size_t>(Size));
+  int64_t Together = Order.Dim == 0 ? 1 : Format.BlockElements;
+  for (int64_t I = 0; I < Size; ++I) {
+    int64_t Place = Order.Places[I];
+    if (Place < 0 || Place >= Size || Seen[Place] || Place % Together != I % Together ||
+        (I % Together != 0 && Place != Order.Places[I - 1] + 1))
+      return false;
+    Seen[Place] = true;
+  }
+  return true;
+}
+
+/// Row `Row` of what is packed, from rows of `KBlocks` blocks.
+static void gatherRow(const BlockFormat &Format, const uint8_t *Source, int64_t KBlocks,
+                      const PackOrder &Order, int64_t Row, uint8_t *To) {
+  int64_t RowBytes = KBlocks * Format.BlockBytes;
+  if (Order.Dim == 0) {
+    std::copy_n(Source + Order.Places[Row] * RowBytes, RowBytes, To);
+    return;
+  }
+  for (int64_t Block = 0; Block < KBlocks; ++Block) {
+    int64_t From = Order.Places[Block * Format.BlockElements] / Format.BlockElements;
+    std::copy_n(Source + Row * RowBytes + From * Format.BlockBytes, Format.BlockBytes,
+                To + Block * Format.BlockBytes);
+  }
+}
+
 void packMatrix(const BlockFormat &Format, const uint8_t *Source, int64_t N, int64_t K,
-                int64_t FirstPanel, int64_t LastPanel, uint8_t *Destination) {
+                int64_t FirstPanel, int64_t LastPanel, uint8_t *Destination,
+                const PackOrder *Order) {
   assert(K % Format.BlockElements == 0 && "a row is not a whole number of blocks");
   assert(FirstPanel >= 0 && LastPanel <= panelCount(N) && "panels outside the matrix");
   int64_t KBlocks = K / Format.BlockElements;
   int64_t RowBytes = KBlocks * Format.BlockBytes;
   int64_t PanelBytes = packedPanelBytes(Format, K), TailBytes = packedTailBytes(Format, K);
   uint8_t *Tails = Destination + panelCount(N) * PanelBytes;
+  std::vector<uint8_t> Gathered(Order ? static_cast<size_t>(PanelRows * RowBytes) : 0);
   for (int64_t Panel = FirstPanel; Panel < LastPanel; ++Panel) {
     int64_t Row = Panel * PanelRows, Rows = std::min(PanelRows, N - Row);
-    const uint8_t *From = Source + Row * RowBytes;
+    const uint8_t *From = Order ? Gathered.data() : Source + Row * RowBytes;
+    for (int64_t I = 0; Order && I < Rows; ++I)
+      gatherRow(Format, Source, KBlocks, *Order, Row + I, Gathered.data() + I * RowBytes);
     Format.PackPanel(From, RowBytes, Rows, KBlocks, Destination + Panel * PanelBytes);
     if (Format.PackTail)
       Format.PackTail(From, RowBytes, Rows, KBlocks, Tails + Panel * TailBytes);
   }
 }
 
-void packVector(const BlockFormat &Format, const uint8_t *Source, int64_t Count,
-                float *Destination) {
+void packVector(const BlockFormat &Format, const uint8_t *Source, int64_t Count, float *Destination,
+                const PackOrder *Order) {
   assert(Count % Format.BlockElements == 0 && "a vector is not a whole number of blocks");
   Format.Dequantize(Source, Count / Format.BlockElements, Destination);
+  if (!Order)
+    return;
+  std::vector<float> InFile(Destination, Destination + Count);
+  for (int64_t I = 0; I < Count; ++I)
+    Destination[I] = InFile[Order->Places[I]];
 }
 
 static constexpr uint16_t HalfExponent = 0x7c00;

@@ -267,7 +267,7 @@ std::optional<WeightCache> WeightCache::openDefault(Diagnostics &Diags) {
 }
 
 std::string WeightCache::key(const FileIdentity &Model, std::span<const uint8_t> ModelHeader,
-                             const Manifest &Program) {
+                             const Manifest &Program, std::span<const int32_t> Orders) {
   XXH3_state_t State;
   XXH3_128bits_reset(&State);
   auto AddNumber = [&](uint64_t Number) { XXH3_128bits_update(&State, &Number, sizeof(Number)); };
@@ -292,6 +292,11 @@ std::string WeightCache::key(const FileIdentity &Model, std::span<const uint8_t>
                            Weight.Format->TailBlockBytes})
       AddNumber(static_cast<uint64_t>(Number));
   }
+  for (const ManifestWeight &Weight : Program.Weights)
+    if (Weight.Order)
+      AddNumber(static_cast<uint64_t>(1 + Weight.First * 2 + Weight.Order->Dim));
+  if (!Orders.empty())
+    Add(Orders.data(), Orders.size_bytes());
   XXH128_canonical_t Canonical;
   XXH128_canonicalFromHash(&Canonical, XXH3_128bits_digest(&State));
   return hexText(Canonical.digest);

@@ -92,9 +92,10 @@ public:
   static std::optional<WeightCache> openDefault(Diagnostics &Diags);
 
   /// All that packed weights depend on, as 32 hexadecimal digits.  Reads the file's
-  /// header, and no weight.
+  /// header, and no weight.  `Orders` are PackOrder::Places of all weights that have an
+  /// order, one behind the other.
   static std::string key(const FileIdentity &Model, std::span<const uint8_t> ModelHeader,
-                         const Manifest &Program);
+                         const Manifest &Program, std::span<const int32_t> Orders = {});
 
   /// The entry of `Key` with `Bytes` of weights, or null when there is none.  One
   /// whose size or header is wrong is removed with a warning; the weights are not

@@ -5,6 +5,7 @@
 #include "runtime/support/CheckedMath.h"
 #include "runtime/support/FaultList.h"
 #include "runtime/support/Text.h"
+#include "runtime/support/Unaligned.h"
 #include "runtime/weights/Packer.h"
 
 #include <algorithm>
@@ -32,6 +33,13 @@ struct PackJob {
   const TensorFile *File;
   const FileTensor *Tensor;
   uint64_t Offset;
+  std::vector<int32_t> Places = {}; ///< PackOrder::Places; empty: that of the file.
+
+  std::optional<PackOrder> order() const {
+    if (Places.empty())
+      return std::nullopt;
+    return PackOrder{Places, Weight->Order->Dim};
+  }
 };
 
 /// Packs tensors one after the other, each with all workers.
@@ -118,6 +126,39 @@ static const FileTensor *findTensor(const TensorFile &File, const ManifestWeight
   return nullptr;
 }
 
+/// The order of `Weight` for layer `Ordinal`; empty with an error when there is none that
+/// fits.
+static std::vector<int32_t> readOrder(const WeightFiles &Files, const ManifestWeight &Weight,
+                                      int64_t Ordinal, FaultList &Faults) {
+  const TensorFile *File = Files.findOrder(Weight.Order->File);
+  if (!File) {
+    Faults.error(633, "weight " + quoted(Weight.Symbol),
+                 "has its order in " + quoted(Weight.Order->File) + ", which is not open",
+                 "name the file with --cal");
+    return {};
+  }
+  std::string Name = Weight.orderName(Ordinal);
+  const FileTensor *Tensor = File->findTensor(Name);
+  int64_t Size = Weight.Shape[static_cast<size_t>(Weight.Order->Dim)];
+  std::vector<int32_t> Places;
+  if (Tensor && File->typeName(*Tensor) == "I32" &&
+      Tensor->Bytes == static_cast<uint64_t>(Size) * sizeof(int32_t))
+    for (int64_t I = 0; I < Size; ++I)
+      Places.push_back(load<int32_t>(File->data(*Tensor).data() + I * sizeof(int32_t)));
+  // A vector has no blocks, and may be counted as rows of one element.
+  if (isPackOrder({Places, Weight.Order->Dim}, *Weight.Format, Size))
+    return Places;
+  Faults.error(634, File->path() + ": tensor " + quoted(Name),
+               (Tensor ? "found " + File->typeName(*Tensor) + " of " + shapeText(Tensor->Shape)
+                       : std::string("missing")) +
+                   ", expected I32 of " + std::to_string(Size) +
+                   ", each number below that once, which keeps blocks of " +
+                   std::to_string(Weight.Order->Dim ? Weight.Format->BlockElements : 1) +
+                   " together",
+               "calibrate the model again");
+  return {};
+}
+
 /// Packed bytes of one tensor of `Weight`.  Cannot overflow: the shape is that
 /// of a tensor inside the file, and packing keeps its size but for the padding
 /// of the last panel and f32 vectors.
@@ -134,8 +175,9 @@ static uint64_t packedBytes(const ManifestWeight &Weight) {
 }
 
 /// One job per pointer of the weight table, in its order; sets `Bytes` to the
-/// size of all.  Tells every tensor that does not fit.
-static std::vector<PackJob> planJobs(const WeightFiles &Files, const Manifest &Program,
+/// size of all.  Tells every tensor that does not fit.  `Reads`: the files have more than
+/// headers, as orders are needed.
+static std::vector<PackJob> planJobs(const WeightFiles &Files, const Manifest &Program, bool Reads,
                                      std::optional<uint64_t> &Bytes, Diagnostics &Diags) {
   const TensorFile *Only = Files.only();
   FaultList Faults(Diags, Only ? Only->path() : "weights");
@@ -150,8 +192,11 @@ static std::vector<PackJob> planJobs(const WeightFiles &Files, const Manifest &P
       continue;
     }
     std::string Place = Only ? "" : File->path() + ": ";
-    for (int64_t I = 0; I < Weight.tensorCount(); ++I)
+    for (int64_t I = 0; I < Weight.tensorCount(); ++I) {
       Jobs[Weight.First + I] = {&Weight, File, findTensor(*File, Weight, I, Place, Faults), 0};
+      if (Weight.Order && Reads)
+        Jobs[Weight.First + I].Places = readOrder(Files, Weight, I, Faults);
+    }
   }
   if (Faults.any())
     return {};
@@ -188,7 +233,9 @@ void PackRun::packVectorOf(const PackJob &Job, std::span<const uint8_t> Source) 
   int64_t Count = Job.Weight->Shape[0];
   if (auto Bad = findNonFiniteBlock(Format, Source.data(), Count / Format.BlockElements))
     NonFinite.emplace_back(Job, *Bad);
-  packVector(Format, Source.data(), Count, reinterpret_cast<float *>(destination(Job)));
+  std::optional<PackOrder> Order = Job.order();
+  packVector(Format, Source.data(), Count, reinterpret_cast<float *>(destination(Job)),
+             Order ? &*Order : nullptr);
   doneWith(Source, {});
 }
 
@@ -209,13 +256,15 @@ static int64_t packAndCheck(const PackJob &Job, std::span<const uint8_t> Source,
   const BlockFormat &Format = *Job.Weight->Format;
   int64_t N = Job.Weight->rows(), K = Job.Weight->columns();
   int64_t RowBlocks = K / Format.BlockElements, FirstBad = AllFinite;
+  std::optional<PackOrder> Order = Job.order();
   for (int64_t Panel = First; Panel < Last; ++Panel) {
     int64_t Block = Panel * PanelRows * RowBlocks;
     int64_t Count = std::min(PanelRows, N - Panel * PanelRows) * RowBlocks;
     auto Bad = findNonFiniteBlock(Format, Source.data() + Block * Format.BlockBytes, Count);
     if (Bad)
       FirstBad = std::min(FirstBad, Block + *Bad);
-    packMatrix(Format, Source.data(), N, K, Panel, Panel + 1, Destination);
+    packMatrix(Format, Source.data(), N, K, Panel, Panel + 1, Destination,
+               Order ? &*Order : nullptr);
   }
   return FirstBad;
 }
@@ -290,10 +339,13 @@ namespace {
 class CachePlace {
 public:
   CachePlace(const WeightCache *Wanted, const TensorFile *File, const Manifest &Program,
-             uint64_t Bytes)
+             std::span<const PackJob> Jobs, uint64_t Bytes)
       : Cache(File && File->identity() ? Wanted : nullptr), File(File), Bytes(Bytes) {
+    std::vector<int32_t> Orders;
+    for (const PackJob &Job : Jobs)
+      Orders.insert(Orders.end(), Job.Places.begin(), Job.Places.end());
     if (Cache)
-      Key = WeightCache::key(*File->identity(), File->headerBytes(), Program);
+      Key = WeightCache::key(*File->identity(), File->headerBytes(), Program, Orders);
   }
 
   std::unique_ptr<MappedFile> find(Diagnostics &Diags) const {
@@ -380,7 +432,7 @@ std::unique_ptr<WeightStore> WeightStore::create(const WeightFiles &Files, const
                                                  const WeightCache *Cache) {
   unsigned ErrorsBefore = Diags.errorCount();
   std::optional<uint64_t> Size;
-  std::vector<PackJob> Jobs = planJobs(Files, Program, Size, Diags);
+  std::vector<PackJob> Jobs = planJobs(Files, Program, /*Reads=*/true, Size, Diags);
   if (Diags.errorCount() != ErrorsBefore)
     return nullptr;
   if (!Size) {
@@ -392,7 +444,7 @@ std::unique_ptr<WeightStore> WeightStore::create(const WeightFiles &Files, const
   std::unique_ptr<WeightStore> Store(new WeightStore);
   Store->Bytes = *Size;
   std::vector<uint64_t> Offsets = offsetsOf(Jobs);
-  CachePlace Place(Cache, Files.only(), Program, *Size);
+  CachePlace Place(Cache, Files.only(), Program, Jobs, *Size);
   if (std::shared_ptr<const MappedFile> Entry = Place.find(Diags)) {
     Store->setTable(Entry->bytes().data() + WeightEntryHeaderBytes, Offsets);
     Store->Owner = Entry;
@@ -441,6 +493,7 @@ std::unique_ptr<WeightStore> WeightStore::createParts(const WeightFiles &Files,
       continue;
     WeightFiles Own;
     Own.add(Name, *File);
+    Own.setOrders(Files);
     std::unique_ptr<WeightStore> Made = create(Own, Part, Workers, Pages, NonFinite, Diags, &Cache);
     if (!Made)
       return nullptr;
@@ -462,7 +515,7 @@ std::unique_ptr<WeightStore> WeightStore::fromPacked(const WeightFiles &Files,
                                                      Diagnostics &Diags) {
   unsigned ErrorsBefore = Diags.errorCount();
   std::optional<uint64_t> Bytes;
-  std::vector<PackJob> Jobs = planJobs(Files, Program, Bytes, Diags);
+  std::vector<PackJob> Jobs = planJobs(Files, Program, /*Reads=*/false, Bytes, Diags);
   if (Diags.errorCount() != ErrorsBefore)
     return nullptr;
   if (Bytes != Packed.size()) {

@@ -49,6 +49,12 @@ public:
     auto Found = Files.find(Name);
     return Found == Files.end() ? nullptr : Found->second;
   }
+  /// The file of that name among those that say orders; null: there is none.
+  const TensorFile *findOrder(const std::string &Name) const {
+    return Orders ? Orders->find(Name) : find(Name);
+  }
+  /// Orders are in `All`, which must outlive this.
+  void setOrders(const WeightFiles &All) { Orders = &All; }
   /// The only file, or null.
   const TensorFile *only() const { return Files.size() == 1 ? Files.begin()->second : nullptr; }
   /// Names and files, by name.
@@ -56,6 +62,7 @@ public:
 
 private:
   std::map<std::string, const TensorFile *> Files;
+  const WeightFiles *Orders = nullptr;
 };
 
 /// Whether the pages of the model file may be given back: only when the file
@@ -70,7 +77,8 @@ public:
   /// Checks that `Files` have every tensor of `Program` in the right format and
   /// shape, then finds them in `Cache`, or packs them with all workers.  Null on
   /// error: E0630 and E0631, one per tensor up to a limit and then a count; E0810
-  /// out of memory; E0325 when `NonFinite` says that it is an error.
+  /// out of memory; E0634 an order that does not fit; E0325 when `NonFinite` says that it is an
+  /// error.
   ///
   /// A null `Cache` is none.  Weights that are not all finite are not kept there, so
   /// that E0325 is told every time, nor is what was packed from a file that changed

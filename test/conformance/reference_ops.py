@@ -67,9 +67,11 @@ class Rows:
         self.logits_row = numpy.flatnonzero(wanted).astype(numpy.int32)
         self.runs = numpy.ones(8, numpy.int32)  # Of the layers.
         self.exit_at = numpy.full(8, numpy.inf, numpy.float32)
+        self.widths = numpy.zeros(8, numpy.int32)
 
     def arrays(self):
-        return [self.token, self.position, self.sequence, self.logits_row, self.runs, self.exit_at]
+        rows = [self.token, self.position, self.sequence, self.logits_row]
+        return [*rows, self.runs, self.exit_at, self.widths]
 
 
 #
@@ -205,6 +207,26 @@ def linear(random):
         yield f"{rows}x{n}x{k} {left}", source, [x, w], [expected], TOLERANCE
 
 
+def widths(random):
+    """Outputs behind the width of layer 1 are 0, and inputs behind it do not count."""
+    x, up, down = normal(random, 3, 24), normal(random, 96, 24), normal(random, 8, 96)
+    rows = Rows(random, 3)
+    source = function(
+        "%x: tensor<?x24xf32>, %u: tensor<96x24xf32>, %d: tensor<8x96xf32>, %r: !lathe.rows",
+        "(tensor<?x96xf32>, tensor<?x8xf32>)",
+        "  %i = arith.constant 1 : index\n  %w = lathe.width %r[%i] of 96 by 32\n"
+        "  %0 = lathe.linear %x, %u to %w : tensor<?x24xf32>, tensor<96x24xf32> -> tensor<?x96xf32>\n"
+        "  %1 = lathe.linear %x, %u : tensor<?x24xf32>, tensor<96x24xf32> -> tensor<?x96xf32>\n"
+        "  %2 = lathe.linear %1, %d of %w : tensor<?x96xf32>, tensor<8x96xf32> -> tensor<?x8xf32>\n"
+        "  return %0, %2 : tensor<?x96xf32>, tensor<?x8xf32>",
+    )
+    for width in (32, 64, 96):
+        rows.widths = numpy.array([0, width], numpy.int32)
+        neurons = x.astype(numpy.float64) @ up.T
+        leading = neurons * (numpy.arange(96) < width)
+        yield f"{width} of 96", source, [x, up, down, *rows.arrays()], [leading, leading @ down.T], TOLERANCE
+
+
 def heads_views(random):
     x = normal(random, 5, 24)
     flat, split = "tensor<?x24xf32>", "tensor<?x3x8xf32>"
@@ -324,9 +346,11 @@ class Texts:
         self.logits_row = numpy.unique(numpy.concatenate(wanted)).astype(numpy.int32)
         self.runs = numpy.ones(8, numpy.int32)  # Of the layers.
         self.exit_at = numpy.full(8, numpy.inf, numpy.float32)
+        self.widths = numpy.zeros(8, numpy.int32)
 
     def arrays(self):
-        return [self.token, self.position, self.sequence, self.logits_row, self.runs, self.exit_at]
+        rows = [self.token, self.position, self.sequence, self.logits_row]
+        return [*rows, self.runs, self.exit_at, self.widths]
 
 
 LENGTHS = ((1,), (5, 1, 3), (2, 9))
@@ -549,6 +573,7 @@ OPS = {
     "confidence": confidence,
     "exits": exits,
     "experts": experts,
+    "widths": widths,
 }
 
 

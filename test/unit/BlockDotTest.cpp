@@ -308,7 +308,8 @@ module attributes {lathe.stage = "planned"} {
                        .sequences = {0},
                        .logitsRows = {0},
                        .layerRuns = {},
-                       .exitAt = {}});
+                       .exitAt = {},
+                       .widths = {}});
     Packed Table(Format, Blocks.data(), Outputs);
     const uint8_t *Pointers[] = {Table.Start};
     return runSteps(Text, Steps, Pointers);

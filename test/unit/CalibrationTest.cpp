@@ -3,6 +3,7 @@
 #include "runtime/adaptive/Calibration.h"
 #include "runtime/adaptive/DepthCalibration.h"
 #include "runtime/adaptive/ExitCalibration.h"
+#include "runtime/adaptive/NeuronOrder.h"
 #include "runtime/support/Binomial.h"
 
 #include "FakeSession.h"
@@ -202,6 +203,20 @@ TEST(FitLens, FindsWhatIsAffine) {
 }
 
 //===----------------------------------------------------------------------===//
+// Neurons
+//===----------------------------------------------------------------------===//
+
+TEST(NeuronOrder, PutsTheMostImportantFirst) {
+  using Places = std::vector<int32_t>;
+  const double Importance[] = {1, 4, 2, 2, 0, 5};
+  EXPECT_EQ(orderByImportance(Importance, 1), (Places{5, 1, 2, 3, 0, 4}));
+  // Blocks are worth the sum of theirs, and stay as they are; of equals the first is ahead.
+  EXPECT_EQ(orderByImportance(Importance, 2), (Places{0, 1, 4, 5, 2, 3}));
+  EXPECT_EQ(orderByImportance(Importance, 3), (Places{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(orderByImportance(Importance, 6), (Places{0, 1, 2, 3, 4, 5}));
+}
+
+//===----------------------------------------------------------------------===//
 // Files
 //===----------------------------------------------------------------------===//
 
@@ -242,6 +257,29 @@ TEST(Calibration, ChoosesTheBestThatFits) {
       Diags.str().find("takes at most 0.75 of its time; the fastest that is offered takes 0.80"),
       std::string::npos)
       << Diags.str();
+}
+
+TEST(Calibration, OffersWidths) {
+  Diagnostics Diags;
+  std::string Text = Sound;
+  Text.insert(Text.find("{\"skip\":\"3\""),
+              R"({"width":"0.75","time":0.86,"agreement":0.98,"refused":""},)"
+              R"({"width":"0.5","time":0.7,"agreement":0.6,"refused":"agreement below 95 %"},)");
+  Text.insert(Text.find("\"exits\""), "\"orders_neurons\":true,");
+  std::optional<Calibration> Read = Calibration::parse(Text, "m.cal", Diags);
+  ASSERT_TRUE(Read) << Diags.str();
+  EXPECT_TRUE(Read->OrdersNeurons);
+  EXPECT_FALSE(Calibration::parse(Sound, "m.cal", Diags)->OrdersNeurons);
+  EXPECT_EQ(Read->choose({0.88, 0}, "m.cal", Diags)->Width, "0.75");
+  EXPECT_EQ(Read->choose({0.81, 0}, "m.cal", Diags)->Skip, "3,5");
+  EXPECT_EQ(Read->find("", "0.5").front().Agreement, 0.6);
+  EXPECT_TRUE(Read->find("", "0.25").empty());
+  EXPECT_EQ(Read->widthPasses("cse", 1),
+            "cse,lathe-choose-widths{unasked=1.000000 file=calibration}");
+  EXPECT_EQ(Calibration().widthPasses("", 0.5), "lathe-choose-widths{unasked=0.500000}");
+  // A point is one thing.
+  Text.replace(Text.find("\"width\":\"0.75\""), 14, "\"width\":\"0.75\",\"skip\":\"1\"");
+  EXPECT_FALSE(Calibration::parse(Text, "m.cal", Diags));
 }
 
 TEST(Calibration, OffersExits) {

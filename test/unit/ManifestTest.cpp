@@ -92,7 +92,7 @@ TEST(Manifest, ReadsTheMatricesOfExperts) {
 }
 
 TEST(Manifest, RefusesOtherVersionsBeforeAnythingElse) {
-  for (const char *Text : {R"({"abi":0})", R"({"abi":4})"}) {
+  for (const char *Text : {R"({"abi":0})", R"({"abi":5})"}) {
     Diagnostics Diags;
     EXPECT_FALSE(Manifest::parse(Text, "model.so", Diags));
     ASSERT_EQ(Diags.all().size(), 1u);
@@ -121,6 +121,60 @@ TEST(Manifest, SaysWhereTheStackMayBeLeft) {
   ASSERT_TRUE(Found) << Diags.str();
   EXPECT_EQ(Found->Exits, (std::vector<int64_t>{2, 5}));
   EXPECT_EQ(Found->Behind, "defer");
+}
+
+/// Sound with a model of two layers, and these widths.
+std::string withWidths(const std::string &Widths) {
+  std::string Text = with("\"layers\":30", "\"layers\":2");
+  Text.replace(Text.find("[0,2,7]"), 7, "[0,1]");
+  return Text.replace(Text.find("\"abi\":1,"), 8, "\"abi\":4,\"widths\":" + Widths + ",");
+}
+
+TEST(Manifest, SaysHowManyNeuronsAStepMayLeaveOut) {
+  Diagnostics Diags;
+  std::string Text = withWidths(R"({"neurons":[576,0],"step":[32,0],"unasked":[288,0]})");
+  Text.replace(Text.find("\"layout\":\"panel32\""), 18,
+               R"("neurons":1,"order":{"dim":1,"tensors":"width.{}.order","file":"cal"},)"
+               R"("layout":"panel32")");
+  std::optional<Manifest> Found = Manifest::parse(Text, "model.so", Diags);
+  ASSERT_TRUE(Found) << Diags.str();
+  ASSERT_EQ(Found->Widths.size(), 2u);
+  EXPECT_EQ(Found->Widths[0].Neurons, 576);
+  EXPECT_EQ(Found->Widths[0].Step, 32);
+  EXPECT_EQ(Found->Widths[0].Unasked, 288);
+  EXPECT_EQ(Found->Widths[1].Neurons, 0);
+  EXPECT_EQ(Found->Weights[0].NeuronDim, 1);
+  EXPECT_EQ(Found->Weights[1].NeuronDim, -1);
+  ASSERT_TRUE(Found->Weights[0].Order);
+  EXPECT_EQ(Found->Weights[0].Order->Dim, 1);
+  EXPECT_EQ(Found->Weights[0].orderName(1), "width.1.order");
+  // Half of one matrix of 576 x 576 in blocks of 32 that take 20 bytes, and all of the other.
+  const int32_t Chosen[] = {288, 576};
+  EXPECT_EQ(Found->narrowBytes(Chosen), 576 * 576 / 32 * 20 / 2);
+}
+
+TEST(Manifest, RefusesWidthsThatNoLayerHas) {
+  for (const char *Widths : {R"({"neurons":[64],"step":[32],"unasked":[64]})",
+                             R"({"neurons":[64,60],"step":[32,32],"unasked":[64,60]})",
+                             R"({"neurons":[64,64],"step":[32,0],"unasked":[64,64]})",
+                             R"({"neurons":[64,64],"step":[32,32],"unasked":[64,96]})",
+                             R"({"neurons":[64,64],"step":[32,32],"unasked":[64,0]})"}) {
+    Diagnostics Diags;
+    EXPECT_FALSE(Manifest::parse(withWidths(Widths), "model.so", Diags)) << Widths;
+    EXPECT_EQ(Diags.all()[0].Number, 602u);
+    EXPECT_NE(Diags.str().find("widths: "), std::string::npos) << Diags.str();
+  }
+}
+
+TEST(Manifest, RefusesOrdersOfNoDimension) {
+  for (const char *Order :
+       {R"({"dim":2,"tensors":"o.{}","file":"cal"})", R"({"dim":0,"tensors":"o","file":"cal"})"}) {
+    Diagnostics Diags;
+    std::string Text =
+        with("\"layout\":\"panel32\"", std::string("\"layout\":\"panel32\",\"order\":") + Order);
+    EXPECT_FALSE(Manifest::parse(Text, "model.so", Diags)) << Order;
+    EXPECT_EQ(Diags.all()[0].Number, 602u);
+  }
 }
 
 TEST(Manifest, RefusesWhatIsNoJSON) {

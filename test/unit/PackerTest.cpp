@@ -219,6 +219,35 @@ TEST_P(EveryFormat, RangesOfPanelsAreIndependent) {
   EXPECT_EQ(Whole, Parts);
 }
 
+/// Packed in an order, a matrix is what it would be had the file had its rows, or its blocks of
+/// columns, in that order.
+TEST_P(EveryFormat, TakesAnOrder) {
+  const BlockFormat &Format = *GetParam();
+  const int64_t Together = Format.BlockElements, N = 70, K = 4 * std::max<int64_t>(32, Together);
+  const int64_t Blocks = K / Together, RowBytes = Blocks * Format.BlockBytes;
+  std::vector<uint8_t> Source = randomMatrix(Format, N, K), Moved(Source.size());
+  std::vector<int32_t> Rows(N), Columns(K);
+  for (int64_t I = 0; I < N; ++I)
+    Rows[I] = static_cast<int32_t>((I * 3 + 1) % N);
+  for (int64_t I = 0; I < K; ++I)
+    Columns[I] = static_cast<int32_t>((Blocks - 1 - I / Together) * Together + I % Together);
+  for (const PackOrder &Order : {PackOrder{Rows, 0}, PackOrder{Columns, 1}}) {
+    ASSERT_TRUE(isPackOrder(Order, Format, Order.Dim == 0 ? N : K));
+    for (int64_t Row = 0; Row < N; ++Row)
+      for (int64_t Block = 0; Block < Blocks; ++Block) {
+        int64_t FromRow = Order.Dim == 0 ? Rows[Row] : Row;
+        int64_t From = Order.Dim == 0 ? Block : Blocks - 1 - Block;
+        std::copy_n(&Source[FromRow * RowBytes + From * Format.BlockBytes], Format.BlockBytes,
+                    &Moved[Row * RowBytes + Block * Format.BlockBytes]);
+      }
+    std::vector<uint8_t> Packed(packedMatrixBytes(Format, N, K)), Expected(Packed.size());
+    packMatrix(Format, Source.data(), N, K, 0, 1, Packed.data(), &Order);
+    packMatrix(Format, Source.data(), N, K, 1, panelCount(N), Packed.data(), &Order);
+    packMatrix(Format, Moved.data(), N, K, 0, panelCount(N), Expected.data());
+    EXPECT_EQ(Packed, Expected) << "dimension " << Order.Dim;
+  }
+}
+
 TEST_P(EveryFormat, FindsWhatIsNotFinite) {
   const BlockFormat &Format = *GetParam();
   constexpr int64_t N = 2, K = 1024;
@@ -298,6 +327,37 @@ INSTANTIATE_TEST_SUITE_P(Packer, EveryFloat,
                          testing::Values(findBlockFormat("f32"), findBlockFormat("f16"),
                                          findBlockFormat("bf16")),
                          [](const auto &Info) { return std::string(Info.param->Name); });
+
+TEST(Packer, RefusesWhatIsNoOrder) {
+  const BlockFormat &Blocks = *findBlockFormat("q8_0"), &Floats = *findBlockFormat("f32");
+  std::vector<int32_t> Swapped(64), Rows = {2, 0, 1}, Twice = {0, 1, 1}, Beyond = {0, 1, 3},
+                                    Below = {0, -1, 1};
+  for (int32_t I = 0; I < 64; ++I)
+    Swapped[I] = I ^ 32;
+  EXPECT_TRUE(isPackOrder({Rows, 0}, Blocks, 3));
+  EXPECT_TRUE(isPackOrder({Rows, 1}, Floats, 3));
+  EXPECT_FALSE(isPackOrder({Rows, 0}, Blocks, 4));
+  EXPECT_FALSE(isPackOrder({Twice, 0}, Blocks, 3));
+  EXPECT_FALSE(isPackOrder({Beyond, 0}, Blocks, 3));
+  EXPECT_FALSE(isPackOrder({Below, 0}, Blocks, 3));
+  // Blocks of columns stay together.
+  EXPECT_TRUE(isPackOrder({Swapped, 1}, Blocks, 64));
+  std::swap(Swapped[0], Swapped[1]);
+  EXPECT_FALSE(isPackOrder({Swapped, 1}, Blocks, 64));
+  EXPECT_TRUE(isPackOrder({Swapped, 1}, Floats, 64));
+  EXPECT_TRUE(isPackOrder({Swapped, 0}, Blocks, 64));
+}
+
+TEST(Packer, VectorsTakeAnOrder) {
+  const float Source[] = {1, 2, 3};
+  const int32_t Places[] = {2, 0, 1};
+  PackOrder Order{Places, 0};
+  float Packed[3];
+  packVector(*findBlockFormat("f32"), reinterpret_cast<const uint8_t *>(Source), 3, Packed, &Order);
+  EXPECT_EQ(Packed[0], 3);
+  EXPECT_EQ(Packed[1], 1);
+  EXPECT_EQ(Packed[2], 2);
+}
 
 TEST(Packer, MissingRowsOfQ8_0AreTheirZero) {
   const BlockFormat &Format = *findBlockFormat("q8_0");

@@ -147,4 +147,56 @@ TEST(Safetensors, WeightsOfTwoFiles) {
   EXPECT_EQ(std::memcmp(Store->table()[1], Second->data(*Second->findTensor("a")).data(), 16), 0);
 }
 
+TEST(Safetensors, OrdersOfWeights) {
+  const float Values[] = {1, 2, 3, 4};
+  const int32_t Places[] = {2, 3, 0, 1}, Wrong[] = {2, 3, 0, 0};
+  std::vector<uint8_t> Weights =
+      makeFile(R"({"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}})", 16);
+  std::memcpy(Weights.data() + Weights.size() - 16, Values, 16);
+  auto OrderOf = [](const int32_t *From) {
+    std::vector<uint8_t> Bytes =
+        makeFile(R"({"o":{"dtype":"I32","shape":[4],"data_offsets":[0,16]}})", 16);
+    std::memcpy(Bytes.data() + Bytes.size() - 16, From, 16);
+    return Bytes;
+  };
+  std::vector<uint8_t> Sound = OrderOf(Places), Bad = OrderOf(Wrong);
+  Diagnostics Diags;
+  std::unique_ptr<SafetensorsFile> Model = SafetensorsFile::parse(Weights, "model", Diags);
+  std::unique_ptr<SafetensorsFile> Order = SafetensorsFile::parse(Sound, "order", Diags);
+  std::unique_ptr<SafetensorsFile> BadOrder = SafetensorsFile::parse(Bad, "bad", Diags);
+  ASSERT_TRUE(Model && Order && BadOrder) << Diags.str();
+  Manifest Program;
+  ManifestWeight &Weight = Program.Weights.emplace_back();
+  Weight.Symbol = "one";
+  Weight.Format = findBlockFormat("f32");
+  Weight.Shape = {4};
+  Weight.Layout = WeightLayout::Vector;
+  Weight.Tensors = "a";
+  Weight.Order = {0, "o", "cal"};
+  Program.WeightTableSize = 1;
+  std::unique_ptr<WorkerPool> Workers = WorkerPool::create(1, Diags);
+  auto Create = [&](const TensorFile *Cal) {
+    WeightFiles Files(*Model);
+    if (Cal)
+      Files.add("cal", *Cal);
+    return WeightStore::create(Files, Program, *Workers, SourcePages::Keep,
+                               NonFiniteWeights::Warning, Diags);
+  };
+  std::unique_ptr<WeightStore> Store = Create(Order.get());
+  ASSERT_TRUE(Store) << Diags.str();
+  const float Expected[] = {3, 4, 1, 2};
+  EXPECT_EQ(std::memcmp(Store->table()[0], Expected, 16), 0);
+  EXPECT_FALSE(Create(nullptr));
+  EXPECT_FALSE(Create(BadOrder.get()));
+  EXPECT_FALSE(Create(Model.get()));
+  ASSERT_EQ(Diags.all().size(), 3u) << Diags.str();
+  EXPECT_EQ(Diags.all()[0].Number, 633u);
+  EXPECT_EQ(Diags.all()[1].Number, 634u);
+  EXPECT_NE(Diags.str().find("tensor 'o': found I32 of 4, expected I32 of 4, each number below "
+                             "that once"),
+            std::string::npos)
+      << Diags.str();
+  EXPECT_NE(Diags.all()[2].Message.find("missing, expected I32"), std::string::npos);
+}
+
 } // namespace

@@ -216,6 +216,48 @@ TEST_F(SessionTest, ReadsListsOfLayers) {
   expectError(841, "found a program that always runs all of its layers");
 }
 
+TEST_F(SessionTest, ReadsWidths) {
+  start({});
+  Manifest Code = this->Code->manifest();
+  auto Widths = [&](std::string_view Width) {
+    std::shared_ptr<const LayerMask> Mask = LayerMask::parse("", "", Width, Code, Diags);
+    return Mask ? Ints(Mask->widths(), Mask->widths() + Mask->layers()) : Ints();
+  };
+  EXPECT_EQ(Widths(""), (Ints{0, 0, 0}));
+  EXPECT_EQ(Widths("1"), (Ints{0, 0, 0}));
+  EXPECT_EQ(Widths("0.5"), Ints());
+  expectError(818, "found a program that always computes all neurons");
+  Code.Widths = {{160, 32, 96}, {0, 0, 0}, {1024, 256, 1024}};
+  EXPECT_EQ(Widths(""), (Ints{96, 0, 1024}));
+  EXPECT_EQ(Widths("1"), (Ints{160, 0, 1024}));
+  // A share is rounded up to what each layer can compute.
+  EXPECT_EQ(Widths("0.6"), (Ints{96, 0, 768}));
+  EXPECT_EQ(Widths("0.7"), (Ints{128, 0, 768}));
+  EXPECT_EQ(Widths("0.0001"), (Ints{32, 0, 256}));
+  EXPECT_EQ(Widths("256"), Ints());
+  expectError(818, "found 256, but layer 0 computes multiples of 32 neurons up to 160");
+  Code.Widths[0] = {512, 32, 512};
+  EXPECT_EQ(Widths("256"), (Ints{256, 0, 256}));
+  EXPECT_EQ(Widths("32"), Ints());
+  expectError(818, "found 32, but layer 2 computes multiples of 256 neurons up to 1024");
+  for (const char *Bad : {"0", "-1", "1.5", "wide", "1 ", "nan", "inf", "0x10", "1e99"}) {
+    EXPECT_EQ(Widths(Bad), Ints()) << Bad;
+    expectError(818, "expected a share of the neurons up to 1, or a number of them");
+  }
+}
+
+TEST_F(SessionTest, AWidthMayChangeWhereASequenceStands) {
+  start({});
+  Manifest Code = this->Code->manifest();
+  Code.Widths = {{64, 32, 64}, {64, 32, 64}, {64, 32, 64}};
+  EXPECT_EQ(step(rows({1})), (Ints{1}));
+  auto Half = LayerMask::parse("", "", "0.5", Code, Diags);
+  ASSERT_TRUE(Half && Run->setLayers(0, Half, Diags)) << Diags.str();
+  EXPECT_EQ(Run->layers(0).neurons(), 96);
+  EXPECT_FALSE(Run->setLayers(0, LayerMask::parse("", "1", "0.5", Code, Diags), Diags));
+  expectError(842, "expected none, as other layers are asked for");
+}
+
 TEST_F(SessionTest, CancelEndsAStep) {
   std::atomic<bool> Cancel = true;
   start({.Cancel = &Cancel});

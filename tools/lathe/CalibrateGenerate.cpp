@@ -31,6 +31,11 @@ private:
   bool checkArguments(const CalibrateArguments &Given, Diagnostics &Diags);
   bool measure(const ModelArguments &Model, Terminal &Term, Diagnostics &Diags);
   bool measureDepths(const Model &Whole, std::span<const int32_t> Ids, Diagnostics &Diags);
+  bool wantsWidths(const ModelInput &Input, Diagnostics &Diags) const;
+  bool measureWidths(const std::string &Path, ModelOptions Compile, std::span<const int32_t> Ids,
+                     Diagnostics &Diags);
+  bool tryWidths(const std::string &Path, const ModelOptions &Compile, std::span<const int32_t> Ids,
+                 Diagnostics &Diags);
   bool wantsExits(const ModelInput &Input, size_t Ids, Diagnostics &Diags) const;
   bool fitExits(const std::string &Path, const ModelOptions &Compile, const ExitTexts &Texts,
                 Diagnostics &Diags);
@@ -42,7 +47,7 @@ private:
   TextArguments Text;
   std::optional<int64_t> Tokens, Most, ExitTokens, Rank;
   std::optional<double> Floor;
-  std::optional<std::string> ExitList;
+  std::optional<std::string> ExitList, WidthList;
   std::vector<int64_t> ExitLayers;
   GenerateFindings Found;
   double HeadBytes = 0;
@@ -60,6 +65,8 @@ void CalibrateGenerate::declare(Options &Accepted) {
                    {1, 4096});
   Accepted.number(Floor, "--floor", "generate: refuse what agrees less with the whole (0.95)",
                   {0, 1});
+  Accepted.text(WidthList, "--widths", "LIST",
+                "generate: shares of neurons, or none (0.875,0.75,0.5)");
   Accepted.text(ExitList, "--exits", "LIST", "generate: layers to leave behind, or none (a few)");
   Accepted.integer(ExitTokens, "--exit-tokens", "generate: of each kind, to fit exits on (4096)",
                    {static_cast<int64_t>(ExitTexts::LeastTokens), 1 << 20});
@@ -119,6 +126,69 @@ bool CalibrateGenerate::wantsExits(const ModelInput &Input, size_t Ids, Diagnost
   return false;
 }
 
+/// Whether widths are to be measured; an error where they cannot be, and were asked for.
+bool CalibrateGenerate::wantsWidths(const ModelInput &Input, Diagnostics &Diags) const {
+  if (WidthList == "none")
+    return false;
+  if (!Input.Compiled && Input.ProgramPath.empty())
+    return true;
+  if (WidthList)
+    Diags.error(846, "widths", "found a compiled model, expected the model file",
+                "what is compiled stores its neurons in an order already; --widths none is for it");
+  return false;
+}
+
+static std::vector<std::string> splitList(std::string_view List) {
+  std::vector<std::string> Items;
+  for (size_t First = 0; First <= List.size(); First += Items.back().size() + 1)
+    Items.emplace_back(List.substr(First, List.find(',', First) - First));
+  return Items;
+}
+
+/// Orders the neurons by the half of the text that no point is scored on, and scores widths of a
+/// model that stores them so.
+bool CalibrateGenerate::measureWidths(const std::string &Path, ModelOptions Compile,
+                                      std::span<const int32_t> Ids, Diagnostics &Diags) {
+  DepthCalibrationOptions Options;
+  Options.TextTokens = static_cast<size_t>(Tokens.value_or(256));
+  Options.OnStage = [this](const std::string &What) { return enter(What); };
+  enter("looking at neurons");
+  std::optional<NeuronOrder> Neurons =
+      measureNeurons(Path, Compile, Ids.first(Options.TextTokens), goesOn(Diags), Diags);
+  if (!Neurons)
+    return false;
+  Found.Neurons = std::move(*Neurons);
+  std::vector<uint8_t> Bytes = calibrationBytes(generateJson(Found), Found);
+  Calibration Made;
+  Made.OrdersNeurons = true;
+  Compile.Passes = Made.widthPasses({});
+  Compile.Calibrated = SafetensorsFile::parse(Bytes, "widths", Diags);
+  std::unique_ptr<Model> Ordered =
+      Compile.Calibrated ? Model::load(GGUFFile::open(Path, Diags), Compile, Diags) : nullptr;
+  if (!Ordered)
+    return false;
+  std::optional<std::vector<DepthPoint>> Points =
+      DepthCalibration(*Ordered, Options)
+          .runWidths(Ids, splitList(WidthList.value_or("0.875,0.75,0.5")), Diags);
+  if (Points)
+    Found.Widths = std::move(*Points);
+  return Points.has_value();
+}
+
+/// A model without widths that nobody asked for is measured without.
+bool CalibrateGenerate::tryWidths(const std::string &Path, const ModelOptions &Compile,
+                                  std::span<const int32_t> Ids, Diagnostics &Diags) {
+  Diagnostics Local;
+  bool Measured = measureWidths(Path, Compile, Ids, Local);
+  if (Measured || WidthList || interrupted()) {
+    Diags.append(Local);
+    return Measured;
+  }
+  Found.Neurons.clear();
+  Diags.warning(846, "widths", "not measured: " + Local.all().front().Message);
+  return true;
+}
+
 bool CalibrateGenerate::measureDepths(const Model &Whole, std::span<const int32_t> Ids,
                                       Diagnostics &Diags) {
   DepthCalibrationOptions Options;
@@ -151,7 +221,7 @@ bool CalibrateGenerate::fitExits(const std::string &Path, const ModelOptions &Co
 bool CalibrateGenerate::tryExits(const std::string &Path, ModelOptions Compile,
                                  const ExitTexts &Texts, Diagnostics &Diags) {
   enter("compiling the model with exits");
-  std::vector<uint8_t> Bytes = calibrationBytes(generateJson(Found), &*Found.Exits);
+  std::vector<uint8_t> Bytes = calibrationBytes(generateJson(Found), Found);
   std::shared_ptr<SafetensorsFile> File = SafetensorsFile::parse(Bytes, "exits", Diags);
   Calibration Made;
   Made.ExitLayers = Found.Exits->Layers;
@@ -187,21 +257,27 @@ bool CalibrateGenerate::measure(const ModelArguments &Given, Terminal &Term, Dia
   if (!Vocabulary)
     return false;
   std::vector<int32_t> Ids = Vocabulary->encode(*Words, {true, false});
-  bool Leaves = wantsExits(Input, Ids.size(), Diags);
+  bool Leaves = wantsExits(Input, Ids.size(), Diags), Narrows = wantsWidths(Input, Diags);
   ModelInput Copy;
   Copy.ProgramPath = Input.ProgramPath;
   ModelOptions Compile = Given.modelOptions(Copy);
   std::optional<LoadedModel> Loaded =
       Diags.hasErrors() ? std::nullopt : Given.load(std::move(Input), 1, 256, Term, Diags);
-  if (!Loaded || !measureDepths(*Loaded->Source, Ids, Diags) || !Leaves)
-    return !Diags.hasErrors();
-  size_t Wanted = std::min(static_cast<size_t>(ExitTokens.value_or(4096)), Ids.size());
-  enter("listening to the model");
-  std::optional<ExitTexts> Texts =
-      ExitTexts::create(*Loaded->Source, Ids, Wanted / 8 * 8, goesOn(Diags), Diags);
+  if (!Loaded || !measureDepths(*Loaded->Source, Ids, Diags))
+    return false;
+  std::optional<ExitTexts> Texts;
+  if (Leaves) {
+    size_t Wanted = std::min(static_cast<size_t>(ExitTokens.value_or(4096)), Ids.size());
+    enter("listening to the model");
+    Texts = ExitTexts::create(*Loaded->Source, Ids, Wanted / 8 * 8, goesOn(Diags), Diags);
+    if (!Texts)
+      return false;
+  }
   // Each of its parts and it need memory.
   Loaded.reset();
-  return Texts && fitExits(Path, Compile, *Texts, Diags) && tryExits(Path, Compile, *Texts, Diags);
+  return (!Narrows || tryWidths(Path, Compile, Ids, Diags)) &&
+         (!Texts ||
+          (fitExits(Path, Compile, *Texts, Diags) && tryExits(Path, Compile, *Texts, Diags)));
 }
 
 void CalibrateGenerate::run(const CalibrateArguments &Given, Terminal &Term, Diagnostics &Diags) {
@@ -218,7 +294,7 @@ void CalibrateGenerate::run(const CalibrateArguments &Given, Terminal &Term, Dia
   std::string Json = generateJson(Found), Table = Given.AsJson ? Json : generateTables(Found);
   bool ToOutput = Given.Output != "-";
   (ToOutput ? Term.out(Table) : (Term.err(Table), true));
-  if (File && File->write(calibrationBytes(Json, Found.Exits ? &*Found.Exits : nullptr), Diags))
+  if (File && File->write(calibrationBytes(Json, Found), Diags))
     File->finish(Diags);
 }
 

@@ -43,6 +43,19 @@ static std::string depthTable(const GenerateFindings &Found) {
   return Table.text();
 }
 
+static std::string widthTable(const GenerateFindings &Found) {
+  cli::TextTable Table({"width", "bytes saved", "time", "agrees, text", "own words", "at least",
+                        "KL", "perplexity", "verdict"},
+                       {8});
+  for (const DepthPoint &Each : Found.Widths)
+    Table.add({Each.Width, percent(Each.BytesLeftOut), formatFixed(Each.Time, 3),
+               percent(Each.Text.agreement()), percent(Each.Own.agreement()),
+               percent(Each.leastAgreement()), formatFixed(Each.Text.divergence(), 3),
+               "x " + formatFixed(Each.Text.perplexityRatio(), 3),
+               verdict(Found.Rule.refusal(Each))});
+  return Table.text();
+}
+
 static std::string exitTable(const GenerateFindings &Found) {
   cli::TextTable Table({"exits", "for", "layers", "bytes saved", "ms saved", "time", "agrees, text",
                         "own words", "at least", "perplexity", "verdict"},
@@ -59,7 +72,8 @@ static std::string exitTable(const GenerateFindings &Found) {
 }
 
 std::string cli::generateTables(const GenerateFindings &Found) {
-  return depthTable(Found) + (Found.Exits ? "\n" + exitTable(Found) : "");
+  return depthTable(Found) + (Found.Widths.empty() ? "" : "\n" + widthTable(Found)) +
+         (Found.Exits ? "\n" + exitTable(Found) : "");
 }
 
 //===----------------------------------------------------------------------===//
@@ -74,7 +88,12 @@ static void writeScore(JsonWriter &Json, std::string_view Name, const DepthScore
 }
 
 static void writeDepth(JsonWriter &Json, const DepthPoint &Point, const DepthRule &Rule) {
-  Json.beginObject().field("skip", skipText(Point)).field("time", Point.Time);
+  Json.beginObject();
+  if (Point.Width.empty())
+    Json.field("skip", skipText(Point));
+  else
+    Json.field("width", Point.Width).field("bytes_left_out", Point.BytesLeftOut);
+  Json.field("time", Point.Time);
   Json.field("agreement", Point.leastAgreement()).field("refused", Rule.refusal(Point));
   Json.field("divergence", Point.Text.divergence());
   writeScore(Json, "text", Point.Text);
@@ -109,10 +128,14 @@ std::string cli::generateJson(const GenerateFindings &Found) {
   Json.key("points").beginArray();
   for (const DepthPoint &Each : Found.Depths)
     writeDepth(Json, Each, Found.Rule);
+  for (const DepthPoint &Each : Found.Widths)
+    writeDepth(Json, Each, Found.Rule);
   if (Found.Exits)
     for (const ExitPoint &Each : Found.Exits->Points)
       writeExit(Json, Each, *Found.Exits, Found.Rule);
   Json.endArray();
+  if (!Found.Neurons.empty())
+    Json.field("orders_neurons", true);
   if (Found.Exits) {
     Json.key("exits").beginObject().key("layers").beginArray();
     for (int64_t Layer : Found.Exits->Layers)
@@ -141,9 +164,17 @@ public:
   /// `Narrow`: the numbers are of bfloat16, and are stored so.
   void add(const std::string &Name, std::vector<size_t> Shape, std::span<const float> Values,
            bool Narrow);
+  void add(const std::string &Name, std::span<const int32_t> Values);
   std::vector<uint8_t> take();
 
 private:
+  void addBytes(uint32_t Bits, size_t Bytes) {
+    for (size_t I = 0; I < Bytes; ++I)
+      Data.push_back(static_cast<uint8_t>(Bits >> 8 * I));
+  }
+  void describe(const std::string &Name, const char *Type, std::span<const size_t> Shape,
+                size_t Start);
+
   JsonWriter Header;
   std::vector<uint8_t> Data;
 };
@@ -152,13 +183,23 @@ private:
 
 void TensorWriter::add(const std::string &Name, std::vector<size_t> Shape,
                        std::span<const float> Values, bool Narrow) {
-  size_t Start = Data.size(), Bytes = Narrow ? 2 : 4;
-  for (float Each : Values) {
-    uint32_t Bits = Narrow ? floatToBfloat(Each) : std::bit_cast<uint32_t>(Each);
-    for (size_t I = 0; I < Bytes; ++I)
-      Data.push_back(static_cast<uint8_t>(Bits >> 8 * I));
-  }
-  Header.key(Name).beginObject().field("dtype", Narrow ? "BF16" : "F32");
+  size_t Start = Data.size();
+  for (float Each : Values)
+    addBytes(Narrow ? floatToBfloat(Each) : std::bit_cast<uint32_t>(Each), Narrow ? 2 : 4);
+  describe(Name, Narrow ? "BF16" : "F32", Shape, Start);
+}
+
+void TensorWriter::add(const std::string &Name, std::span<const int32_t> Values) {
+  size_t Start = Data.size(), Size = Values.size();
+  for (int32_t Each : Values)
+    addBytes(static_cast<uint32_t>(Each), 4);
+  describe(Name, "I32", {&Size, 1}, Start);
+}
+
+/// What was added from `Start` on.
+void TensorWriter::describe(const std::string &Name, const char *Type,
+                            std::span<const size_t> Shape, size_t Start) {
+  Header.key(Name).beginObject().field("dtype", Type);
   Header.key("shape").beginArray();
   for (size_t Size : Shape)
     Header.value(static_cast<uint64_t>(Size));
@@ -178,7 +219,8 @@ std::vector<uint8_t> TensorWriter::take() {
   return Bytes;
 }
 
-std::vector<uint8_t> cli::calibrationBytes(const std::string &Json, const FittedExits *Exits) {
+std::vector<uint8_t> cli::calibrationBytes(const std::string &Json, const GenerateFindings &Found) {
+  const FittedExits *Exits = Found.Exits ? &*Found.Exits : nullptr;
   TensorWriter Writer;
   Writer.text(Calibration::MetadataName, Json);
   for (size_t I = 0; Exits && I < Exits->Layers.size(); ++I) {
@@ -193,5 +235,8 @@ std::vector<uint8_t> cli::calibrationBytes(const std::string &Json, const Fitted
     Writer.add(Prefix + "classifier", {Width}, Sure.Weights, false);
     Writer.add(Prefix + "bias", {1}, {&Sure.Bias, 1}, false);
   }
+  for (size_t Layer = 0; Layer < Found.Neurons.size(); ++Layer)
+    if (!Found.Neurons[Layer].empty())
+      Writer.add("width." + std::to_string(Layer) + ".order", Found.Neurons[Layer]);
   return Writer.take();
 }

@@ -5,6 +5,7 @@
 
 #include "runtime/adaptive/Calibration.h"
 #include "runtime/adaptive/ExitCalibration.h"
+#include "runtime/adaptive/NeuronOrder.h"
 
 #include <cstdint>
 #include <optional>
@@ -19,6 +20,8 @@ struct GenerateFindings {
   DepthRule Rule;
   std::vector<DepthPoint> Depths;
   std::optional<FittedExits> Exits;
+  NeuronOrder Neurons; ///< Empty: that of the model's file.
+  std::vector<DepthPoint> Widths;
 };
 
 /// The tables for people.
@@ -27,8 +30,8 @@ std::string generateTables(const GenerateFindings &Found);
 /// What Calibration::parse reads, and more of what was measured.
 std::string generateJson(const GenerateFindings &Found);
 
-/// A calibration file with that text.
-std::vector<uint8_t> calibrationBytes(const std::string &Json, const FittedExits *Exits);
+/// A calibration file with that text, and the tensors of what was found.
+std::vector<uint8_t> calibrationBytes(const std::string &Json, const GenerateFindings &Found);
 
 } // namespace lathe::cli
 

@@ -73,9 +73,12 @@ bool KernelRig::allocate(Diagnostics &Diags) {
   Args.kv = KV.data();
   Args.logits = reinterpret_cast<float *>(Logits.data());
   Args.weights = Weights->table();
-  // All layers, and no exit.
+  // All layers and neurons, and no exit.
   LayerRuns.assign(static_cast<size_t>(Facts.Model.Layers), 1);
   ExitAt.assign(LayerRuns.size(), std::numeric_limits<float>::infinity());
+  for (const ManifestWidth &Each : Facts.Widths)
+    Widths.push_back(static_cast<int32_t>(Each.Neurons));
+  Args.widths = Widths.data();
   Args.layer_runs = LayerRuns.data();
   Args.exit_at = ExitAt.data();
   Args.barrier = &WorkerPool::barrierCallback;

@@ -57,7 +57,7 @@ private:
   std::unique_ptr<WeightStore> Weights;
   MappedMemory Arena, Scratch, KV, Logits, Other;
   std::vector<int32_t> Tokens, Positions, Sequences, LogitsRows;
-  std::vector<int32_t> LayerRuns; ///< lathe_step_args::layer_runs and exit_at.
+  std::vector<int32_t> LayerRuns, Widths; ///< lathe_step_args::layer_runs, widths and exit_at.
   std::vector<float> ExitAt;
   lathe_step_args Args{};
 };

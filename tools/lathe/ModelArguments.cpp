@@ -65,6 +65,7 @@ void ModelArguments::declareFlags(Options &Accepted) {
 void ModelArguments::declareLayers(Options &Accepted) {
   Accepted.text(Layers, "--layers", "LIST", "run these layers alone, as in 0-20,25 (all)");
   Accepted.text(Skip, "--skip", "LIST", "run all layers but these (none)");
+  Accepted.text(Width, "--width", "X", "neurons of each layer: a share or a number (1)");
 }
 
 ModelInput ModelArguments::openFile(Diagnostics &Diags) const {
@@ -76,6 +77,8 @@ ModelInput ModelArguments::openFile(Diagnostics &Diags) const {
 
 ModelOptions ModelArguments::modelOptions(ModelInput &Input) const {
   ModelOptions Options;
+  // A program that is there has a choice of widths, or has none.
+  bool Chooses = Width && !Input.Compiled && Input.ProgramPath.empty();
   Options.Compiled = std::move(Input.Compiled);
   Options.ProgramPath = std::move(Input.ProgramPath);
   Options.Device = Device;
@@ -90,6 +93,11 @@ ModelOptions ModelArguments::modelOptions(ModelInput &Input) const {
     Options.Passes = Exits->passes();
     Options.Calibrated = Exits->File;
   }
+  if (Chooses)
+    Options.Passes = Widths ? Widths->widthPasses(std::move(Options.Passes))
+                            : withWidths(std::move(Options.Passes));
+  if (Widths)
+    Options.Calibrated = Widths->File;
   return Options;
 }
 
@@ -108,8 +116,8 @@ std::optional<LoadedModel> ModelArguments::load(ModelInput Input, int64_t Sequen
   LoadedModel Result;
   Result.Source = Model::load(std::move(Input.File), Options, Diags);
   if (Result.Source)
-    Wanted.Layers =
-        LayerMask::parse(Layers.value_or(""), Skip.value_or(""), Result.Source->manifest(), Diags);
+    Wanted.Layers = LayerMask::parse(Layers.value_or(""), Skip.value_or(""), Width.value_or(""),
+                                     Result.Source->manifest(), Diags);
   if (Wanted.Layers)
     Result.Run = Result.Source->createSession(Wanted, Diags);
   if (!Result.Run)

@@ -44,19 +44,21 @@ struct ModelArguments {
   std::optional<std::string> Path;
   TargetArguments Compile;
   std::string Device = "cpu"; ///< ModelOptions::Device.
-  std::optional<std::string> Weights, Layers, Skip;
+  std::optional<std::string> Weights, Layers, Skip, Width;
   std::optional<int64_t> Threads, Context, Chunk;
   bool NoCache = false;
   bool Strict = false;
   bool AnyResults = false; ///< ModelOptions::AnyResults.
   /// The exits that the model is to have; null: none.
   const Calibration *Exits = nullptr;
+  /// What may say the order of neurons, where there is a width; null: the model's file.
+  const Calibration *Widths = nullptr;
 
   /// The positional MODEL; the flags come with `declareFlags`, so that a
   /// command may put its own in between.
   void declareModel(Options &Accepted);
   void declareFlags(Options &Accepted);
-  /// For commands that can run a part of the layers.
+  /// For commands that can run a part of the layers, or of their neurons.
   void declareLayers(Options &Accepted);
 
   /// The model's file, so that what needs its header alone fails before anything

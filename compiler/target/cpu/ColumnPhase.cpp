@@ -4,6 +4,9 @@
 // contractions of the segment into private memory, then the epilogue row by
 // row.  A tile's weights stay in the nearest caches while all rows pass.
 //
+// Where a step computes a part of the columns, workers share the tiles of that part;
+// the others are zeros on which the epilogue works as on any.
+//
 //===----------------------------------------------------------------------===//
 
 #include "compiler/target/cpu/Epilogue.h"
@@ -26,8 +29,17 @@ public:
 
 private:
   LogicalResult checkEmitters(ArrayRef<Segment> segments, ArrayRef<Operation *> prologue);
+  void emitTiles(ArrayRef<Segment> segments);
   void emitSegment(const Segment &segment, Value from, Value to);
-  void emitTileRows(const Segment &segment, Value tile, Value firstRow, Value rows);
+  void emitZeros(const Segment &segment, Value from, Value to);
+  void allocateTiles(const Segment &segment);
+  /// Panels that are computed, and tiles that have one.
+  Value panelsOf(const Segment &segment);
+  Value tilesOf(const Segment &segment);
+  /// Calls `body` with the tiles and their chunks of rows.
+  void forTileRows(const Segment &segment, Value from, Value to,
+                   llvm::function_ref<void(Value tile, Value firstRow, Value rows)> body);
+  void clearPanel(Value memory, int64_t rowBytes, Value rows);
   void emitPanels(const Segment &segment, unsigned index, Value tile, Value firstRow, Value rows);
   void emitEpilogue(const Segment &segment, Value tile, Value firstRow, Value rows);
 
@@ -63,6 +75,9 @@ LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments,
         result = linear.emitError() << "no code for weights of type " << type.getElementType();
       else if (isa<ir::QuantizedActivationType>(input) && !format->int8Weights())
         result = linear.emitError() << "no int8 code for weights of type " << type.getElementType();
+      else if (linear.getOf() && format->tailBytes() != 0)
+        result = linear.emitError()
+                 << "no code for a part of the inputs of weights of type " << type.getElementType();
     }
   return result;
 }
@@ -79,40 +94,97 @@ LogicalResult ColumnPhase::emit() {
   if (failed(checkEmitters(*segments, prologue)) || failed(emitPrologue(c, prologue)))
     return failure();
 
-  // Workers take equal shares of the cost; a tile belongs to the worker in
-  // whose share it starts.
-  int64_t total = 0;
-  for (const Segment &segment : *segments)
-    total += segment.tiles() * segment.tileCost();
-  auto [from, to] = c.workerRange(k.constant(total));
-  int64_t base = 0;
-  for (const Segment &segment : *segments) {
-    auto firstTile = [&](Value unit) {
-      Value relative = k.max(k.sub(unit, k.constant(base)), k.constant(0));
-      return k.min(k.ceilDiv(relative, k.constant(segment.tileCost())),
-                   k.constant(segment.tiles()));
-    };
-    emitSegment(segment, firstTile(from), firstTile(to));
-    base += segment.tiles() * segment.tileCost();
-  }
+  emitTiles(*segments);
   return success();
 }
 
-void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
+Value ColumnPhase::panelsOf(const Segment &segment) {
+  if (Value width = c.widthOf(segment.width))
+    return k.div(width, PanelRows);
+  return k.constant((segment.outputs + PanelRows - 1) / PanelRows);
+}
+
+Value ColumnPhase::tilesOf(const Segment &segment) {
+  if (!segment.width)
+    return k.constant(segment.tiles());
+  return k.ceilDiv(panelsOf(segment), k.constant(segment.tileColumns / PanelRows));
+}
+
+/// Workers take equal shares of the cost; a tile belongs to the worker in whose share it
+/// starts.
+void ColumnPhase::emitTiles(ArrayRef<Segment> segments) {
+  SmallVector<Value> tiles, bases{k.constant(0)};
+  for (const Segment &segment : segments) {
+    tiles.push_back(tilesOf(segment));
+    bases.push_back(k.add(bases.back(), k.mul(tiles.back(), segment.tileCost())));
+  }
+  auto [from, to] = c.workerRange(bases.back());
+  for (auto [segment, count, base] : llvm::zip(segments, tiles, bases)) {
+    auto firstTile = [&](Value unit) {
+      Value relative = k.max(k.sub(unit, base), k.constant(0));
+      return k.min(k.ceilDiv(relative, k.constant(segment.tileCost())), count);
+    };
+    emitSegment(segment, firstTile(from), firstTile(to));
+  }
+  for (auto [segment, count] : llvm::zip(segments, tiles)) {
+    if (!segment.width)
+      continue;
+    auto [first, last] = c.workerRange(k.sub(k.constant(segment.tiles()), count));
+    emitZeros(segment, k.add(count, first), k.add(count, last));
+  }
+}
+
+void ColumnPhase::allocateTiles(const Segment &segment) {
   int64_t chunk = std::min(c.maxRows(), c.target.rowChunk);
   tileMemory.clear();
   for (size_t i = 0; i < segment.linears.size(); ++i)
     tileMemory.push_back(c.allocateScratch(chunk * segment.tileColumns * 4));
+}
+
+void ColumnPhase::forTileRows(const Segment &segment, Value from, Value to,
+                              llvm::function_ref<void(Value, Value, Value)> body) {
+  int64_t chunk = std::min(c.maxRows(), c.target.rowChunk);
   // The only row need not want logits.
   if (chunk == 1 && c.phase.getLogitsRows())
     to = k.min(to, k.mul(c.rowCount(), k.constant(segment.tiles())));
   k.forLoop(from, to, 1, [&](Value tile) {
     if (chunk == 1)
-      return emitTileRows(segment, tile, k.constant(0), k.constant(1));
+      return body(tile, k.constant(0), k.constant(1));
     k.forLoop(k.constant(0), c.rowCount(), chunk, [&](Value row) {
-      Value rows = k.min(k.constant(chunk), k.sub(c.rowCount(), row));
-      emitTileRows(segment, tile, row, rows);
+      body(tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
     });
+  });
+}
+
+void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
+  allocateTiles(segment);
+  forTileRows(segment, from, to, [&](Value tile, Value firstRow, Value rows) {
+    for (unsigned index = 0; index < segment.linears.size(); ++index)
+      emitPanels(segment, index, tile, firstRow, rows);
+    emitEpilogue(segment, tile, firstRow, rows);
+  });
+}
+
+/// One panel's columns of some rows of a tile become 0.
+void ColumnPhase::clearPanel(Value memory, int64_t rowBytes, Value rows) {
+  k.forLoop(k.constant(0), rows, 1, [&](Value row) {
+    for (int64_t group = 0; group < PanelGroups; ++group)
+      k.store(k.splat(0.0f), k.at(memory, k.mul(row, rowBytes), group * Lanes * 4));
+  });
+}
+
+/// The epilogue reads its tiles and leaves them as they are.
+void ColumnPhase::emitZeros(const Segment &segment, Value from, Value to) {
+  allocateTiles(segment);
+  int64_t rowBytes = segment.tileColumns * 4;
+  Value chunk = k.constant(std::min(c.maxRows(), c.target.rowChunk));
+  k.ifThen(k.less(from, to), [&] {
+    for (Value memory : tileMemory)
+      k.forLoop(k.constant(0), k.constant(segment.tileColumns), PanelRows,
+                [&](Value column) { clearPanel(k.at(memory, k.mul(column, 4)), rowBytes, chunk); });
+  });
+  forTileRows(segment, from, to, [&](Value tile, Value firstRow, Value rows) {
+    emitEpilogue(segment, tile, firstRow, rows);
   });
 }
 
@@ -125,8 +197,7 @@ void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile,
   Rows input = c.rowsOf(linear.getInput(), c.maxRows());
   Value firstPanel = k.mul(tile, panelsPerTile);
   // A last tile that is not full has no memory behind its last panel.
-  Value allPanels = k.constant((segment.outputs + PanelRows - 1) / PanelRows);
-  Value panels = k.min(k.constant(panelsPerTile), k.sub(allPanels, firstPanel));
+  Value panels = k.min(k.constant(panelsPerTile), k.sub(panelsOf(segment), firstPanel));
   k.forLoop(k.constant(0), panels, 1, [&](Value panel) {
     TileOperands operands{.panel = emitPanelPointers(k, weights, type, k.add(firstPanel, panel)),
                           .firstRow = firstRow,
@@ -135,9 +206,15 @@ void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile,
                           .mostRows = c.maxRows() <= c.target.rowChunk ? c.maxRows() : 0,
                           .input = input,
                           .destination = k.at(tileMemory[index], k.mul(panel, PanelRows * 4)),
-                          .destinationRowBytes = segment.tileColumns * 4};
+                          .destinationRowBytes = segment.tileColumns * 4,
+                          .inputs = c.widthOf(linear.getOf())};
     emitTileCall(c, linear.getInput(), linear.getWeight(), operands);
   });
+  if (segment.width && panelsPerTile > 1)
+    k.forLoop(panels, k.constant(panelsPerTile), 1, [&](Value panel) {
+      clearPanel(k.at(tileMemory[index], k.mul(panel, PanelRows * 4)), segment.tileColumns * 4,
+                 rows);
+    });
 }
 
 /// `values`: the first row, how many, the first column, how many, and the tile of each
@@ -167,12 +244,6 @@ void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRo
   c.callPart(name, arguments, [&](PhaseContext &part, ValueRange values) {
     emitEpilogueRows(part, segment, values);
   });
-}
-
-void ColumnPhase::emitTileRows(const Segment &segment, Value tile, Value firstRow, Value rows) {
-  for (unsigned index = 0; index < segment.linears.size(); ++index)
-    emitPanels(segment, index, tile, firstRow, rows);
-  emitEpilogue(segment, tile, firstRow, rows);
 }
 
 /// A tile belongs to the worker in whose even share of the cost it starts.

@@ -36,6 +36,27 @@ Value lathe::compiler::emitBodyIndex(KernelBuilder &k, ArrayRef<int64_t> select,
   return body;
 }
 
+/// A layer has one width, whichever op asks for it.
+static LogicalResult checkWidths(ModuleOp module, IntegerAttr layers) {
+  int64_t count = layers ? layers.getInt() : 0;
+  if (!layers)
+    module.walk([&](step::LayersOp stack) { count = std::max<int64_t>(count, stack.getCount()); });
+  SmallVector<ir::LayerWidth> widths = ir::findLayerWidths(module, count);
+  WalkResult walked = module.walk([&](ir::WidthOp op) {
+    ir::LayerWidth own = ir::getLayerWidth(op);
+    for (int64_t layer : ir::getPossibleLayers(op.getLayer())) {
+      if (layer < count && widths[layer] == own)
+        continue;
+      op.emitError() << "layer " << layer
+                     << (layer < count ? " has other widths elsewhere in the program"
+                                       : " is beyond the " + std::to_string(count) + " there are");
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return failure(walked.wasInterrupted());
+}
+
 LogicalResult lathe::compiler::checkLayerChoice(ModuleOp module) {
   auto facts = module->getAttrOfType<DictionaryAttr>("lathe.model");
   auto layers = facts ? facts.getAs<IntegerAttr>("layers") : IntegerAttr();
@@ -46,5 +67,5 @@ LogicalResult lathe::compiler::checkLayerChoice(ModuleOp module) {
                       << " layers of the model, but the stack has " << stack.getCount();
     return WalkResult::interrupt();
   });
-  return failure(walked.wasInterrupted());
+  return failure(walked.wasInterrupted() || failed(checkWidths(module, layers)));
 }

@@ -64,6 +64,17 @@ static StringRef layoutOf(ModuleOp module, ir::WeightsOp weights) {
   return plain ? "plain" : type.getRank() > 1 ? "panel32" : "vector";
 }
 
+/// The dimension of each weight along which it has neurons that a step may leave out.
+static llvm::StringMap<int64_t> findNeurons(ModuleOp module) {
+  llvm::StringMap<int64_t> dims;
+  module.walk([&](ir::LinearOp linear) {
+    auto weight = linear.getWeight().getDefiningOp<ir::WeightOp>();
+    if (weight && (linear.getTo() || linear.getOf()))
+      dims[weight.getWeights()] = linear.getTo() ? 0 : 1;
+  });
+  return dims;
+}
+
 static void writeShape(llvm::json::OStream &json, ArrayRef<int64_t> shape) {
   json.attributeArray("shape", [&] {
     for (int64_t size : shape)
@@ -106,6 +117,7 @@ private:
 } // namespace
 
 static void writeWeights(llvm::json::OStream &json, ModuleOp module, const WeightTable &table) {
+  llvm::StringMap<int64_t> neurons = findNeurons(module);
   WeightUses uses(module);
   json.attributeArray("weights", [&] {
     for (auto weights : module.getOps<ir::WeightsOp>())
@@ -124,6 +136,14 @@ static void writeWeights(llvm::json::OStream &json, ModuleOp module, const Weigh
         json.attribute("tensors", weights.getSource());
         if (weights.getFile())
           json.attribute("file", *weights.getFile());
+        if (auto known = neurons.find(weights.getSymName()); known != neurons.end())
+          json.attribute("neurons", known->second);
+        if (ir::OrderAttr order = weights.getOrderAttr())
+          json.attributeObject("order", [&] {
+            json.attribute("dim", order.getDim());
+            json.attribute("tensors", order.getSource());
+            json.attribute("file", order.getFile());
+          });
         if (StringRef use = uses.of(weights.getSymName()); !use.empty())
           json.attribute("use", use);
       });
@@ -195,6 +215,26 @@ static void writeLayerChoice(llvm::json::OStream &json, ModuleOp module) {
     });
 }
 
+/// The neurons of each layer, where steps choose how many are computed.
+static void writeWidths(llvm::json::OStream &json, ModuleOp module) {
+  auto facts = module->getAttrOfType<DictionaryAttr>("lathe.model");
+  auto layers = facts ? facts.getAs<IntegerAttr>("layers") : IntegerAttr();
+  auto widths = ir::findLayerWidths(module, layers ? layers.getInt() : 0);
+  if (llvm::all_of(widths, [](const ir::LayerWidth &each) { return each.neurons == 0; }))
+    return;
+  json.attributeObject("widths", [&] {
+    auto write = [&](StringRef name, int64_t ir::LayerWidth::*field) {
+      json.attributeArray(name, [&] {
+        for (const ir::LayerWidth &each : widths)
+          json.value(each.*field);
+      });
+    };
+    write("neurons", &ir::LayerWidth::neurons);
+    write("step", &ir::LayerWidth::step);
+    write("unasked", &ir::LayerWidth::unasked);
+  });
+}
+
 /// The size of a row of results, where a program of a model gives no logits.
 static void writeResults(llvm::json::OStream &json, ModuleOp module) {
   auto facts = module->getAttrOfType<DictionaryAttr>("lathe.model");
@@ -261,6 +301,7 @@ static std::string writeManifest(ModuleOp module, const ManifestTarget &target,
       writeCache(json, module);
       writeLayerChoice(json, module);
       writeExits(json, module);
+      writeWidths(json, module);
       writeResults(json, module);
     }
   });

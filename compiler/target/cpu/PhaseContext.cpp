@@ -144,6 +144,18 @@ Value PhaseContext::weightPointer(Value weight) {
   return pointer = k.load(k.ptr(), k.at(args.weights, k.mul(index, 8)));
 }
 
+Value PhaseContext::widthOf(Value width) {
+  if (!width)
+    return {};
+  Value &neurons = widths[width];
+  if (neurons)
+    return neurons;
+  OpBuilder::InsertionGuard guard(k.builder());
+  setStart(k.builder());
+  Value table = k.load(k.ptr(), k.at(argsPointer, offsetof(lathe_step_args, widths)));
+  return neurons = rowField(table, layer);
+}
+
 void PhaseContext::callShared(StringRef name, ValueRange arguments,
                               llvm::function_ref<void(KernelBuilder &, ValueRange)> body) {
   auto module = phase->getParentOfType<ModuleOp>();

@@ -71,6 +71,8 @@ public:
   mlir::Value rowPointer(mlir::Value value, mlir::Value row, int64_t rows);
   /// Pointer to the packed weight that a lathe.weight value names.
   mlir::Value weightPointer(mlir::Value weight);
+  /// The neurons (i64) that a lathe.width value says; null of null.
+  mlir::Value widthOf(mlir::Value width);
   /// Rows behind a buffer, whatever its value.
   Rows rowsOfBuffer(mlir::Value buffer);
 
@@ -117,7 +119,7 @@ private:
   mlir::func::FuncOp kernel;
   int64_t scratchUsed = 0;
   llvm::DenseMap<mlir::Value, Rows> storage;
-  llvm::DenseMap<mlir::Value, mlir::Value> weightPointers, bufferOffsets;
+  llvm::DenseMap<mlir::Value, mlir::Value> weightPointers, bufferOffsets, widths;
   llvm::SmallVector<KernelArgument> extraArguments;
 };
 

@@ -186,7 +186,7 @@ void EntryWriter::writeOps(step::PhaseOp phase) {
   for (Operation &op : phase.getBody().front()) {
     if (auto load = dyn_cast<step::LoadOp>(op))
       loaded[load.getResult()] = nameOf(load.getBuffer());
-    else if (!isa<step::StoreOp, ir::WeightOp>(op)) {
+    else if (!isa<step::StoreOp, ir::WeightOp, ir::WidthOp>(op)) {
       for (Value result : op.getResults())
         makers[result] = ops.size();
       ops.push_back(&op);

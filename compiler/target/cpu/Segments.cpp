@@ -19,7 +19,7 @@ llvm::EquivalenceClasses<Operation *> connect(step::PhaseOp phase) {
   for (Operation &op : phase.getBody().front()) {
     auto fusable = dyn_cast<ir::FusionOpInterface>(op);
     bool rowWise = fusable && fusable.getFusionRole() == ir::FusionRole::RowWise;
-    if (isa<step::LoadOp, ir::WeightOp>(op) || rowWise)
+    if (isa<step::LoadOp, ir::WeightOp, ir::WidthOp>(op) || rowWise)
       continue;
     classes.insert(&op);
     if (isa<ir::LinearOp, ir::ExpertLinearOp>(op))
@@ -116,10 +116,15 @@ FailureOr<SmallVector<Segment>> lathe::compiler::findSegments(step::PhaseOp phas
         return op->emitError()
                << "contractions that share an epilogue must have the same number of outputs, got "
                << segment.outputs << " and " << outputs;
+      if (linear && !segment.linears.empty() && linear.getTo() != segment.width)
+        return op->emitError()
+               << "contractions that share an epilogue must be limited to the same width";
       segment.outputs = outputs;
-      if (linear)
+      if (linear) {
         segment.linears.push_back(linear);
-      else
+        segment.width = linear.getTo();
+      }
+      if (experts)
         segment.experts.push_back(experts);
     }
     if (segment.outputs == 0)

@@ -29,6 +29,9 @@ struct Segment {
   /// Contractions of experts, in segments of these; outputs are those of one expert.
   llvm::SmallVector<ir::ExpertLinearOp, 2> experts;
 
+  /// How many of the outputs are computed, the others being 0; null: all.
+  mlir::Value width;
+
   int64_t tiles() const { return (outputs + tileColumns - 1) / tileColumns; }
   /// What a tile costs beside the others of the phase.
   int64_t tileCost() const { return tileColumns * (linears.size() + experts.size()); }

@@ -156,7 +156,8 @@ static void emitCallOf(PhaseContext &c, Value inputLike, Value weight, const Til
   TileArguments arguments{
       .panel = operands.panel.panel,
       .tail = operands.panel.tail ? operands.panel.tail : none,
-      .wholeSteps = k.constant(panelSteps(weight) - (kind.rest ? 1 : 0)),
+      .wholeSteps = operands.inputs ? k.div(operands.inputs, kind.format->stepElements())
+                                    : k.constant(panelSteps(weight) - (kind.rest ? 1 : 0)),
       .rows = operands.rows,
       .data = k.at(input.data, k.mul(operands.firstRow, input.rowBytes)),
       .rowStride = k.constant(input.rowBytes),

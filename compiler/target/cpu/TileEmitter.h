@@ -119,7 +119,8 @@ struct TileOperands {
   Rows input;              ///< All rows of the contraction's input.
   mlir::Value destination; ///< f32 [rows][columns].
   int64_t destinationRowBytes;
-  bool coarse = false; ///< TileKind::coarse
+  bool coarse = false;     ///< TileKind::coarse
+  mlir::Value inputs = {}; ///< i64: the k that count, whole steps of the format; null: all.
 };
 
 /// Rows that are few; the next smaller numbers with tiles of their own are halves of it.

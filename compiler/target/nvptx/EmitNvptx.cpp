@@ -249,7 +249,12 @@ struct EmitNvptxPass : lathe::compiler::impl::EmitNvptxPassBase<EmitNvptxPass> {
                          << llvm::join(allDeviceTargets(), ", ");
       return signalPassFailure();
     }
-    if (failed(checkLayerChoice(module)))
+    // Passes may have written what was not there when the graph was checked.
+    WalkResult narrow = module.walk([](ir::WidthOp op) {
+      op.emitError() << "there are no kernels for a part of the neurons";
+      return WalkResult::interrupt();
+    });
+    if (narrow.wasInterrupted() || failed(checkLayerChoice(module)))
       return signalPassFailure();
     noteWork(module);
     WeightTable weights = assignWeights(module);

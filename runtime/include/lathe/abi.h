@@ -24,7 +24,7 @@
 
 #include <stdint.h>
 
-#define LATHE_ABI_VERSION 3
+#define LATHE_ABI_VERSION 4
 /* The oldest version whose programs still run: they read less of lathe_step_args. */
 #define LATHE_ABI_OLDEST 1
 
@@ -96,6 +96,10 @@ typedef struct lathe_step_args {
   int64_t resumes; /* 0: from the tokens on, and then first_layer is 0 */
   int64_t first_layer;
   int64_t layers_left;
+  /* Since 4.  Of a program with "widths" in the manifest: the neurons that each layer
+   * computes, a multiple of its "step", from that up to its "neurons"; 0 for a layer that
+   * has no choice.  All rows have the same widths. */
+  const int32_t *widths; /* [layers of the model] */
 } lathe_step_args;
 
 #define LATHE_HEAD_REPORT_BYTES 64

@@ -142,6 +142,10 @@ typedef struct lathe_model_options {
    * much of it they run, and whose exits it gets, or of an encoder the classifier; NULL: what
    * an artefact carries of it, if anything.  E0843 no such file, E0844 it is for another model. */
   const char *calibration;
+  /* Since 1.2.  Above 0: a program whose steps can compute a part of each layer's neurons, and
+   * do that share unless a session asks for another; at most 1.  They are stored in the order
+   * of `calibration`, if it says one.  0: no choice.  E0818. */
+  double width;
 } lathe_model_options;
 
 enum { LATHE_COMPILE_EMBED_WEIGHTS = 1 /* Else they are found by the name of the model file. */ };
@@ -161,6 +165,8 @@ typedef struct lathe_compile_options {
    * in it, or of an encoder the classifier; NULL: none.  E0834 a classifier for what is no
    * encoder, E0843, E0844. */
   const char *calibration;
+  /* Since 1.2.  As in lathe_model_options. */
+  double width;
 } lathe_compile_options;
 
 /* Filled by model_info; the caller sets struct_size.  Texts live as long as the
@@ -243,6 +249,10 @@ typedef struct lathe_session_options {
    * the program cannot do so. */
   const char *layers;
   const char *skip;
+  /* Since 1.2.  The neurons that steps compute of each layer, in a program that has the
+   * choice: a share ("0.75"), rounded up to what a layer can compute, or a number ("1152");
+   * NULL: as it was compiled.  E0818. */
+  const char *width;
 } lathe_session_options;
 
 /* Filled by session_info; the caller sets struct_size. */
@@ -318,6 +328,9 @@ typedef struct lathe_generate_options {
   double latency;
   double budget;
   double quality;
+  /* Since 1.2.  As in lathe_session_options; it may change from call to call.  NULL: what was
+   * measured of the model decides, if anything asks it; as it is set. */
+  const char *width;
 } lathe_generate_options;
 
 /* Why a generation ended. */

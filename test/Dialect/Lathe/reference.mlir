@@ -7,15 +7,15 @@ lathe.weights @norm : tensor<64xf32> from "norm.weight"
 lathe.weights @up : [1, 3] x tensor<64x64x!lathe.q4_1> from "blk.{}.up.weight"
 lathe.weights @down : 2 x tensor<64x64xf16> from "blk.{}.down.weight"
 
-// Rows are six tensors and a cache is two; the weights come last, stacked where they are layered.
+// Rows are seven tensors and a cache is two; the weights come last, stacked where they are layered.
 // CHECK-LABEL: func.func @signature(
 // CHECK-SAME:    %arg0: tensor<?xi32>, %arg1: tensor<?xi32>, %arg2: tensor<?xi32>, %arg3: tensor<?xi32>,
-// CHECK-SAME:    %arg4: tensor<?xi32>, %arg5: tensor<?xf32>,
-// CHECK-SAME:    %arg6: tensor<4x?x?x1x32xf32>, %arg7: tensor<4x?x?x1x32xf32>,
-// CHECK-SAME:    %arg8: tensor<?x64xf32>,
-// CHECK-SAME:    %arg9: tensor<64xf32>, %arg10: tensor<2x64x64xf32>, %arg11: tensor<2x64x64xf32>)
+// CHECK-SAME:    %arg4: tensor<?xi32>, %arg5: tensor<?xf32>, %arg6: tensor<?xi32>,
+// CHECK-SAME:    %arg7: tensor<4x?x?x1x32xf32>, %arg8: tensor<4x?x?x1x32xf32>,
+// CHECK-SAME:    %arg9: tensor<?x64xf32>,
+// CHECK-SAME:    %arg10: tensor<64xf32>, %arg11: tensor<2x64x64xf32>, %arg12: tensor<2x64x64xf32>)
 // CHECK-SAME:    -> (tensor<?x64xf32>, tensor<4x?x?x1x32xf32>, tensor<4x?x?x1x32xf32>)
-// CHECK-NEXT:    return %arg8, %arg6, %arg7
+// CHECK-NEXT:    return %arg9, %arg7, %arg8
 func.func @signature(%rows: !lathe.rows, %kv: !lathe.kv<4 x 1 x 32 x f16>, %x: tensor<?x64xbf16>)
     -> (tensor<?x64xbf16>, !lathe.kv<4 x 1 x 32 x f16>) {
   return %x, %kv : tensor<?x64xbf16>, !lathe.kv<4 x 1 x 32 x f16>
@@ -75,7 +75,7 @@ func.func @contraction(%x: tensor<?x64x!lathe.q8_act>, %w: tensor<32x64x!lathe.q
 
 // A layer that the rows leave out, or that no step runs, gives what it was given.
 // CHECK-LABEL: func.func @chosen(
-// CHECK-SAME:    %[[X:.*]]: tensor<?x64xf32>, %{{.*}}: tensor<?xi32>, %{{.*}}: tensor<?xi32>, %{{.*}}: tensor<?xi32>, %{{.*}}: tensor<?xi32>, %[[RUNS:.*]]: tensor<?xi32>
+// CHECK-SAME:    %[[X:.*]]: tensor<?x64xf32>, %{{.*}}: tensor<?xi32>, %{{.*}}: tensor<?xi32>, %{{.*}}: tensor<?xi32>, %{{.*}}: tensor<?xi32>, %[[RUNS:[^ ]*]]: tensor<?xi32>, %{{[^ ]*}}: tensor<?xf32>, %{{[^ ]*}}: tensor<?xi32>,
 // CHECK:         scf.for %[[I:.*]] = %{{.*}} iter_args(%[[H:.*]] = %[[X]])
 // CHECK:           %[[FLAG:.*]] = tensor.extract %[[RUNS]][%[[I]]]
 // CHECK:           %[[ASKED:.*]] = arith.cmpi ne, %[[FLAG]]

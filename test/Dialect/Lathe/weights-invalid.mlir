@@ -140,3 +140,23 @@ lathe.weights @w : tensor<4x65538x!lathe.i16_f32> from "w"
 
 // expected-error@+1 {{a weight that is packed as int16 is a matrix of an even width up to 65536, got 'tensor<64x!lathe.i16_f32>'}}
 lathe.weights @w : tensor<64x!lathe.i16_f32> from "w"
+
+// -----
+
+// expected-error@+1 {{an order is one of a dimension of a vector or a matrix, got dimension 2 of 'tensor<64x64xf32>'}}
+lathe.weights @w : tensor<64x64xf32> from "w" order #lathe.order<dim 2 from "o" in "cal">
+
+// -----
+
+// expected-error@+1 {{an order is one of a dimension of a vector or a matrix, got dimension 0 of 'tensor<2x64x64xf32>'}}
+lathe.weights @w : tensor<2x64x64xf32> from "w" order #lathe.order<dim 0 from "o" in "cal">
+
+// -----
+
+// expected-error@+1 {{an order is a tensor of its layer in a file below the program's folder, got #lathe.order<dim 0 from "o" in "cal">}}
+lathe.weights @w : 2 x tensor<64x64xf32> from "w.{}" order #lathe.order<dim 0 from "o" in "cal">
+
+// -----
+
+// expected-error@+1 {{an order is a tensor of its layer in a file below the program's folder, got #lathe.order<dim 0 from "o" in "../cal">}}
+lathe.weights @w : tensor<64x64xf32> from "w" order #lathe.order<dim 0 from "o" in "../cal">

@@ -11,6 +11,12 @@ lathe.weights @norm : tensor<64xf32> from "norm.weight"
 // CHECK: lathe.weights @decay : tensor<64xf16> from "mixer.decay" in "weights/mixer.safetensors"
 lathe.weights @decay : tensor<64xf16> from "mixer.decay" in "weights/mixer.safetensors"
 
+// Weights that are stored in another order than that of the file.
+// CHECK: lathe.weights @gate : 3 x tensor<128x64xf16> from "blk.{}.gate" order #lathe.order<dim 0 from "width.{}.order" in "model.cal">
+// CHECK: lathe.weights @back : tensor<64x128xf16> from "back" in "a.safetensors" order #lathe.order<dim 1 from "o" in "b.safetensors">
+lathe.weights @gate : 3 x tensor<128x64xf16> from "blk.{}.gate" order #lathe.order<dim 0 from "width.{}.order" in "model.cal">
+lathe.weights @back : tensor<64x128xf16> from "back" in "a.safetensors" order #lathe.order<dim 1 from "o" in "b.safetensors">
+
 // A weight of all layers prints as a number, however it was written.
 // CHECK: lathe.weights @up : 3 x tensor<128x64x!lathe.q4_1> from "blk.{}.up.weight"
 // CHECK: lathe.weights @listed : 2 x tensor<64xf32> from "blk.{}.listed"

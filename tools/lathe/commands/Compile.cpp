@@ -20,11 +20,12 @@ private:
   bool checkArguments(Diagnostics &Diags) const;
   const OutputKind *findKind(Diagnostics &Diags) const;
   OutputRequest request() const;
-  bool addExitsAlone(CompileRequest &Request, Diagnostics &Diags) const;
+  bool addMeasured(CompileRequest &Request, Diagnostics &Diags) const;
 
   std::optional<std::string> Input, Output, Entry;
   std::string Targets = "host";
   std::string Precision = "auto", KVType = "auto", Emit, Kind;
+  std::optional<double> Width;
   std::optional<std::string> Layers, Skip, Passes, ReproducerFolder, CalibrationPath;
   bool Embed = false, External = false;
   bool VerifyEachPass = false, Statistics = false, Timing = false;
@@ -67,6 +68,8 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.flag(External, "--external-weights", "leave them in INPUT, found by its name (default)");
   Accepted.text(Layers, "--layers", "LIST", "compile these layers alone, as in 0-20,25 (all)");
   Accepted.text(Skip, "--skip", "LIST", "compile all layers but these (none)");
+  Accepted.number(Width, "--width", "let steps choose a share of the neurons; X unless they do",
+                  {0, 1});
   Accepted.text(CalibrationPath, "--cal", "FILE",
                 "with what 'lathe calibrate' wrote, and its exits");
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
@@ -138,8 +141,13 @@ OutputRequest CompileCommand::request() const {
   return Request;
 }
 
-/// For what carries no model: of --cal it has the exits and nothing else.
-bool CompileCommand::addExitsAlone(CompileRequest &Request, Diagnostics &Diags) const {
+/// For what carries no model: of --cal it has the exits, and the order of neurons, alone.
+bool CompileCommand::addMeasured(CompileRequest &Request, Diagnostics &Diags) const {
+  if (!CalibrationPath) {
+    if (Width)
+      addWidths(Request, nullptr, *Width);
+    return true;
+  }
   if (ModelFolder::matches(*Input)) {
     Diags.error(111, "lathe compile",
                 "found --cal beside code alone, expected an artefact, a program or a library: a "
@@ -153,9 +161,11 @@ bool CompileCommand::addExitsAlone(CompileRequest &Request, Diagnostics &Diags) 
     Measured = Calibration::open(*CalibrationPath, Diags);
   if (!Measured || (File && !Measured->checkModel(File->headerBytes(), *CalibrationPath, Diags)))
     return false;
-  if (Measured->passes().empty())
+  if (Measured->passes().empty() && !Width)
     Diags.error(847, *CalibrationPath, "found no exits, expected one at least",
                 "'lathe calibrate --exits LIST' fits some");
+  if (Width)
+    addWidths(Request, &*Measured, *Width);
   addExits(Request, *Measured);
   return !Diags.hasErrors();
 }
@@ -171,10 +181,12 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
     return;
   Term.progress("compiling " + *Input + " ...");
   OutputRequest Request = request();
-  if (Wanted->Packaged)
+  if (Wanted->Packaged) {
     Request.Package.CalibrationPath = CalibrationPath.value_or("");
-  else if (CalibrationPath && !addExitsAlone(Request.Package.Compile, Diags))
+    Request.Package.Width = Width;
+  } else if (!addMeasured(Request.Package.Compile, Diags)) {
     return;
+  }
   if (Statistics)
     Request.Package.OnCompiled = [&](const CompileResult &Each) { Term.err(Each.statistics()); };
   if (Wanted->Write(Request, *File, Diags))

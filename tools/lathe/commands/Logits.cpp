@@ -151,7 +151,8 @@ void LogitsCommand::declare(Options &Accepted) {
   Accepted.text(Text.Prompt, "-p,--prompt", "TEXT", "a text");
   Accepted.text(Text.File, "-f,--file", "FILE", "a text, from a file (- is standard input)");
   Accepted.text(Exit, "--exit", "HOW", "leave layers early: never, always-at:LAYER, threshold:X");
-  Accepted.text(CalibrationPath, "--cal", "FILE", "exits that 'lathe calibrate' wrote, for --exit");
+  Accepted.text(CalibrationPath, "--cal", "FILE",
+                "what 'lathe calibrate' wrote, for --exit and --width");
   Arguments.AnyResults = true;
   Arguments.declareLayers(Accepted);
   Arguments.declareFlags(Accepted);
@@ -215,6 +216,7 @@ void LogitsCommand::run(Terminal &Term, Diagnostics &Diags) {
     if (!Measured || !Measured->checkModel(Source.File->headerBytes(), *CalibrationPath, Diags))
       return;
     Arguments.Exits = &*Measured;
+    Arguments.Widths = &*Measured;
   }
   std::optional<LoadedModel> Loaded =
       Arguments.load(std::move(Source), static_cast<int64_t>(All->size()),

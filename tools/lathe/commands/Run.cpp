@@ -156,7 +156,8 @@ bool RunCommand::checkArguments(bool AtTerminal, Diagnostics &Diags) {
 
 AdaptiveRequest RunCommand::request() const {
   return {Arguments.Layers,          Arguments.Skip,     Exit,
-          Latency.value_or(0) / 1e3, Budget.value_or(0), Quality.value_or(0)};
+          Latency.value_or(0) / 1e3, Budget.value_or(0), Quality.value_or(0),
+          Arguments.Width};
 }
 
 /// Chooses what of the model runs; it is compiled as `Wanted` says then.
@@ -171,6 +172,9 @@ bool RunCommand::chooseDepth(const ModelInput &Input, Loaded &All, ModelArgument
     return false;
   Wanted.Layers = All.Depth->layersText();
   Wanted.Skip = All.Depth->skipText();
+  Wanted.Width = All.Depth->widthText();
+  if (CalibrationPath)
+    Wanted.Widths = All.Measured.get();
   // What is compiled already has the exits that it has.
   if (All.Depth->mayLeave() && CalibrationPath)
     Wanted.Exits = All.Measured.get();
@@ -287,11 +291,18 @@ static void addSpeculation(RunReport &Report, const SpeculationStats &Stats,
   Report.add("time_relative", std::move(Relative), 2);
 }
 
-static void addLayers(RunReport &Report, const LayerMask &Layers) {
+static void addLayers(RunReport &Report, const LayerMask &Layers, const Manifest &Code) {
   Report.section("layers");
   Report.add("run", Layers.count());
   Report.add("of", Layers.layers());
   Report.add("skipped", Layers.skippedText().empty() ? "none" : Layers.skippedText());
+  if (Code.Widths.empty())
+    return;
+  int64_t All = 0;
+  for (const ManifestWidth &Each : Code.Widths)
+    All += Each.Neurons;
+  Report.add("neurons", Layers.neurons());
+  Report.add("of_neurons", All);
 }
 
 static void addExits(RunReport &Report, const ExitStats &Stats, const Manifest &Code) {
@@ -339,7 +350,7 @@ bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal 
     return true;
   RunReport Report;
   addSpeed(Report, Stats);
-  addLayers(Report, All.Run->layers(0));
+  addLayers(Report, All.Run->layers(0), All.Source->manifest());
   addExits(Report, Stats.Exits, All.Source->manifest());
   if (All.Measured)
     addExpected(Report, All.Depth->expected(Stats.Exits));
@@ -430,7 +441,6 @@ void RunCommand::run(Terminal &Term, Diagnostics &Diags) {
 static CommandRegistration Registered({
     "run",
     "generate text after a prompt, or converse",
-    "  lathe run model.gguf \"Why is the sky blue?\"\n"
     "  lathe run model.gguf -f story.txt --temp 0.8 --top-p 0.95 --seed 7\n",
     createCommand<RunCommand>,
 });

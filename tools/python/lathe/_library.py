@@ -71,14 +71,14 @@ class ModelOptions(Sized):
     _fields_ += [("threads", c_int32), ("flags", c_uint32)]
     _fields_ += [(name, c_int64) for name in ("max_prefill_rows", "capacity", "sequences")]
     _fields_ += [("callbacks", POINTER(CallbackStruct)), ("weights", c_char_p)]
-    _fields_ += [("device", c_char_p), ("calibration", c_char_p)]
+    _fields_ += [("device", c_char_p), ("calibration", c_char_p), ("width", c_double)]
 
 
 class CompileOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("targets", c_char_p), ("precision", c_char_p)]
     _fields_ += [("flags", c_uint32), ("reserved", c_uint32)]
     _fields_ += [("callbacks", POINTER(CallbackStruct)), ("layers", c_char_p), ("skip", c_char_p)]
-    _fields_ += [("calibration", c_char_p)]
+    _fields_ += [("calibration", c_char_p), ("width", c_double)]
 
 
 class ModelInfoStruct(Sized):
@@ -95,7 +95,7 @@ class SessionOptions(Sized):
     _fields_ += [(name, c_int64) for name in ("capacity", "sequences", "prefill_chunk")]
     # The last is a lathe_allocator, which Python has no use for.
     _fields_ += [("callbacks", POINTER(CallbackStruct)), ("allocator", c_void_p)]
-    _fields_ += [("layers", c_char_p), ("skip", c_char_p)]
+    _fields_ += [("layers", c_char_p), ("skip", c_char_p), ("width", c_char_p)]
 
 
 class SessionInfoStruct(Sized):
@@ -118,6 +118,7 @@ class GenerateOptions(Sized):
     _fields_ += [("speculate", c_char_p), ("head", c_char_p)]
     _fields_ += [("layers", c_char_p), ("skip", c_char_p), ("exit", c_char_p)]
     _fields_ += [(name, c_double) for name in ("latency", "budget", "quality")]
+    _fields_ += [("width", c_char_p)]
 
 
 class GenerateResultStruct(Sized):

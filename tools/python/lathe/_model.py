@@ -115,10 +115,13 @@ class Model:
         prefill_chunk: int = 0,
         layers: Optional[str] = None,
         skip: Optional[str] = None,
+        width: Union[float, int, None] = None,
         progress: Optional[Progress] = None,
     ) -> Session:
         """KV caches for `sequences` sequences of `capacity` positions (0: the model's context).
-        `layers` and `skip` are lists such as "0-20,25" of the layers to run, and to leave out."""
+        `layers` and `skip` are lists such as "0-20,25" of the layers to run, and to leave out;
+        `width` is the part of each layer's neurons to compute, a share or a number, of a model that was
+        loaded with one."""
         return Session(
             self._handle,
             capacity=capacity,
@@ -126,6 +129,7 @@ class Model:
             prefill_chunk=prefill_chunk,
             layers=layers,
             skip=skip,
+            width=width,
             progress=progress,
         )
 
@@ -217,6 +221,7 @@ def load(
     weights: Optional[Path] = None,
     device: str = "cpu",
     cal: Optional[Path] = None,
+    width: float = 0.0,
     progress: Optional[Progress] = None,
 ) -> Model:
     """Opens a GGUF file, or the folder of an encoder (`Model.embed`), finds its program in the cache
@@ -228,7 +233,8 @@ def load(
     refuses weights that are not finite. `device` is "cpu", "cuda:0", a GPU by its number, or "auto", a
     GPU where one can be used. `cal` is what `lathe calibrate` wrote of the model, whose exits it gets
     and by which `generate` chooses for a budget, or of an encoder the classifier; an artefact may carry
-    it. `progress(done, total)` is told the stages.
+    it. With `width` above 0 steps can compute a part of each layer's neurons, in the order of `cal`, and do
+    that share unless a session asks for another. `progress(done, total)` is told the stages.
 
     >>> lathe.load(path, threads=1, precision="f32").info.precision
     'f32'
@@ -244,6 +250,7 @@ def load(
         weights=None if weights is None else os.fsencode(weights),
         device=device.encode(),
         calibration=None if cal is None else os.fsencode(cal),
+        width=width,
     )
     handle = ctypes.c_void_p()
     error = library.api().model_open(
@@ -267,6 +274,7 @@ def compile(
     layers: Optional[str] = None,
     skip: Optional[str] = None,
     cal: Optional[Path] = None,
+    width: float = 0.0,
     progress: Optional[Progress] = None,
 ) -> str:
     """Compiles a GGUF file, or the folder of an encoder, to an artefact, as `lathe compile -o output`
@@ -275,7 +283,7 @@ def compile(
     `targets` names one or several CPUs ("x86-64-v3"), of which the best is chosen when the artefact is
     loaded; `embed_weights` makes it stand alone. `layers` and `skip` are lists such as "0-20,25" of the
     layers to compile, and to leave out for good. `cal` is a file of `lathe calibrate` for the artefact
-    to carry, with its exits, or of an encoder the classifier. Ctrl-C is seen when the compiler is done.
+    to carry, with its exits, or of an encoder the classifier. `width` is as `load` takes it. Ctrl-C is seen when the compiler is done.
 
     >>> artefact = lathe.compile(path, "model.lathe", embed_weights=True)
     >>> lathe.load(artefact).info.compiled_ahead
@@ -291,6 +299,7 @@ def compile(
         layers=as_text(layers),
         skip=as_text(skip),
         calibration=None if cal is None else os.fsencode(cal),
+        width=width,
     )
     raw = os.fsencode(output)
     callbacks.check(

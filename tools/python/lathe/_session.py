@@ -149,6 +149,7 @@ class Session:
         prefill_chunk: int = 0,
         layers: Optional[str] = None,
         skip: Optional[str] = None,
+        width: Union[float, int, None] = None,
         progress: Optional[Progress] = None,
     ) -> None:
         self._callbacks = Callbacks(progress)
@@ -159,6 +160,7 @@ class Session:
             callbacks=self._callbacks.pointer(),
             layers=as_text(layers),
             skip=as_text(skip),
+            width=as_text(None if width is None else repr(width)),
         )
         handle = ctypes.c_void_p()
         error = library.api().session_create(model, ctypes.byref(options), ctypes.byref(handle))
@@ -246,6 +248,7 @@ class Session:
         latency: float = 0.0,
         budget: float = 0.0,
         quality: float = 0.0,
+        width: Union[float, int, None] = None,
     ) -> Generation:
         """Continues what a sequence holds with the prompt and what the model says to it. At
         temperature 0 that is always the likeliest token. `speculate` says how tokens are guessed, of
@@ -260,7 +263,8 @@ class Session:
         those are taken that keep a step's mean time near `latency`, in seconds, or the mean part of
         the layers that run near `budget`. Without `exit` a calibrated model runs what was measured to
         agree most with all of it, within `budget`, a share of its time, or keeps a step's mean time
-        near `latency` by its exits; what agrees less than `quality` is not taken."""
+        near `latency` by its exits; what agrees less than `quality` is not taken.
+        `width` is as `Model.session` takes it."""
         if max_tokens is not None and max_tokens < 1:
             raise ValueError(f"found max_tokens={max_tokens}, expected at least 1")
         ids = as_tokens(prompt)
@@ -282,6 +286,7 @@ class Session:
             latency=latency,
             budget=budget,
             quality=quality,
+            width=as_text(None if width is None else repr(width)),
         )
         handle = ctypes.c_void_p()
         self._callbacks.check(
