@@ -155,9 +155,8 @@ bool RunCommand::checkArguments(bool AtTerminal, Diagnostics &Diags) {
 }
 
 AdaptiveRequest RunCommand::request() const {
-  return {Arguments.Layers,          Arguments.Skip,     Exit,
-          Latency.value_or(0) / 1e3, Budget.value_or(0), Quality.value_or(0),
-          Arguments.Width};
+  return {Arguments.Layers,   Arguments.Skip,      Exit,           Latency.value_or(0) / 1e3,
+          Budget.value_or(0), Quality.value_or(0), Arguments.Width};
 }
 
 /// Chooses what of the model runs; it is compiled as `Wanted` says then.
