@@ -257,14 +257,57 @@ static LogicalResult dropRest(LayersOp op, PatternRewriter &rewriter) {
   return success();
 }
 
+/// Whether no body reads a carried value, or gives another in its place.
+static bool goesBy(LayersOp op, unsigned index) {
+  return llvm::all_of(op.getBodies(), [&](Region &body) {
+    YieldOp yield = yieldOf(body);
+    Value carried = body.front().getArgument(index + 1);
+    unsigned passed = yield.getLeaving().empty() ? 1 : 2;
+    return yield.getValues()[index] == carried && yield.getLeavingValues()[index] == carried &&
+           llvm::range_size(carried.getUses()) == passed;
+  });
+}
+
+/// Tensors that only go by are what they were ahead of the stack.
+static LogicalResult dropUnread(LayersOp op, PatternRewriter &rewriter) {
+  llvm::BitVector unread(op.getNumResults());
+  for (auto [index, type] : llvm::enumerate(op.getResultTypes()))
+    unread[index] = !isa<KVType>(type) && goesBy(op, index);
+  if (unread.none() || unread.all())
+    return failure();
+  SmallVector<Value> inits, results;
+  for (auto [index, init] : llvm::enumerate(op.getInits()))
+    if (!unread[index])
+      inits.push_back(init);
+  auto fresh = LayersOp::create(rewriter, op.getLoc(), op.getCount(), inits, op.getRows(),
+                                LayerChoice(op), op.getBodies().size());
+  for (auto [before, after] : llvm::zip(op.getBodies(), fresh.getBodies())) {
+    rewriter.eraseBlock(&after.front());
+    rewriter.inlineRegionBefore(before, after, after.end());
+    YieldOp yield = yieldOf(after);
+    for (unsigned index : llvm::reverse(llvm::to_vector(unread.set_bits()))) {
+      if (!yield.getLeaving().empty())
+        yield.getLeavingMutable().erase(index);
+      yield.getValuesMutable().erase(index);
+      after.front().eraseArgument(index + 1);
+    }
+  }
+  auto next = fresh.getResults().begin();
+  for (auto [index, init] : llvm::enumerate(op.getInits()))
+    results.push_back(unread[index] ? init : Value(*next++));
+  rewriter.replaceOp(op, results);
+  return success();
+}
+
 static bool haveSameCode(Region &a, Region &b) {
   return OperationEquivalence::isRegionEquivalentTo(&a, &b, OperationEquivalence::IgnoreLocations);
 }
 
-/// Lets layers run the first of all bodies that are the same, and drops bodies that no layer
-/// runs, as they are only for skipped layers.
+/// Drops what layers do not need: what is behind exits where there are none, values that only
+/// go by, and bodies that no layer runs, as they are only for skipped layers.  Layers run the
+/// first of all bodies that are the same.
 LogicalResult LayersOp::canonicalize(LayersOp op, PatternRewriter &rewriter) {
-  if (succeeded(dropRest(op, rewriter)))
+  if (succeeded(dropRest(op, rewriter)) || succeeded(dropUnread(op, rewriter)))
     return success();
   if (!op.getSelect())
     return failure();

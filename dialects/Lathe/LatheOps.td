@@ -469,8 +469,9 @@ def Lathe_LayersOp : Lathe_Op<"layers", [RecursiveMemoryEffects, AttrSizedOperan
     A body whose `lathe.yield` has `until` may be the last that runs. Behind it no layer
     runs, or, with `rest`, layer i runs body `rest[i]`, which may have no `until`.
     `behind` says what becomes of the keys and values of the layers behind an exit:
-    with `propagate` they are those that the layers compute from what left the stack
-    (Schuster et al., 2022), which `lathe-propagate-kv` writes down as bodies of `rest`;
+    with `propagate` they are those that the layers compute from what the layer of the exit
+    gave, which need not be what leaves (Schuster et al., "Confident Adaptive Language
+    Modeling", 2022, section 3.2), and which `lathe-propagate-kv` writes down as bodies of `rest`;
     with `none` there are none, and with `defer` the caller has the row run again by all
     layers before a row of its sequence needs them.
 

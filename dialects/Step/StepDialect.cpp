@@ -103,9 +103,14 @@ RankedTensorType BufferType::getTensorType() const {
   return RankedTensorType::get(shape, getElementType());
 }
 
+int64_t lathe::step::getBlockRows(int64_t rows) {
+  constexpr int64_t Power = 64, More = 4;
+  return rows % Power == 0 ? rows + More : rows;
+}
+
 int64_t lathe::step::getRowBytes(int64_t rows, int64_t elements, Type elementType) {
   if (isa<ir::QuantizedActivationType>(elementType))
-    return rows * (elements + elements / 32 * 16);
+    return getBlockRows(rows) * (elements + elements / 32 * 16);
   if (isa<ir::WideActivationType>(elementType))
     return rows * (2 * elements + 4);
   return rows * elements * elementType.getIntOrFloatBitWidth() / 8;

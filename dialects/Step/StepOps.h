@@ -22,6 +22,10 @@
 
 namespace lathe::step {
 
+/// Rows that a block of `rows` rows of `!lathe.q8_act` has room for: a few more where
+/// all blocks of a row would meet in one cache set.
+int64_t getBlockRows(int64_t rows);
+
 /// Bytes of `rows` rows of `elements` elements each, in the layout of
 /// BufferType.
 int64_t getRowBytes(int64_t rows, int64_t elements, mlir::Type elementType);

@@ -41,7 +41,8 @@ def PropagateKVPass : Pass<"lathe-propagate-kv", "::mlir::ModuleOp"> {
   let description = [{
     A stack that may be left and whose keys and values behind an exit are to
     `propagate` gets `rest`: a copy of each body, of which canonicalisation keeps what the KV
-    cache needs. The copies read what left the stack and pass it on as it is.
+    cache needs. The copies read what the exit's layer gave, and what leaves goes by them. Where
+    the two differ, because of `leaving`, one more carried value keeps what the layer gave.
 
     Declared effect: exact, for steps that leave no stack; others get keys and values.
 

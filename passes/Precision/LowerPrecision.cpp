@@ -45,6 +45,8 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
     if (!llvm::is_contained({"auto", "f32", "f16", "bf16", "int8"}, kv))
       return getOperation()->emitError()
              << "kv must be auto, f32, f16, bf16 or int8, got '" << kv << "'";
+    if (!llvm::is_contained({"f16", "bf16"}, autoKV))
+      return getOperation()->emitError() << "auto-kv must be f16 or bf16, got '" << autoKV << "'";
     if (!llvm::is_contained({"bf16", "f32"}, storedBF16))
       return getOperation()->emitError()
              << "stored-bf16 must be bf16 or f32, got '" << storedBF16 << "'";
@@ -125,12 +127,12 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
   /// The element type that the cache shall have.
   Type chooseCache() {
     Builder builder(&getContext());
-    bool isFree = kv == "auto";
-    if (kv == "f32" || (isFree && policy == "f32"))
+    StringRef name = kv != "auto" ? kv : policy == "f32" ? policy : autoKV;
+    if (name == "f32")
       return builder.getF32Type();
-    if (kv == "int8")
+    if (name == "int8")
       return builder.getI8Type();
-    return kv == "bf16" ? Type(builder.getBF16Type()) : Type(builder.getF16Type());
+    return name == "bf16" ? Type(builder.getBF16Type()) : Type(builder.getF16Type());
   }
 
   /// Every value that is an f32 cache takes the element type.

@@ -21,7 +21,8 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
       as bf16: rows of bf16 where the target multiplies pairs of them, of f32
       where it would widen both sides; others stay in f32.
 
-    The KV cache becomes what `kv` says; under `auto` that is f16, and nothing
+    The KV cache becomes what `kv` says; under `auto` that is what `auto-kv` says,
+    bf16 where the target multiplies pairs of them and f16 elsewhere, and nothing
     where the policy is `f32`.
     Rows that several contractions read are quantised once. Declared effect:
     lowers-precision.
@@ -31,6 +32,7 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
   let options = [
     Option<"policy", "policy", "std::string", "\"auto\"", "auto, f32, bf16, int16 or int8">,
     Option<"kv", "kv", "std::string", "\"auto\"", "element type of the KV cache: auto, f32, f16, bf16 or int8">,
+    Option<"autoKV", "auto-kv", "std::string", "\"f16\"", "element type of the KV cache where kv is auto: f16 or bf16">,
     Option<"storedBF16", "stored-bf16", "std::string", "\"bf16\"", "rows that meet weights stored as bf16 where the policy is auto: bf16 or f32">,
     Option<"remarks", "remarks", "bool", "false", "say what each contraction became">,
   ];

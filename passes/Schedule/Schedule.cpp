@@ -287,7 +287,10 @@ void ProgramBuilder::bindCarried(ir::LayersOp layers) {
       continue;
     }
     Value buffer = bufferFor(init);
-    bool owned = buffer.getDefiningOp<AllocOp>() && init.hasOneUse();
+    // Of a value that is carried twice one has it in its place.
+    bool first = llvm::find(layers.getInits(), init) == layers.getInits().begin() + index;
+    bool owned = first && buffer.getDefiningOp<AllocOp>() &&
+                 llvm::all_of(init.getUsers(), [&](Operation *user) { return user == layers; });
     if (!owned) {
       Value copy = allocate(init.getType(), layers.getLoc());
       copyPhase(init, copy, layers.getLoc());
@@ -351,26 +354,37 @@ LogicalResult ProgramBuilder::scheduleLayers(ir::LayersOp layers) {
   return success();
 }
 
-/// Copies what was not written in place.  All copies happen at once in the
-/// model, so rows that lie where another copy goes are moved away first.
+/// Copies what was not written in place.  All copies happen at once in the model, so what
+/// another copy is about to overwrite goes first; what goes round in a circle, by way of a
+/// buffer of its own.
 void ProgramBuilder::copyYielded(ValueRange values, ir::LayersOp layers) {
-  SmallVector<std::pair<Value, Value>> copies; // A yielded value and its destination.
+  struct Copy {
+    Value value, from, to;
+  };
+  SmallVector<Copy> open;
   for (auto [yielded, result] : llvm::zip(values, layers.getResults()))
     if (!isa<KVType>(yielded.getType()) && buffers.lookup(yielded) != buffers.lookup(result))
-      copies.push_back({yielded, buffers.lookup(result)});
-  for (auto [yielded, destination] : copies) {
-    bool overwritten =
-        llvm::any_of(llvm::make_second_range(copies), [&, yielded = yielded](Value other) {
-          return other == buffers.lookup(yielded);
-        });
-    if (!overwritten)
+      open.push_back({yielded, buffers.lookup(yielded), buffers.lookup(result)});
+  auto copy = [&](Value value, Value from, Value to) {
+    Value before = std::exchange(buffers[value], from);
+    copyPhase(value, to, layers.getLoc());
+    buffers[value] = before;
+  };
+  while (!open.empty()) {
+    auto next = llvm::find_if(open, [&](const Copy &each) {
+      return llvm::none_of(open, [&](const Copy &other) { return other.from == each.to; });
+    });
+    if (next != open.end()) {
+      copy(next->value, next->from, next->to);
+      open.erase(next);
       continue;
-    Value away = allocate(yielded.getType(), layers.getLoc());
-    copyPhase(yielded, away, layers.getLoc());
-    buffers[yielded] = away;
+    }
+    Value away = allocate(open.front().value.getType(), layers.getLoc());
+    copy(open.front().value, open.front().from, away);
+    for (Value from = open.front().from; Copy &each : open)
+      if (each.from == from)
+        each.from = away;
   }
-  for (auto [yielded, destination] : copies)
-    copyPhase(yielded, destination, layers.getLoc());
 }
 
 LogicalResult ProgramBuilder::scheduleOps(ArrayRef<Operation *> ops) {

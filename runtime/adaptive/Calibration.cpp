@@ -87,24 +87,38 @@ std::optional<Calibration> Calibration::parse(std::string_view Text, const std::
   return Result;
 }
 
+/// What the file tells; it is null after the errors in `Faults`.
+static std::optional<Calibration> readFile(std::shared_ptr<const SafetensorsFile> Opened,
+                                           const Diagnostics &Faults, const std::string &Where,
+                                           Diagnostics &Diags) {
+  const std::string *Text = Opened ? Opened->findMetadata(Calibration::MetadataName) : nullptr;
+  if (!Text) {
+    Diags.error(843, Where,
+                Opened ? "has no text 'lathe_calibration' in its metadata"
+                       : "is no file of safetensors: " + Faults.all().front().Message,
+                "'lathe calibrate' makes such files");
+    return std::nullopt;
+  }
+  std::optional<Calibration> Result = Calibration::parse(*Text, Where, Diags);
+  if (Result)
+    Result->File = std::move(Opened);
+  return Result;
+}
+
 std::optional<Calibration> Calibration::open(const std::string &Path, Diagnostics &Diags) {
   std::unique_ptr<MappedFile> Mapped = MappedFile::open(Path, Diags);
   if (!Mapped)
     return std::nullopt;
-  Diagnostics Local;
-  std::shared_ptr<SafetensorsFile> Opened = SafetensorsFile::open(std::move(Mapped), Local);
-  const std::string *Text = Opened ? Opened->findMetadata(MetadataName) : nullptr;
-  if (!Text) {
-    Diags.error(843, Path,
-                Opened ? "has no text 'lathe_calibration' in its metadata"
-                       : "is no file of safetensors: " + Local.all().front().Message,
-                "'lathe calibrate' makes such files");
-    return std::nullopt;
-  }
-  std::optional<Calibration> Result = parse(*Text, Path, Diags);
-  if (Result)
-    Result->File = std::move(Opened);
-  return Result;
+  Diagnostics Faults;
+  std::shared_ptr<SafetensorsFile> Opened = SafetensorsFile::open(std::move(Mapped), Faults);
+  return readFile(std::move(Opened), Faults, Path, Diags);
+}
+
+std::optional<Calibration> Calibration::read(std::span<const uint8_t> Bytes,
+                                             const std::string &Where, Diagnostics &Diags) {
+  Diagnostics Faults;
+  std::shared_ptr<SafetensorsFile> Opened = SafetensorsFile::parse(Bytes, Where, Faults);
+  return readFile(std::move(Opened), Faults, Where, Diags);
 }
 
 std::string Calibration::passes() const {

@@ -55,6 +55,10 @@ struct Calibration {
   /// Opens a calibration file.  Nullopt with E0843, and the errors of MappedFile::open.
   static std::optional<Calibration> open(const std::string &Path, Diagnostics &Diags);
 
+  /// The same for the bytes of one, which must live as long as `File`; `Where` names them.
+  static std::optional<Calibration> read(std::span<const uint8_t> Bytes, const std::string &Where,
+                                         Diagnostics &Diags);
+
   /// The pass that writes the exits into a model, as `--passes` takes it; empty where there
   /// are none.
   std::string passes() const;

@@ -29,6 +29,13 @@ int64_t ExitStats::layersLeftOut() const {
   return Sum;
 }
 
+double ExitStats::bytesLeftOut(const Manifest &Code) const {
+  double Bytes = 0;
+  for (size_t Layer = 0; Layer < Behind.size(); ++Layer)
+    Bytes += static_cast<double>(Behind[Layer]) * Code.bytesLeftOut(static_cast<int64_t>(Layer));
+  return Bytes;
+}
+
 static bool mayLeave(const StepChoice &Wanted) { return !Wanted.Exits.Plans.empty(); }
 
 DecodeLoop::DecodeLoop(Session &Run, int32_t Sequence, const StepChoice &Wanted)

@@ -52,6 +52,8 @@ struct ExitStats {
   int64_t steps() const { return std::accumulate(Behind.begin(), Behind.end(), int64_t(0)); }
   /// Layers behind the exits, of all steps that left.
   int64_t layersLeftOut() const;
+  /// Bytes of the weights that these steps did not read, as of Manifest::bytesLeftOut.
+  double bytesLeftOut(const Manifest &Code) const;
 };
 
 /// How the steps of a generation are made.

@@ -37,12 +37,7 @@ static double boundOf(const DepthScore &Score) {
   return lowerBound(Score.Agreeing, Score.Positions, DepthPoint::Confidence);
 }
 
-double ExitPoint::leastAgreement() const {
-  double Least = std::min(boundOf(Text), boundOf(Own));
-  if (TextRun && OwnRun)
-    Least = std::min({Least, boundOf(*TextRun), boundOf(*OwnRun)});
-  return Least;
-}
+double ExitPoint::leastAgreement() const { return std::min(boundOf(Text), boundOf(Own)); }
 
 double ExitPoint::meanOf(const std::vector<double> &Values) const {
   double Sum = 0, Count = 0;
@@ -54,7 +49,7 @@ double ExitPoint::meanOf(const std::vector<double> &Values) const {
 }
 
 std::string ExitPoint::refusal(const DepthRule &Rule) const {
-  if (!Policy.Always && std::isinf(Policy.Threshold))
+  if (!Policy.Always && !Policy.isThreshold())
     return "no threshold keeps " + formatFixed(100 * Target, 0) + " %";
   return Rule.refusal(leastAgreement(), Time);
 }

@@ -34,6 +34,8 @@ struct ExitPolicy {
   /// Else behind the first exit whose confidence is at least that.
   float Threshold = std::numeric_limits<float>::infinity();
 
+  /// Whether steps leave here and there.
+  bool isThreshold() const { return !Always && Threshold < std::numeric_limits<float>::infinity(); }
   /// The exit, or the number of exits where the step runs all layers.
   size_t leaves(const ExitSamples &Samples, size_t Position) const;
   /// As `--exit` takes it; `Layers` are those of the exits.
@@ -43,10 +45,10 @@ struct ExitPolicy {
 /// A policy, and what it is worth.
 struct ExitPoint {
   ExitPolicy Policy;
-  double Target = 0;    ///< The agreement that the threshold was chosen for; 0: none.
-  DepthScore Text, Own; ///< On what was not chosen by: as if steps before had run all layers.
-  /// The same, of steps of a program with exits, each above what those before it left.
-  std::optional<DepthScore> TextRun = {}, OwnRun = {};
+  double Target = 0; ///< The agreement that the threshold was chosen for; 0: none.
+  /// On what was not chosen by.  Of steps, each above the keys and values that those before it
+  /// left: ExitTrial::score makes them so for thresholds; what leaves always reads no others.
+  DepthScore Text, Own;
   std::vector<int64_t> Left = {}; ///< Positions that leave behind each exit; the last: nowhere.
   double Time = 1;                ///< Of a step, relative to the whole model.
   double SecondsSaved = 0;        ///< Of a step.

@@ -91,17 +91,13 @@ bool ExitTrial::measureTimes(const ExitTexts &Texts, Diagnostics &Diags) {
   return true;
 }
 
-/// Keys and values of layers that do not run are computed nevertheless, so that their weights
-/// count among those that are left out and are not.
 void ExitTrial::setShares(double HeadBytes) {
   const Manifest &Code = Source.manifest();
   std::vector<double> Layers, Bytes;
-  double All = HeadBytes + Code.bytesBehind(-1, "");
+  double All = HeadBytes + Code.layerBytes();
   for (int64_t Layer : Fitted.Layers) {
     Layers.push_back(static_cast<double>(Layer + 1) / static_cast<double>(Code.Model.Layers));
-    double Lens = Code.bytesBehind(Layer - 1, Calibration::FileName) -
-                  Code.bytesBehind(Layer, Calibration::FileName);
-    Bytes.push_back((Code.bytesBehind(Layer, "") - Lens) / All);
+    Bytes.push_back(Code.bytesLeftOut(Layer) / All);
   }
   Layers.push_back(1);
   Bytes.push_back(0);
@@ -111,9 +107,10 @@ void ExitTrial::setShares(double HeadBytes) {
   }
 }
 
-/// Step by step, each behind what those before it have left.
-bool ExitTrial::scoreText(Session &Run, const ScoredText &Text, const ExitPlan &Plan,
-                          const ExitSamples &Samples, DepthScore &Into, Diagnostics &Diags) {
+/// Adds a text, step by step, each above what those before it have left.
+bool ExitTrial::scoreText(Session &Run, const ScoredText &Text, const ExitSamples &Samples,
+                          DepthScore &Into, ExitPoint &Point, Diagnostics &Diags) {
+  ExitPlan Plan = planOf(Point.Policy);
   std::span<const int32_t> Tokens = Text.Tokens;
   std::vector<float> Logits(static_cast<size_t>(Run.vocabulary()));
   Run.truncate(0, 0);
@@ -128,6 +125,8 @@ bool ExitTrial::scoreText(Session &Run, const ScoredText &Text, const ExitPlan &
     Into.Agreeing += likeliestToken(Logits) == Samples.Likeliest[Position];
     Into.WholeLoss += Samples.WholeLoss[Position];
     Into.PartLoss += logSum(Logits) - Logits[static_cast<size_t>(Tokens[I])];
+    auto Exit = std::ranges::find(Fitted.Layers, Run.leftBehind());
+    ++Point.Left[static_cast<size_t>(Exit - Fitted.Layers.begin())];
   }
   return true;
 }
@@ -136,14 +135,14 @@ bool ExitTrial::score(ExitPoint &Point, const ExitTexts &Texts, Diagnostics &Dia
   std::unique_ptr<Session> Run = createSession(1, Texts.longest(), Diags);
   if (!Run)
     return false;
-  ExitPlan Plan = planOf(Point.Policy);
-  DepthScore Scores[2];
-  for (int Kind = 0; Kind < 2; ++Kind)
+  std::ranges::fill(Point.Left, 0);
+  for (int Kind = 0; Kind < 2; ++Kind) {
+    DepthScore Score;
     for (const ScoredText &Text : (Kind ? Texts.Own : Texts.Text)[ExitTexts::Score])
-      if (!scoreText(*Run, Text, Plan, Fitted.Scored[Kind], Scores[Kind], Diags))
+      if (!scoreText(*Run, Text, Fitted.Scored[Kind], Score, Point, Diags))
         return false;
-  Point.TextRun = Scores[0];
-  Point.OwnRun = Scores[1];
+    (Kind ? Point.Own : Point.Text) = Score;
+  }
   return true;
 }
 

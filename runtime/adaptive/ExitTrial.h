@@ -22,7 +22,7 @@ public:
   /// output head.
   void setShares(double HeadBytes);
 
-  /// Scores a point by steps of the program.
+  /// Scores a point, and counts where its positions leave, by steps of the program.
   bool score(ExitPoint &Point, const ExitTexts &Texts, Diagnostics &Diags);
 
 private:
@@ -32,8 +32,8 @@ private:
   std::vector<double> timePlans(const std::vector<ExitPlan> &Plans, std::span<const int32_t> Tokens,
                                 Diagnostics &Diags);
   void setTimes(const std::vector<double> &Leaving, double Asking, double Whole);
-  bool scoreText(Session &Run, const ScoredText &Text, const ExitPlan &Plan,
-                 const ExitSamples &Samples, DepthScore &Into, Diagnostics &Diags);
+  bool scoreText(Session &Run, const ScoredText &Text, const ExitSamples &Samples, DepthScore &Into,
+                 ExitPoint &Point, Diagnostics &Diags);
 
   const Model &Source;
   FittedExits &Fitted;

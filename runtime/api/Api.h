@@ -9,6 +9,8 @@
 #define LATHE_RUNTIME_API_API_H
 
 #include "lathe/lathe.h"
+#include "runtime/adaptive/Calibration.h"
+#include "runtime/classify/ClassifierFile.h"
 #include "runtime/session/Encoder.h"
 #include "runtime/session/Generator.h"
 #include "runtime/session/Model.h"
@@ -42,8 +44,11 @@ private:
 
 /// What sessions share of a model, or an encoder with the lock of its calls.
 struct SharedModel {
-  std::unique_ptr<Model> Source;      ///< Null for an encoder.
-  std::unique_ptr<Encoder> Encodings; ///< Null for any other model.
+  std::unique_ptr<Model> Source;               ///< Null for an encoder.
+  std::shared_ptr<const Calibration> Measured; ///< Of `Source`; null: nothing.
+  std::string MeasuredIn;                      ///< The file that tells, of either.
+  std::unique_ptr<Encoder> Encodings;          ///< Null for any other model.
+  std::optional<ClassifierFile> Heads;         ///< Of `Encodings`; none: it has none.
   std::mutex Encoding;
   Callbacks Told;
 
@@ -178,9 +183,9 @@ lathe_error *inSession(const SharedSession *Of, const char *Name, Callable Body)
 /// What lathe_get_api returns.
 const lathe_api *table(uint32_t Version);
 
-/// Opens a folder as an encoder; null on error.
-std::unique_ptr<Encoder> openEncoder(const char *Path, const ModelOptions &Options,
-                                     Diagnostics &Diags);
+/// Loads a folder as an encoder; null on error.
+std::unique_ptr<Encoder> openEncoder(std::unique_ptr<ModelFolder> Folder,
+                                     const ModelOptions &Options, Diagnostics &Diags);
 
 /// The encoder of a model; null, with E0834, when it is none.
 Encoder *findEncoder(const lathe_model &Of, Diagnostics &Diags);

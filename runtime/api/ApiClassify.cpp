@@ -3,7 +3,6 @@
 #include "runtime/api/Api.h"
 
 #include "runtime/classify/TextClassifier.h"
-#include "runtime/support/MappedFile.h"
 
 using namespace lathe;
 using namespace lathe::api;
@@ -14,24 +13,26 @@ struct lathe_classifier {
   std::unique_ptr<TextClassifier> Run;
 };
 
-static std::optional<ClassifierFile> readFile(const char *Path, const Encoder &Model,
-                                              Diagnostics &Diags) {
-  std::unique_ptr<MappedFile> Bytes = MappedFile::open(Path, Diags);
-  if (!Bytes)
-    return std::nullopt;
-  std::string_view Text(reinterpret_cast<const char *>(Bytes->bytes().data()),
-                        Bytes->bytes().size());
-  std::optional<ClassifierFile> File = ClassifierFile::parse(Text, Path, Diags);
+/// The file, or what the model was opened with where `Path` is null.
+static std::optional<ClassifierFile> readFile(const char *Path, const SharedModel &Of,
+                                              const Encoder &Model, Diagnostics &Diags) {
+  if (!Path && !Of.Heads)
+    Diags.error(108, "path", "found NULL and a model that carries no classifier, expected a file",
+                "'lathe compile --cal' puts a classifier into an artefact");
+  if (!Path)
+    return Of.Heads;
+  std::optional<ClassifierFile> File = ClassifierFile::open(Path, Diags);
   return File && File->checkModel(Model, Path, Diags) ? std::move(File) : std::nullopt;
 }
 
 static lathe_error *open(const lathe_model *Of, const char *Path, lathe_classifier **Out) {
   auto Body = [&](Diagnostics &Diags) {
-    if (!checkGiven(Of, "model", Diags) || !checkGiven(Path, "path", Diags) ||
-        !checkGiven(Out, "classifier", Diags))
+    if (!checkGiven(Of, "model", Diags) || !checkGiven(Out, "classifier", Diags))
       return false;
     Encoder *Model = findEncoder(*Of, Diags);
-    std::optional<ClassifierFile> File = Model ? readFile(Path, *Model, Diags) : std::nullopt;
+    std::optional<ClassifierFile> File;
+    if (Model)
+      File = readFile(Path, *Of->Shared, *Model, Diags);
     if (!File)
       return false;
     *Out = new lathe_classifier{Of->Shared,

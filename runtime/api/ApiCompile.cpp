@@ -13,7 +13,8 @@ using namespace lathe::api;
 // The size in version 1.0.
 static constexpr size_t LeastOptions = offsetof(lathe_compile_options, layers);
 
-static std::optional<PackageOptions> readOptions(const lathe_compile_options *Given,
+static std::optional<PackageOptions> readOptions(const char *Path,
+                                                 const lathe_compile_options *Given,
                                                  Callbacks &Told, Diagnostics &Diags) {
   constexpr const char *Name = "lathe_compile_options";
   std::optional<lathe_compile_options> Raw = readStruct(Given, Name, LeastOptions, Diags);
@@ -24,9 +25,11 @@ static std::optional<PackageOptions> readOptions(const lathe_compile_options *Gi
     return std::nullopt;
   Told = *Read;
   PackageOptions Options;
+  Options.Compile.Input = Path;
   Options.Compile.Precision = Raw->precision ? Raw->precision : "auto";
   Options.Compile.Layers = Raw->layers ? Raw->layers : "";
   Options.Compile.Skip = Raw->skip ? Raw->skip : "";
+  Options.CalibrationPath = Raw->calibration ? Raw->calibration : "";
   Options.Targets = splitTargets(Raw->targets ? Raw->targets : "host");
   Options.EmbedWeights = Raw->flags & LATHE_COMPILE_EMBED_WEIGHTS;
   return Options;
@@ -67,10 +70,9 @@ void api::addCompiling(lathe_api &Table) {
         [&](Diagnostics &Diags) {
           if (!checkGiven(Path, "path", Diags) || !checkGiven(Output, "output", Diags))
             return false;
-          std::optional<PackageOptions> Options = readOptions(Given, Told, Diags);
+          std::optional<PackageOptions> Options = readOptions(Path, Given, Told, Diags);
           if (!Options)
             return false;
-          Options->Compile.Input = Path;
           Options->ScratchPath = Output;
           return compileTo(Output, *Options, Told, Diags);
         },

@@ -7,9 +7,10 @@
 using namespace lathe;
 using namespace lathe::api;
 
-std::unique_ptr<Encoder> api::openEncoder(const char *Path, const ModelOptions &Options,
-                                          Diagnostics &Diags) {
+std::unique_ptr<Encoder> api::openEncoder(std::unique_ptr<ModelFolder> Folder,
+                                          const ModelOptions &Options, Diagnostics &Diags) {
   EncoderOptions Wanted;
+  Wanted.Compiled = Options.Compiled;
   Wanted.Target = Options.Target;
   Wanted.Precision = Options.Precision;
   Wanted.Threads = Options.Threads;
@@ -17,7 +18,7 @@ std::unique_ptr<Encoder> api::openEncoder(const char *Path, const ModelOptions &
   Wanted.UseCache = Options.UseCache;
   Wanted.NonFinite = Options.NonFinite;
   Wanted.OnStage = Options.OnStage;
-  return Encoder::load(ModelFolder::open(Path, Diags), Wanted, Diags);
+  return Encoder::load(std::move(Folder), Wanted, Diags);
 }
 
 bool api::checkChoice(const char *Name, int32_t Found, int32_t Most, Diagnostics &Diags) {

@@ -2,8 +2,10 @@
 
 #include "runtime/api/Api.h"
 
+#include "runtime/adaptive/AdaptiveRun.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
+#include <cmath>
 #include <cstddef>
 
 using namespace lathe;
@@ -12,15 +14,41 @@ using namespace lathe::api;
 struct lathe_generation {
   std::shared_ptr<SharedSession> Of; ///< Goes after the stream.
   std::unique_ptr<Generation> Stream;
-  std::string Text; ///< Of the last piece.
+  AdaptiveRun Depth; ///< What it runs of the model.
+  std::string Text;  ///< Of the last piece.
 };
 
 // The sizes in version 1.0.
 static constexpr size_t LeastOptions = offsetof(lathe_generate_options, speculate);
 static constexpr size_t LeastResult = offsetof(lathe_generate_result, steps);
 
+/// How much of the model runs; nullopt on error.
+static std::optional<AdaptiveRun> chooseDepth(const lathe_generate_options &Given,
+                                              const SharedSession &Of, Diagnostics &Diags) {
+  AdaptiveRequest Wanted;
+  auto Read = [](const char *Text) {
+    return Text ? std::optional<std::string>(Text) : std::nullopt;
+  };
+  Wanted.Layers = Read(Given.layers);
+  Wanted.Skip = Read(Given.skip);
+  Wanted.Exit = Read(Given.exit);
+  Wanted.Seconds = Given.latency;
+  Wanted.Budget = Given.budget;
+  Wanted.Quality = Given.quality;
+  const SharedModel &Model = *Of.Of;
+  std::optional<AdaptiveRun> Chosen =
+      Of.Run->checkSequence(Given.sequence, Diags)
+          ? AdaptiveRun::choose(Wanted, Model.Measured.get(), Model.MeasuredIn, Diags)
+          : std::nullopt;
+  if (Chosen && !Chosen->bind(Model.manifest(), Of.Run->layers(Given.sequence), Diags))
+    return std::nullopt;
+  return Chosen;
+}
+
 static std::optional<GenerateOptions> readOptions(const lathe_generate_options *Given,
-                                                  const SharedModel &Of, Diagnostics &Diags) {
+                                                  const SharedSession &Of,
+                                                  std::optional<AdaptiveRun> &Depth,
+                                                  Diagnostics &Diags) {
   constexpr const char *Name = "lathe_generate_options";
   std::optional<lathe_generate_options> Raw = readStruct(Given, Name, LeastOptions, Diags);
   if (!Raw || !checkFlags(Name, Raw->flags, LATHE_GENERATE_IGNORE_END, Diags))
@@ -31,18 +59,12 @@ static std::optional<GenerateOptions> readOptions(const lathe_generate_options *
   std::optional<HeadMode> Head = parseHeadMode(Raw->head ? Raw->head : "auto", Diags);
   if (!Sampling || !Speculation || !Head)
     return std::nullopt;
-  GenerateOptions Options;
-  if (Raw->layers || Raw->skip) {
-    Options.Layers = readLayers(Raw->layers, Raw->skip, Of, Diags);
-    if (!Options.Layers)
-      return std::nullopt;
-  }
-  if (std::optional<ExitChoice> Exits =
-          ExitChoice::parse(Raw->exit ? Raw->exit : "never", Raw->exit_seconds, Raw->exit_layers,
-                            Of.manifest(), Diags))
-    Options.Exits = std::move(*Exits);
-  else
+  Depth = chooseDepth(*Raw, Of, Diags);
+  if (!Depth)
     return std::nullopt;
+  GenerateOptions Options;
+  Options.Layers = Depth->layers();
+  Options.Exits = Depth->exits();
   Options.Speculation = *Speculation;
   Options.Head = *Head;
   Options.Sampling = *Sampling;
@@ -53,14 +75,22 @@ static std::optional<GenerateOptions> readOptions(const lathe_generate_options *
 }
 
 /// Runs the prompt; null on error.  The caller has the session's turn.
-static std::unique_ptr<Generation> start(SharedSession &Of, const int32_t *Prompt, size_t Count,
-                                         const lathe_generate_options *Given, Diagnostics &Diags) {
-  std::optional<GenerateOptions> Options = readOptions(Given, *Of.Of, Diags);
+static std::unique_ptr<lathe_generation> start(const std::shared_ptr<SharedSession> &Of,
+                                               const int32_t *Prompt, size_t Count,
+                                               const lathe_generate_options *Given,
+                                               Diagnostics &Diags) {
+  std::optional<AdaptiveRun> Depth;
+  std::optional<GenerateOptions> Options = readOptions(Given, *Of, Depth, Diags);
   if (!Options || !checkArray(Prompt, Count, "prompt", Diags))
     return nullptr;
   // Without a tokenizer there are tokens but no text, which is no error here.
   Diagnostics Unused;
-  return Generation::start(*Of.Run, Of.Of->vocabulary(Unused), {Prompt, Count}, *Options, Diags);
+  std::unique_ptr<Generation> Stream =
+      Generation::start(*Of->Run, Of->Of->vocabulary(Unused), {Prompt, Count}, *Options, Diags);
+  if (!Stream)
+    return nullptr;
+  return std::unique_ptr<lathe_generation>(
+      new lathe_generation{Of, std::move(Stream), std::move(*Depth), {}});
 }
 
 static int32_t stopCode(const Generation &Stream) {
@@ -79,10 +109,10 @@ static int32_t stopCode(const Generation &Stream) {
   return LATHE_STOP_NONE;
 }
 
-static bool fillResult(const Generation &Stream, lathe_generate_result *Out, Diagnostics &Diags) {
-  const GenerateResult &From = Stream.result();
+static bool fillResult(const lathe_generation &Of, lathe_generate_result *Out, Diagnostics &Diags) {
+  const GenerateResult &From = Of.Stream->result();
   lathe_generate_result Result = {};
-  Result.stop = stopCode(Stream);
+  Result.stop = stopCode(*Of.Stream);
   Result.end_token = From.EndToken;
   Result.prompt_tokens = From.Stats.PromptTokens;
   Result.tokens = static_cast<int64_t>(From.Tokens.size());
@@ -99,6 +129,10 @@ static bool fillResult(const Generation &Stream, lathe_generate_result *Out, Dia
   Result.head_positions = From.Stats.Head.Positions;
   Result.exit_steps = From.Stats.Exits.steps();
   Result.exit_layers = From.Stats.Exits.layersLeftOut();
+  Result.exit_bytes = std::llround(From.Stats.Exits.bytesLeftOut(Of.Of->Of->manifest()));
+  ExpectedRun Expected = Of.Depth.expected(From.Stats.Exits);
+  Result.expected_agreement = Expected.Agreement;
+  Result.expected_time = Expected.Time;
   return fillStruct(Out, Result, "lathe_generate_result", LeastResult, Diags);
 }
 
@@ -110,13 +144,14 @@ static lathe_error *generate(lathe_session *Of, const int32_t *Prompt, size_t Co
     // Told before anything runs, as a generation is not undone.
     if (Out && !checkFillable(Out, "lathe_generate_result", LeastResult, Diags))
       return false;
-    std::unique_ptr<Generation> Stream = start(*Shared, Prompt, Count, Options, Diags);
-    if (!Stream)
+    std::unique_ptr<lathe_generation> Started = start(Of->Shared, Prompt, Count, Options, Diags);
+    if (!Started)
       return false;
-    while (std::optional<GeneratedPiece> Piece = Stream->next(Diags))
+    Generation &Stream = *Started->Stream;
+    while (std::optional<GeneratedPiece> Piece = Stream.next(Diags))
       if (OnToken && OnToken(User, Piece->Token, Piece->Text.c_str(), Piece->Text.size()) != 0)
-        Stream->stop();
-    return Stream->ended() && (!Out || fillResult(*Stream, Out, Diags));
+        Stream.stop();
+    return Stream.ended() && (!Out || fillResult(*Started, Out, Diags));
   });
 }
 
@@ -126,10 +161,10 @@ static lathe_error *startGeneration(lathe_session *Of, const int32_t *Prompt, si
   return inSession(Shared, "session", [&](Diagnostics &Diags) {
     if (!checkGiven(Out, "generation", Diags))
       return false;
-    std::unique_ptr<Generation> Stream = start(*Shared, Prompt, Count, Options, Diags);
-    if (!Stream)
+    std::unique_ptr<lathe_generation> Started = start(Of->Shared, Prompt, Count, Options, Diags);
+    if (!Started)
       return false;
-    *Out = new lathe_generation{Of->Shared, std::move(Stream), {}};
+    *Out = Started.release();
     return true;
   });
 }
@@ -157,7 +192,19 @@ void api::addGenerating(lathe_api &Table) {
   Table.generation_next = nextPiece;
   Table.generation_result = [](const lathe_generation *Of, lathe_generate_result *Out) {
     return guarded([&](Diagnostics &Diags) {
-      return checkGiven(Of, "generation", Diags) && fillResult(*Of->Stream, Out, Diags);
+      return checkGiven(Of, "generation", Diags) && fillResult(*Of, Out, Diags);
+    });
+  };
+  Table.generation_exits = [](const lathe_generation *Of, int64_t *Steps, size_t Capacity,
+                              size_t *Count) {
+    return guarded([&](Diagnostics &Diags) {
+      if (!checkGiven(Of, "generation", Diags) || !checkGiven(Count, "count", Diags) ||
+          !checkArray(Steps, Capacity, "steps", Diags))
+        return false;
+      const std::vector<int64_t> &Behind = Of->Stream->result().Stats.Exits.Behind;
+      std::copy_n(Behind.begin(), std::min(Behind.size(), Capacity), Steps);
+      *Count = Behind.size();
+      return true;
     });
   };
   Table.generation_destroy = [](lathe_generation *Of) { delete Of; };

@@ -22,9 +22,14 @@ const Tokenizer *SharedModel::vocabulary(Diagnostics &Diags) {
   return Made.get();
 }
 
-static std::optional<ModelOptions> readOptions(const lathe_model_options *Given,
-                                               std::string &Weights, Callbacks &Told,
-                                               Diagnostics &Diags) {
+/// What is read of lathe_model_options besides those of Model.
+struct OpenOptions {
+  std::string Weights, CalibrationPath;
+  ModelOptions Load;
+};
+
+static std::optional<OpenOptions> readOptions(const lathe_model_options *Given, Callbacks &Told,
+                                              Diagnostics &Diags) {
   constexpr const char *Name = "lathe_model_options";
   // The size in version 1.0.
   constexpr size_t Least = offsetof(lathe_model_options, device);
@@ -35,8 +40,10 @@ static std::optional<ModelOptions> readOptions(const lathe_model_options *Given,
     Told = *Read;
   else
     return std::nullopt;
-  Weights = Raw->weights ? Raw->weights : "";
-  ModelOptions Options;
+  OpenOptions Read;
+  Read.Weights = Raw->weights ? Raw->weights : "";
+  Read.CalibrationPath = Raw->calibration ? Raw->calibration : "";
+  ModelOptions &Options = Read.Load;
   if (Raw->target)
     Options.Target = Raw->target;
   if (Raw->precision)
@@ -55,7 +62,48 @@ static std::optional<ModelOptions> readOptions(const lathe_model_options *Given,
     return Told.goOn(LATHE_PROGRESS_OPEN, static_cast<int64_t>(Next),
                      static_cast<int64_t>(LoadStage::Done));
   };
-  return Options;
+  return Read;
+}
+
+/// Loads a model file, or what was compiled of one.
+static bool loadModel(ModelInput Input, OpenOptions &Options, SharedModel &Into,
+                      Diagnostics &Diags) {
+  Into.Measured = openCalibration(Options.CalibrationPath, Input, Diags);
+  if (Diags.hasErrors())
+    return false;
+  ModelOptions &Load = Options.Load;
+  // What is compiled already has the exits that it has.
+  if (Into.Measured && !Input.Compiled)
+    Load.Passes = Into.Measured->passes();
+  if (Into.Measured && !Options.CalibrationPath.empty())
+    Load.Calibrated = Into.Measured->File;
+  Load.Compiled = std::move(Input.Compiled);
+  Load.ProgramPath = std::move(Input.ProgramPath);
+  Into.Source = Model::load(std::move(Input.File), Load, Diags);
+  return Into.Source != nullptr;
+}
+
+/// Loads the folder of an encoder, or what was compiled of one.
+static bool loadEncoder(ModelInput Input, OpenOptions &Options, SharedModel &Into,
+                        Diagnostics &Diags) {
+  if (!Options.CalibrationPath.empty())
+    Into.Heads = ClassifierFile::open(Options.CalibrationPath, Diags);
+  else if (Input.Compiled && !Input.Compiled->calibrationBytes().empty())
+    Into.Heads = ClassifierFile::read(Input.Compiled->calibrationBytes(), Into.MeasuredIn, Diags);
+  if (Diags.hasErrors())
+    return false;
+  Options.Load.Compiled = std::move(Input.Compiled);
+  Into.Encodings = openEncoder(std::move(Input.Folder), Options.Load, Diags);
+  return Into.Encodings &&
+         (!Into.Heads || Into.Heads->checkModel(*Into.Encodings, Into.MeasuredIn, Diags));
+}
+
+static bool loadAny(const char *Path, OpenOptions &Options, SharedModel &Into, Diagnostics &Diags) {
+  ModelInput Input = openAnyInput(Path, Options.Weights, Diags);
+  Into.MeasuredIn = Options.CalibrationPath.empty() ? Path : Options.CalibrationPath;
+  if (Input.Folder)
+    return loadEncoder(std::move(Input), Options, Into, Diags);
+  return Input.File && loadModel(std::move(Input), Options, Into, Diags);
 }
 
 static lathe_error *openModel(const char *Path, const lathe_model_options *Given,
@@ -67,23 +115,14 @@ static lathe_error *openModel(const char *Path, const lathe_model_options *Given
   return guarded(
       [&](Diagnostics &Diags) {
         if (!checkGiven(Path, "path", Diags) || !checkGiven(Out, "model", Diags) ||
-            (Own && !checkCarriesModel(Path, Diags)))
+            (Own && !findCarried(Path, Diags)))
           return false;
-        std::string Weights;
-        std::optional<ModelOptions> Options = readOptions(Given, Weights, Told, Diags);
+        std::optional<OpenOptions> Options = readOptions(Given, Told, Diags);
         if (!Options)
           return false;
         auto Shared = std::make_shared<SharedModel>();
         Shared->Told = Told;
-        if (ModelFolder::matches(Path)) {
-          Shared->Encodings = openEncoder(Path, *Options, Diags);
-        } else {
-          ModelInput Input = openModelInput(Path, Weights, Diags);
-          Options->Compiled = std::move(Input.Compiled);
-          Options->ProgramPath = std::move(Input.ProgramPath);
-          Shared->Source = Model::load(std::move(Input.File), *Options, Diags);
-        }
-        if (!Shared->Source && !Shared->Encodings)
+        if (!loadAny(Path, *Options, *Shared, Diags))
           return false;
         *Out = new lathe_model{std::move(Shared)};
         return true;

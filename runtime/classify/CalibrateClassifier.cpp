@@ -247,7 +247,7 @@ void ClassifierCalibration::choose(const LabelledParts &Parts) {
          Result.Points[I].Valid.gain() > Result.Points[*Result.Chosen].Valid.gain()))
       Result.Chosen = I;
   ClassifierFile &File = Result.File;
-  File.ModelHash = hashModel(Model.folder());
+  File.ModelHash = Model.folder().contentHash();
   File.Labels = Parts.Train.Labels;
   File.Pool = Options.Pool;
   File.MaxTokens = Options.MaxTokens > 0 ? std::min(Options.MaxTokens, Model.facts().MaxTokens)

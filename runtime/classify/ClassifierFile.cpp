@@ -3,25 +3,14 @@
 #include "runtime/classify/ClassifierFile.h"
 
 #include "runtime/support/JsonReader.h"
+#include "runtime/support/MappedFile.h"
 #include "runtime/support/Text.h"
-#include "runtime/workers/BlockHash.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 
 using namespace lathe;
-
-std::string lathe::hashModel(const ModelFolder &Model) {
-  constexpr size_t Most = 4096; // Of a tensor.
-  std::vector<uint8_t> Bytes = Model.headerBytes();
-  for (const SafetensorsTensor &Each : Model.weights().tensors()) {
-    std::span<const uint8_t> Data = Model.weights().data(Each);
-    Data = Data.first(std::min(Data.size(), Most));
-    Bytes.insert(Bytes.end(), Data.begin(), Data.end());
-  }
-  return hexText(hashBlocks(Bytes));
-}
 
 std::string lathe::numbersText(const std::vector<float> &Numbers) {
   std::string Text;
@@ -182,14 +171,32 @@ std::optional<ClassifierFile> ClassifierFile::parse(std::string_view Text, const
   return FileReader(Where, Diags).read(Text);
 }
 
+std::optional<ClassifierFile> ClassifierFile::read(std::span<const uint8_t> Bytes,
+                                                   const std::string &Where, Diagnostics &Diags) {
+  return parse({reinterpret_cast<const char *>(Bytes.data()), Bytes.size()}, Where, Diags);
+}
+
+std::optional<ClassifierFile> ClassifierFile::open(const std::string &Path, Diagnostics &Diags) {
+  std::unique_ptr<MappedFile> File = MappedFile::open(Path, Diags);
+  return File ? read(File->bytes(), Path, Diags) : std::nullopt;
+}
+
+static bool tellOther(const std::string &Where, Diagnostics &Diags) {
+  Diags.error(844, Where, "was measured on another model",
+              "calibrate this one: 'lathe calibrate MODEL --task classify'");
+  return false;
+}
+
 bool ClassifierFile::checkModel(const Encoder &Model, const std::string &Where,
                                 Diagnostics &Diags) const {
   const ExitHead &Last = Heads.back();
   auto Features = static_cast<size_t>(Model.depths() * Model.width());
-  if (hashModel(Model.folder()) == ModelHash && Last.Depth + 1 == Model.depths() &&
-      Last.Weights.size() == Features * Labels.size())
-    return true;
-  Diags.error(844, Where, "was measured on another model",
-              "calibrate this one: 'lathe calibrate MODEL --task classify'");
-  return false;
+  if (Last.Depth + 1 != Model.depths() || Last.Weights.size() != Features * Labels.size())
+    return tellOther(Where, Diags);
+  return checkModel(Model.folder(), Where, Diags);
+}
+
+bool ClassifierFile::checkModel(const ModelFolder &Model, const std::string &Where,
+                                Diagnostics &Diags) const {
+  return Model.contentHash() == ModelHash || tellOther(Where, Diags);
 }

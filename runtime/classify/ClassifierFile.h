@@ -12,7 +12,9 @@
 #include "runtime/session/Encoder.h"
 #include "runtime/support/Diagnostics.h"
 
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +24,7 @@ namespace lathe {
 struct ClassifierFile {
   static constexpr int64_t Version = 1;
 
-  std::string ModelHash; ///< hashModel of the encoder.
+  std::string ModelHash; ///< ModelFolder::contentHash of the encoder.
   std::vector<std::string> Labels;
   Pooling Pool = Pooling::Mean;
   int64_t MaxTokens = 0; ///< Of a text that are read.
@@ -37,13 +39,19 @@ struct ClassifierFile {
   static std::optional<ClassifierFile> parse(std::string_view Text, const std::string &Where,
                                              Diagnostics &Diags);
 
+  /// The same for its bytes, of which nothing is kept.
+  static std::optional<ClassifierFile> read(std::span<const uint8_t> Bytes,
+                                            const std::string &Where, Diagnostics &Diags);
+
+  /// The same for a file; also the errors of MappedFile::open.
+  static std::optional<ClassifierFile> open(const std::string &Path, Diagnostics &Diags);
+
   /// False when it is not for this encoder: E0844 another model.
   bool checkModel(const Encoder &Model, const std::string &Where, Diagnostics &Diags) const;
-};
 
-/// Of the configuration, of the header of the weights and of the beginning of every tensor,
-/// in hexadecimal: whatever trains a model further changes it.
-std::string hashModel(const ModelFolder &Model);
+  /// The same ahead of loading it; heads of another shape are not seen.
+  bool checkModel(const ModelFolder &Model, const std::string &Where, Diagnostics &Diags) const;
+};
 
 /// The numbers, with blanks between: the shortest digits that read back as the same.
 std::string numbersText(const std::vector<float> &Numbers);

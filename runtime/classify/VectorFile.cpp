@@ -12,7 +12,7 @@ using namespace lathe;
 
 static std::string headerOf(const Encoder &Model, Pooling Pool) {
   const Manifest &Program = Model.manifest();
-  return "lathe vectors 1: " + hashModel(Model.folder()) + ", " + Program.Compiler + ", " +
+  return "lathe vectors 1: " + Model.folder().contentHash() + ", " + Program.Compiler + ", " +
          Program.Target + ", " + Program.Precision + ", " +
          (Pool == Pooling::First ? "cls" : "mean") + "\n";
 }

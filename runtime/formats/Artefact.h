@@ -36,6 +36,8 @@ enum class SectionKind : uint32_t {
   Code = 4,        ///< An ELF shared object; one for each target.
   ModelHeader = 5, ///< The model file up to its tensor data.
   Weights = 6,     ///< Packed weights, as a WeightStore holds them.
+  Calibration = 7, ///< A file of `lathe calibrate`, as it was.
+  ModelFiles = 8,  ///< The small files of a model's folder (FileList.h).
 };
 
 struct ArtefactSection {

@@ -67,6 +67,8 @@ inline constexpr KindInfo Kinds[] = {
     {SectionKind::Code, "code"},
     {SectionKind::ModelHeader, "model header"},
     {SectionKind::Weights, "weights"},
+    {SectionKind::Calibration, "calibration"},
+    {SectionKind::ModelFiles, "model files"},
 };
 
 } // namespace lathe::artefact

@@ -13,7 +13,9 @@ namespace lathe {
 struct SafetensorsFile::Impl {
   std::string Path;
   std::unique_ptr<MappedFile> Mapping; ///< Null for bytes in memory.
+  std::shared_ptr<const void> Owner;   ///< Of a header alone.
   std::span<const uint8_t> Bytes;
+  uint64_t FileBytes = 0;
   SafetensorsContents Contents;
 };
 
@@ -36,16 +38,25 @@ std::unique_ptr<SafetensorsFile> SafetensorsFile::open(std::unique_ptr<MappedFil
 
 std::unique_ptr<SafetensorsFile> SafetensorsFile::parse(std::span<const uint8_t> Bytes,
                                                         std::string Name, Diagnostics &Diags) {
+  return parseHeader(Bytes, Bytes.size(), std::move(Name), nullptr, Diags);
+}
+
+std::unique_ptr<SafetensorsFile> SafetensorsFile::parseHeader(std::span<const uint8_t> Header,
+                                                              uint64_t FileBytes, std::string Name,
+                                                              std::shared_ptr<const void> Owner,
+                                                              Diagnostics &Diags) {
   auto State = std::make_unique<Impl>();
   State->Path = std::move(Name);
-  State->Bytes = Bytes;
-  if (!SafetensorsParser(Bytes, State->Path, Diags).parse(State->Contents))
+  State->Owner = std::move(Owner);
+  State->Bytes = Header;
+  State->FileBytes = FileBytes;
+  if (!SafetensorsParser(Header, FileBytes, State->Path, Diags).parse(State->Contents))
     return nullptr;
   return std::unique_ptr<SafetensorsFile>(new SafetensorsFile(std::move(State)));
 }
 
 const std::string &SafetensorsFile::path() const { return State->Path; }
-uint64_t SafetensorsFile::fileBytes() const { return State->Bytes.size(); }
+uint64_t SafetensorsFile::fileBytes() const { return State->FileBytes; }
 const FileIdentity *SafetensorsFile::identity() const {
   return State->Mapping ? &State->Mapping->identity() : nullptr;
 }

@@ -39,6 +39,12 @@ public:
   /// The same for bytes in memory (fuzzing, tests); `Name` is used in messages.
   static std::unique_ptr<SafetensorsFile> parse(std::span<const uint8_t> Bytes, std::string Name,
                                                 Diagnostics &Diags);
+
+  /// The header alone of a file of `FileBytes`; `Owner` keeps its bytes.  There is no `data`.
+  static std::unique_ptr<SafetensorsFile> parseHeader(std::span<const uint8_t> Header,
+                                                      uint64_t FileBytes, std::string Name,
+                                                      std::shared_ptr<const void> Owner,
+                                                      Diagnostics &Diags);
   ~SafetensorsFile() override;
 
   const std::string &path() const override;

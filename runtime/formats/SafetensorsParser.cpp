@@ -43,19 +43,19 @@ std::string shapeText(const std::vector<int64_t> &Shape) {
 } // namespace
 
 bool SafetensorsParser::findHeader(SafetensorsContents &Result) {
-  std::string Found = "found " + std::to_string(FileBytes.size()) + " bytes, expected a header of ";
-  if (FileBytes.size() < LengthBytes) {
+  std::string Found = "found " + std::to_string(Bytes.size()) + " bytes, expected a header of ";
+  if (Bytes.size() < LengthBytes) {
     Faults.error(340, "", Found + "at least 8");
     return false;
   }
-  auto Length = load<uint64_t>(FileBytes.data());
+  auto Length = load<uint64_t>(Bytes.data());
   if (Length > limits::MaxSafetensorsHeaderBytes) {
     Faults.error(341, "",
                  "found a header of " + std::to_string(Length) + " bytes, expected at most " +
                      std::to_string(limits::MaxSafetensorsHeaderBytes));
     return false;
   }
-  if (Length > FileBytes.size() - LengthBytes) {
+  if (Length > Bytes.size() - LengthBytes) {
     Faults.error(340, "", Found + std::to_string(Length), "was it downloaded completely?");
     return false;
   }
@@ -227,7 +227,7 @@ void SafetensorsParser::placeTensors(SafetensorsContents &Result) {
   std::sort(Result.Tensors.begin(), Result.Tensors.end(), [](const auto &Left, const auto &Right) {
     return std::pair(Left.Offset, Left.Bytes) < std::pair(Right.Offset, Right.Bytes);
   });
-  uint64_t Expected = 0, DataBytes = FileBytes.size() - Result.HeaderBytes;
+  uint64_t Expected = 0, DataBytes = FileBytes - Result.HeaderBytes;
   for (SafetensorsTensor &Tensor : Result.Tensors) {
     if (Tensor.Offset != Expected)
       Faults.error(347, tensorPlace(Tensor.Name),
@@ -248,8 +248,7 @@ void SafetensorsParser::placeTensors(SafetensorsContents &Result) {
 bool SafetensorsParser::parse(SafetensorsContents &Result) {
   if (!findHeader(Result))
     return false;
-  std::span<const uint8_t> Header =
-      FileBytes.subspan(LengthBytes, Result.HeaderBytes - LengthBytes);
+  std::span<const uint8_t> Header = Bytes.subspan(LengthBytes, Result.HeaderBytes - LengthBytes);
   std::string Why = "it is another value";
   std::optional<JsonDocument> Document = JsonDocument::parse(
       std::string_view(reinterpret_cast<const char *>(Header.data()), Header.size()),

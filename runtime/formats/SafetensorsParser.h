@@ -32,8 +32,10 @@ struct SafetensorsContents {
 
 class SafetensorsParser {
 public:
-  SafetensorsParser(std::span<const uint8_t> Bytes, std::string Name, Diagnostics &Diags)
-      : FileBytes(Bytes),
+  /// `Bytes` of a file of `FileBytes` bytes; the header at least is among them.
+  SafetensorsParser(std::span<const uint8_t> Bytes, uint64_t FileBytes, std::string Name,
+                    Diagnostics &Diags)
+      : Bytes(Bytes), FileBytes(FileBytes),
         Faults(Diags, std::move(Name), "the file is damaged; fetch it or write it again") {}
 
   /// False when anything is wrong; all of it has been told.
@@ -52,7 +54,8 @@ private:
   void checkNames(SafetensorsContents &Result);
   void placeTensors(SafetensorsContents &Result);
 
-  std::span<const uint8_t> FileBytes;
+  std::span<const uint8_t> Bytes;
+  uint64_t FileBytes;
   FaultList Faults;
 };
 

@@ -30,7 +30,10 @@ std::string aboutText(const CompiledSource &Source, std::span<const std::string>
          ", \"compiler\": " + jsonString(Compiler) + ", \"targets\": [" + Names +
          "], \"precision\": " + jsonString(Precision) +
          ", \"model\": {\"bytes\": " + std::to_string(Source.FileBytes) +
-         ", \"header_hash\": " + jsonString(Source.HeaderHash) + "}}\n";
+         ", \"header_hash\": " + jsonString(Source.HeaderHash) +
+         (Source.ContentHash.empty() ? ""
+                                     : ", \"content_hash\": " + jsonString(Source.ContentHash)) +
+         "}}\n";
 }
 
 bool readAbout(std::string_view Text, const std::string &Where, CompiledSource &Source,
@@ -55,6 +58,7 @@ bool readAbout(std::string_view Text, const std::string &Where, CompiledSource &
                      std::to_string(limits::MaxFileBytes));
   Source.FileBytes = static_cast<uint64_t>(*Bytes);
   Source.HeaderHash = *Hash;
+  Source.ContentHash = Model["content_hash"].text().value_or("");
   return true;
 }
 

@@ -21,15 +21,22 @@ bool CompiledModel::matches(std::span<const uint8_t> Bytes) {
   return !artefactBytes(Bytes).empty();
 }
 
-bool checkCarriesModel(const std::string &Path, Diagnostics &Diags) {
+std::optional<ModelKind> findCarried(const std::string &Path, Diagnostics &Diags) {
   std::unique_ptr<MappedFile> File = MappedFile::open(Path, Diags);
   if (!File)
-    return false;
-  if (CompiledModel::matches(File->bytes()))
-    return true;
-  Diags.error(640, Path, "carries no artefact of lathe",
-              "'lathe compile' puts one into it; stripping the file takes it away");
-  return false;
+    return std::nullopt;
+  std::span<const uint8_t> Inside = artefactBytes(File->bytes());
+  if (Inside.empty()) {
+    Diags.error(640, Path, "carries no artefact of lathe",
+                "'lathe compile' puts one into it; stripping the file takes it away");
+    return std::nullopt;
+  }
+  std::optional<Artefact> Found = Artefact::parse(Inside, Path, Diags);
+  if (!Found)
+    return std::nullopt;
+  if (!Found->find(SectionKind::ModelFiles))
+    return ModelKind::Generator;
+  return Found->find(SectionKind::Calibration) ? ModelKind::Classifier : ModelKind::Encoder;
 }
 
 //===----------------------------------------------------------------------===//
@@ -70,11 +77,48 @@ bool CompiledModel::readSections(Diagnostics &Diags) {
                 "the file is damaged; compile the model again");
     return false;
   }
-  if (!Contents.verify(*About, Diags) || !Contents.verify(*Path, Diags) ||
-      (Header && !Contents.verify(*Header, Diags)))
-    return false;
+  for (const ArtefactSection *Each : {About, Path, Header, Contents.find(SectionKind::Calibration)})
+    if (Each && !Contents.verify(*Each, Diags))
+      return false;
   Source.Path = asText(Path->Bytes);
-  return readAbout(asText(About->Bytes), Name, Source, Diags) && readTargets(Diags);
+  return readAbout(asText(About->Bytes), Name, Source, Diags) && readFiles(Diags) &&
+         readTargets(Diags) && readCalibration(Diags);
+}
+
+/// Those of a folder, where the model was one.
+bool CompiledModel::readFiles(Diagnostics &Diags) {
+  const ArtefactSection *Packed = Contents.find(SectionKind::ModelFiles);
+  if (!Packed)
+    return true;
+  std::optional<FileList> Found;
+  if (Contents.verify(*Packed, Diags))
+    Found = readFileList(Packed->Bytes, Name + ": " + sectionName(Packed->Kind, 0), Diags);
+  if (!Found)
+    return false;
+  Files = std::move(*Found);
+  if (!Source.ContentHash.empty())
+    return true;
+  Diags.error(645, Name + ": about", "found no 'content_hash', expected that of a folder",
+              "the file is damaged; compile the model again");
+  return false;
+}
+
+bool CompiledModel::readCalibration(Diagnostics &Diags) {
+  if (isFolder() || !Contents.find(SectionKind::Calibration))
+    return true;
+  Measured = Calibration::read(calibrationBytes(), Name, Diags);
+  return Measured.has_value();
+}
+
+std::span<const uint8_t> CompiledModel::calibrationBytes() const {
+  const ArtefactSection *Found = Contents.find(SectionKind::Calibration);
+  return Found ? Found->Bytes : std::span<const uint8_t>();
+}
+
+std::shared_ptr<const Calibration> CompiledModel::calibration() const {
+  if (!Measured)
+    return nullptr;
+  return {shared_from_this(), &*Measured};
 }
 
 bool CompiledModel::read(std::span<const uint8_t> Bytes, Diagnostics &Diags) {
@@ -175,39 +219,65 @@ std::shared_ptr<const Program> CompiledModel::loadProgram(size_t Target, Diagnos
 // Weights
 //===----------------------------------------------------------------------===//
 
-/// The model file's path, or empty when it is nowhere.
-std::string CompiledModel::findModel() const {
-  auto Exists = [](const std::string &Path) { return access(Path.c_str(), F_OK) == 0; };
-  if (Exists(Source.Path))
-    return Source.Path;
+/// The model file's path, or empty, with E0646, when it is nowhere.
+std::string CompiledModel::findModel(const std::string &Instead, Diagnostics &Diags) const {
+  if (!Instead.empty())
+    return Instead;
   // The two may have moved together.
   std::string Folder = Name.substr(0, Name.rfind('/') + 1);
-  if (!Source.Path.starts_with('/') && Exists(Folder + Source.Path))
-    return Folder + Source.Path;
+  std::string Moved = Source.Path.starts_with('/') ? Source.Path : Folder + Source.Path;
   std::string Beside = Folder + Source.Path.substr(Source.Path.rfind('/') + 1);
-  return Exists(Beside) ? Beside : std::string();
+  for (const std::string &Each : {Source.Path, Moved, Beside})
+    if (access(Each.c_str(), F_OK) == 0)
+      return Each;
+  Diags.error(646, Name,
+              "its weights are in " + quoted(Source.Path) +
+                  ", which is neither there nor beside the artefact",
+              "name the model file with --weights, or compile with --embed-weights");
+  return {};
+}
+
+bool CompiledModel::tellOther(const std::string &Path, Diagnostics &Diags) const {
+  Diags.error(647, Path, "is not the model file that " + quoted(Name) + " was compiled from",
+              "compile this one again, or name the other with --weights");
+  return false;
+}
+
+/// The header inside the artefact, or the file.
+template <typename File>
+std::unique_ptr<File> CompiledModel::openSource(const std::string &Instead,
+                                                Diagnostics &Diags) const {
+  if (hasWeights())
+    return File::parseHeader(Contents.find(SectionKind::ModelHeader)->Bytes, Source.FileBytes, Name,
+                             shared_from_this(), Diags);
+  std::string Path = findModel(Instead, Diags);
+  std::unique_ptr<File> Found = Path.empty() ? nullptr : File::open(Path, Diags);
+  if (Found && (Found->fileBytes() != Source.FileBytes ||
+                hexText(hashBlocks(Found->headerBytes())) != Source.HeaderHash)) {
+    tellOther(Path, Diags);
+    return nullptr;
+  }
+  return Found;
 }
 
 std::unique_ptr<GGUFFile> CompiledModel::openModel(const std::string &Instead,
                                                    Diagnostics &Diags) const {
-  if (hasWeights())
-    return GGUFFile::parseHeader(Contents.find(SectionKind::ModelHeader)->Bytes, Source.FileBytes,
-                                 Name, shared_from_this(), Diags);
-  std::string Path = Instead.empty() ? findModel() : Instead;
-  if (Path.empty()) {
-    Diags.error(646, Name,
-                "its weights are in " + quoted(Source.Path) +
-                    ", which is neither there nor beside the artefact",
-                "name the model file with --weights, or compile with --embed-weights");
+  return openSource<GGUFFile>(Instead, Diags);
+}
+
+std::unique_ptr<ModelFolder> CompiledModel::openFolder(const std::string &Instead,
+                                                       Diagnostics &Diags) const {
+  std::unique_ptr<SafetensorsFile> Weights = openSource<SafetensorsFile>(Instead, Diags);
+  if (!Weights)
     return nullptr;
-  }
-  std::unique_ptr<GGUFFile> Found = GGUFFile::open(Path, Diags);
-  if (!Found || (Found->fileBytes() == Source.FileBytes &&
-                 hexText(hashBlocks(Found->headerBytes())) == Source.HeaderHash))
-    return Found;
-  Diags.error(647, Path, "is not the model file that " + quoted(Name) + " was compiled from",
-              "compile this one again, or name the other with --weights");
-  return nullptr;
+  std::string Path = Weights->path();
+  std::unique_ptr<ModelFolder> Found =
+      ModelFolder::fromFiles(Name, Files, shared_from_this(), std::move(Weights),
+                             hasWeights() ? Source.ContentHash : "", Diags);
+  // Training a model further leaves its header as it was.
+  if (Found && Found->contentHash() != Source.ContentHash && !tellOther(Path, Diags))
+    return nullptr;
+  return Found;
 }
 
 void CompiledModel::checkWeightsAhead() const {
@@ -215,18 +285,57 @@ void CompiledModel::checkWeightsAhead() const {
     Ahead = std::make_unique<HashAhead>(Packed->Bytes);
 }
 
-std::unique_ptr<WeightStore> CompiledModel::loadWeights(const GGUFFile &Model, const Manifest &Code,
-                                                        WorkerPool &Workers,
+std::unique_ptr<WeightStore> CompiledModel::loadWeights(const WeightFiles &Files,
+                                                        const Manifest &Code, WorkerPool &Workers,
                                                         Diagnostics &Diags) const {
   const ArtefactSection *Packed = Contents.find(SectionKind::Weights);
   BlockHash Found = Ahead ? Ahead->finish(Workers) : hashBlocks(Packed->Bytes, &Workers);
   Ahead.reset();
   if (!Contents.check(*Packed, Found, Diags))
     return nullptr;
-  return WeightStore::fromPacked(Model, Code, Packed->Bytes, shared_from_this(), Diags);
+  return WeightStore::fromPacked(Files, Code, Packed->Bytes, shared_from_this(), Diags);
 }
 
-ModelInput openModelInput(const std::string &Path, const std::string &Weights, Diagnostics &Diags) {
+std::shared_ptr<const Calibration> openCalibration(const std::string &Path, const ModelInput &Input,
+                                                   Diagnostics &Diags) {
+  if (Path.empty())
+    return Input.Compiled ? Input.Compiled->calibration() : nullptr;
+  std::optional<Calibration> Found = Calibration::open(Path, Diags);
+  if (!Found || !Found->checkModel(Input.File->headerBytes(), Path, Diags))
+    return nullptr;
+  return std::make_shared<const Calibration>(std::move(*Found));
+}
+
+//===----------------------------------------------------------------------===//
+// What a path names
+//===----------------------------------------------------------------------===//
+
+static ModelInput openCompiled(std::unique_ptr<MappedFile> File, const std::string &Weights,
+                               Diagnostics &Diags) {
+  ModelInput Result;
+  Result.Compiled = CompiledModel::open(std::move(File), Diags);
+  if (Result.Compiled && Result.Compiled->hasWeights() && !Weights.empty())
+    Diags.error(111, "--weights", "found it with an artefact that carries its weights");
+  else if (Result.Compiled && Result.Compiled->isFolder())
+    Result.Folder = Result.Compiled->openFolder(Weights, Diags);
+  else if (Result.Compiled)
+    Result.File = Result.Compiled->openModel(Weights, Diags);
+  return Result;
+}
+
+static ModelInput openFolderInput(const std::string &Path, const std::string &Weights,
+                                  Diagnostics &Diags) {
+  ModelInput Result;
+  if (Weights.empty())
+    Result.Folder = ModelFolder::open(Path, Diags);
+  else
+    Diags.error(111, "--weights", "found it with a model folder, which has its weights");
+  return Result;
+}
+
+ModelInput openAnyInput(const std::string &Path, const std::string &Weights, Diagnostics &Diags) {
+  if (ModelFolder::matches(Path))
+    return openFolderInput(Path, Weights, Diags);
   std::unique_ptr<MappedFile> File = MappedFile::open(Path, Diags);
   if (!File)
     return {};
@@ -238,20 +347,34 @@ ModelInput openModelInput(const std::string &Path, const std::string &Weights, D
                 "a function on tensors runs with 'lathe exec'");
     return {};
   }
-  bool IsCompiled = CompiledModel::matches(File->bytes()) || Path.ends_with(".lathe");
-  if (!IsCompiled && !Weights.empty()) {
-    Diags.error(111, "--weights", "found it with a model file, which has its weights");
-    return {};
-  }
-  if (!IsCompiled)
+  if (CompiledModel::matches(File->bytes()) || Path.ends_with(".lathe"))
+    return openCompiled(std::move(File), Weights, Diags);
+  if (Weights.empty())
     return {GGUFFile::open(Path, Diags), nullptr, {}};
-  ModelInput Result;
-  Result.Compiled = CompiledModel::open(std::move(File), Diags);
-  if (Result.Compiled && Result.Compiled->hasWeights() && !Weights.empty())
-    Diags.error(111, "--weights", "found it with an artefact that carries its weights");
-  else if (Result.Compiled)
-    Result.File = Result.Compiled->openModel(Weights, Diags);
-  return Result;
+  Diags.error(111, "--weights", "found it with a model file, which has its weights");
+  return {};
+}
+
+ModelInput openModelInput(const std::string &Path, const std::string &Weights, Diagnostics &Diags) {
+  // A folder is told by whoever opens files.
+  if (ModelFolder::matches(Path) && !MappedFile::open(Path, Diags))
+    return {};
+  ModelInput Found = openAnyInput(Path, Weights, Diags);
+  if (!Found.Folder)
+    return Found;
+  Diags.error(835, Path, "is an encoder, expected a model that generates text",
+              "'lathe embed' gives the vectors of texts, and 'lathe classify' their labels");
+  return {};
+}
+
+ModelInput openEncoderInput(const std::string &Path, const std::string &Weights,
+                            Diagnostics &Diags) {
+  ModelInput Found = openAnyInput(Path, Weights, Diags);
+  if (Found.Folder || Diags.hasErrors())
+    return Found;
+  Diags.error(834, Path, "is no encoder, expected one",
+              "a model that generates text runs with 'lathe run'");
+  return {};
 }
 
 } // namespace lathe

@@ -2,12 +2,11 @@
 
 #include "runtime/session/Encoder.h"
 
-#include "runtime/session/FindProgram.h"
+#include "runtime/session/PendingWeights.h"
 #include "runtime/support/FaultList.h"
 #include "runtime/support/Text.h"
 #include "runtime/support/Timed.h"
 #include "runtime/tokenizer/FolderTokenizer.h"
-#include "runtime/weights/WeightCache.h"
 
 #include "lathe/abi.h"
 
@@ -21,7 +20,12 @@ using namespace lathe;
 // Loading
 //===----------------------------------------------------------------------===//
 
-bool Encoder::findCode(const EncoderOptions &Options, Diagnostics &Diags) {
+FoundProgram Encoder::findProgram(const EncoderOptions &Options, Diagnostics &Diags) const {
+  if (Options.Compiled) {
+    std::optional<size_t> Chosen =
+        Options.Compiled->choose(Options.Target, Options.Precision, "auto", Diags);
+    return {Chosen ? Options.Compiled->loadProgram(*Chosen, Diags) : nullptr};
+  }
   ProgramQuery Query;
   Query.Compile.Input = Folder->path();
   Query.Compile.Target = Options.Target;
@@ -31,11 +35,17 @@ bool Encoder::findCode(const EncoderOptions &Options, Diagnostics &Diags) {
   Query.Header = Header;
   Query.Name = Folder->path().substr(Folder->path().rfind('/') + 1);
   Query.UseCache = Options.UseCache;
+  return lathe::findProgram(Query, Diags);
+}
+
+bool Encoder::findCode(const EncoderOptions &Options, Diagnostics &Diags) {
   double Milliseconds = 0;
-  FoundProgram Found = timed(Milliseconds, [&] { return findProgram(Query, Diags); });
+  FoundProgram Found = timed(Milliseconds, [&] { return findProgram(Options, Diags); });
   Code = Found.Code;
+  Report.CompiledAhead = Options.Compiled != nullptr;
   Report.CacheHit = Found.FromCache;
-  (Found.FromCache ? Report.CacheMilliseconds : Report.CompileMilliseconds) = Milliseconds;
+  if (!Report.CompiledAhead)
+    (Found.FromCache ? Report.CacheMilliseconds : Report.CompileMilliseconds) = Milliseconds;
   if (Code && !manifest().isEncoder()) {
     Diags.error(834, Folder->path(), "is no encoder, expected one",
                 "a model that generates text runs with 'lathe run'");
@@ -47,14 +57,15 @@ bool Encoder::findCode(const EncoderOptions &Options, Diagnostics &Diags) {
 }
 
 bool Encoder::packWeights(const EncoderOptions &Options, Diagnostics &Diags) {
-  std::optional<WeightCache> Cache;
-  if (Options.UseCache)
-    Cache = WeightCache::openDefault(Diags);
+  Report.WeightsEmbedded = Options.Compiled && Options.Compiled->hasWeights();
   WeightFiles Files;
   Files.add(std::string(ModelFolder::WeightsName), Folder->weights());
   Weights = timed(Report.PackMilliseconds, [&] {
-    return WeightStore::create(Files, manifest(), *Workers, SourcePages::Release, Options.NonFinite,
-                               Diags, Cache ? &*Cache : nullptr);
+    if (Report.WeightsEmbedded)
+      return Options.Compiled->loadWeights(Files, manifest(), *Workers, Diags);
+    // Pages come as they are read: of the table of words, which is half of all, few are.
+    return lathe::packWeights(Files, manifest(), *Workers, Options.NonFinite, Options.UseCache,
+                              Diags);
   });
   Report.WeightsFromCache = Weights && Weights->fromCache();
   return Weights != nullptr;

@@ -1,6 +1,6 @@
 //===- Encoder.h - Texts to vectors -----------------------------*- C++ -*-===//
 //
-// An encoder in a model folder (ModelFolder.h), compiled and packed: texts in,
+// An encoder in a model folder (ModelFolder.h), compiled, now or ahead, and packed: texts in,
 // pooled vectors out.  A text's vector is the same bits alone or beside others,
 // whatever the number of threads.
 //
@@ -10,6 +10,8 @@
 #define LATHE_RUNTIME_SESSION_ENCODER_H
 
 #include "runtime/formats/ModelFolder.h"
+#include "runtime/session/CompiledModel.h"
+#include "runtime/session/FindProgram.h"
 #include "runtime/session/LayerMask.h"
 #include "runtime/session/Model.h"
 #include "runtime/session/Program.h"
@@ -50,6 +52,8 @@ struct EncoderFacts {
 };
 
 struct EncoderOptions {
+  /// What was compiled ahead (ModelOptions::Compiled); null: compile.
+  std::shared_ptr<const CompiledModel> Compiled = nullptr;
   std::string Target = "host";    ///< lathe_compile_request::target.
   std::string Precision = "auto"; ///< lathe_compile_request::precision.
   unsigned Threads = 0;           ///< 0: one per core this process may run on.
@@ -63,9 +67,9 @@ struct EncoderOptions {
 /// Not thread-safe: it has memory for one step.
 class Encoder {
 public:
-  /// Compiles the folder's graph, or finds it in the cache, and packs its weights.  Null on
-  /// error, besides those of the compiler and of the folder's files: E0834 the model is
-  /// no encoder, E0810.
+  /// Compiles the folder's graph, or finds it in the cache or among what was compiled ahead,
+  /// and packs its weights where they are not packed.  Null on error, besides those of the
+  /// compiler and of the folder's files: E0834 the model is no encoder, E0810.
   static std::unique_ptr<Encoder> load(std::unique_ptr<ModelFolder> Folder,
                                        const EncoderOptions &Options, Diagnostics &Diags);
 
@@ -113,6 +117,7 @@ public:
 
 private:
   Encoder() = default;
+  FoundProgram findProgram(const EncoderOptions &Options, Diagnostics &Diags) const;
   bool findCode(const EncoderOptions &Options, Diagnostics &Diags);
   bool packWeights(const EncoderOptions &Options, Diagnostics &Diags);
   bool allocate(Diagnostics &Diags);

@@ -54,6 +54,9 @@ static bool allocateMemory(const char *What, uint64_t Each, uint64_t Count,
     return false;
   }
   Memory = std::move(*Mapped);
+  // A prompt touches thousands of small pages, each with a fault of its own.
+  if (!Source.Allocate)
+    Memory.adviseHugePages();
   return true;
 }
 

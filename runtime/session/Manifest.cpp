@@ -212,6 +212,11 @@ ManifestWeight ManifestReader::weight(JsonValue Object, const std::string &Path)
   Weight.Layered = bool(Object["layers"]);
   if (Weight.Layered)
     Weight.Layers = integers(Object, Path, "layers", 0, MaxLayers);
+  std::string Use = Object["use"] ? text(Object, Path, "use") : "";
+  if (Use == "behind" || Use == "exit")
+    Weight.Use = Use == "exit" ? WeightUse::Exit : WeightUse::Behind;
+  else if (!Use.empty())
+    fault(join(Path, "use"), "found " + lathe::quoted(Use) + ", expected 'behind' or 'exit'");
   return Weight;
 }
 
@@ -409,12 +414,25 @@ double ManifestWeight::tensorBytes() const {
   return Bytes;
 }
 
-double Manifest::bytesBehind(int64_t Layer, const std::string &File) const {
+double Manifest::layerBytes() const {
   double Bytes = 0;
   for (const ManifestWeight &Each : Weights)
-    if (Each.File == File)
-      Bytes += Each.tensorBytes() * static_cast<double>(std::ranges::count_if(
-                                        Each.Layers, [&](int64_t Own) { return Own > Layer; }));
+    if (Each.Use != WeightUse::Exit)
+      Bytes += Each.tensorBytes() * static_cast<double>(Each.Layers.size());
+  return Bytes;
+}
+
+double Manifest::bytesLeftOut(int64_t Layer) const {
+  double Bytes = 0;
+  for (const ManifestWeight &Each : Weights) {
+    auto Count = [&](auto Counts) {
+      return Each.tensorBytes() * static_cast<double>(std::ranges::count_if(Each.Layers, Counts));
+    };
+    if (Each.Use == WeightUse::Layer)
+      Bytes += Count([&](int64_t Own) { return Own > Layer; });
+    else if (Each.Use == WeightUse::Exit)
+      Bytes -= Count([&](int64_t Own) { return Own == Layer; });
+  }
   return Bytes;
 }
 

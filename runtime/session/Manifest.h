@@ -48,6 +48,13 @@ enum class WeightLayout {
   Plain,   ///< As it is in the file, of elements that are not quantised.
 };
 
+/// When a step reads a weight of a layer.
+enum class WeightUse {
+  Layer,  ///< When the layer runs.
+  Behind, ///< Then, and for keys and values when the stack was left ahead of it.
+  Exit,   ///< When it is asked whether to leave behind it, or left there.
+};
+
 /// One weight of the program: one tensor, or one per layer that has it.
 struct ManifestWeight {
   std::string Symbol;
@@ -60,6 +67,7 @@ struct ManifestWeight {
   std::vector<int64_t> Layers; ///< Ascending; pointer First + i belongs to Layers[i].
   std::string Tensors;         ///< Tensor name; "{}" stands for the layer number.
   std::string File;            ///< Of the tensors, as the program names it; empty: any.
+  WeightUse Use = WeightUse::Layer;
 
   /// Rows and columns for Panel32: the matrices of experts are one, each below the other.
   int64_t rows() const;
@@ -123,9 +131,11 @@ struct Manifest {
   /// Whether the program is an encoder: its steps are of whole texts, and keep nothing.
   bool isEncoder() const { return KVType == "none"; }
 
-  /// Bytes of the weights of layers behind `Layer` that are in the file of that name, as they
-  /// are there.
-  double bytesBehind(int64_t Layer, const std::string &File) const;
+  /// Bytes of the weights of all layers, as they are in their files.
+  double layerBytes() const;
+  /// Of these, what a step of one row that leaves behind `Layer` does not read, less what it
+  /// reads for the exit.
+  double bytesLeftOut(int64_t Layer) const;
 
   /// Elements of each row that a step gives: logits, or what the program gives in their place.
   int64_t resultWidth() const { return Results != 0 ? Results : Model.Vocabulary; }

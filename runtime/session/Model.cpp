@@ -184,7 +184,7 @@ bool Model::loadWeights(const ModelOptions &Options, PendingWeights &Pending, Di
   Weights = timed(Report.PackMilliseconds, [&] {
     Report.WeightsEmbedded = Options.Compiled && Options.Compiled->hasWeights();
     if (Report.WeightsEmbedded)
-      return Options.Compiled->loadWeights(*File, manifest(), *Workers, Diags);
+      return Options.Compiled->loadWeights(weightFiles(), manifest(), *Workers, Diags);
     if (Pending.isStarted())
       return Pending.take(Diags);
     return packWeights(weightFiles(), manifest(), *Workers, Options.NonFinite, Options.UseCache,
@@ -211,6 +211,10 @@ std::unique_ptr<Model> Model::load(std::unique_ptr<GGUFFile> File, ModelOptions 
   std::unique_ptr<Model> Result(new Model);
   Result->File = std::move(File);
   Result->Calibrated = Options.Calibrated;
+  // What an artefact carries lives as long as it does.
+  if (std::shared_ptr<const Calibration> Own =
+          Options.Compiled && !Result->Calibrated ? Options.Compiled->calibration() : nullptr)
+    Result->Calibrated = {Own, Own->File.get()};
   Result->On = openDevice(Options.Device, Diags);
   if (Result->On && Options.Target == "host")
     Options.Target = Result->On->target();

@@ -41,7 +41,8 @@ struct ModelOptions {
   unsigned Threads = 0;           ///< 0: one per core this process may run on.
   int64_t MaxPrefillRows = 0;     ///< 0: the compiler's default.
   std::string Passes = {};        ///< lathe_compile_request::passes.
-  /// The weights that are in the file `Calibration::FileName`; null: there are no such.
+  /// The weights that are in the file `Calibration::FileName`; null: those that `Compiled`
+  /// carries, if any.
   std::shared_ptr<const TensorFile> Calibrated = nullptr;
   bool AnyResults = false; ///< Whether results need not be logits (Session::resultWidth).
   bool UseCache = true;

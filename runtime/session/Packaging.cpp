@@ -2,9 +2,12 @@
 
 #include "runtime/session/Packaging.h"
 
+#include "runtime/classify/ClassifierFile.h"
+#include "runtime/session/Encoder.h"
 #include "runtime/support/AtomicFile.h"
 #include "runtime/support/MappedFile.h"
 #include "runtime/support/Text.h"
+#include "runtime/tokenizer/FolderTokenizer.h"
 
 #include <algorithm>
 
@@ -47,6 +50,34 @@ static std::vector<uint8_t> linkProgram(CompileResult &Result, const std::string
   if (!Code)
     return {};
   return {Code->bytes().begin(), Code->bytes().end()};
+}
+
+void addExits(CompileRequest &Request, const Calibration &Measured) {
+  if (std::string Exits = Measured.passes(); !Exits.empty())
+    Request.Passes = Exits + (Request.Passes.empty() ? "" : "," + Request.Passes);
+}
+
+bool Package::addCalibration(PackageOptions &Options, Diagnostics &Diags) {
+  const std::string &Path = Options.CalibrationPath;
+  if (Path.empty())
+    return true;
+  CalibrationFile = MappedFile::open(Path, Diags);
+  if (!CalibrationFile)
+    return false;
+  Diagnostics Faults;
+  std::optional<ClassifierFile> Heads =
+      ClassifierFile::read(CalibrationFile->bytes(), Path, Folder ? Diags : Faults);
+  if (Folder)
+    return Heads && Heads->checkModel(*Folder, Path, Diags);
+  if (Heads) {
+    Diags.error(834, Source.Path, "is no encoder, expected one, to which a classifier belongs");
+    return false;
+  }
+  Measured = Calibration::read(CalibrationFile->bytes(), Path, Diags);
+  if (!Measured || !Measured->checkModel(File->headerBytes(), Path, Diags))
+    return false;
+  addExits(Options.Compile, *Measured);
+  return true;
 }
 
 bool Package::addTarget(const PackageOptions &Options, const std::string &Target,
@@ -96,26 +127,73 @@ bool Package::packWeights(Diagnostics &Diags) {
                   "leave out --embed-weights, or make an artefact for each");
       return false;
     }
-  Weights = WeightStore::create(*File, Copies.front().Loaded->manifest(), *Workers,
+  WeightFiles Files;
+  Files.add(Folder ? std::string(ModelFolder::WeightsName) : std::string(), tensors());
+  if (Measured)
+    Files.add(Calibration::FileName, *Measured->File);
+  Weights = WeightStore::create(Files, Copies.front().Loaded->manifest(), *Workers,
                                 SourcePages::Release, NonFiniteWeights::Error, Diags);
   return Weights != nullptr;
 }
 
-std::optional<Package> Package::create(const PackageOptions &Options, Diagnostics &Diags) {
+const TensorFile &Package::tensors() const {
+  return Folder ? static_cast<const TensorFile &>(Folder->weights()) : *File;
+}
+
+std::string Package::name() const {
+  std::string_view Path = Folder ? std::string_view(Folder->path()) : Source.Path;
+  std::string_view Name = File ? File->getString("general.name").value_or("") : "";
+  return std::string(Name.empty() ? Path.substr(Path.rfind('/') + 1) : Name);
+}
+
+/// What is wrong with the tokenizer or the pooling is told now, and reading them tells which
+/// files they are in.
+bool Package::readFolder(Diagnostics &Diags) {
+  if (!createFolderTokenizer(*Folder, Diags) || !EncoderFacts().read(*Folder, Diags))
+    return false;
+  std::vector<FolderFile> Kept;
+  FileList Files;
+  for (const std::string &Name : Folder->filesRead()) {
+    std::optional<FolderFile> Found = Folder->read(Name, Diags);
+    if (!Found)
+      return false;
+    Files.emplace(Name, Found->Bytes);
+    Kept.push_back(std::move(*Found));
+  }
+  FolderFiles = writeFileList(Files);
+  return true;
+}
+
+/// The model file, or the folder and the file of its weights.
+bool Package::openSource(const std::string &Path, Diagnostics &Diags) {
+  Source.Path = Path;
+  if (!ModelFolder::matches(Path)) {
+    File = GGUFFile::open(Path, Diags);
+    return File != nullptr;
+  }
+  Folder = ModelFolder::open(Path, Diags);
+  if (!Folder || !readFolder(Diags))
+    return false;
+  Source.Path = Folder->pathOf(ModelFolder::WeightsName);
+  Source.ContentHash = Folder->contentHash();
+  return true;
+}
+
+std::optional<Package> Package::create(const PackageOptions &Given, Diagnostics &Diags) {
+  PackageOptions Options = Given;
   Package Result;
-  CompiledSource &Source = Result.Source;
-  Source.Path = Options.Compile.Input;
-  Result.File = GGUFFile::open(Source.Path, Diags);
-  Result.Workers = Result.File ? WorkerPool::create(0, Diags) : nullptr;
-  if (!Result.Workers)
+  bool Opened = Result.openSource(Options.Compile.Input, Diags);
+  Result.Workers = Opened ? WorkerPool::create(0, Diags) : nullptr;
+  if (!Result.Workers || !Result.addCalibration(Options, Diags))
     return std::nullopt;
   for (const std::string &Target : Options.Targets)
     if (!Result.addTarget(Options, Target, Diags))
       return std::nullopt;
   if (Options.EmbedWeights && !Result.packWeights(Diags))
     return std::nullopt;
-  Source.FileBytes = Result.File->fileBytes();
-  Source.HeaderHash = hexText(hashBlocks(Result.File->headerBytes(), Result.Workers.get()));
+  CompiledSource &Source = Result.Source;
+  Source.FileBytes = Result.tensors().fileBytes();
+  Source.HeaderHash = hexText(hashBlocks(Result.tensors().headerBytes(), Result.Workers.get()));
   for (const Copy &Each : Result.Copies)
     Result.Targets.push_back(Each.Loaded->manifest().Target);
   const Manifest &First = Result.manifest();
@@ -132,9 +210,13 @@ std::vector<NewSection> Package::sections() const {
     Sections.push_back({SectionKind::Code, I, Copies[I].Code});
   }
   if (Weights) {
-    Sections.push_back({SectionKind::ModelHeader, 0, File->headerBytes()});
+    Sections.push_back({SectionKind::ModelHeader, 0, tensors().headerBytes()});
     Sections.push_back({SectionKind::Weights, 0, Weights->packed()});
   }
+  if (CalibrationFile)
+    Sections.push_back({SectionKind::Calibration, 0, CalibrationFile->bytes()});
+  if (Folder)
+    Sections.push_back({SectionKind::ModelFiles, 0, FolderFiles});
   return Sections;
 }
 

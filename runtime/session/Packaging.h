@@ -1,8 +1,9 @@
 //===- Packaging.h - From a model file to an artefact -----------*- C++ -*-===//
 //
 // Asks the compiler for a shared object for every target and puts them together
-// with the model's name, or its header and packed weights.  The same file name,
-// file, targets, precision and compiler give the same sections, byte by byte.
+// with the model's name, or its header and packed weights; of an encoder's folder with
+// all files that running it reads.  The same file name, file, targets, precision and
+// compiler give the same sections, byte by byte.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,6 +29,9 @@ struct PackageOptions {
   CompileRequest Compile;           ///< Its target is not read.
   std::vector<std::string> Targets; ///< At least one; "host" is resolved.
   bool EmbedWeights = false;
+  /// A file of `lathe calibrate` for the artefact to carry: exits of it are compiled in, the
+  /// classifier of an encoder stands beside it.  Empty: none.
+  std::string CalibrationPath = {};
   /// Called with what every compile gave, when set.
   std::function<void(const CompileResult &)> OnCompiled = nullptr;
   /// Beside it linked code is written for a moment.
@@ -38,12 +42,16 @@ struct PackageOptions {
 /// ("x86-64-v3:row-tile=3,row-chunk=32").
 std::vector<std::string> splitTargets(std::string_view List);
 
+/// Has `Request` write the exits of `Measured` into the graph, ahead of all other passes.
+void addExits(CompileRequest &Request, const Calibration &Measured);
+
 /// The contents of an artefact.
 class Package {
 public:
-  /// Nullopt on error: those of the compiler, of GGUFFile::open and of
-  /// WeightStore::create (E0325 too: an artefact carries no weights that are not
-  /// finite), E0212 code that cannot be written.
+  /// Nullopt on error: those of the compiler, of GGUFFile::open, or of ModelFolder::open, the
+  /// tokenizer and EncoderFacts::read; those of MappedFile::open, E0834, E0843 and E0844 of the
+  /// calibration; those of WeightStore::create (E0325 too: an artefact carries no weights that
+  /// are not finite), E0212 code that cannot be written.
   static std::optional<Package> create(const PackageOptions &Options, Diagnostics &Diags);
 
   /// Views of what the package owns.
@@ -52,9 +60,11 @@ public:
   /// Of the first target.
   const Manifest &manifest() const { return Copies.front().Loaded->manifest(); }
   const std::vector<std::string> &targets() const { return Targets; }
-  const GGUFFile &file() const { return *File; }
+  /// What people call the model.
+  std::string name() const;
   const CompiledSource &source() const { return Source; }
   bool hasWeights() const { return Weights != nullptr; }
+  bool hasClassifier() const { return Folder && CalibrationFile; }
 
   /// For hashing; lives as long as the package.
   WorkerPool &workers() const { return *Workers; }
@@ -66,10 +76,18 @@ private:
   };
 
   Package() = default;
+  bool openSource(const std::string &Path, Diagnostics &Diags);
+  bool readFolder(Diagnostics &Diags);
+  bool addCalibration(PackageOptions &Options, Diagnostics &Diags);
   bool addTarget(const PackageOptions &Options, const std::string &Target, Diagnostics &Diags);
   bool packWeights(Diagnostics &Diags);
+  const TensorFile &tensors() const;
 
-  std::unique_ptr<GGUFFile> File;
+  std::unique_ptr<GGUFFile> File;              ///< Null for a folder.
+  std::unique_ptr<ModelFolder> Folder;         ///< Null for a file.
+  std::vector<uint8_t> FolderFiles;            ///< writeFileList of all that running it reads.
+  std::unique_ptr<MappedFile> CalibrationFile; ///< Null where there is none.
+  std::optional<Calibration> Measured;         ///< Of its bytes; none for a folder.
   std::unique_ptr<WorkerPool> Workers;
   std::vector<Copy> Copies;
   std::unique_ptr<WeightStore> Weights; ///< Null when they stay in the model file.

@@ -77,7 +77,7 @@ bool Session::allocate(Executor &On, Diagnostics &Diags) {
     Options.Layers = std::make_shared<const LayerMask>(Program);
   Layers.assign(Options.Sequences, Options.Layers);
   Held.resize(Options.Sequences);
-  Owed.assign(Options.Sequences, 0);
+  Owed.resize(Options.Sequences);
   HeadReports.resize(static_cast<size_t>(Runner->workers()) * LATHE_HEAD_REPORT_BYTES /
                      sizeof(int64_t));
   return true;
@@ -182,7 +182,7 @@ bool Session::step(std::span<const Row> Rows, float *Logits, Diagnostics &Diags,
   if (Exits && Rows.size() == 1 && Exits->leaves())
     return stepAlone(Rows.front(), Logits, Diags, Greatest, *Exits);
   for (const Row &Each : Rows)
-    if (Owed[Each.Sequence] && !settle(Each.Sequence, {}, nullptr, Diags))
+    if (!Owed[Each.Sequence].empty() && !settle(Each.Sequence, {}, nullptr, Diags))
       return false;
   return runRows(Rows, Logits, Diags, Greatest, Never);
 }
@@ -210,19 +210,28 @@ bool Session::runRows(std::span<const Row> Rows, float *Logits, Diagnostics &Dia
   return true;
 }
 
-/// A row that may leave.  Where keys and values behind exits are owed, what all layers say
-/// of it counts only above paid ones.
+/// Whether the latest row, which may have left, read nothing that is owed: layers behind the
+/// first that somebody left behind have no keys and values of that position.
+bool Session::countsAbove(std::span<const int64_t> Debt) const {
+  if (Debt.empty())
+    return true;
+  return LeftBehind >= 0 && LeftBehind <= std::ranges::min(Debt);
+}
+
+/// A row that may leave.  What it gives counts only above keys and values that are there.
 bool Session::stepAlone(const Row &Alone, float *Logits, Diagnostics &Diags, int64_t Greatest,
                         const ExitPlan &Exits) {
-  int64_t &Debt = Owed[Alone.Sequence];
+  std::vector<int64_t> &Debt = Owed[Alone.Sequence];
   // More would not fit into the entry of a few rows.
-  if (Debt == 0 || Debt + 1 < verifyRows()) {
+  if (Debt.empty() || std::ssize(Debt) + 1 < verifyRows()) {
     if (!runRows({&Alone, 1}, Logits, Diags, Greatest, Exits))
       return false;
-    if (LeftBehind >= 0)
-      Debt += Code.manifest().Behind == "defer";
-    if (LeftBehind >= 0 || Debt == 0)
+    if (countsAbove(Debt)) {
+      if (LeftBehind >= 0 && Code.manifest().Behind == "defer")
+        Debt.push_back(LeftBehind);
       return true;
+    }
+    LeftBehind = -1;
     --Lengths[Alone.Sequence];
   }
   return settle(Alone.Sequence, {&Alone, 1}, Logits, Diags);
@@ -231,18 +240,18 @@ bool Session::stepAlone(const Row &Alone, float *Logits, Diagnostics &Diags, int
 /// Runs what is owed by all layers, and `Next` behind it.
 bool Session::settle(int32_t Sequence, std::span<const Row> Next, float *Logits,
                      Diagnostics &Diags) {
-  int64_t Length = Lengths[Sequence], Debt = std::exchange(Owed[Sequence], 0);
+  std::vector<int64_t> &Debt = Owed[Sequence];
+  int64_t Length = Lengths[Sequence], First = Length - std::ssize(Debt);
   Again.clear();
-  for (int64_t Position = Length - Debt; Position < Length; ++Position)
+  for (int64_t Position = First; Position < Length; ++Position)
     Again.push_back({Held[Sequence][Position], static_cast<int32_t>(Position), Sequence, false});
   Again.insert(Again.end(), Next.begin(), Next.end());
-  Lengths[Sequence] -= Debt;
-  if (runRows(Again, Logits, Diags, /*Greatest=*/0, Never))
-    return true;
+  Lengths[Sequence] = First;
+  bool Done = runRows(Again, Logits, Diags, /*Greatest=*/0, Never);
   // What was not run is as it was: it is still owed.
-  Owed[Sequence] = std::max<int64_t>(Length - Lengths[Sequence], 0);
+  Debt.erase(Debt.begin(), Debt.begin() + std::min(Lengths[Sequence] - First, std::ssize(Debt)));
   Lengths[Sequence] = std::max(Length, Lengths[Sequence]);
-  return false;
+  return Done;
 }
 
 /// Rows at the front that run the same layers.
@@ -329,7 +338,8 @@ void Session::truncate(int32_t Sequence, int64_t Length) {
     return;
   Length = std::max<int64_t>(Length, 0);
   // The last positions are those that are owed.
-  Owed[Sequence] = std::max<int64_t>(Owed[Sequence] - (Lengths[Sequence] - Length), 0);
+  std::vector<int64_t> &Debt = Owed[Sequence];
+  Debt.resize(std::max<int64_t>(std::ssize(Debt) - (Lengths[Sequence] - Length), 0));
   Lengths[Sequence] = Length;
   Held[Sequence].resize(Lengths[Sequence]);
   if (Lengths[Sequence] == 0)

@@ -157,6 +157,7 @@ private:
                const ExitPlan &Exits);
   bool stepAlone(const Row &Alone, float *Logits, Diagnostics &Diags, int64_t Greatest,
                  const ExitPlan &Exits);
+  bool countsAbove(std::span<const int64_t> Debt) const;
   bool settle(int32_t Sequence, std::span<const Row> Next, float *Logits, Diagnostics &Diags);
   bool runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, int64_t Greatest,
                 const ExitPlan &Exits, Diagnostics &Diags);
@@ -172,9 +173,9 @@ private:
   /// Per sequence, the token of every position that was run.  Those behind its
   /// length are guesses.
   std::vector<std::vector<int32_t>> Held;
-  /// Per sequence: of the last positions so many left the stack early, and their keys and
-  /// values of the layers behind are owed.
-  std::vector<int64_t> Owed;
+  /// Per sequence: the last positions that left the stack early, and whose keys and values of
+  /// the layers behind are owed; of each the layer behind which it left.
+  std::vector<std::vector<int64_t>> Owed;
   std::vector<Row> Again; ///< What is owed, while it is run.
   StepTimes Times;
   HeadReport Head;

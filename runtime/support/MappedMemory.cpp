@@ -57,7 +57,8 @@ std::optional<MappedMemory> MappedMemory::mapShared(int File, size_t Bytes) {
 
 void MappedMemory::adviseHugePages() {
 #ifdef MADV_HUGEPAGE
-  if (Start)
+  constexpr size_t HugePage = size_t(2) << 20;
+  if (Length >= HugePage)
     madvise(Start, Length, MADV_HUGEPAGE);
 #endif
 }

@@ -257,11 +257,11 @@ static std::unique_ptr<Tokenizer> createWordPiece(const ModelFolder &Folder, Jso
 static std::unique_ptr<Tokenizer> createFromList(const ModelFolder &Folder, Diagnostics &Diags) {
   WordPieceParts Parts;
   Parts.Where = Folder.pathOf("vocab.txt");
-  std::unique_ptr<MappedFile> File = MappedFile::open(Parts.Where, Diags);
+  std::optional<FolderFile> File = Folder.read("vocab.txt", Diags);
   std::optional<JsonDocument> Config = Folder.readJson("tokenizer_config.json", Diags);
   if (!File || Diags.hasErrors())
     return nullptr;
-  std::string_view Rest(reinterpret_cast<const char *>(File->bytes().data()), File->bytes().size());
+  std::string_view Rest = File->text();
   while (!Rest.empty()) {
     std::string_view Line = Rest.substr(0, Rest.find('\n'));
     Rest.remove_prefix(std::min(Rest.size(), Line.size() + 1));

@@ -189,6 +189,8 @@ std::unique_ptr<WeightEntryWriter> WeightCache::create(const std::string &Key, u
       close(File);
     return nullptr;
   }
+  // A file's pages stay as large as they were when it was written.
+  Memory->adviseHugePages();
   Header Contents;
   std::memcpy(Contents.Key, Key.data(), sizeof(Contents.Key));
   Contents.WeightBytes = Bytes;

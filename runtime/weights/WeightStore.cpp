@@ -455,18 +455,18 @@ std::unique_ptr<WeightStore> WeightStore::createParts(const WeightFiles &Files,
   return Store;
 }
 
-std::unique_ptr<WeightStore> WeightStore::fromPacked(const TensorFile &File,
+std::unique_ptr<WeightStore> WeightStore::fromPacked(const WeightFiles &Files,
                                                      const Manifest &Program,
                                                      std::span<const uint8_t> Packed,
                                                      std::shared_ptr<const void> Owner,
                                                      Diagnostics &Diags) {
   unsigned ErrorsBefore = Diags.errorCount();
   std::optional<uint64_t> Bytes;
-  std::vector<PackJob> Jobs = planJobs(File, Program, Bytes, Diags);
+  std::vector<PackJob> Jobs = planJobs(Files, Program, Bytes, Diags);
   if (Diags.errorCount() != ErrorsBefore)
     return nullptr;
   if (Bytes != Packed.size()) {
-    Diags.error(632, File.path() + ": weights",
+    Diags.error(632, Files.only() ? Files.only()->path() + ": weights" : "weights",
                 "found " + std::to_string(Packed.size()) + " bytes, expected " +
                     (Bytes ? std::to_string(*Bytes) : "more than 2^64"),
                 "compile the model again");

@@ -82,9 +82,9 @@ public:
                                              const WeightCache *Cache = nullptr);
 
   /// Weights that were packed ahead, in the order and with the gaps of a store that
-  /// `create` made; `Owner` keeps them.  `File` may be a header alone.  Null on
-  /// error: E0630, E0631, and E0632 when `Packed` has another size.
-  static std::unique_ptr<WeightStore> fromPacked(const TensorFile &File, const Manifest &Program,
+  /// `create` made; `Owner` keeps them.  Headers of `Files` are enough.  Null on error: E0630,
+  /// E0631, E0633, and E0632 when `Packed` has another size.
+  static std::unique_ptr<WeightStore> fromPacked(const WeightFiles &Files, const Manifest &Program,
                                                  std::span<const uint8_t> Packed,
                                                  std::shared_ptr<const void> Owner,
                                                  Diagnostics &Diags);

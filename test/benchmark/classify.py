@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What leaving early gives: classifying with exits beside without, text by text in turns.
 
-    classify.py [--tasks topics10,lib-app,sections16] [--seeds 1,2,3,4] [-t THREADS] [--texts N]
+    classify.py [--tasks topics10,lib-app,sections16] [--seeds 1,2,3,4] [-t THREADS] [--texts N] [--cals DIR]
 
 Calibrates all-MiniLM-L6-v2 (`./dev model minilm`) on the labelled texts of `./dev data
 debian-sections`, then takes --texts of the test part, evenly, one at a time (batch 1), each with exits,
@@ -9,7 +9,8 @@ without, and as `embed` does, which runs all layers in one step and asks no head
 text to text.  What counts is the ratio of the mean times, and the points of accuracy that exits lose
 on all texts of the test part.  Labels must be those that the calibration counted.  `embed` is compared on
 the texts that lose no token to --max-tokens, as it reads all.  Vectors of texts are kept from split to
-split, so that each text is read once for all of them.
+split, so that each text is read once for all of them.  --cals keeps the calibrations themselves, which is
+what takes long, for a run at a quieter time.
 
 Prints a markdown table; --json FILE also writes the numbers of each split.
 """
@@ -37,7 +38,9 @@ WARM = 30  # texts whose times do not count
 
 
 def calibrate(options, data, output, vectors):
-    """The file that `lathe calibrate` makes, and what it measured."""
+    """Makes the file of `lathe calibrate` where it is missing; what it measured."""
+    if output.exists():
+        return json.loads(output.read_text("utf-8"))["measured"]
     parts = [word for part in ("train", "valid", "test") for word in (f"--{part}", str(data / f"{part}.tsv"))]
     command = [LATHE, "calibrate", str(options.model), "--task", "classify", *parts, "-o", str(output)]
     command += ["--max-tokens", str(options.max_tokens), "-t", str(options.threads), "--json"]
@@ -84,7 +87,7 @@ def measure(options, model, task, seed, folder):
     data = options.data / f"{task}-{seed}"
     lines = (data / "test.tsv").read_text("utf-8").splitlines()
     labelled = [line.split("\t", 1) for line in spread(lines, options.texts)]
-    cal = folder / "task.cal"
+    cal = folder / f"{task}-{seed}.cal"
     measured = calibrate(options, data, cal, options.vectors or folder / "vectors")
     seconds, short, right = take_turns(model, model.classifier(cal), labelled, options.max_tokens)
     chosen = next((point for point in measured["points"] if point["chosen"]), None)
@@ -150,6 +153,7 @@ def main():
     parser.add_argument("--texts", type=int, default=400, help="that are timed, of a test part")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--vectors", type=pathlib.Path, help="kept for the next run, too")
+    parser.add_argument("--cals", type=pathlib.Path, help="a folder of calibrations, kept for the next run")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     for folder, command in ((options.model, "./dev model minilm"), (options.data, "./dev data")):
@@ -162,7 +166,8 @@ def main():
     busy = warn_if_busy()
     tasks, seeds = options.tasks.split(","), options.seeds.split(",")
     with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
+        folder = options.cals or pathlib.Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
         rows = [measure(options, model, task, seed, folder) for task in tasks for seed in seeds]
     about = {"threads": options.threads, "most tokens": options.max_tokens, "batch": 1}
     tell(table(rows), about, busy, rows, [], options.json)

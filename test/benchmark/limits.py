@@ -42,10 +42,13 @@ class Limits:
         self.loops = self.all_loops[threads]
         quantised = any("q" in name for name in facts["types"])
         self.peak = "int8" if quantised else "bf16" if "bf16" in self.loops else "f32"
+        # Queries and keys are no integers; where only f32 is left, as if they were.
+        self.attention_peak = "bf16" if "bf16" in self.loops else self.peak
 
     def of(self, test):
         """Tokens per second; the KV cache is left out."""
         if not test.prompt:
             return self.loops["read"] / self.bytes
         # A token sees half of the prompt on average, in two products.
-        return self.loops[self.peak] / (self.operations + self.attention * test.prompt)
+        attention = self.attention * test.prompt / self.loops[self.attention_peak]
+        return 1 / (self.operations / self.loops[self.peak] + attention)

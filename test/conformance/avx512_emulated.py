@@ -29,7 +29,7 @@ from support import (
     ROOT, SMOLLM2, Failed, Report, joined, lathe, processor_has, run_logits,
 )  # fmt: skip
 from targets import NEEDED, TOLERANCE
-from tiny_llama import Reference, tolerances
+from tiny_llama import Reference, arithmetic, tolerances
 
 sys.path.insert(0, str(ROOT / "test" / "Tools" / "inputs"))
 from tiny_gguf import FORMATS, Shape, tiny_model  # noqa: E402
@@ -78,7 +78,7 @@ class Case:
         return max(path, ROUNDED) if rounds else path
 
     def flags(self, target=None):
-        words = ["--tokens", joined(self.tokens), f"--precision={self.precision}", "-t", "1"]
+        words = ["--tokens", joined(self.tokens), *arithmetic(self.precision), "-t", "1"]
         return [*words, "--chunk", str(self.step), "--target", target or self.target]
 
 

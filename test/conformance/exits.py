@@ -116,7 +116,7 @@ def compiled(path, behind, lens, precision="f32"):
     program = path.with_name(f"{behind}-{lens}.mlir")
     graph = write_exits(run("compile", path, "--emit", "mlir:import", "-o", "-"), behind, lens)
     program.write_text(graph)
-    return package.load(program, weights=path, precision=precision)
+    return package.load(program, weights=path, precision=precision, threads=1)
 
 
 class Stepper(tiny_llama.Reference):
@@ -131,8 +131,7 @@ class Stepper(tiny_llama.Reference):
         self.groups = self.key("attention.head_count_kv")
         self.width = self.key("attention.key_length")
         self.past = [[] for _ in range(LAYERS)]
-        self.owed = []
-        self.tokens = 0
+        self.owed = []  # Token, position and the layer behind which it left.
 
     def turn(self, x, position):
         """As `rotate`, of one row [heads, width]."""
@@ -143,6 +142,7 @@ class Stepper(tiny_llama.Reference):
     def keep(self, layer, x, position):
         """Sets the key and value of a layer; gives the normed row."""
         block = f"blk.{layer}."
+        assert len(self.past[layer]) >= position, "a row before has no key and value"
         normed = self.norm(x, block + "attn_norm")
         key = self.turn((self.weight(block + "attn_k") @ normed).reshape(-1, self.width), position)
         value = (self.weight(block + "attn_v") @ normed).reshape(-1, self.width)
@@ -178,32 +178,39 @@ class Stepper(tiny_llama.Reference):
         weight = self.weight(f"exit.{layer}.classifier").reshape(-1)
         return 1 / (1 + numpy.exp(-(weight @ x + self.weight(f"exit.{layer}.bias")[0])))
 
+    def leave(self, layer, x, token, position):
+        """Logits of a row that leaves behind a layer.
+
+        Layers behind it make keys and values of the row that they would have been given, had those
+        between them changed nothing (CALM, section 3.2): the lens is the output head's alone.
+        """
+        if self.behind == "defer":
+            self.owed.append((token, position, layer))
+        else:
+            for later in range(layer + 1, LAYERS):
+                self.keep(later, x, position)
+        return self.logits_of(self.weight(f"exit.{layer}.lens") @ x if self.lens else x)
+
     def step(self, token, position, wanted):
         """Logits and the layer behind which the stack was left, or -1."""
         if len(self.owed) == MOST_OWED:
             return self.pay(token, position), -1
+        # Behind that layer somebody before has no keys and values.
+        last = min((layer for _, _, layer in self.owed), default=LAYERS - 1)
         x = self.weight("token_embd")[token]
-        for layer in range(LAYERS):
+        for layer in range(last + 1):
             x = self.run_layer(layer, x, position)
             if layer not in EXITS or wanted[layer] == numpy.inf:
                 continue
             self.margins.append(abs(self.confidence(layer, x) - wanted[layer]))
-            if self.confidence(layer, x) < wanted[layer]:
-                continue
-            z = self.weight(f"exit.{layer}.lens") @ x if self.lens else x
-            if self.behind == "defer":
-                self.owed.append((token, position))
-            else:
-                for later in range(layer + 1, LAYERS):
-                    self.keep(later, z, position)
-            return self.logits_of(z), layer
-        # All layers ran above keys and values that are owed.
+            if self.confidence(layer, x) >= wanted[layer]:
+                return self.leave(layer, x, token, position), layer
         return (self.pay(token, position) if self.owed else self.logits_of(x)), -1
 
     def pay(self, token, position):
         """Logits of a row that all layers run, behind those that are owed."""
-        for each in self.owed:
-            self.whole(*each)
+        for before, place, _ in self.owed:
+            self.whole(before, place)
         self.owed = []
         return self.whole(token, position)
 
@@ -292,6 +299,32 @@ def check_numpy(report, folder):
                             f"{counts} by layer {[left.count(e) for e in EXITS]}")  # fmt: skip
 
 
+def check_logits(report, folder):
+    """Of every position of a text, each above what those before it left."""
+    path = write(folder, biases=(-0.6, 0.0, 0.5), strength=0.2)
+    text = [int(token) for token in numpy.random.default_rng(6).integers(0, 300, 40)]
+    for behind in ("propagate", "defer"):
+        for lens in (False, True):
+            compiled(path, behind, lens)
+            program = path.with_name(f"{behind}-{lens}.mlir")
+            for how in ("always-at:1", "always-at:3", "threshold:0.55", "threshold:0.7"):
+                kind, value = how.split(":")
+                layer = int(value) if kind == "always-at" else -1
+                wanted = [float(value)] * LAYERS
+                if layer >= 0:
+                    wanted = [-numpy.inf if each == layer else numpy.inf for each in range(LAYERS)]
+                stepper = Stepper(path, behind, lens)
+                stepper.margins = []
+                steps = [stepper.step(token, position, wanted) for position, token in enumerate(text)]
+                expected = numpy.stack([values for values, _ in steps])
+                found = logits(program, text, f"--weights={path}", "--precision=f32", f"--exit={how}")
+                error = numpy.abs(found - expected).max() / numpy.abs(expected).max()
+                left = [layer for _, layer in steps]
+                report.case(f"{behind}{', lens' if lens else ''}, {how}: logits of numpy", error < 1e-4,
+                            f"{error:.1e}; by layer {[left.count(e) for e in EXITS]}, "
+                            f"closest decision {min(stepper.margins):.1e}")  # fmt: skip
+
+
 def check_budget(report, folder):
     """Behind layer 2 each step is sure, so that the mean depth is what the turns of two points make it."""
     chance = [0.2, 0.9, 0.6]
@@ -359,12 +392,14 @@ def check_told(report, folder):
     run("run", program, "--weights", path, "--raw", "in the", "-n9", "--exit", "always-at:2",
         "--json", out)  # fmt: skip
     told = json.loads(out.read_text())["exits"]
-    names = [f"{kind}.{layer}." for kind in ("blk", "exit") for layer in (3, 4)]
+    # Keys and values of the layers behind are computed, and the exit asks its own weights.
+    kept = [f"blk.{layer}.{name}." for layer in (3, 4) for name in ("attn_norm", "attn_k", "attn_v")]
     behind = sum(
-        tensor.n_bytes
+        -tensor.n_bytes if tensor.name in ("exit.2.classifier.weight", "exit.2.bias.weight")
+        else tensor.n_bytes if tensor.name.startswith(("blk.3.", "blk.4."))
+        and not tensor.name.startswith(tuple(kept)) else 0
         for tensor in gguf.GGUFReader(path).tensors
-        if any(tensor.name.startswith(name) for name in names) and "lens" not in tensor.name
-    )
+    )  # fmt: skip
     expected = {
         "steps": 8, "whole_steps": 0, "layers_left_out": 16, "behind_layer": [2], "steps_by_layer": [8],
         "weight_megabytes_left_out": 8 * behind / 1e6,
@@ -381,7 +416,7 @@ def check_refusals(report, folder):
         (plain, "never", {"budget": 0.5}), (model, "never", {"budget": 0.5}),
         (model, "always-at:2", {"latency": 1.0}), (model, "threshold:0.5,0.9", {"budget": 0.5}),
         (model, "threshold:0.9,", {"budget": 0.5}), (model, "threshold:0.5,0.5", {"budget": 0.5}),
-        (model, "threshold:0.9,0.5", {}), (model, "threshold:0.9", {"budget": 0.5, "latency": 1.0}),
+        (model, "threshold:0.9,0.5", {}),
         (model, "threshold:9,8,7,6,5,4,3,2", {"budget": 0.5}),
     ]  # fmt: skip
     cases += [(source, how, {}) for source, how in ((plain, "always-at:2"), (plain, "threshold:0.5"), (model, "always-at:0"),
@@ -396,6 +431,15 @@ def check_refusals(report, folder):
             found = error.code
         name = f"{'plain' if source is plain else 'exits'} {how!r} {more or ''}"
         report.case(name, found == "E0847", found)
+    # What nobody measured cannot be chosen from, and a step has one target.
+    for more in ({"budget": 0.5}, {"latency": 1.0}, {"quality": 0.5}, {"quality": 2.0},
+                 {"exit": "threshold:0.9", "budget": 0.5, "latency": 1.0}):  # fmt: skip
+        try:
+            model.session().generate(PROMPT, **more)
+            found = None
+        except package.Error as error:
+            found = error.code
+        report.case(f"nothing to choose by: {more}", found == "E0849", found)
 
 
 def main():
@@ -403,7 +447,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LATHE_CACHE"] = str(pathlib.Path(folder, "cache"))
         for check in (check_silent, check_masked, check_constant, check_numpy,
-                      check_budget, check_bits, check_conversation, check_told, check_refusals):  # fmt: skip
+                      check_logits, check_budget, check_bits, check_conversation, check_told, check_refusals):  # fmt: skip
             report.attempt(check.__name__, check, report, folder)
     report.exit()
 

@@ -88,7 +88,7 @@ def check_reference(report, name, sizes, path):
     margin = reference.margins.min()
     report.case(f"{name} has clear choices", margin > CLOSE, f"the closest differ by {margin:.1e}")
     for precision, tolerance in tiny_llama.tolerances(Shape(**sizes)).items():
-        found = logits(path, tokens, f"--precision={precision}", "--no-cache")
+        found = logits(path, tokens, *tiny_llama.arithmetic(precision), "--no-cache")
         rows = numpy.abs(found - expected).max(axis=1) / numpy.abs(expected).max()
         all_rows = precision == "f32" or sizes["experts"] == sizes["experts_used"]
         wrong = rows.max() if all_rows else numpy.median(rows)

@@ -67,7 +67,7 @@ def check_reference(report, name, sizes, path):
     for flag, kept in CHOICES.items():
         expected = Shallow(path, kept).logits(TOKENS)
         for precision, tolerance in tiny_llama.tolerances(Shape(**sizes)).items():
-            found = logits(path, TOKENS, f"--precision={precision}", flag)
+            found = logits(path, TOKENS, *tiny_llama.arithmetic(precision), flag)
             relative = numpy.abs(found - expected).max() / numpy.abs(expected).max()
             title = f"{name} {precision} {flag}, against numpy"
             report.case(title, relative <= tolerance, f"{relative:.1e} of the largest")

@@ -244,12 +244,41 @@ def calibrate(bert, folder):
     return folder / "texts.cal"
 
 
+def check_encoder_artefacts(report, bert, cal, folder):
+    """Compiled ahead, an encoder gives the vectors and labels that its folder gives."""
+    texts = ["w1 w2 w3", "w41", "w7 w9"]
+    model = package.load(bert)
+    vectors, said = model.embed(texts), [c[:3] for c in model.classifier(cal).classify(texts)]
+    for embed in (False, True):
+        name = package.compile(bert, folder / "bert.lathe", cal=cal, embed_weights=embed)
+        ahead = package.load(name)
+        report.case(f"encoder compiled ahead {embed}", ahead.info.compiled_ahead and not ahead.info.cache_hit)
+        report.case(f"encoder artefact {embed}", (ahead.embed(texts) == vectors).all())
+        found = [[c[:3] for c in given.classify(texts)] for given in (ahead.classifier(), ahead.classifier(cal))]
+        report.case(f"classifier in an artefact {embed}", found == [said, said], str(found))
+    found = [c[:3] for c in package.load(bert, cal=cal).classifier().classify(texts)]
+    report.case("classifier that an encoder is loaded with", found == said, str(found))
+    for name, wanted, use in (
+        ("no classifier", "E0108", lambda: model.classifier()),
+        ("loaded with no classifier", "E0843", lambda: package.load(bert, cal=__file__)),
+        ("a classifier of nothing", "E0843", lambda: package.compile(bert, folder / "x.lathe", cal=__file__)),
+        ("an encoder generates nothing", "E0835", lambda: ahead.session()),
+    ):
+        try:
+            use()
+            report.case(name, False, "no error")
+        except package.Error as error:
+            report.case(name, error.code == wanted and not (folder / "x.lathe").exists(), str(error))
+
+
 def check_documentation(report, path, folder):
     bert = folder / "bert"
     subprocess.run([sys.executable, TINY.with_name("tiny_bert.py"), bert], check=True)
     names = {"lathe": package, "path": path, "numpy": numpy, "model": package.load(path)}
     names["encoder"] = package.load(bert)
-    names["classifier"] = names["encoder"].classifier(calibrate(bert, folder))
+    cal = calibrate(bert, folder)
+    names["classifier"] = names["encoder"].classifier(cal)
+    check_encoder_artefacts(report, bert, cal, folder)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     here = os.getcwd()
     os.chdir(folder)

@@ -51,8 +51,17 @@ void read(std::span<const uint8_t> Bytes) {
     demand(Model->codeBytes(I) <= Bytes.size());
   if (!Model->hasWeights())
     return;
-  std::unique_ptr<GGUFFile> File = Model->openModel("", ModelDiags);
   static const std::unique_ptr<WorkerPool> Workers = WorkerPool::create(1, ModelDiags);
+  if (Model->isFolder()) {
+    std::unique_ptr<ModelFolder> Folder = Model->openFolder("", ModelDiags);
+    WeightFiles Files;
+    if (Folder)
+      Files.add(std::string(ModelFolder::WeightsName), Folder->weights());
+    if (Folder)
+      Model->loadWeights(Files, Model->targets().front(), *Workers, ModelDiags);
+    return;
+  }
+  std::unique_ptr<GGUFFile> File = Model->openModel("", ModelDiags);
   if (File)
     Model->loadWeights(*File, Model->targets().front(), *Workers, ModelDiags);
 }

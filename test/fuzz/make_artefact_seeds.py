@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "Tools" / "
 
 from tiny_gguf import GGUF, STRING, Tensor
 
-ABOUT, PATH, MANIFEST, CODE, HEADER, WEIGHTS = range(1, 7)
+ABOUT, PATH, MANIFEST, CODE, HEADER, WEIGHTS, CALIBRATION, FILES = range(1, 9)
 
 
 def manifest(target):
@@ -51,6 +51,26 @@ def model():
     return gguf.write()
 
 
+def listed(files):
+    """As runtime/formats/FileList.h has it."""
+    sizes = ((name, len(content), content) for name, content in sorted(files.items()))
+    return b"".join(struct.pack("<IQ", len(name), size) + name + content for name, size, content in sizes)
+
+
+def folder_sections(code):
+    """Those of an encoder that carries its weights."""
+    header = json.dumps({"output_norm.weight": {"dtype": "F32", "shape": [16], "data_offsets": [0, 64]}}).encode()
+    header = struct.pack("<Q", len(header)) + header
+    model = {"bytes": len(header) + 64, "header_hash": "0" * 32, "content_hash": "1" * 32}
+    files = {b"config.json": b'{"model_type": "bert"}', b"vocab.txt": b"[UNK]\na\n"}
+    about = json.dumps({"model": model}).encode()
+    named = [(kind, target, body.replace(b'"tensors"', b'"file": "model.safetensors", "tensors"'))
+             for kind, target, body in code]
+    embedded = [(HEADER, 0, header), (WEIGHTS, 0, bytes(64))]
+    own = [(CALIBRATION, 0, b"{}"), (FILES, 0, listed(files))]
+    return [(ABOUT, 0, about), (PATH, 0, b"bert/model.safetensors")] + named + embedded + own
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=pathlib.Path)
@@ -66,6 +86,7 @@ def main():
         "external": common + code,
         "two": common + code + more,
         "embedded": common + code + embedded,
+        "folder": folder_sections(code),
         "incomplete": common + code[:1],
         "empty": [],
     }

@@ -2,6 +2,7 @@
 
 #include "runtime/formats/Artefact.h"
 #include "runtime/formats/ArtefactLayout.h"
+#include "runtime/formats/FileList.h"
 #include "runtime/workers/WorkerPool.h"
 
 #include <xxhash.h>
@@ -182,6 +183,42 @@ TEST(Artefact, WritingStopsWhenTheSinkFails) {
 }
 
 /// Against xxHash itself: one block and three blocks, and any number of threads.
+TEST(FileList, FilesComeBack) {
+  FileList Files = {{"vocab.txt", view("a\nb\n")}, {"1_Pooling/config.json", view("{}")}, {"", {}}};
+  Bytes Written = writeFileList(Files);
+  Diagnostics Diags;
+  std::optional<FileList> Read = readFileList(Written, "files", Diags);
+  ASSERT_TRUE(Read) << Diags.str();
+  ASSERT_EQ(Read->size(), Files.size());
+  for (const auto &[Name, Contents] : Files) {
+    ASSERT_TRUE(Read->contains(Name));
+    EXPECT_TRUE(std::ranges::equal(Read->at(Name), Contents));
+  }
+  EXPECT_TRUE(readFileList({}, "files", Diags)->empty());
+}
+
+TEST(FileList, FaultsAreTold) {
+  Bytes One = writeFileList({{"b", view("text")}}), Other = writeFileList({{"a", view("")}});
+  auto FaultOf = [](const Bytes &List) {
+    Diagnostics Diags;
+    EXPECT_EQ(!readFileList(List, "files", Diags), Diags.hasErrors());
+    return Diags.hasErrors() ? Diags.all()[0].Number : 0;
+  };
+  for (size_t Size = 1; Size < One.size(); ++Size)
+    EXPECT_EQ(FaultOf(Bytes(One.begin(), One.begin() + static_cast<ptrdiff_t>(Size))), 645u)
+        << Size;
+  // A length that no file has.
+  Bytes Long = One;
+  Long[11] = 0xff;
+  EXPECT_EQ(FaultOf(Long), 645u);
+  // Out of order, and twice.
+  for (const Bytes &Next : {Other, One}) {
+    Bytes Both = One;
+    Both.insert(Both.end(), Next.begin(), Next.end());
+    EXPECT_EQ(FaultOf(Both), 645u);
+  }
+}
+
 TEST(BlockHash, IsTheHashOfTheHashes) {
   Bytes Data(2 * HashBlockBytes + 17);
   for (size_t I = 0; I < Data.size(); ++I)

@@ -101,6 +101,12 @@ TEST(ExitPolicy, LeavesWhereItSaysSo) {
   EXPECT_EQ(ExitPolicy().text({4, 6}), "never");
 }
 
+TEST(ExitPolicy, IsOneOfThree) {
+  EXPECT_TRUE(ExitPolicy{.Threshold = 0.5F}.isThreshold());
+  EXPECT_FALSE(ExitPolicy{.Always = 1}.isThreshold());
+  EXPECT_FALSE(ExitPolicy().isThreshold());
+}
+
 TEST(ExitPolicy, IsScored) {
   DepthScore Score = scoreExits({.Threshold = 0.3F}, samplesOf(400));
   EXPECT_EQ(Score.Positions, 1000);
@@ -129,13 +135,16 @@ TEST(ExitPolicy, FindsTheLowestThreshold) {
   EXPECT_EQ(Point.refusal({}), "no threshold keeps 90 %");
 }
 
-TEST(ExitPoint, WhatItShowsWhenRunCounts) {
+TEST(ExitPoint, TheWorseOfBothTextsCounts) {
   ExitPoint Point = {.Policy = {.Always = 0}, .Text = {1000, 990}, .Own = {1000, 995}};
   Point.Time = 0.5;
   EXPECT_EQ(Point.refusal({}), "");
-  Point.TextRun = {1000, 900};
-  Point.OwnRun = {1000, 995};
+  EXPECT_NEAR(Point.leastAgreement(), lowerBound(990, 1000, 0.95), 1e-12);
+  Point.Text = {1000, 900};
   EXPECT_EQ(Point.refusal({}), "agreement below 95 %");
+  Point.Time = 0.99;
+  Point.Text = {1000, 995};
+  EXPECT_NE(Point.refusal({}), "");
   Point.Left = {3, 1};
   EXPECT_NEAR(Point.meanOf({1, 5}), 2, 1e-12);
 }

@@ -184,6 +184,31 @@ TEST(Manifest, AnEntryMaySayThatStepsGoOn) {
   EXPECT_FALSE(Read->Entries[1].Resumes);
 }
 
+/// 576 times 18 blocks of 20 bytes a tensor.
+TEST(Manifest, AWeightMaySayWhenItIsRead) {
+  constexpr double Matrix = 576 * 18 * 20;
+  Diagnostics Diags;
+  std::optional<Manifest> Plain = Manifest::parse(Sound, "model.so", Diags);
+  ASSERT_TRUE(Plain) << Diags.str();
+  EXPECT_EQ(Plain->Weights[0].Use, WeightUse::Layer);
+  EXPECT_EQ(Plain->layerBytes(), 3 * Matrix);
+  EXPECT_EQ(Plain->bytesLeftOut(-1), 3 * Matrix);
+  EXPECT_EQ(Plain->bytesLeftOut(2), Matrix);
+  const std::string Layers = "\"layers\":[0,2,7],";
+  std::optional<Manifest> Behind =
+      Manifest::parse(with(Layers, Layers + "\"use\":\"behind\","), "model.so", Diags);
+  ASSERT_TRUE(Behind) << Diags.str();
+  EXPECT_EQ(Behind->layerBytes(), 3 * Matrix);
+  EXPECT_EQ(Behind->bytesLeftOut(0), 0);
+  std::optional<Manifest> Exit =
+      Manifest::parse(with(Layers, Layers + "\"use\":\"exit\","), "model.so", Diags);
+  ASSERT_TRUE(Exit) << Diags.str();
+  EXPECT_EQ(Exit->layerBytes(), 0);
+  EXPECT_EQ(Exit->bytesLeftOut(2), -Matrix);
+  EXPECT_EQ(Exit->bytesLeftOut(3), 0);
+  EXPECT_FALSE(Manifest::parse(with(Layers, Layers + "\"use\":\"never\","), "model.so", Diags));
+}
+
 TEST(Manifest, TellsEachFaultOfAFunction) {
   const Fault Faults[] = {
       {"[-1,16]", "[16,-1]", "inputs[0].shape: expected sizes from 1 on"},

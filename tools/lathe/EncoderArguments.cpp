@@ -10,7 +10,9 @@ using namespace lathe;
 using namespace lathe::cli;
 
 void EncoderArguments::declareModel(Options &Accepted) {
-  Accepted.positional(Path, "MODEL", "a folder with config.json and model.safetensors", true);
+  Accepted.positional(
+      Path, "MODEL",
+      "a folder with config.json and model.safetensors, or what 'lathe compile' made of it", true);
 }
 
 void EncoderArguments::declareFlags(Options &Accepted) {
@@ -19,17 +21,26 @@ void EncoderArguments::declareFlags(Options &Accepted) {
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int16", "int8"}, "arithmetic");
   declareTarget(Accepted, Target, "NAME", "CPU, and sizes (host; an error lists them)");
   Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
+  Accepted.text(Weights, "--weights", "FILE", "the weights, for a MODEL that names another file");
   Accepted.flag(Strict, "--strict", "refuse weights that are infinite or not numbers");
 }
 
-std::unique_ptr<Encoder> EncoderArguments::load(Diagnostics &Diags) const {
+ModelInput EncoderArguments::openInput(Diagnostics &Diags) const {
+  ModelInput Input = openEncoderInput(*Path, Weights.value_or(""), Diags);
+  if (Input.Folder && Input.Compiled)
+    Input.Compiled->checkWeightsAhead();
+  return Input;
+}
+
+std::unique_ptr<Encoder> EncoderArguments::load(ModelInput Input, Diagnostics &Diags) const {
   EncoderOptions Wanted;
+  Wanted.Compiled = std::move(Input.Compiled);
   Wanted.Target = Target;
   Wanted.Precision = Precision;
   Wanted.Threads = static_cast<unsigned>(Threads.value_or(0));
   Wanted.UseCache = !NoCache;
   Wanted.NonFinite = Strict ? NonFiniteWeights::Error : NonFiniteWeights::Warning;
-  return Encoder::load(ModelFolder::open(*Path, Diags), Wanted, Diags);
+  return Encoder::load(std::move(Input.Folder), Wanted, Diags);
 }
 
 void PoolingArgument::declare(Options &Accepted) {

@@ -9,9 +9,9 @@
 
 namespace lathe::cli {
 
-/// MODEL, an encoder's folder, and how to compile and run it.
+/// MODEL, an encoder, and how to compile and run it.
 struct EncoderArguments {
-  std::optional<std::string> Path;
+  std::optional<std::string> Path, Weights;
   std::string Target = "host", Precision = "auto";
   std::optional<int64_t> Threads;
   bool NoCache = false, Strict = false;
@@ -21,8 +21,10 @@ struct EncoderArguments {
   void declareModel(Options &Accepted);
   void declareFlags(Options &Accepted);
 
+  ModelInput openInput(Diagnostics &Diags) const;
   /// Null on error.
-  std::unique_ptr<Encoder> load(Diagnostics &Diags) const;
+  std::unique_ptr<Encoder> load(ModelInput Input, Diagnostics &Diags) const;
+  std::unique_ptr<Encoder> load(Diagnostics &Diags) const { return load(openInput(Diags), Diags); }
 };
 
 /// --pool: what the rows of a text become.

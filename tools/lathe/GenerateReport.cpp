@@ -52,10 +52,8 @@ static std::string exitTable(const GenerateFindings &Found) {
                Each.Target > 0 ? formatFixed(100 * Each.Target, 0) + " %" : "-",
                percent(Each.Layers), percent(Each.BytesLeftOut),
                formatFixed(1e3 * Each.SecondsSaved, 3), formatFixed(Each.Time, 3),
-               percent((Each.TextRun ? *Each.TextRun : Each.Text).agreement()),
-               percent((Each.OwnRun ? *Each.OwnRun : Each.Own).agreement()),
-               percent(Each.leastAgreement()),
-               "x " + formatFixed((Each.TextRun ? *Each.TextRun : Each.Text).perplexityRatio(), 3),
+               percent(Each.Text.agreement()), percent(Each.Own.agreement()),
+               percent(Each.leastAgreement()), "x " + formatFixed(Each.Text.perplexityRatio(), 3),
                verdict(Each.refusal(Found.Rule))});
   return Table.text();
 }
@@ -98,10 +96,6 @@ static void writeExit(JsonWriter &Json, const ExitPoint &Point, const FittedExit
   Json.endArray();
   writeScore(Json, "text", Point.Text);
   writeScore(Json, "own", Point.Own);
-  if (Point.TextRun && Point.OwnRun) {
-    writeScore(Json, "text_run", *Point.TextRun);
-    writeScore(Json, "own_run", *Point.OwnRun);
-  }
   Json.endObject();
 }
 

@@ -53,6 +53,34 @@ Inspection cli::inspectFile(const GGUFFile &File) {
   return Facts;
 }
 
+static std::optional<Scalar> scalarOf(JsonValue Value) {
+  if (std::optional<bool> Truth = Value.boolean())
+    return Scalar(*Truth);
+  if (std::optional<int64_t> Number = Value.integer())
+    return Scalar(*Number);
+  if (std::optional<double> Number = Value.number())
+    return Scalar(*Number);
+  if (std::optional<std::string_view> Words = Value.text())
+    return Scalar(std::string(*Words));
+  return std::nullopt;
+}
+
+Inspection cli::inspectFolder(const ModelFolder &Folder) {
+  const SafetensorsFile &File = Folder.weights();
+  Inspection Facts;
+  Facts.Path = File.path();
+  Facts.FileBytes = File.fileBytes();
+  Facts.Name = Folder.path().substr(Folder.path().rfind('/') + 1);
+  Facts.Architecture = Folder.modelType();
+  Facts.Parameters = countParameters(File);
+  Facts.Tensors = File.tensorCount();
+  Facts.Types = countTypes(File);
+  for (const auto &[Name, Value] : Folder.config().members())
+    if (std::optional<Scalar> Known = scalarOf(Value))
+      Facts.HyperParameters.push_back({std::string(Name), *Known});
+  return Facts;
+}
+
 static std::string scalarText(const Scalar &Value) {
   if (const auto *Words = std::get_if<std::string>(&Value))
     return *Words;
@@ -115,6 +143,13 @@ std::string cli::inspectTensors(const TensorFile &File, bool Json) {
   return Out.endObject().take();
 }
 
+static std::string calibrationText(const CalibrationFacts &Facts) {
+  std::string Exits;
+  for (int64_t Layer : Facts.ExitLayers)
+    Exits += (Exits.empty() ? ", exits behind layers " : ", ") + std::to_string(Layer);
+  return std::to_string(Facts.Points) + " points" + Exits;
+}
+
 std::string Inspection::text() const {
   std::string Out = fileLine(Path, FileBytes) + line("name", Name) +
                     line("architecture", Architecture) + parametersLine(Parameters);
@@ -128,6 +163,10 @@ std::string Inspection::text() const {
     Out += line("artefact", Artefact) + line("  compiler", Compiler) + line("  weights", Weights);
   for (const CompiledCopy &Each : Copies)
     Out += line("  code for " + Each.Target, formatBytes(Each.Bytes));
+  if (Calibrated)
+    Out += line("  calibration", calibrationText(*Calibrated));
+  if (!Labels.empty())
+    Out += line("  classifier", std::to_string(Labels.size()) + " labels");
   if (!Memory)
     return Out + line("memory", "unknown without a program");
   return Out + line("program", Target + ", " + Precision) +
@@ -152,7 +191,20 @@ static void writeArtefactFacts(JsonWriter &Json, const Inspection &Facts) {
   Json.key("code").beginObject();
   for (const CompiledCopy &Each : Facts.Copies)
     Json.field(Each.Target, Each.Bytes);
-  Json.endObject().endObject();
+  Json.endObject().key("labels").beginArray();
+  for (const std::string &Each : Facts.Labels)
+    Json.value(Each);
+  Json.endArray().key("calibration");
+  if (Facts.Calibrated) {
+    Json.beginObject().field("points", static_cast<uint64_t>(Facts.Calibrated->Points));
+    Json.key("exits").beginArray();
+    for (int64_t Layer : Facts.Calibrated->ExitLayers)
+      Json.value(Layer);
+    Json.endArray().endObject();
+  } else {
+    Json.null();
+  }
+  Json.endObject();
 }
 
 static void writeMemory(JsonWriter &Json, const std::optional<MemoryNeed> &Memory) {

@@ -10,6 +10,7 @@
 
 #include "tools/lathe/ModelSummary.h"
 
+#include "runtime/formats/ModelFolder.h"
 #include "runtime/session/MemoryNeed.h"
 
 #include <optional>
@@ -33,6 +34,12 @@ struct CompiledCopy {
   uint64_t Bytes;
 };
 
+/// What an artefact carries of `lathe calibrate`, for a model that generates text.
+struct CalibrationFacts {
+  size_t Points;
+  std::vector<int64_t> ExitLayers;
+};
+
 struct Inspection {
   std::string Path, Name, Architecture, ChatFormat, TokenizerModel, PreTokenizer;
   uint64_t FileBytes = 0, Parameters = 0, Tensors = 0, Tokens = 0;
@@ -43,6 +50,8 @@ struct Inspection {
   std::string Artefact;                  ///< Path; empty for a model file, as are the next.
   std::string Compiler, Weights;         ///< Weights: "embedded" or the path of their file.
   std::vector<CompiledCopy> Copies;
+  std::optional<CalibrationFacts> Calibrated;
+  std::vector<std::string> Labels; ///< Of the classifier in the artefact; empty without one.
 
   std::string text() const;
   std::string json() const;
@@ -50,6 +59,8 @@ struct Inspection {
 
 /// What the file alone tells.
 Inspection inspectFile(const GGUFFile &File);
+/// The same of a folder: its configuration and its weights.
+Inspection inspectFolder(const ModelFolder &Folder);
 
 /// The same of a file that holds tensors and no model: its size, its tensors and
 /// their types, as text or JSON.

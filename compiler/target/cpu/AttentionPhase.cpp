@@ -19,6 +19,7 @@
 #include "compiler/target/cpu/VectorMath.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/bit.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -68,9 +69,14 @@ private:
   void emitResult(Value head, Value firstRow);
   Value seen(Value firstPosition, int64_t query);
 
-  /// Vectors of keys or values that are taken at a time: few queries leave
-  /// registers, and many sums hide the latency of an fma.
-  int64_t passWidth() const { return c.target.vectorBits == 512 && queries.size() <= 3 ? 2 : 1; }
+  /// Vectors of keys or values that are taken at a time, 1, 2 or 4: few queries leave
+  /// registers, many sums hide the latency of an fma, and a query that is loaded meets
+  /// them all.
+  int64_t passWidth() const {
+    int64_t sums = c.target.vectorBits == 512 ? c.target.registers * 3 / 4 : 0;
+    int64_t most = std::clamp<int64_t>(sums / static_cast<int64_t>(queries.size()), 1, 4);
+    return llvm::bit_floor(static_cast<uint64_t>(most));
+  }
   Value scoreRow(int64_t query) { return k.at(scores, query * Split * 4); }
   Value ofQuery(Value base, int64_t query) { return k.at(base, query * partialBytes); }
 
@@ -110,14 +116,13 @@ static void emitSoftmaxOf(KernelBuilder &k, ValueRange arguments) {
                                [&](Value offset, ValueRange carried) -> SmallVector<Value> {
                                  return {k.maxf(k.load(floats, k.at(row, offset)), carried[0])};
                                })[0];
-    Value maximum = k.reduceMax(greatest), peak = k.broadcast(maximum);
+    // Where nothing is seen, what is not seen must not be the greatest.
+    Value maximum = k.reduceMax(greatest);
+    Value peak = k.broadcast(k.maxf(maximum, k.floatConstant(0.5f * Unseen)));
     Value sum = k.forLoop(zero, scoreBytes, Lanes * 4, {k.splat(0.0f)},
                           [&](Value offset, ValueRange carried) -> SmallVector<Value> {
                             Value score = k.load(floats, k.at(row, offset));
-                            Value weight = emitExp(k, k.subf(score, peak));
-                            Value hidden =
-                                k.compare(arith::CmpFPredicate::OLE, score, k.splat(0.5f * Unseen));
-                            weight = k.select(hidden, k.splat(0.0f), weight);
+                            Value weight = emitExpOfNegative(k, k.subf(score, peak));
                             k.store(weight, k.at(row, offset));
                             return {k.addf(carried[0], weight)};
                           })[0];
@@ -284,14 +289,13 @@ void AttentionPhase::emitSplit(Value head, Value split, Value partial, const KVA
   KVPointers cache = emitKVPointers(c, type, c.layer, sequence, head, split);
   Value base = k.mul(split, Split);
   Value count = k.min(k.add(k.sub(last, base), 1), k.constant(Split));
-  // Whole passes: what lies past the last position is not seen.
-  int64_t width = passWidth();
-  Value blocks = k.mul(k.ceilDiv(count, k.constant(Lanes * width)), width);
+  // Whole blocks: what lies past the last position is not seen.
+  Value blocks = k.ceilDiv(count, k.constant(Lanes));
   emitScores(base, blocks, cache);
   emitSoftmax(blocks, partial);
   reader->prepareWeights(scores, queries.size(), cache, blocks);
-  reader->emitMix(scores, queries.size(), cache, blocks, width, k.at(partial, Mix), partialBytes,
-                  ahead);
+  reader->emitMix(scores, queries.size(), cache, blocks, passWidth(), k.at(partial, Mix),
+                  partialBytes, ahead);
 }
 
 /// Which of 16 positions from `firstPosition` on the query may see.
@@ -313,6 +317,7 @@ Value AttentionPhase::seen(Value firstPosition, int64_t query) {
 
 void AttentionPhase::emitScores(Value base, Value blocks, const KVPointers &cache) {
   int64_t width = passWidth();
+  // A split is a number of whole passes, however many of its blocks are wanted.
   k.forLoop(k.constant(0), blocks, width, [&](Value block) {
     Value first = k.add(base, k.mul(block, Lanes));
     Value scale = k.splat(op.getScale().convertToFloat());

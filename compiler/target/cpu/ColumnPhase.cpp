@@ -132,6 +132,7 @@ void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile,
                           .firstRow = firstRow,
                           .rows = rows,
                           .manyRows = c.maxRows() > 1,
+                          .mostRows = c.maxRows() <= c.target.rowChunk ? c.maxRows() : 0,
                           .input = input,
                           .destination = k.at(tileMemory[index], k.mul(panel, PanelRows * 4)),
                           .destinationRowBytes = segment.tileColumns * 4};

@@ -106,7 +106,8 @@ static void addContraction(Value rows, int64_t operations, PhaseWork &work) {
   work.multiplyAdds += operations / 2;
 }
 
-static void addOp(Operation &op, int64_t rows, int64_t depth, PhaseWork &work) {
+static void addOp(Operation &op, int64_t rows, int64_t depth, const CpuTarget &target,
+                  PhaseWork &work) {
   if (auto load = dyn_cast<step::LoadOp>(op)) {
     work.activationBytes += rowBytes(cast<RankedTensorType>(load.getType()), rows);
   } else if (auto store = dyn_cast<step::StoreOp>(op)) {
@@ -127,7 +128,8 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, PhaseWork &work) {
     // An attention tells what one position costs every row.
     int64_t operations = cost.Operations / rows * countSeen(attention, rows, depth);
     work.multiplyAdds += operations / 2;
-    work.f32 += operations;
+    bool inPairs = target.bf16Dot && attention.getCache().getType().getElementType().isBF16();
+    (inPairs ? work.bf16 : work.f32) += operations;
     int64_t window = static_cast<int64_t>(attention.getWindow().value_or(INT64_MAX));
     int64_t oldest = std::max<int64_t>(0, depth + 1 - window);
     work.cacheBytes += (depth + rows - oldest) * positionBytes(attention.getCache().getType());
@@ -138,13 +140,13 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, PhaseWork &work) {
 }
 
 PhaseWork lathe::compiler::computeWork(step::PhaseOp phase, int64_t rows, int64_t logitsRows,
-                                       int64_t depth) {
+                                       int64_t depth, const CpuTarget &target) {
   PhaseWork work;
   if (phase.getLogitsRows())
     rows = logitsRows;
   for (Operation &op : phase.getBody().front()) {
     int64_t before = work.f32;
-    addOp(op, rows, depth, work);
+    addOp(op, rows, depth, target, work);
     // What stands in front of contractions is computed by every worker for itself.
     auto fusable = dyn_cast<ir::FusionOpInterface>(op);
     if (phase.getAxis() == step::Axis::Columns && fusable &&

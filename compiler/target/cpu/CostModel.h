@@ -46,7 +46,8 @@ struct PhaseWork {
 
 /// The work of a step of `rows` rows that follow `depth` positions, of which
 /// `logitsRows` want logits.
-PhaseWork computeWork(step::PhaseOp phase, int64_t rows, int64_t logitsRows, int64_t depth);
+PhaseWork computeWork(step::PhaseOp phase, int64_t rows, int64_t logitsRows, int64_t depth,
+                      const CpuTarget &target);
 
 /// What bounds a phase.
 struct PhaseLimit {

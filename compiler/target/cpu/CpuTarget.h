@@ -48,6 +48,8 @@ struct CpuTarget {
   /// has no such instruction.
   mlir::Value (*bf16Dot)(KernelBuilder &k, mlir::Value sums, mlir::Value weights,
                          mlir::Value rows) = nullptr;
+  /// f32 to bf16, as its operands want it; null where that is.
+  mlir::Value (*roundToBF16)(KernelBuilder &k, mlir::Value x) = nullptr;
   /// Runs for the sake of tests what the machine has no instructions for; never
   /// the choice for "host".
   bool emulated = false;

@@ -353,7 +353,7 @@ void ManyRows::emit() {
 
 void lathe::compiler::emitFloatTile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
                                     const TileArguments &arguments) {
-  if (kind.manyRows)
+  if (kind.rows != 1)
     ManyRows(k, kind, target, arguments).emit();
   else
     DirectTile(k, kind, target, arguments, 1, PanelRows).emit(k.constant(0), 0);

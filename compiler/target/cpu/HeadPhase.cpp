@@ -60,7 +60,7 @@ private:
   void allocate();
   SmallVector<Value> forRows(ValueRange inits, Carried body);
   Value emitNorms();
-  void emitWhole(Value firstRow, Value rows);
+  void emitWhole(Value firstRow, Value rows, int64_t mostRows = 0);
   void emitScreened(Value wanted);
   void emitScan();
   void emitRuledOut();
@@ -157,7 +157,7 @@ static Value rowsOf(KernelBuilder &k, Value panel, int64_t outputs) {
 }
 
 /// Every product of this worker's panels with some rows.
-void HeadPhase::emitWhole(Value firstRow, Value rows) {
+void HeadPhase::emitWhole(Value firstRow, Value rows, int64_t mostRows) {
   bool direct = maxRows == 1 && outputs % PanelRows == 0;
   k.forLoop(from, to, 1, [&](Value panel) {
     Value column = k.at(c.args.logits, k.mul(panel, PanelRows * 4));
@@ -167,6 +167,7 @@ void HeadPhase::emitWhole(Value firstRow, Value rows) {
                   .firstRow = firstRow,
                   .rows = rows,
                   .manyRows = maxRows > 1,
+                  .mostRows = mostRows,
                   .input = input.rows,
                   .destination = direct ? destination : results,
                   .destinationRowBytes = PanelRows * 4});
@@ -232,7 +233,7 @@ LogicalResult HeadPhase::emit() {
     k.ifThenElse(
         screens, [&] { emitScreened(wanted); },
         [&] {
-          emitWhole(k.constant(0), c.rowCount());
+          emitWhole(k.constant(0), c.rowCount(), maxRows);
           Value all = k.sub(bit(k, c.rowCount()), k.constant(1));
           k.ifThen(asked, [&] { report(allOf(c.rowCount()), all); });
         });

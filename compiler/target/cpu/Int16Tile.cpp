@@ -2,9 +2,10 @@
 //
 // Pairs of k meet in the innermost loop, as packed weights and rows both have them.
 // Sums are exact in int32 (runtime/formats/blocks/Words.cpp), so that tiles may take
-// k in any order; at the end they are scaled to f32.  Few rows keep their sums in
-// registers for all k.  Many rows take the panel in stretches of k, which stay in
-// the nearest cache while all rows pass; their sums are in the destination in between.
+// k in any order; at the end they are scaled to f32.  Few rows, and any rows of a panel
+// that the nearest cache holds, keep their sums in registers for all k.  Many rows take
+// a longer panel in stretches of k, which stay in that cache while all rows pass; their
+// sums are in the destination in between.
 //
 //===----------------------------------------------------------------------===//
 
@@ -35,6 +36,9 @@ public:
 private:
   using Sums = SmallVector<Value>; ///< [rows][groups] of vector<16xi32>.
 
+  /// The pairs of a stretch, half as many again as of floats: there is half the arithmetic to a
+  /// sum that comes and goes.
+  int64_t stretchPairs() const { return std::max<int64_t>(1, target.floatDepth * 3 / 2); }
   SmallVector<Value> rowsFrom(Value firstRow, int64_t count, Value firstPair);
   Value place(Value row) { return k.at(arguments.destination, k.mul(row, arguments.stride)); }
   Sums addPair(Value block, int64_t firstGroup, ArrayRef<Value> rows, Value offset,
@@ -124,18 +128,21 @@ void Int16Tile::emitStretchTile(Value firstRow, int64_t firstGroup, Value first,
 
 /// The pairs from `first` on, as many as a stretch has or are left, of `whole` rows.
 void Int16Tile::emitStretch(Value first, Value whole) {
-  int64_t pairs = std::max<int64_t>(1, target.floatDepth);
-  Value last = k.min(k.add(first, pairs), arguments.wholeSteps);
+  Value last = k.min(k.add(first, stretchPairs()), arguments.wholeSteps);
   k.forLoop(k.constant(0), whole, target.floatRowTile, [&](Value row) {
     for (int64_t group = 0; group < PanelGroups; group += target.floatColumnTile / Lanes)
       emitStretchTile(row, group, first, last);
   });
 }
 
-/// Rows that are left over, in powers of two.
+/// The rows from `first` on, for all k: in whole tiles, and then in powers of two.
 void Int16Tile::emitRest(Value first) {
   auto most = static_cast<int64_t>(llvm::bit_floor(static_cast<uint64_t>(target.floatRowTile)));
-  for (int64_t tile = most; tile > 0; tile /= 2) {
+  SmallVector<int64_t> tiles = {target.floatRowTile};
+  for (int64_t tile = most; tile > 0; tile /= 2)
+    if (tile != target.floatRowTile)
+      tiles.push_back(tile);
+  for (int64_t tile : tiles) {
     int64_t groups = chooseColumns(target, tile) / Lanes;
     Value end = k.add(first, k.mul(k.div(k.sub(arguments.rows, first), tile), tile));
     for (int64_t group = 0; group < PanelGroups; group += groups)
@@ -148,7 +155,9 @@ void Int16Tile::emitManyRows() {
   int64_t tile = target.floatRowTile;
   // Below two tiles a step reads its weights from far away and waits for them anyway.
   Value none = k.constant(0), many = k.mul(k.div(arguments.rows, tile), tile);
-  Value whole = k.select(k.less(arguments.rows, k.constant(2 * tile)), none, many);
+  Value some = k.select(k.less(arguments.rows, k.constant(2 * tile)), none, many);
+  Value isLong = k.less(k.constant(stretchPairs()), arguments.wholeSteps);
+  Value whole = k.select(isLong, some, none);
   auto forSums = [&](llvm::function_ref<void(Value row, int64_t group)> use) {
     k.forLoop(none, whole, 1, [&](Value row) {
       for (int64_t group = 0; group < PanelGroups; ++group)
@@ -159,7 +168,7 @@ void Int16Tile::emitManyRows() {
     k.store(k.splatInt(k.i32(), 0), k.at(place(row), group * Lanes * 4));
   });
   k.ifThen(k.less(none, whole), [&] {
-    k.forLoop(none, arguments.wholeSteps, std::max<int64_t>(1, target.floatDepth),
+    k.forLoop(none, arguments.wholeSteps, stretchPairs(),
               [&](Value first) { emitStretch(first, whole); });
   });
   forSums([&](Value row, int64_t group) {
@@ -172,7 +181,7 @@ void Int16Tile::emitManyRows() {
 void lathe::compiler::emitInt16Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
                                     const TileArguments &arguments) {
   Int16Tile tile(k, kind, target, arguments);
-  if (kind.manyRows)
+  if (kind.rows != 1)
     tile.emitManyRows();
   else
     tile.emitDirect(k.constant(0), 1, 0, PanelGroups);

@@ -1,6 +1,6 @@
 //===- Int8Tile.cpp - Tiles of int8 activations ----------------------------===//
 //
-// One row keeps its sums in registers and unpacks weights on the way.  Many
+// A few rows keep their sums in registers and unpack weights on the way.  Many
 // rows take the panel block by block: the block is unpacked once into a buffer
 // in the nearest cache, then meets all rows, a few at a time, whose sums stay in
 // the destination.  The loop over the buffer is a loop in the code too: written
@@ -29,7 +29,7 @@ public:
         dot(*target.int8Dot), weights(coarse ? coarse->weights() : *format.int8Weights()),
         arguments(arguments) {}
 
-  void emitOneRow();
+  void emitFewRows(int64_t rows);
   void emitManyRows();
 
 private:
@@ -44,15 +44,17 @@ private:
   };
 
   BlockRow rowOf(Value data, Value scaleOffset, int64_t row);
+  SmallVector<BlockRow> rowsOf(Value block, Value firstRow, int64_t count);
   Value addBlock(const Scaling &scaling, const BlockRow &row, Value total, Value sum);
   /// The integer scales of both halves, where there are any.
   Int8Dot::Parts readHalves(const PanelBlock &block);
   using Unpack = llvm::function_ref<void(llvm::function_ref<void(int64_t, Value)>)>;
-  Value emitProduct(const Int8Weights &of, const Int8Dot::Parts &halves, const BlockRow &row,
-                    Unpack unpack);
-  Value emitOneRowProduct(const PanelBlock &block, const BlockRow &row);
-  SmallVector<Value> emitOneRowBlock(ArrayRef<PanelBlock> groups, Value index, ValueRange carried);
-  void emitOneRowByGroups();
+  SmallVector<Value> emitProducts(const Int8Weights &of, const Int8Dot::Parts &halves,
+                                  ArrayRef<BlockRow> rows, Unpack unpack);
+  SmallVector<Value> emitFewRowsProducts(const PanelBlock &block, ArrayRef<BlockRow> rows);
+  SmallVector<Value> emitFewRowsBlock(ArrayRef<PanelBlock> groups, Value index, ValueRange carried);
+  void emitFewRowsByGroups(int64_t rows);
+  void storeFewRows(ValueRange sums, Value firstGroup, int64_t rows);
 
   Scaling readScaling(const PanelBlock &block);
   void unpackGroup(const PanelBlock &block);
@@ -90,6 +92,8 @@ private:
   int64_t halvesOffset() const { return minimumOffset() + PanelRows * 4; }
   static constexpr int64_t MostPartBytes = 128; ///< Of a quad, and of the halves' scales.
   bool hasMinimum = false;
+  /// Of a few rows: beside them are those of a block, weights, and what they meet.
+  static constexpr int64_t MostSums = 4;
 };
 
 } // namespace
@@ -101,6 +105,17 @@ Int8Tile::BlockRow Int8Tile::rowOf(Value data, Value scaleOffset, int64_t row) {
   };
   return {k.at(data, k.mul(arguments.rowStride, row)), place(arguments.sums, BlockSums::Bytes),
           place(arguments.scales, 4), place(arguments.scaledSums, 4)};
+}
+
+/// The block of some rows.
+SmallVector<Int8Tile::BlockRow> Int8Tile::rowsOf(Value block, Value firstRow, int64_t count) {
+  Value data = k.at(arguments.data, k.add(k.mul(block, arguments.blockStride),
+                                          k.mul(firstRow, arguments.rowStride)));
+  Value offset = k.add(k.mul(block, arguments.scaleStride), k.mul(firstRow, 4));
+  SmallVector<BlockRow> rows;
+  for (int64_t row = 0; row < count; ++row)
+    rows.push_back(rowOf(data, offset, row));
+  return rows;
 }
 
 /// sum + d * s * dot + m * s * (sum of x), for 16 outputs of one block.
@@ -118,85 +133,107 @@ Int8Dot::Parts Int8Tile::readHalves(const PanelBlock &block) {
 }
 
 //===----------------------------------------------------------------------===//
-// One row
+// A few rows
 //===----------------------------------------------------------------------===//
 
-/// The sums of a block's products with integers of one kind.
-Value Int8Tile::emitProduct(const Int8Weights &of, const Int8Dot::Parts &halves,
-                            const BlockRow &row, Unpack unpack) {
+/// The sums of a block's products with integers of one kind, for each row.
+SmallVector<Value> Int8Tile::emitProducts(const Int8Weights &of, const Int8Dot::Parts &halves,
+                                          ArrayRef<BlockRow> rows, Unpack unpack) {
   int64_t sectionQuads = dot.sectionQuads(of);
-  Int8Dot::Parts parts;
-  Value total;
+  SmallVector<Int8Dot::Parts> parts(rows.size());
+  SmallVector<Value> totals(rows.size());
   unpack([&](int64_t quad, Value weight) {
     int64_t section = quad / sectionQuads;
-    if (quad % sectionQuads == 0)
-      parts = dot.begin(k, of, section, row.sums);
-    parts = dot.step(k, of, parts, dot.prepare(k, of, weight), k.at(row.data, 4 * quad));
-    if ((quad + 1) % sectionQuads != 0)
-      return;
-    Value part = dot.finish(k, of, section, parts, halves);
-    total = total ? k.add(total, part) : part;
+    Int8Dot::Parts prepared = dot.prepare(k, of, weight);
+    for (auto [row, own, total] : llvm::zip_equal(rows, parts, totals)) {
+      if (quad % sectionQuads == 0)
+        own = dot.begin(k, of, section, row.sums);
+      own = dot.step(k, of, own, prepared, k.at(row.data, 4 * quad));
+      if ((quad + 1) % sectionQuads != 0)
+        continue;
+      Value part = dot.finish(k, of, section, own, halves);
+      total = total ? k.add(total, part) : part;
+    }
   });
-  return total;
+  return totals;
 }
 
-/// Where weights are stored in two parts, it is cheaper to multiply each of them than to
-/// put them together, and the sum is the same integer.
-Value Int8Tile::emitOneRowProduct(const PanelBlock &block, const BlockRow &row) {
-  const CoarseFormat *parts = format.coarse();
+/// Where weights are stored in two parts, it is cheaper for a row or two to multiply each
+/// of them than to put them together, and the sum is the same integer.
+SmallVector<Value> Int8Tile::emitFewRowsProducts(const PanelBlock &block, ArrayRef<BlockRow> rows) {
+  const CoarseFormat *parts = rows.size() <= 2 ? format.coarse() : nullptr;
   if (!parts)
-    return emitProduct(weights, readHalves(block), row,
-                       [&](auto use) { format.unpackInt8(k, block, use); });
-  Value coarse =
-      emitProduct(parts->weights(), {}, row, [&](auto use) { parts->unpackCoarse(k, block, use); });
-  Value rest = emitProduct(parts->restWeights(), {}, row,
-                           [&](auto use) { parts->unpackRest(k, block, use); });
-  auto step = static_cast<int64_t>(parts->step());
-  return k.add(k.mul(coarse, k.splatInt(k.i32(), step)), rest);
+    return emitProducts(weights, readHalves(block), rows,
+                        [&](auto use) { format.unpackInt8(k, block, use); });
+  SmallVector<Value> totals = emitProducts(parts->weights(), {}, rows,
+                                           [&](auto use) { parts->unpackCoarse(k, block, use); });
+  SmallVector<Value> rest = emitProducts(parts->restWeights(), {}, rows,
+                                         [&](auto use) { parts->unpackRest(k, block, use); });
+  Value step = k.splatInt(k.i32(), static_cast<int64_t>(parts->step()));
+  for (auto [total, own] : llvm::zip_equal(totals, rest))
+    total = k.add(k.mul(total, step), own);
+  return totals;
 }
 
-/// Carries the sums of `groups`.
-SmallVector<Value> Int8Tile::emitOneRowBlock(ArrayRef<PanelBlock> groups, Value index,
-                                             ValueRange carried) {
+/// Carries the sums of `groups`: [group][row].
+SmallVector<Value> Int8Tile::emitFewRowsBlock(ArrayRef<PanelBlock> groups, Value index,
+                                              ValueRange carried) {
+  auto count = static_cast<int64_t>(carried.size() / groups.size());
+  SmallVector<BlockRow> rows;
   // One row is alone in its memory, so that its blocks follow each other.
-  BlockRow row = rowOf(k.at(arguments.data, k.mul(index, 32)), k.mul(index, 4), 0);
+  if (count == 1)
+    rows.push_back(rowOf(k.at(arguments.data, k.mul(index, 32)), k.mul(index, 4), 0));
+  else
+    rows = rowsOf(index, k.constant(0), count);
   SmallVector<Value> sums;
-  for (auto [block, sum] : llvm::zip_equal(groups, carried)) {
-    Value total = emitOneRowProduct(block, row);
-    sums.push_back(addBlock(readScaling(block), row, total, sum));
+  for (const PanelBlock &block : groups) {
+    SmallVector<Value> totals = emitFewRowsProducts(block, rows);
+    Scaling scaling = readScaling(block);
+    for (auto [row, total] : llvm::zip_equal(rows, totals))
+      sums.push_back(addBlock(scaling, row, total, carried[sums.size()]));
   }
   return sums;
 }
 
-void Int8Tile::emitOneRow() {
-  if (format.tailBytes() != 0)
-    return emitOneRowByGroups();
-  SmallVector<Value> sums(PanelGroups, k.splat(0.0f));
+void Int8Tile::storeFewRows(ValueRange sums, Value firstGroup, int64_t rows) {
+  for (auto [number, sum] : llvm::enumerate(sums)) {
+    Value group = k.add(firstGroup, static_cast<int64_t>(number) / rows);
+    Value row = k.mul(arguments.stride, k.constant(static_cast<int64_t>(number) % rows));
+    Value destination = rows == 1 ? arguments.destination : k.at(arguments.destination, row);
+    k.store(sum, k.at(destination, k.mul(group, Lanes * 4)));
+  }
+}
+
+void Int8Tile::emitFewRows(int64_t rows) {
+  // Bringing 16 rows of weights together takes most registers, so that two groups of them
+  // would spill; so would the sums of many rows.
+  if (format.tailBytes() != 0 || rows * PanelGroups > MostSums)
+    return emitFewRowsByGroups(rows);
+  SmallVector<Value> sums(PanelGroups * rows, k.splat(0.0f));
   sums = forPanelSteps(k, target, format, {arguments.panel, arguments.tail},
                        StepRange::whole(k, arguments.wholeSteps), sums,
                        [&](const PanelPlace &block, Value index, ValueRange carried) {
                          SmallVector<PanelBlock> groups;
                          for (int64_t group = 0; group < PanelGroups; ++group)
                            groups.push_back(block.group(k, group));
-                         return emitOneRowBlock(groups, index, carried);
+                         return emitFewRowsBlock(groups, index, carried);
                        });
-  for (int64_t group = 0; group < PanelGroups; ++group)
-    k.store(sums[group], k.at(arguments.destination, group * Lanes * 4));
+  storeFewRows(sums, k.constant(0), rows);
 }
 
-/// Bringing 16 rows together takes most registers, so that two groups of them would spill.
-void Int8Tile::emitOneRowByGroups() {
+void Int8Tile::emitFewRowsByGroups(int64_t rows) {
   k.forLoop(k.constant(0), k.constant(PanelGroups), 1, [&](Value group) {
-    SmallVector<Value> sums{k.splat(0.0f)};
+    SmallVector<Value> sums(rows, k.splat(0.0f));
     sums = forPanelSteps(k, target, format, {arguments.panel, arguments.tail},
                          StepRange::whole(k, arguments.wholeSteps), sums,
                          [&](const PanelPlace &block, Value index, ValueRange carried) {
                            PanelBlock own = block.block;
                            own.group = group;
-                           return emitOneRowBlock(own, index, carried);
+                           own.header = block.headers.front();
+                           return emitFewRowsBlock(own, index, carried);
                          },
                          {group, PanelGroups});
-    k.store(sums[0], k.at(arguments.destination, k.mul(group, Lanes * 4)));
+    storeFewRows(sums, group, rows);
   });
 }
 
@@ -335,12 +372,7 @@ void Int8Tile::emitGroups(ArrayRef<BlockRow> rows, Value firstRow, Value firstGr
 }
 
 void Int8Tile::emitRows(Value block, Value firstRow, int64_t rowTile) {
-  Value data = k.at(arguments.data, k.add(k.mul(block, arguments.blockStride),
-                                          k.mul(firstRow, arguments.rowStride)));
-  Value offset = k.add(k.mul(block, arguments.scaleStride), k.mul(firstRow, 4));
-  SmallVector<BlockRow> rows;
-  for (int64_t row = 0; row < rowTile; ++row)
-    rows.push_back(rowOf(data, offset, row));
+  SmallVector<BlockRow> rows = rowsOf(block, firstRow, rowTile);
   if (!isWhole(rows))
     return k.forLoop(k.constant(0), k.constant(PanelGroups), 1,
                      [&](Value group) { emitGroups(rows, firstRow, group, 1); });
@@ -382,8 +414,8 @@ void Int8Tile::emitAllRows(Value block) {
 void lathe::compiler::emitInt8Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
                                    const TileArguments &arguments) {
   Int8Tile tile(k, kind, target, arguments);
-  if (kind.manyRows)
+  if (kind.rows == 0)
     tile.emitManyRows();
   else
-    tile.emitOneRow();
+    tile.emitFewRows(kind.rows);
 }

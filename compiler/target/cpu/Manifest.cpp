@@ -8,6 +8,7 @@
 
 #include "lathe/abi.h"
 
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Config/llvm-config.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -70,7 +71,42 @@ static void writeShape(llvm::json::OStream &json, ArrayRef<int64_t> shape) {
   });
 }
 
+namespace {
+
+/// When steps read a weight of the stack besides, or in place of, when its layer runs.
+class WeightUses {
+public:
+  explicit WeightUses(ModuleOp module) {
+    module.walk([&](ir::WeightOp op) { add(op); });
+  }
+  /// Empty where nothing else is known.
+  StringRef of(StringRef symbol) const {
+    if (behind.contains(symbol))
+      return "behind";
+    return exits.contains(symbol) && !layers.contains(symbol) ? "exit" : "";
+  }
+
+private:
+  void add(ir::WeightOp op) {
+    auto stack = op->getParentOfType<step::LayersOp>();
+    if (!stack)
+      return;
+    Region *body = op->getParentRegion();
+    while (body->getParentOp() != stack)
+      body = body->getParentOp()->getParentRegion();
+    if (stack.getRest() && llvm::is_contained(*stack.getRest(), body->getRegionNumber()))
+      behind.insert(op.getWeights());
+    else
+      (op->getParentOfType<step::ExitIfOp>() ? exits : layers).insert(op.getWeights());
+  }
+
+  llvm::StringSet<> behind, exits, layers;
+};
+
+} // namespace
+
 static void writeWeights(llvm::json::OStream &json, ModuleOp module, const WeightTable &table) {
+  WeightUses uses(module);
   json.attributeArray("weights", [&] {
     for (auto weights : module.getOps<ir::WeightsOp>())
       json.object([&] {
@@ -88,6 +124,8 @@ static void writeWeights(llvm::json::OStream &json, ModuleOp module, const Weigh
         json.attribute("tensors", weights.getSource());
         if (weights.getFile())
           json.attribute("file", *weights.getFile());
+        if (StringRef use = uses.of(weights.getSymName()); !use.empty())
+          json.attribute("use", use);
       });
   });
 }

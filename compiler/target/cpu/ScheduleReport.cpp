@@ -57,7 +57,7 @@ private:
   PhaseLimit limitOf(PlacedPhase &placed, const PhaseWork &work, int64_t rows);
   Footprint footprintOf(int64_t rows);
   PhaseWork workOf(PlacedPhase &placed, int64_t rows) {
-    return computeWork(placed.phase, rows, logitsRowsOf(rows), depth);
+    return computeWork(placed.phase, rows, logitsRowsOf(rows), depth, target);
   }
   std::string nameOf(Value memory);
 

@@ -2,6 +2,8 @@
 
 #include "compiler/target/cpu/TileEmitter.h"
 
+#include <functional>
+
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
@@ -39,13 +41,13 @@ PanelPointers lathe::compiler::emitPanelPointers(KernelBuilder &k, Value matrix,
   return {panel, k.at(tails, k.mul(number, steps * format.tailBytes()))};
 }
 
-TileKind TileKind::get(Value input, Value weight, bool manyRows, bool coarse) {
+TileKind TileKind::get(Value input, Value weight, int64_t rows, bool coarse) {
   RankedTensorType type = typeOf(weight);
   const WeightFormat &format = ::formatOf(type);
   return {&format,
           StringRef(ir::getBlockFormat(type.getElementType())->Name),
           cast<RankedTensorType>(input.getType()).getElementType(),
-          manyRows,
+          rows,
           type.getDimSize(1) % format.stepElements(),
           coarse,
           format.tailBytes() ? ::panelSteps(type) : 0};
@@ -56,7 +58,10 @@ std::string TileKind::name() const {
                         : input.isBF16() ? "bf16"
                         : isInt16()      ? "q16_act"
                                          : "q8_act";
-  std::string name = ("tile." + formatName + "." + inputName + (manyRows ? ".rows" : ".row")).str();
+  std::string name =
+      ("tile." + formatName + "." + inputName + (rows == 1 ? ".row" : ".rows")).str();
+  if (rows > 1)
+    name += std::to_string(rows);
   if (coarse)
     name += ".coarse";
   if (steps)
@@ -108,8 +113,11 @@ SmallVector<Value> lathe::compiler::forPanelSteps(KernelBuilder &k, const CpuTar
   return k.forLoop(steps.first, steps.last, 1, inits, [&](Value index, ValueRange carried) {
     Value step = k.at(panel.panel, k.mul(index, format.stepBytes()));
     SmallVector<SmallVector<Value>> headers;
-    for (int64_t group = 0; group < PanelGroups; ++group)
-      headers.push_back(format.header(k, step, k.constant(group)));
+    if (pass.number)
+      headers.push_back(format.header(k, step, pass.number));
+    else
+      for (int64_t group = 0; group < PanelGroups; ++group)
+        headers.push_back(format.header(k, step, k.constant(group)));
     PanelPlace place{{}, headers};
     if (format.stepBlocks() == 1)
       return block(step, index, place, carried);
@@ -137,10 +145,11 @@ void lathe::compiler::forGroups(KernelBuilder &k, const WeightFormat &format,
   });
 }
 
-void lathe::compiler::emitTileCall(PhaseContext &c, Value inputLike, Value weight,
-                                   const TileOperands &operands) {
+/// Of `rows` rows, whatever the operands say, or of all of theirs when that is 0.
+static void emitCallOf(PhaseContext &c, Value inputLike, Value weight, const TileOperands &operands,
+                       int64_t rows) {
   KernelBuilder &k = c.k;
-  TileKind kind = TileKind::get(inputLike, weight, operands.manyRows, operands.coarse);
+  TileKind kind = TileKind::get(inputLike, weight, rows, operands.coarse);
   const Rows &input = operands.input;
   Value none = LLVM::ZeroOp::create(k.builder(), k.getLoc(), k.ptr());
   Value scaleOffset = k.mul(operands.firstRow, 4);
@@ -166,4 +175,26 @@ void lathe::compiler::emitTileCall(PhaseContext &c, Value inputLike, Value weigh
       own.wholeSteps = inside.constant(kind.steps);
     emit(inside, kind, c.target, own);
   });
+}
+
+/// A few rows that are all there is unpack weights on the way, as one row does, where their
+/// sums fit into registers.  Rows that are computed beside them change nothing: there is
+/// room for them.
+void lathe::compiler::emitTileCall(PhaseContext &c, Value inputLike, Value weight,
+                                   const TileOperands &operands) {
+  if (!operands.manyRows)
+    return emitCallOf(c, inputLike, weight, operands, 1);
+  bool few = operands.mostRows == MostFewRows && c.target.vectorBits == 512 &&
+             TileKind::get(inputLike, weight, 0, false).isInt8();
+  if (!few || operands.coarse)
+    return emitCallOf(c, inputLike, weight, operands, 0);
+  KernelBuilder &k = c.k;
+  std::function<void(int64_t)> emit = [&](int64_t rows) {
+    if (rows == MostFewRows)
+      return emitCallOf(c, inputLike, weight, operands, rows);
+    k.ifThenElse(
+        k.less(k.constant(rows), operands.rows), [&] { emit(2 * rows); },
+        [&] { emitCallOf(c, inputLike, weight, operands, rows); });
+  };
+  emit(2);
 }

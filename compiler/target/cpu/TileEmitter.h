@@ -27,13 +27,13 @@ struct TileKind {
   const WeightFormat *format;
   llvm::StringRef formatName;
   mlir::Type input; ///< f32, bf16, !lathe.q8_act or !lathe.q16_act.
-  bool manyRows;    ///< Any number of rows, or exactly one.
+  int64_t rows;     ///< Computed, and 0 for any number of them.
   int64_t rest;     ///< Elements of a last step that is not whole.
   bool coarse;      ///< By WeightFormat::coarse, which reads no tail; of many rows only.
   int64_t steps;    ///< Along k, where the places of rows depend on it; else 0.
 
   /// The kind of tile that computes products of rows like `input` and the matrix `weight`.
-  static TileKind get(mlir::Value input, mlir::Value weight, bool manyRows, bool coarse);
+  static TileKind get(mlir::Value input, mlir::Value weight, int64_t rows, bool coarse);
   bool isInt8() const { return mlir::isa<ir::QuantizedActivationType>(input); }
   bool isInt16() const { return mlir::isa<ir::WideActivationType>(input); }
   std::string name() const;
@@ -87,9 +87,10 @@ struct StepRange {
 /// own prefetching ends with every page.  Where rows are whole in memory, a step reads of
 /// all parts of a panel, and what is asked for is the next panel, without its tail where `panel`
 /// has none.  `body` gets a block, its number in the panel and the carried values.
-/// A pass over all steps, of several, asks for its share.
+/// A pass over all steps, of several, is one of the panel's groups: it asks for its share, and
+/// the only header is that of the group.
 struct PanelPass {
-  mlir::Value number = {}; ///< i64; null: it is the only one.
+  mlir::Value number = {}; ///< i64, the group; null: it is the only pass.
   int64_t count = 1;
 };
 using PanelBody = llvm::function_ref<llvm::SmallVector<mlir::Value>(const PanelPlace &, mlir::Value,
@@ -99,8 +100,8 @@ llvm::SmallVector<mlir::Value> forPanelSteps(KernelBuilder &k, const CpuTarget &
                                              const StepRange &steps, mlir::ValueRange inits,
                                              PanelBody body, PanelPass pass = {});
 
-/// Builds the body of a tile function of that kind: one row, with all of its
-/// sums in registers, or any number of rows.
+/// Builds the body of a tile function of that kind: a number of rows, with all of
+/// their sums in registers, or any number of rows.
 void emitFloatTile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
                    const TileArguments &arguments);
 void emitInt8Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
@@ -114,11 +115,15 @@ struct TileOperands {
   mlir::Value firstRow;    ///< i64.
   mlir::Value rows;        ///< i64: how many.
   bool manyRows;           ///< Whether the input has room for more than one row.
+  int64_t mostRows = 0;    ///< Rows that there is room for from the first on; 0: not known.
   Rows input;              ///< All rows of the contraction's input.
   mlir::Value destination; ///< f32 [rows][columns].
   int64_t destinationRowBytes;
   bool coarse = false; ///< TileKind::coarse
 };
+
+/// Rows that are few; the next smaller numbers with tiles of their own are halves of it.
+inline constexpr int64_t MostFewRows = 8;
 
 /// The code for the format of a matrix, which was looked for before emission.
 const WeightFormat &formatOf(mlir::Value weight);

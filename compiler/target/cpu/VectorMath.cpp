@@ -28,23 +28,35 @@ static Value polynomial(KernelBuilder &k, Value x, ArrayRef<float> coefficients)
   return result;
 }
 
-Value lathe::compiler::emitExp(KernelBuilder &k, Value x) {
+/// Of x between the limits, beyond which 2^n has no exponent bits.
+static Value emitExpInRange(KernelBuilder &k, Value x) {
   int64_t lanes = lanesOf(x);
-  constexpr float least = -87.0f, greatest = 88.0f;
-  Value zero = k.splat(0.0f, lanes), low = k.splat(least, lanes), high = k.splat(greatest, lanes);
-  Value tooSmall = k.compare(arith::CmpFPredicate::OLT, x, low);
-  Value clamped = k.maxf(x, low);
-  clamped = k.select(k.compare(arith::CmpFPredicate::OLT, clamped, high), clamped, high);
-  Value n = roundEven(k, k.mulf(clamped, k.splat(1.44269504f, lanes)));
-  Value r = k.fma(n, k.splat(-0.693145752f, lanes), clamped);
+  Value n = roundEven(k, k.mulf(x, k.splat(1.44269504f, lanes)));
+  Value r = k.fma(n, k.splat(-0.693145752f, lanes), x);
   r = k.fma(n, k.splat(-1.42860677e-6f, lanes), r);
   Value p = polynomial(k, r, {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f});
-  // 2^n through the exponent bits; n is within [-126, 127] after clamping.
+  // 2^n through the exponent bits; n is within [-126, 127].
   OpBuilder &b = k.builder();
   Value biased = k.add(toInt(k, n), k.splatInt(k.i32(), 127, lanes));
   Value bits = arith::ShLIOp::create(b, k.getLoc(), biased, k.splatInt(k.i32(), 23, lanes));
-  Value result = k.mulf(p, k.bitcast(bits, k.vec(k.f32(), lanes)));
-  return k.select(tooSmall, zero, result);
+  return k.mulf(p, k.bitcast(bits, k.vec(k.f32(), lanes)));
+}
+
+constexpr float LeastExponent = -87.0f, GreatestExponent = 88.0f;
+
+Value lathe::compiler::emitExp(KernelBuilder &k, Value x) {
+  int64_t lanes = lanesOf(x);
+  Value high = k.splat(GreatestExponent, lanes);
+  Value low = k.select(k.compare(arith::CmpFPredicate::OLT, x, high), x, high);
+  return emitExpOfNegative(k, low);
+}
+
+Value lathe::compiler::emitExpOfNegative(KernelBuilder &k, Value x) {
+  int64_t lanes = lanesOf(x);
+  Value low = k.splat(LeastExponent, lanes);
+  Value tooSmall = k.compare(arith::CmpFPredicate::OLT, x, low);
+  Value result = emitExpInRange(k, k.maxf(x, low));
+  return k.select(tooSmall, k.splat(0.0f, lanes), result);
 }
 
 Value lathe::compiler::emitSilu(KernelBuilder &k, Value x) {
@@ -136,7 +148,11 @@ Value lathe::compiler::emitAbs(KernelBuilder &k, Value x) {
 }
 
 Value lathe::compiler::emitNearestInt(KernelBuilder &k, Value x) {
-  return toInt(k, roundEven(k, x));
+  if (lanesOf(x) == 1)
+    return toInt(k, roundEven(k, x));
+  // One instruction: programs run with the mode that rounds to the nearest, even of two.
+  std::string lanes = "v" + std::to_string(lanesOf(x));
+  return k.intrinsic("llvm.lrint." + lanes + "i32." + lanes + "f32", k.vec(k.i32(), lanesOf(x)), x);
 }
 
 IntegerScale lathe::compiler::emitIntegerScale(KernelBuilder &k, Value greatest, int64_t limit) {

@@ -12,6 +12,9 @@ namespace lathe::compiler {
 /// exp(x) to about 2 units in the last place; 0 below -87, exact at 0.
 mlir::Value emitExp(KernelBuilder &k, mlir::Value x);
 
+/// The same for x up to 0, or not much above.
+mlir::Value emitExpOfNegative(KernelBuilder &k, mlir::Value x);
+
 /// x / (1 + exp(-x)).
 mlir::Value emitSilu(KernelBuilder &k, mlir::Value x);
 

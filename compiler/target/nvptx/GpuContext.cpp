@@ -85,6 +85,7 @@ GpuRows GpuContext::layout(Value base, int64_t rows, int64_t elements, Type elem
   result.data = base;
   result.elements = elements;
   if (isa<ir::QuantizedActivationType>(element)) {
+    rows = step::getBlockRows(rows);
     result.rowBytes = 32;
     result.blockBytes = rows * 32;
     result.scaleBlockBytes = rows * 4;

@@ -138,6 +138,10 @@ typedef struct lathe_model_options {
   /* Since 1.2.  What the model runs on: NULL or "cpu"; "cuda:0", a GPU by its number; "auto",
    * a GPU where one can be used.  E0850 to E0856. */
   const char *device;
+  /* Since 1.2.  What `lathe calibrate` wrote of the model, by which generations choose how
+   * much of it they run, and whose exits it gets, or of an encoder the classifier; NULL: what
+   * an artefact carries of it, if anything.  E0843 no such file, E0844 it is for another model. */
+  const char *calibration;
 } lathe_model_options;
 
 enum { LATHE_COMPILE_EMBED_WEIGHTS = 1 /* Else they are found by the name of the model file. */ };
@@ -153,6 +157,10 @@ typedef struct lathe_compile_options {
    * "0-20,25"; NULL: all, and none.  E0840. */
   const char *layers;
   const char *skip;
+  /* Since 1.2.  A file of `lathe calibrate` for the artefact to carry, with the exits that are
+   * in it, or of an encoder the classifier; NULL: none.  E0834 a classifier for what is no
+   * encoder, E0843, E0844. */
+  const char *calibration;
 } lathe_compile_options;
 
 /* Filled by model_info; the caller sets struct_size.  Texts live as long as the
@@ -291,16 +299,25 @@ typedef struct lathe_generate_options {
    * other layers made. */
   const char *layers;
   const char *skip;
-  /* Since 1.2.  When a step may leave the layers early, in a program that was compiled with
-   * exits, which changes what is said: NULL or "never"; "always-at:L", behind layer L;
-   * "threshold:X", behind the first exit whose confidence is at least X.  Guessing is off
-   * then.  E0847 anything else. */
+  /* Since 1.2.  When a step may leave the layers early, in a program that has exits, which
+   * changes what is said: "never"; "always-at:L", behind layer L; "threshold:X", behind the
+   * first exit whose confidence is at least X.  Guessing is off then.  E0847 anything
+   * else.  NULL: what was measured of the model decides, if anything asks it; never. */
   const char *exit;
-  /* Since 1.2.  One of them may be above 0: then `exit` is "threshold:X,Y,...", of which, and
-   * of never leaving, those are taken that keep the mean time of a step near so many
-   * seconds, or the mean part of the layers that run near that. */
-  double exit_seconds;
-  double exit_layers;
+  /* Since 1.2.  How much of the model to run; all 0: all of it.  E0849 what cannot be held, E0845
+   * what nothing meets.
+   *
+   * Without `exit`, of a calibrated model: the layers, or the exit, that were measured to agree
+   * most with the whole model within the budget, a share of its time, up to 1; or with a
+   * latency, in seconds, those exits that keep the mean time of a step near it.  Both
+   * agree at least as far as `quality` says, up to 1.
+   *
+   * With `exit` "threshold:X,Y,...": of these, and of never leaving, those that keep
+   * the mean time of a step near `latency`, or the mean part of the layers that run
+   * near `budget`. */
+  double latency;
+  double budget;
+  double quality;
 } lathe_generate_options;
 
 /* Why a generation ended. */
@@ -333,7 +350,13 @@ typedef struct lathe_generate_result {
   int64_t
       head_positions;  /* ... and positions, of which a step that verifies guesses has several. */
   int64_t exit_steps;  /* Steps that left the layers early, ... */
-  int64_t exit_layers; /* ... and layers that they did not run. */
+  int64_t exit_layers; /* ... and layers that they did not run, ... */
+  int64_t exit_bytes;  /* ... whose weights have so many bytes. */
+  /* What was measured of what ran, when the model was calibrated: the share of tokens that
+   * are the whole model's at least, and the time of a step relative to it.  Not a
+   * number where nothing was. */
+  double expected_agreement;
+  double expected_time;
 } lathe_generate_result;
 
 /* Filled by generation_next; the caller sets struct_size. */
@@ -380,9 +403,9 @@ typedef struct lathe_api {
    * compile` or model_compile made (E064x), or an executable: neither the cache
    * nor the compiler is asked, and `target` and `precision` choose among what is
    * in it.  In a library that `lathe compile` made of a model, NULL stands for that
-   * model.  Or a folder in the form of Hugging Face, of an encoder, which
-   * model_embed takes.  `options` may be NULL.  Besides E0807 all errors of files (E02xx,
-   * E03xx), import (E04xx), the compiler (E05xx), programs (E06xx) and memory
+   * model.  Or a folder in the form of Hugging Face, of an encoder, or what one was
+   * compiled to, which model_embed takes.  `options` may be NULL.  Besides E0807 all errors of
+   * files (E02xx, E03xx), import (E04xx), the compiler (E05xx), programs (E06xx) and memory
    * (E0810). */
   lathe_error *(*model_open)(const char *path, const lathe_model_options *options,
                              lathe_model **model);
@@ -391,8 +414,8 @@ typedef struct lathe_api {
   /* [any] */
   lathe_error *(*model_info)(const lathe_model *model, lathe_model_info *info);
 
-  /* [any] Compiles the GGUF file `path` to the artefact `output`, as `lathe compile
-   * -o output.lathe` does and byte by byte the same.  The file appears as a whole
+  /* [any] Compiles the GGUF file, or the folder of an encoder, `path` to the artefact `output`,
+   * as `lathe compile -o output.lathe` does and byte by byte the same.  The file appears as a whole
    * or not at all.  `options` may be NULL.  Errors as of model_open, and E021x an
    * output that cannot be written. */
   lathe_error *(*model_compile)(const char *path, const lathe_compile_options *options,
@@ -486,8 +509,9 @@ typedef struct lathe_api {
                               const lathe_embed_options *options, float *vectors, size_t capacity);
 
   /* [any] Makes a classifier of an encoder with the file `path` of `lathe calibrate
-   * --task classify`.  E02xx and E0843 a file that cannot be read, E0844 one that is
-   * for another model, E0834 no encoder. */
+   * --task classify`; NULL: with that of its options, or what its artefact carries, E0108 when
+   * that is nothing.  E02xx and E0843 a file that cannot be read, E0844 one that is for another
+   * model, E0834 no encoder. */
   lathe_error *(*classifier_open)(const lathe_model *model, const char *path,
                                   lathe_classifier **classifier);
   /* [last] */
@@ -502,6 +526,12 @@ typedef struct lathe_api {
   lathe_error *(*classifier_classify)(const lathe_classifier *classifier, const lathe_text *texts,
                                       size_t count, int32_t exit,
                                       const lathe_classify_results *results);
+
+  /* [owner] Since 1.2.  Of the steps so far how many left the layers behind each: writes the
+   * first `capacity` of them and tells in `count` how many layers there are, which is 0
+   * where no step may leave. */
+  lathe_error *(*generation_exits)(const lathe_generation *generation, int64_t *steps,
+                                   size_t capacity, size_t *count);
 } lathe_api;
 
 /* The table for programs of `version` (LATHE_API_VERSION); NULL when this library

@@ -97,7 +97,7 @@ static void check_text(lathe_model *model) {
   /* No encoder, and so no classifier. */
   lathe_classifier *classifier = NULL;
   EXPECT(number_of(api->classifier_open(model, "none.cal", &classifier)) == 834);
-  EXPECT(number_of(api->classifier_open(model, NULL, &classifier)) == 822);
+  EXPECT(number_of(api->classifier_open(model, NULL, &classifier)) == 834);
   EXPECT(number_of(api->classifier_open(NULL, "none.cal", &classifier)) == 822);
   EXPECT(number_of(api->classifier_classify(NULL, NULL, 0, LATHE_EXIT_AUTO, NULL)) == 822);
   EXPECT(classifier == NULL);
@@ -325,12 +325,14 @@ static void check_speculation(lathe_session *session, lathe_generate_options opt
 static void check_generate(lathe_session *session) {
   const int32_t prompt[3] = {5, 6, 7};
   lathe_generate_options options = {
-      sizeof options, NULL, 8, 0, LATHE_GENERATE_IGNORE_END, NULL, NULL, NULL, NULL, NULL, 0, 0};
-  lathe_generate_result result = {sizeof result, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+      sizeof options, NULL, 8, 0, LATHE_GENERATE_IGNORE_END, NULL, NULL, NULL, NULL, NULL, 0, 0, 0};
+  lathe_generate_result result;
   lathe_generation *generation = NULL;
   lathe_piece piece = {sizeof piece, 0, 0, NULL, 0};
   stream all = {{0}, 0, 99, NULL}, few = {{0}, 0, 3, NULL};
-  size_t pulled = 0;
+  size_t pulled = 0, layers = 99;
+  memset(&result, 0, sizeof result);
+  result.struct_size = sizeof result;
   all.session = session;
   EXPECT(number_of(api->generate(session, prompt, 3, &options, on_token, &all, &result)) == 0);
   EXPECT(result.stop == LATHE_STOP_TOKENS && result.tokens == 8 && all.count == 8);
@@ -350,6 +352,12 @@ static void check_generate(lathe_session *session) {
   EXPECT(pulled == 8 && piece.token == -1 && piece.text_size == 0);
   EXPECT(number_of(api->generation_result(generation, &result)) == 0);
   EXPECT(result.stop == LATHE_STOP_TOKENS && result.tokens == 8);
+  /* Nothing was measured of it, and it has no exits. */
+  EXPECT(result.expected_time != result.expected_time && result.exit_bytes == 0);
+  EXPECT(result.expected_agreement != result.expected_agreement);
+  EXPECT(number_of(api->generation_exits(generation, NULL, 0, &layers)) == 0 && layers == 0);
+  EXPECT(number_of(api->generation_exits(generation, NULL, 4, &layers)) == 822);
+  EXPECT(number_of(api->generation_exits(generation, NULL, 0, NULL)) == 822);
   piece.struct_size = 0;
   EXPECT(number_of(api->generation_next(generation, &piece)) == 820);
   api->generation_destroy(generation);
@@ -358,10 +366,11 @@ static void check_generate(lathe_session *session) {
 static void check_generate_errors(lathe_model *model) {
   lathe_session *session = open_session(model, NULL, 0);
   const int32_t prompt[300] = {1};
-  lathe_generate_options options = {sizeof options, NULL, 8,    7,    0, NULL,
-                                    NULL,           NULL, NULL, NULL, 0, 0};
-  lathe_generate_result result = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  lathe_generate_options options = {sizeof options, NULL, 8,    7, 0, NULL, NULL,
+                                    NULL,           NULL, NULL, 0, 0, 0};
+  lathe_generate_result result;
   int64_t length = 0;
+  memset(&result, 0, sizeof result);
   EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 803);
   options.sequence = 0;
   EXPECT(number_of(api->generate(session, prompt, 0, &options, NULL, NULL, NULL)) == 813);
@@ -375,6 +384,14 @@ static void check_generate_errors(lathe_model *model) {
   EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 816);
   options.speculate = "n";
   EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 816);
+  options.speculate = NULL;
+  options.budget = 0.5;
+  EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 849);
+  options.exit = "never";
+  EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 847);
+  options.budget = 0;
+  options.quality = 0.5;
+  EXPECT(number_of(api->generate(session, prompt, 1, &options, NULL, NULL, NULL)) == 849);
   EXPECT(number_of(api->session_length(session, 0, &length)) == 0 && length == 0);
   api->session_destroy(session);
 }

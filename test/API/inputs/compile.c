@@ -15,7 +15,7 @@ static void logits_of(lathe_model *model, float *logits) {
 }
 
 static void check_compile_errors(const char *output) {
-  lathe_compile_options options = {sizeof options, NULL, NULL, 0, 0, NULL, NULL, NULL};
+  lathe_compile_options options = {.struct_size = sizeof options};
   told all = {0, 0, 0, 1};
   lathe_callbacks callbacks = {sizeof callbacks, NULL, NULL, on_progress, on_cancel};
   EXPECT(number_of(api->model_compile(path, &options, NULL)) == 822);
@@ -29,16 +29,19 @@ static void check_compile_errors(const char *output) {
   options.flags = 2;
   EXPECT(number_of(api->model_compile(path, &options, output)) == 821);
   options.flags = 0;
-  options.targets = "x86-64-v3,nonsense";
   options.callbacks = NULL;
+  options.calibration = path;
+  EXPECT(number_of(api->model_compile(path, &options, output)) == 843);
+  options.calibration = NULL;
+  options.targets = "x86-64-v3,nonsense";
   EXPECT(number_of(api->model_compile(path, &options, output)) != 0);
   EXPECT(fopen(output, "rb") == NULL);
 }
 
 /* Compiled to `output` and opened from there, a model gives the same logits. */
 static void check_compile(const char *output) {
-  lathe_compile_options options = {sizeof options, NULL, NULL, LATHE_COMPILE_EMBED_WEIGHTS, 0,
-                                   NULL,           NULL, NULL};
+  lathe_compile_options options = {.struct_size = sizeof options,
+                                   .flags = LATHE_COMPILE_EMBED_WEIGHTS};
   lathe_model_options open = model_options();
   lathe_model_info info = {sizeof info, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
   lathe_model *source = open_model(), *model = NULL;

@@ -62,3 +62,21 @@ func.func @skipped_exit(%x: tensor<?x64xf32>, %rows: !lathe.rows) -> tensor<?x64
   }
   return %0 : tensor<?x64xf32>
 }
+
+// Nobody reads %b, and nobody changes it: it is what it was.  %a is read, and %c is changed by an
+// exit alone.
+// CHECK-LABEL: func.func @unread(
+// CHECK-SAME:    %[[A:[a-z0-9]*]]: tensor<?x64xf32>, %[[B:[a-z0-9]*]]: tensor<?x64xf32>
+// CHECK:         %[[STACK:.*]]:3 = lathe.layers %{{.*}} = 0 to 3 (%[[H:.*]] = %[[A]], %[[READ:.*]] = %[[A]], %[[KEPT:.*]] = %[[A]]) at
+// CHECK-SAME:      : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32> {
+// CHECK:           lathe.yield %[[Y:.*]], %[[READ]], %[[KEPT]] until %{{.*}} leaving %[[Y]], %[[READ]], %[[Y]] :
+// CHECK:         return %[[STACK]]#0, %[[STACK]]#1, %[[B]], %[[STACK]]#2
+func.func @unread(%x: tensor<?x64xf32>, %other: tensor<?x64xf32>, %rows: !lathe.rows) -> (tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>) {
+  %0:4 = lathe.layers %i = 0 to 3 (%h = %x, %a = %x, %b = %other, %c = %x) at %rows behind none : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32> {
+    %s = lathe.silu %h : tensor<?x64xf32>
+    %y = lathe.add %s, %a : tensor<?x64xf32>
+    %p = lathe.margin %y : tensor<?x64xf32>
+    lathe.yield %y, %a, %b, %c until %p leaving %y, %a, %b, %y : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>
+  }
+  return %0#0, %0#1, %0#2, %0#3 : tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>, tensor<?x64xf32>
+}

@@ -54,3 +54,44 @@ func.func @no_exit(%x: tensor<?x64xf32>, %rows: !lathe.rows) -> tensor<?x64xf32>
   }
   return %0 : tensor<?x64xf32>
 }
+
+// -----
+
+// What leaves is for the head: the layers behind read what the exit's layer gave, which one more
+// carried value keeps.  Whoever stays passes it on as it is.
+// CHECK-LABEL: func.func @lens(
+// CHECK-SAME:    %[[X:[a-z0-9]*]]: tensor<?x64xf32>
+// CHECK:       %[[STACK:[0-9]*]]:3 = lathe.layers %[[I:.*]] = 0 to 3 (%[[H:.*]] = %[[X]], %[[C:.*]] = %{{.*}}, %[[KEPT:.*]] = %[[X]]) at
+// CHECK-SAME:    select [0, 1, 0] rest [2, 2, 2] behind propagate
+// CHECK:         %[[K:.*]] = lathe.linear %[[H]],
+// CHECK:         lathe.yield %{{.*}}, %{{.*}}, %[[KEPT]] : tensor
+// CHECK:       }, {
+// CHECK:         %[[Y:.*]] = lathe.silu
+// CHECK:         %[[Z:.*]] = lathe.gelu_tanh %[[Y]]
+// CHECK:         lathe.yield %[[Y]], %[[C1:.*]], %[[KEPT]] until %{{.*}} leaving %[[Z]], %[[C1]], %[[Y]] : tensor
+// CHECK:       }, {
+// CHECK:         %[[K:.*]] = lathe.linear %[[KEPT]],
+// CHECK:         lathe.yield %[[H]], %{{.*}}, %[[KEPT]] : tensor
+// CHECK:       }
+// CHECK:       return %[[STACK]]#0, %[[STACK]]#1
+lathe.weights @k : 3 x tensor<64x64xf32> from "blk.{}.k"
+func.func @lens(%x: tensor<?x64xf32>, %kv: !lathe.kv<3 x 1 x 64 x f32>, %rows: !lathe.rows) -> (tensor<?x64xf32>, !lathe.kv<3 x 1 x 64 x f32>) {
+  %0, %1 = lathe.layers %i = 0 to 3 (%h = %x, %c = %kv) at %rows select [0, 1, 0] behind propagate : tensor<?x64xf32>, !lathe.kv<3 x 1 x 64 x f32> {
+    %w = lathe.weight @k[%i] : tensor<64x64xf32>
+    %k = lathe.linear %h, %w : tensor<?x64xf32>, tensor<64x64xf32> -> tensor<?x64xf32>
+    %s = lathe.split_heads %k : tensor<?x64xf32> -> tensor<?x1x64xf32>
+    %c1 = lathe.kv_append %c[%i], %s, %s at %rows : !lathe.kv<3 x 1 x 64 x f32>, tensor<?x1x64xf32>
+    %y = lathe.silu %k : tensor<?x64xf32>
+    lathe.yield %y, %c1 : tensor<?x64xf32>, !lathe.kv<3 x 1 x 64 x f32>
+  }, {
+    %w = lathe.weight @k[%i] : tensor<64x64xf32>
+    %k = lathe.linear %h, %w : tensor<?x64xf32>, tensor<64x64xf32> -> tensor<?x64xf32>
+    %s = lathe.split_heads %k : tensor<?x64xf32> -> tensor<?x1x64xf32>
+    %c1 = lathe.kv_append %c[%i], %s, %s at %rows : !lathe.kv<3 x 1 x 64 x f32>, tensor<?x1x64xf32>
+    %y = lathe.silu %k : tensor<?x64xf32>
+    %p = lathe.margin %y : tensor<?x64xf32>
+    %z = lathe.gelu_tanh %y : tensor<?x64xf32>
+    lathe.yield %y, %c1 until %p leaving %z, %c1 : tensor<?x64xf32>, !lathe.kv<3 x 1 x 64 x f32>
+  }
+  return %0, %1 : tensor<?x64xf32>, !lathe.kv<3 x 1 x 64 x f32>
+}

@@ -86,6 +86,31 @@ step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.k
 // CHECK:     scf.yield
 // CHECK:     llvm.intr.fma
 lathe.weights @w : tensor<32x64x!lathe.q4_1> from "w"
+step.program @prefill max_rows = 16 arena = 2048 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<16x32xf32>) {
+  %x = step.alloc at 0 : !step.buffer<16x64x!lathe.q8_act>
+  step.phase "q4_1" over columns {
+    %0 = step.load %x : !step.buffer<16x64x!lathe.q8_act> -> tensor<?x64x!lathe.q8_act>
+    %w = lathe.weight @w : tensor<32x64x!lathe.q4_1>
+    %1 = lathe.linear %0, %w : tensor<?x64x!lathe.q8_act>, tensor<32x64x!lathe.q4_1> -> tensor<?x32xf32>
+    step.store %1, %logits : tensor<?x32xf32>, !step.buffer<16x32xf32>
+  }
+}
+
+// -----
+
+// Up to 8 rows with AVX-512 keep their sums in registers, and unpack weights on the way: 2, 4 or 8, whatever
+// is the next.
+// CHECK:     module attributes
+// V4-LABEL:  func.func private @tile.q4_1.q8_act.rows2(
+// V4-NOT:    llvm.alloca
+// V4:        scf.for
+// V4-COUNT-32: llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"
+// V4:        scf.yield
+// V4-LABEL:  func.func private @tile.q4_1.q8_act.rows4(
+// V4-LABEL:  func.func private @tile.q4_1.q8_act.rows8(
+// V4-NOT:    @tile.q4_1.q8_act.rows(
+// V3:        func.func private @tile.q4_1.q8_act.rows(
+lathe.weights @w : tensor<32x64x!lathe.q4_1> from "w"
 step.program @prefill max_rows = 8 arena = 1024 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<8x32xf32>) {
   %x = step.alloc at 0 : !step.buffer<8x64x!lathe.q8_act>
   step.phase "q4_1" over columns {

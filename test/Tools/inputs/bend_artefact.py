@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Damages an artefact in every way that matters and expects the error that belongs to each.
 
-    bend_artefact.py LATHE ARTEFACT FOLDER
+    bend_artefact.py LATHE ARTEFACT FOLDER [encoder]
 
 Cuts it at every border of a section and inside each, flips a byte of each section, of the header and
 of the table, and claims other versions.  Knows the container from docs/artefact.md alone.
@@ -40,14 +40,15 @@ def cases(data):
 
 
 def main():
-    lathe, artefact, folder = sys.argv[1:]
+    lathe, artefact, folder, *kind = sys.argv[1:]
+    use = ["embed", "w1"] if kind == ["encoder"] else ["logits", "--tokens", "1 2"]
     data = pathlib.Path(artefact).read_bytes()
     path = pathlib.Path(folder) / "bent.lathe"
     wrong = count = 0
     for name, bent, error, code in cases(data):
         path.write_bytes(bent)
-        run = subprocess.run([lathe, "logits", path, "--tokens", "1 2", "-o", f"{folder}/bent.npy"],
-                             capture_output=True, text=True, timeout=60)
+        command = [lathe, use[0], path, *use[1:], "-o", f"{folder}/bent.npy"]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60)
         count += 1
         good = run.returncode == code and f"error[E0{error}]" in run.stderr and "hint:" in run.stderr
         if not good or (pathlib.Path(folder) / "bent.npy").exists():

@@ -32,7 +32,7 @@ private:
     std::vector<Classification> Found;
   };
 
-  std::optional<ClassifierFile> readFile(Diagnostics &Diags) const;
+  std::optional<ClassifierFile> readFile(const CompiledModel *Carrier, Diagnostics &Diags) const;
   std::string asLines(const Answers &Given, const ClassifierFile &File) const;
   std::string asJson(const Answers &Given, const ClassifierFile &File, int64_t Depths) const;
 
@@ -62,7 +62,8 @@ struct Totals {
 void ClassifyCommand::declare(Options &Accepted) {
   Arguments.declareModel(Accepted);
   Lines.declareTexts(Accepted);
-  Accepted.text(Calibration, "--cal", "FILE", "what 'lathe calibrate --task classify' wrote");
+  Accepted.text(Calibration, "--cal", "FILE",
+                "what 'lathe calibrate --task classify' wrote (MODEL's own)");
   Lines.declareFile(Accepted);
   Accepted.choice(Exit, "--exit", {"auto", "never"},
                   "leave as the calibration says, or go through all layers");
@@ -71,9 +72,14 @@ void ClassifyCommand::declare(Options &Accepted) {
   Arguments.declareFlags(Accepted);
 }
 
-std::optional<ClassifierFile> ClassifyCommand::readFile(Diagnostics &Diags) const {
+std::optional<ClassifierFile> ClassifyCommand::readFile(const CompiledModel *Carrier,
+                                                        Diagnostics &Diags) const {
+  if (!Calibration && Carrier && !Carrier->calibrationBytes().empty())
+    return ClassifierFile::read(Carrier->calibrationBytes(), *Arguments.Path, Diags);
   if (!Calibration) {
-    Diags.error(108, "lathe classify", "found no --cal, expected a file of 'lathe calibrate'");
+    Diags.error(108, "lathe classify",
+                "found no --cal and a model that carries no classifier, expected one of both",
+                "'lathe calibrate --task classify' makes such a file");
     return std::nullopt;
   }
   std::optional<std::string> Text = readTextFile(*Calibration, Diags);
@@ -127,12 +133,17 @@ static std::string statsText(const Totals &Of, size_t Texts) {
 
 void ClassifyCommand::run(Terminal &Term, Diagnostics &Diags) {
   std::optional<std::vector<std::string>> Words = Lines.read("lathe classify", Diags);
-  std::optional<ClassifierFile> File = readFile(Diags);
-  if (!Words || !File)
+  if (!Words)
+    return;
+  ModelInput Input = Arguments.openInput(Diags);
+  std::optional<ClassifierFile> File;
+  if (Input.Folder)
+    File = readFile(Input.Compiled.get(), Diags);
+  if (!File)
     return;
   Term.progress("loading " + *Arguments.Path + " ...");
-  std::unique_ptr<Encoder> Model = Arguments.load(Diags);
-  if (!Model || !File->checkModel(*Model, *Calibration, Diags))
+  std::unique_ptr<Encoder> Model = Arguments.load(std::move(Input), Diags);
+  if (!Model || !File->checkModel(*Model, Calibration.value_or(*Arguments.Path), Diags))
     return;
   Term.clearProgress();
   TextClassifier Run(*Model, std::move(*File));
@@ -159,6 +170,7 @@ static CommandRegistration Registered({
     "print the labels of texts, with a calibrated encoder",
     "  lathe classify minilm --cal topics.cal \"A chess program for the terminal\"\n"
     "  lathe classify minilm --cal topics.cal -f titles.txt --stats\n"
-    "  lathe classify minilm --cal topics.cal \"a text\" --exit never --json\n",
+    "  lathe classify minilm --cal topics.cal \"a text\" --exit never --json\n"
+    "  lathe classify topics.lathe \"a text\"\n",
     createCommand<ClassifyCommand>,
 });

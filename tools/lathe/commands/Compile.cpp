@@ -6,7 +6,6 @@
 #include "tools/lathe/outputs/ModuleImage.h"
 
 #include "runtime/adaptive/Calibration.h"
-#include "runtime/formats/ModelFolder.h"
 
 using namespace lathe;
 using namespace lathe::cli;
@@ -21,7 +20,7 @@ private:
   bool checkArguments(Diagnostics &Diags) const;
   const OutputKind *findKind(Diagnostics &Diags) const;
   OutputRequest request() const;
-  bool addExits(CompileRequest &Request, Diagnostics &Diags) const;
+  bool addExitsAlone(CompileRequest &Request, Diagnostics &Diags) const;
 
   std::optional<std::string> Input, Output, Entry;
   std::string Targets = "host";
@@ -45,7 +44,7 @@ static std::optional<std::string> checkEntry(const std::string &Name) {
 }
 
 void CompileCommand::declare(Options &Accepted) {
-  Accepted.positional(Input, "INPUT", "a GGUF file, or MLIR printed at a stage", true);
+  Accepted.positional(Input, "INPUT", "a GGUF file, a folder, or MLIR printed at a stage", true);
   Accepted.text(Output, "-o,--output", "FILE", "where the result goes; - is standard output");
   std::vector<std::string> Kinds;
   for (const OutputKind &Each : Registry<OutputKind>::all())
@@ -68,7 +67,8 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.flag(External, "--external-weights", "leave them in INPUT, found by its name (default)");
   Accepted.text(Layers, "--layers", "LIST", "compile these layers alone, as in 0-20,25 (all)");
   Accepted.text(Skip, "--skip", "LIST", "compile all layers but these (none)");
-  Accepted.text(CalibrationPath, "--cal", "FILE", "with the exits of what 'lathe calibrate' wrote");
+  Accepted.text(CalibrationPath, "--cal", "FILE",
+                "with what 'lathe calibrate' wrote, and its exits");
   Accepted.flag(VerifyEachPass, "--verify-each-pass", "compare before and after every pass");
   Accepted.flag(Statistics, "--statistics", "print what the passes counted");
   Accepted.text(Passes, "--passes", "LIST", "passes to run first, named as lathe-opt names them");
@@ -79,13 +79,6 @@ void CompileCommand::declare(Options &Accepted) {
 
 /// What to make when there is no --emit.
 const OutputKind *CompileCommand::findKind(Diagnostics &Diags) const {
-  if (ModelFolder::matches(*Input)) {
-    Diags.error(111, "lathe compile",
-                "found a model folder without --emit, expected a GGUF file: artefacts hold models "
-                "that generate text",
-                "'lathe embed' compiles the folder and keeps the program");
-    return nullptr;
-  }
   bool FromStageText = isStageText(*Input);
   const OutputKind *Found =
       Kind.empty() ? outputKindOf(*Output, FromStageText) : Registry<OutputKind>::find(Kind);
@@ -119,11 +112,6 @@ bool CompileCommand::checkArguments(Diagnostics &Diags) const {
     Diags.error(111, "lathe compile",
                 "found --emit beside what is for whole programs: --kind, --entry, --embed-weights, "
                 "--external-weights or several targets");
-  if (Embed && CalibrationPath)
-    Diags.error(
-        111, "lathe compile",
-        "found --embed-weights beside --cal, expected one: weights of exits stay in the file "
-        "of --cal, which 'lathe run' is given too");
   if (Embed && External)
     Diags.error(111, "lathe compile", "found --embed-weights and --external-weights");
   return !Diags.hasErrors();
@@ -150,25 +138,26 @@ OutputRequest CompileCommand::request() const {
   return Request;
 }
 
-/// Writes the exits of --cal into the graph, ahead of all other passes.
-bool CompileCommand::addExits(CompileRequest &Request, Diagnostics &Diags) const {
-  if (!CalibrationPath)
-    return true;
-  std::optional<Calibration> Measured = Calibration::open(*CalibrationPath, Diags);
-  // A text does not say which model it was.
-  std::unique_ptr<GGUFFile> File =
-      Measured && !isStageText(*Input) ? GGUFFile::open(*Input, Diags) : nullptr;
-  if (!Measured || Diags.hasErrors() ||
-      (File && !Measured->checkModel(File->headerBytes(), *CalibrationPath, Diags)))
-    return false;
-  std::string Exits = Measured->passes();
-  if (Exits.empty()) {
-    Diags.error(847, *CalibrationPath, "found no exits, expected one at least",
-                "'lathe calibrate --exits LIST' fits some");
+/// For what carries no model: of --cal it has the exits and nothing else.
+bool CompileCommand::addExitsAlone(CompileRequest &Request, Diagnostics &Diags) const {
+  if (ModelFolder::matches(*Input)) {
+    Diags.error(111, "lathe compile",
+                "found --cal beside code alone, expected an artefact, a program or a library: a "
+                "classifier is beside an encoder's graph");
     return false;
   }
-  Request.Passes = Exits + (Request.Passes.empty() ? "" : "," + Request.Passes);
-  return true;
+  // A text does not say which model it was.
+  std::unique_ptr<GGUFFile> File = isStageText(*Input) ? nullptr : GGUFFile::open(*Input, Diags);
+  std::optional<Calibration> Measured;
+  if (!Diags.hasErrors())
+    Measured = Calibration::open(*CalibrationPath, Diags);
+  if (!Measured || (File && !Measured->checkModel(File->headerBytes(), *CalibrationPath, Diags)))
+    return false;
+  if (Measured->passes().empty())
+    Diags.error(847, *CalibrationPath, "found no exits, expected one at least",
+                "'lathe calibrate --exits LIST' fits some");
+  addExits(Request, *Measured);
+  return !Diags.hasErrors();
 }
 
 void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
@@ -182,7 +171,9 @@ void CompileCommand::run(Terminal &Term, Diagnostics &Diags) {
     return;
   Term.progress("compiling " + *Input + " ...");
   OutputRequest Request = request();
-  if (!addExits(Request.Package.Compile, Diags))
+  if (Wanted->Packaged)
+    Request.Package.CalibrationPath = CalibrationPath.value_or("");
+  else if (CalibrationPath && !addExitsAlone(Request.Package.Compile, Diags))
     return;
   if (Statistics)
     Request.Package.OnCompiled = [&](const CompileResult &Each) { Term.err(Each.statistics()); };
@@ -197,6 +188,7 @@ static CommandRegistration Registered({
     "  lathe compile model.gguf -o model --embed-weights  a program: ./model \"Hello\"\n"
     "  lathe compile model.gguf -o model.lathe --target x86-64-v3,x86-64-v4\n"
     "  lathe compile model.gguf -o model.so               a C library, model.h\n"
+    "  lathe compile minilm --cal topics.cal -o topics    ./topics \"A chess program\"\n"
     "  lathe compile model.gguf --emit mlir:import -o -   the model, readable\n"
     "  lathe compile model.gguf --target sm_80 --emit ptx -o model.ptx\n"
     "  lathe compile fused.mlir --emit asm -o model.s     go on from a stage\n",

@@ -7,8 +7,10 @@
 #include "tools/lathe/OutputFile.h"
 #include "tools/lathe/Pictures.h"
 
+#include "runtime/classify/ClassifierFile.h"
 #include "runtime/session/CompilerLibrary.h"
 #include "runtime/tokenizer/ChatFormat.h"
+#include "runtime/tokenizer/FolderTokenizer.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
 using namespace lathe;
@@ -26,7 +28,8 @@ private:
   bool measures() const { return Measure || (Html && !Machine && !NoMeasure); }
   Inspection inspectModel(const ModelInput &Input, Diagnostics &Diags) const;
   void addProgram(const GGUFFile &File, Inspection &Facts, Diagnostics &Diags) const;
-  void addCompiled(const CompiledModel &Compiled, Inspection &Facts) const;
+  bool addCompiled(const CompiledModel &Compiled, Inspection &Facts, Diagnostics &Diags) const;
+  Inspection inspectEncoder(const ModelInput &Input, Diagnostics &Diags) const;
   std::optional<KernelTimes> findSchedule(const GGUFFile &File, Terminal &Term,
                                           Diagnostics &Diags) const;
   bool showsGpu() const { return ShowSchedule && isGpuTarget(Arguments.Compile.Target); }
@@ -78,7 +81,8 @@ void InspectCommand::addProgram(const GGUFFile &File, Inspection &Facts, Diagnos
 }
 
 /// What an artefact says of itself: it may be one for other CPUs than ours.
-void InspectCommand::addCompiled(const CompiledModel &Compiled, Inspection &Facts) const {
+bool InspectCommand::addCompiled(const CompiledModel &Compiled, Inspection &Facts,
+                                 Diagnostics &Diags) const {
   const Manifest &First = Compiled.targets().front();
   Facts.Artefact = Compiled.path();
   Facts.Compiler = First.Compiler;
@@ -91,6 +95,29 @@ void InspectCommand::addCompiled(const CompiledModel &Compiled, Inspection &Fact
     Facts.Target += (I == 0 ? "" : ", ") + Name;
   }
   Facts.Memory = memoryNeed(First, static_cast<uint64_t>(Arguments.Context.value_or(0)), 1);
+  if (std::shared_ptr<const Calibration> Measured = Compiled.calibration()) {
+    Facts.Calibrated = CalibrationFacts{Measured->Points.size(), Measured->ExitLayers};
+    return true;
+  }
+  if (Compiled.calibrationBytes().empty())
+    return true;
+  std::optional<ClassifierFile> Own =
+      ClassifierFile::read(Compiled.calibrationBytes(), Compiled.path(), Diags);
+  if (Own)
+    Facts.Labels = std::move(Own->Labels);
+  return Own.has_value();
+}
+
+/// An encoder comes here compiled alone: its folder is no file.
+Inspection InspectCommand::inspectEncoder(const ModelInput &Input, Diagnostics &Diags) const {
+  Inspection Facts = inspectFolder(*Input.Folder);
+  std::unique_ptr<Tokenizer> Vocabulary = createFolderTokenizer(*Input.Folder, Diags);
+  if (Vocabulary) {
+    Facts.TokenizerModel = Input.Folder->has("tokenizer.json") ? "tokenizer.json" : "vocab.txt";
+    Facts.Tokens = static_cast<uint64_t>(Vocabulary->vocabularySize());
+  }
+  addCompiled(*Input.Compiled, Facts, Diags);
+  return Facts;
 }
 
 bool InspectCommand::checkFlags(Diagnostics &Diags) const {
@@ -124,6 +151,8 @@ void InspectCommand::printGpu(const GGUFFile &File, Terminal &Term, Diagnostics 
 }
 
 Inspection InspectCommand::inspectModel(const ModelInput &Input, Diagnostics &Diags) const {
+  if (Input.Folder)
+    return inspectEncoder(Input, Diags);
   const GGUFFile &File = *Input.File;
   Inspection Facts = inspectFile(File);
   if (!Facts.TokenizerModel.empty())
@@ -133,7 +162,7 @@ Inspection InspectCommand::inspectModel(const ModelInput &Input, Diagnostics &Di
       Facts.ChatFormat = Chat->name();
   // A build of the runtime alone still tells what is in a file.
   if (Input.Compiled)
-    addCompiled(*Input.Compiled, Facts);
+    addCompiled(*Input.Compiled, Facts, Diags);
   else if (!CompilerLibrary::locate().empty())
     addProgram(File, Facts, Diags);
   return Facts;
@@ -193,10 +222,10 @@ void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
   }
   if (Diags.hasErrors())
     return;
-  ModelInput Input = openModelInput(*Arguments.Path, "", Diags);
+  ModelInput Input = openAnyInput(*Arguments.Path, "", Diags);
   const std::unique_ptr<GGUFFile> &File = Input.File;
-  bool Planned = ShowSchedule || Html;
-  if (File && Planned && Input.Compiled) {
+  bool Planned = ShowSchedule || Html, Found = File || Input.Folder;
+  if (Found && Planned && Input.Compiled) {
     Diags.error(111, *Arguments.Path,
                 "found --schedule or --html with a compiled model, expected its GGUF file");
     return;
@@ -204,9 +233,9 @@ void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
   if (File && showsGpu())
     return printGpu(*File, Term, Diags);
   std::unique_ptr<OutputFile> Page;
-  if (File && Html)
+  if (Found && Html)
     Page = OutputFile::open(*Html, *Arguments.Path, Term, Diags);
-  if (!File || (Html && !Page))
+  if (!Found || (Html && !Page))
     return;
   std::optional<KernelTimes> Times;
   if (Planned) {

@@ -9,7 +9,7 @@
 #include "tools/lathe/OutputFile.h"
 #include "tools/lathe/RunReport.h"
 
-#include "runtime/adaptive/Calibration.h"
+#include "runtime/adaptive/AdaptiveRun.h"
 #include "runtime/session/Generator.h"
 #include "runtime/support/Text.h"
 #include "runtime/tokenizer/ChatFormat.h"
@@ -32,15 +32,14 @@ private:
   /// All that a run needs, loaded.
   struct Loaded : LoadedModel {
     std::unique_ptr<Tokenizer> Vocabulary;
-    std::unique_ptr<ChatFormat> Chat; ///< Null: continue the text as it is.
-    ExitChoice Exits;
-    std::optional<Calibration> Measured;
-    /// What was measured of each plan of `Exits`, or of the layers that run; empty: nothing.
-    std::vector<OperatingPoint> Expected;
+    std::unique_ptr<ChatFormat> Chat;            ///< Null: continue the text as it is.
+    std::shared_ptr<const Calibration> Measured; ///< Of the model; null: nothing.
+    std::optional<AdaptiveRun> Depth;
   };
 
   bool checkArguments(bool AtTerminal, Diagnostics &Diags);
-  bool choosePoint(const GGUFFile &File, Loaded &All, ModelArguments &Wanted, std::string &How,
+  AdaptiveRequest request() const;
+  bool chooseDepth(const ModelInput &Input, Loaded &All, ModelArguments &Wanted,
                    Diagnostics &Diags) const;
   std::optional<Loaded> load(Terminal &Term, Diagnostics &Diags) const;
   std::unique_ptr<ChatFormat> findChatFormat(const GGUFFile &File, Diagnostics &Diags) const;
@@ -58,7 +57,7 @@ private:
   std::optional<double> Temperature, TopP, MinP;
   std::string Speculate = "auto";
   SpeculationChoice Speculation; ///< What that means.
-  std::string Exit = "never";
+  std::optional<std::string> Exit;
   std::string Head = "auto";
   HeadMode HeadChoice = HeadMode::Auto; ///< What that means.
   std::optional<std::string> JsonPath, CalibrationPath;
@@ -150,41 +149,31 @@ bool RunCommand::checkArguments(bool AtTerminal, Diagnostics &Diags) {
   if (Text.count() == 0 && AtTerminal && Raw)
     Diags.error(108, "lathe run", "found no PROMPT, expected one with --raw",
                 "without --raw a conversation begins");
-  if (!CalibrationPath && ((Budget && Exit == "never") || Quality))
-    Diags.error(108, "lathe run", "found --budget or --quality, expected --cal with it");
-  if (Latency && (Budget || (Exit == "never" && !CalibrationPath)))
-    Diags.error(111, "lathe run",
-                "found --latency beside --exit " + quoted(Exit) +
-                    ", expected it with a threshold or with --cal, and no --budget");
   if (CalibrationPath && (Arguments.Layers || Arguments.Skip))
     Diags.error(111, "lathe run", "found --cal beside --layers or --skip, expected one of them");
   return !Diags.hasErrors();
 }
 
-/// Makes what the calibration file offers that what is wanted; `How` is as --exit takes it.
-bool RunCommand::choosePoint(const GGUFFile &File, Loaded &All, ModelArguments &Wanted,
-                             std::string &How, Diagnostics &Diags) const {
-  if (!CalibrationPath)
-    return true;
-  All.Measured = Calibration::open(*CalibrationPath, Diags);
-  if (!All.Measured || !All.Measured->checkModel(File.headerBytes(), *CalibrationPath, Diags))
-    return false;
-  if (How != "never")
-    All.Expected = All.Measured->find(How);
-  else if (Latency)
-    All.Expected = All.Measured->thresholds(Quality.value_or(0), How, *CalibrationPath, Diags);
-  else if (std::optional<OperatingPoint> Chosen = All.Measured->choose(
-               {Budget.value_or(1), Quality.value_or(0)}, *CalibrationPath, Diags))
-    All.Expected = {*Chosen};
+AdaptiveRequest RunCommand::request() const {
+  return {Arguments.Layers,          Arguments.Skip,     Exit,
+          Latency.value_or(0) / 1e3, Budget.value_or(0), Quality.value_or(0)};
+}
+
+/// Chooses what of the model runs; it is compiled as `Wanted` says then.
+bool RunCommand::chooseDepth(const ModelInput &Input, Loaded &All, ModelArguments &Wanted,
+                             Diagnostics &Diags) const {
+  All.Measured = openCalibration(CalibrationPath.value_or(""), Input, Diags);
   if (Diags.hasErrors())
     return false;
-  if (How == "never" && !All.Expected.empty()) {
-    Wanted.Skip = All.Expected.front().Skip;
-    if (!All.Expected.front().Exit.empty())
-      How = All.Expected.front().Exit;
-  }
-  if (How != "never")
-    Wanted.Exits = &*All.Measured;
+  All.Depth = AdaptiveRun::choose(request(), All.Measured.get(),
+                                  CalibrationPath.value_or(*Arguments.Path), Diags);
+  if (!All.Depth)
+    return false;
+  Wanted.Layers = All.Depth->layersText();
+  Wanted.Skip = All.Depth->skipText();
+  // What is compiled already has the exits that it has.
+  if (All.Depth->mayLeave() && CalibrationPath)
+    Wanted.Exits = All.Measured.get();
   return true;
 }
 
@@ -206,23 +195,14 @@ std::optional<RunCommand::Loaded> RunCommand::load(Terminal &Term, Diagnostics &
   if (Diags.hasErrors())
     return std::nullopt;
   ModelArguments Wanted = Arguments;
-  std::string How = Exit;
-  if (!choosePoint(*Input.File, All, Wanted, How, Diags))
+  if (!chooseDepth(Input, All, Wanted, Diags))
     return std::nullopt;
   std::optional<LoadedModel> Ready = Wanted.load(std::move(Input), 1, 0, Term, Diags);
   if (!Ready)
     return std::nullopt;
   static_cast<LoadedModel &>(All) = std::move(*Ready);
-  // With what was measured and no --exit, a budget is one of time, and met.
-  double Layers = CalibrationPath && Exit == "never" ? 0 : Budget.value_or(0);
-  std::optional<ExitChoice> Exits =
-      ExitChoice::parse(How, Latency.value_or(0) / 1e3, Layers, All.Source->manifest(), Diags);
-  if (!Exits)
+  if (!All.Depth->bind(All.Source->manifest(), All.Run->layers(0), Diags))
     return std::nullopt;
-  All.Exits = std::move(*Exits);
-  // Of a mix that nobody measured nothing is known.
-  if (All.Expected.size() != std::max<size_t>(All.Exits.Plans.size(), 1))
-    All.Expected.clear();
   return All;
 }
 
@@ -246,7 +226,7 @@ std::optional<GenerateResult> RunCommand::answer(Loaded &All, std::span<const in
   AnswerWriter Writer(Term, Raw);
   auto OnToken = [&](int32_t, std::string_view New) { return Writer.write(New); };
   GenerateOptions Wanted = generateOptions();
-  Wanted.Exits = All.Exits;
+  Wanted.Exits = All.Depth->exits();
   std::optional<GenerateResult> Result = Generate.generate(Prompt, Wanted, OnToken, Diags);
   Writer.finish(!Result);
   return Result;
@@ -317,16 +297,11 @@ static void addLayers(RunReport &Report, const LayerMask &Layers) {
 static void addExits(RunReport &Report, const ExitStats &Stats, const Manifest &Code) {
   if (Stats.Behind.empty())
     return;
-  double Bytes = 0;
-  for (size_t Layer = 0; Layer < Stats.Behind.size(); ++Layer)
-    if (Stats.Behind[Layer])
-      Bytes += static_cast<double>(Stats.Behind[Layer]) *
-               Code.bytesBehind(static_cast<int64_t>(Layer), "");
   Report.section("exits");
   Report.add("steps", Stats.steps());
   Report.add("whole_steps", Stats.Whole);
   Report.add("layers_left_out", Stats.layersLeftOut());
-  Report.add("weight_megabytes_left_out", Bytes / 1e6, 3);
+  Report.add("weight_megabytes_left_out", Stats.bytesLeftOut(Code) / 1e6, 3);
   std::vector<double> Layers, Steps;
   for (size_t Layer = 0; Layer < Stats.Behind.size(); ++Layer)
     if (Stats.Behind[Layer]) {
@@ -338,26 +313,11 @@ static void addExits(RunReport &Report, const ExitStats &Stats, const Manifest &
 }
 
 /// What the calibration file promises of the steps that were made.
-static void addExpected(RunReport &Report, const std::vector<OperatingPoint> &Points,
-                        const ExitStats &Stats) {
-  double Agreement = 0, Time = 0, Steps = 0;
-  std::string Names;
-  for (size_t I = 0; I < Points.size(); ++I) {
-    double Own = Points.size() == 1 ? 1 : static_cast<double>(Stats.ByPlan[I]);
-    Agreement += Own * Points[I].Agreement;
-    Time += Own * Points[I].Time;
-    Steps += Own;
-    const OperatingPoint &Each = Points[I];
-    std::string Name = !Each.Skip.empty()   ? "skip " + Each.Skip
-                       : !Each.Exit.empty() ? Each.Exit
-                                            : "all layers";
-    Names += (Names.empty() ? "" : ", ") + Name;
-  }
-  constexpr double Unknown = std::numeric_limits<double>::quiet_NaN();
+static void addExpected(RunReport &Report, const ExpectedRun &Expected) {
   Report.section("calibration");
-  Report.add("points", Names.empty() ? "not measured" : Names);
-  Report.add("agreement_expected", Steps > 0 ? Agreement / Steps : Unknown, 4);
-  Report.add("time_expected", Steps > 0 ? Time / Steps : Unknown, 3);
+  Report.add("points", Expected.Points.empty() ? "not measured" : Expected.Points);
+  Report.add("agreement_expected", Expected.Agreement, 4);
+  Report.add("time_expected", Expected.Time, 3);
 }
 
 static void addHead(RunReport &Report, const HeadReport &Stats, const Session &Run) {
@@ -382,7 +342,7 @@ bool RunCommand::report(const Loaded &All, const GenerateStats &Stats, Terminal 
   addLayers(Report, All.Run->layers(0));
   addExits(Report, Stats.Exits, All.Source->manifest());
   if (All.Measured)
-    addExpected(Report, All.Expected, Stats.Exits);
+    addExpected(Report, All.Depth->expected(Stats.Exits));
   addSpeculation(Report, Stats.Speculation, All.Run->stepTimes());
   addHead(Report, Stats.Head, *All.Run);
   if (ShowStats)

@@ -29,11 +29,9 @@ private:
 } // namespace
 
 static std::unique_ptr<Tokenizer> openTokenizer(const std::string &Path, Diagnostics &Diags) {
-  if (ModelFolder::matches(Path)) {
-    std::unique_ptr<ModelFolder> Folder = ModelFolder::open(Path, Diags);
-    return Folder ? createFolderTokenizer(*Folder, Diags) : nullptr;
-  }
-  ModelInput Input = openModelInput(Path, "", Diags);
+  ModelInput Input = openAnyInput(Path, "", Diags);
+  if (Input.Folder)
+    return createFolderTokenizer(*Input.Folder, Diags);
   return Input.File ? Tokenizer::create(*Input.File, Diags) : nullptr;
 }
 

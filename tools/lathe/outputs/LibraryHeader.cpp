@@ -64,12 +64,6 @@ static std::string joined(const std::vector<std::string> &Words) {
   return Text;
 }
 
-static std::string modelName(const Package &Made) {
-  std::string_view Name = Made.file().getString("general.name").value_or("");
-  std::string_view Path = Made.source().Path;
-  return std::string(Name.empty() ? Path.substr(Path.rfind('/') + 1) : Name);
-}
-
 static std::string modelMacros(const std::string &Prefix, const Package &Made) {
   const ManifestModel &Model = Made.manifest().Model;
   std::string Text;
@@ -78,9 +72,9 @@ static std::string modelMacros(const std::string &Prefix, const Package &Made) {
     Text.append(Comment.empty() ? "" : " /* ").append(Comment);
     Text.append(Comment.empty() ? "\n" : " */\n");
   };
-  Define("NAME", literal(modelName(Made)));
+  Define("NAME", literal(Made.name()));
   Define("ARCHITECTURE", literal(Model.Architecture));
-  Define("VOCABULARY", std::to_string(Model.Vocabulary), "logits per row");
+  Define("VOCABULARY", std::to_string(Model.Vocabulary), "tokens are below it");
   Define("CONTEXT", std::to_string(Model.Context), "positions it was trained for");
   Define("LAYERS", std::to_string(Model.Layers));
   Define("EMBEDDING", std::to_string(Model.Embedding));
@@ -90,6 +84,9 @@ static std::string modelMacros(const std::string &Prefix, const Package &Made) {
          "of the model file's header, see docs/artefact.md");
   Define("BYTES", std::to_string(Made.source().FileBytes) + "u", "of the model file");
   Define("HAS_WEIGHTS", Made.hasWeights() ? "1" : "0", "0: they are read from the model file");
+  Define("IS_ENCODER", Made.manifest().isEncoder() ? "1" : "0", "0: it generates text");
+  Define("HAS_CLASSIFIER", Made.hasClassifier() ? "1" : "0",
+         "1: classifier_open(model, NULL, ...)");
   return Text;
 }
 

@@ -3,7 +3,7 @@
 import ctypes
 import os
 import weakref
-from typing import List, NamedTuple, Sequence, Union
+from typing import List, NamedTuple, Optional, Sequence, Union
 
 import numpy
 
@@ -28,12 +28,16 @@ class Classification(NamedTuple):
 class Classifier:
     """Made by `Model.classifier`; any number of threads may use it."""
 
-    def __init__(self, model: int, path: "Union[str, os.PathLike[str]]", callbacks: Callbacks) -> None:
+    def __init__(
+        self, model: int, path: "Optional[Union[str, os.PathLike[str]]]", callbacks: Callbacks
+    ) -> None:
         self._callbacks = callbacks
         self._names: "dict[int, str]" = {}
         handle = ctypes.c_void_p()
         callbacks.check(
-            library.api().classifier_open(model, os.fsencode(path), ctypes.byref(handle))
+            library.api().classifier_open(
+                model, None if path is None else os.fsencode(path), ctypes.byref(handle)
+            )
         )
         assert handle.value is not None
         self._handle = handle.value

@@ -71,13 +71,14 @@ class ModelOptions(Sized):
     _fields_ += [("threads", c_int32), ("flags", c_uint32)]
     _fields_ += [(name, c_int64) for name in ("max_prefill_rows", "capacity", "sequences")]
     _fields_ += [("callbacks", POINTER(CallbackStruct)), ("weights", c_char_p)]
-    _fields_ += [("device", c_char_p)]
+    _fields_ += [("device", c_char_p), ("calibration", c_char_p)]
 
 
 class CompileOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("targets", c_char_p), ("precision", c_char_p)]
     _fields_ += [("flags", c_uint32), ("reserved", c_uint32)]
     _fields_ += [("callbacks", POINTER(CallbackStruct)), ("layers", c_char_p), ("skip", c_char_p)]
+    _fields_ += [("calibration", c_char_p)]
 
 
 class ModelInfoStruct(Sized):
@@ -116,7 +117,7 @@ class GenerateOptions(Sized):
     _fields_ += [("max_tokens", c_int64), ("sequence", c_int32), ("flags", c_uint32)]
     _fields_ += [("speculate", c_char_p), ("head", c_char_p)]
     _fields_ += [("layers", c_char_p), ("skip", c_char_p), ("exit", c_char_p)]
-    _fields_ += [("exit_seconds", c_double), ("exit_layers", c_double)]
+    _fields_ += [(name, c_double) for name in ("latency", "budget", "quality")]
 
 
 class GenerateResultStruct(Sized):
@@ -126,7 +127,8 @@ class GenerateResultStruct(Sized):
     _fields_ += [(name, c_int64) for name in ("steps", "rounds", "drafted", "accepted")]
     _fields_ += [(name, c_int64) for name in ("head_steps", "head_whole", "head_rows")]
     _fields_ += [("head_positions", c_int64)]
-    _fields_ += [(name, c_int64) for name in ("exit_steps", "exit_layers")]
+    _fields_ += [(name, c_int64) for name in ("exit_steps", "exit_layers", "exit_bytes")]
+    _fields_ += [("expected_agreement", c_double), ("expected_time", c_double)]
 
 
 class PieceStruct(Sized):
@@ -221,6 +223,7 @@ class Table(Structure):
             "classifier_classify",
             _failing(c_void_p, POINTER(Text), c_size_t, c_int32, POINTER(ClassifyResults)),
         ),
+        ("generation_exits", _failing(c_void_p, POINTER(c_int64), c_size_t, POINTER(c_size_t))),
     ]
 
 

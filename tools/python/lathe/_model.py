@@ -178,12 +178,13 @@ class Model:
         )
         return vectors[0] if alone else vectors
 
-    def classifier(self, cal: "Path") -> Classifier:
-        """A classifier of an encoder, with the file that `lathe calibrate --task classify` wrote."""
+    def classifier(self, cal: "Optional[Path]" = None) -> Classifier:
+        """A classifier of an encoder, with the file that `lathe calibrate --task classify` wrote;
+        None is the one that it was loaded with, or that the artefact carries."""
         return Classifier(self._handle, cal, self._callbacks)
 
     def classify(
-        self, texts: Texts, *, cal: "Path", exit: str = "auto"
+        self, texts: Texts, *, cal: "Optional[Path]" = None, exit: str = "auto"
     ) -> "Union[Classification, List[Classification]]":
         """What texts are: `Classifier.classify` of the classifier of `cal`, which is read at each call."""
         return self.classifier(cal).classify(texts, exit=exit)
@@ -215,6 +216,7 @@ def load(
     strict: bool = False,
     weights: Optional[Path] = None,
     device: str = "cpu",
+    cal: Optional[Path] = None,
     progress: Optional[Progress] = None,
 ) -> Model:
     """Opens a GGUF file, or the folder of an encoder (`Model.embed`), finds its program in the cache
@@ -224,7 +226,9 @@ def load(
 
     `threads` 0 is one per core; `precision` is "auto", "f32", "bf16", "int16" or "int8"; `strict`
     refuses weights that are not finite. `device` is "cpu", "cuda:0", a GPU by its number, or "auto", a
-    GPU where one can be used. `progress(done, total)` is told the stages.
+    GPU where one can be used. `cal` is what `lathe calibrate` wrote of the model, whose exits it gets
+    and by which `generate` chooses for a budget, or of an encoder the classifier; an artefact may carry
+    it. `progress(done, total)` is told the stages.
 
     >>> lathe.load(path, threads=1, precision="f32").info.precision
     'f32'
@@ -239,6 +243,7 @@ def load(
         callbacks=callbacks.pointer(),
         weights=None if weights is None else os.fsencode(weights),
         device=device.encode(),
+        calibration=None if cal is None else os.fsencode(cal),
     )
     handle = ctypes.c_void_p()
     error = library.api().model_open(
@@ -261,13 +266,16 @@ def compile(
     embed_weights: bool = False,
     layers: Optional[str] = None,
     skip: Optional[str] = None,
+    cal: Optional[Path] = None,
     progress: Optional[Progress] = None,
 ) -> str:
-    """Compiles a GGUF file to an artefact, as `lathe compile -o output` does, and returns its name.
+    """Compiles a GGUF file, or the folder of an encoder, to an artefact, as `lathe compile -o output`
+    does, and returns its name.
 
     `targets` names one or several CPUs ("x86-64-v3"), of which the best is chosen when the artefact is
     loaded; `embed_weights` makes it stand alone. `layers` and `skip` are lists such as "0-20,25" of the
-    layers to compile, and to leave out for good. Ctrl-C is seen when the compiler is done.
+    layers to compile, and to leave out for good. `cal` is a file of `lathe calibrate` for the artefact
+    to carry, with its exits, or of an encoder the classifier. Ctrl-C is seen when the compiler is done.
 
     >>> artefact = lathe.compile(path, "model.lathe", embed_weights=True)
     >>> lathe.load(artefact).info.compiled_ahead
@@ -282,6 +290,7 @@ def compile(
         callbacks=callbacks.pointer(),
         layers=as_text(layers),
         skip=as_text(skip),
+        calibration=None if cal is None else os.fsencode(cal),
     )
     raw = os.fsencode(output)
     callbacks.check(

@@ -2,7 +2,7 @@
 
 import ctypes
 import weakref
-from typing import Any, Iterator, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy
 
@@ -52,7 +52,9 @@ class GenerationResult(NamedTuple):
     `steps` after the prompt `rounds` verified guesses: `drafted` tokens, of which `accepted` were
     right. `head_steps` screened the output head for `head_positions` positions (a step that verifies
     guesses has several) and computed `head_rows` rows of it, for `head_whole` positions all. `exit_steps`
-    left the layers early, and did not run `exit_layers` of them."""
+    left the layers early, and did not run `exit_layers` of them, whose weights have `exit_bytes` bytes.
+    When a model was calibrated, at least the share `expected_agreement` of the tokens were the whole
+    model's, and a step took `expected_time` times as long; of what was not measured both are nan."""
 
     stop: Optional[str]
     end_token: int
@@ -70,6 +72,9 @@ class GenerationResult(NamedTuple):
     head_positions: int
     exit_steps: int
     exit_layers: int
+    exit_bytes: int
+    expected_agreement: float
+    expected_time: float
 
 
 class Generation(Iterator[Piece]):
@@ -100,6 +105,23 @@ class Generation(Iterator[Piece]):
         library.check(library.api().generation_result(self._handle, ctypes.byref(raw)))
         numbers = (getattr(raw, name) for name in GenerationResult._fields[1:])
         return GenerationResult(library.STOPS[raw.stop], *numbers)
+
+
+    @property
+    def exits(self) -> List[int]:
+        """Of the steps so far how many left the layers behind each; empty where no step may leave.
+
+        >>> lathe.load(path).generate([1, 2, 3], max_tokens=4).exits
+        []
+        """
+        count = ctypes.c_size_t()
+        table = library.api()
+        library.check(table.generation_exits(self._handle, None, 0, ctypes.byref(count)))
+        steps = (ctypes.c_int64 * count.value)()
+        library.check(
+            table.generation_exits(self._handle, steps, count.value, ctypes.byref(count))
+        )
+        return list(steps)
 
 
 def _destroy(function: str, handle: int, kept: object) -> None:
@@ -220,9 +242,10 @@ class Session:
         head: str = "auto",
         layers: Optional[str] = None,
         skip: Optional[str] = None,
-        exit: str = "never",
+        exit: Optional[str] = None,
         latency: float = 0.0,
         budget: float = 0.0,
+        quality: float = 0.0,
     ) -> Generation:
         """Continues what a sequence holds with the prompt and what the model says to it. At
         temperature 0 that is always the likeliest token. `speculate` says how tokens are guessed, of
@@ -235,7 +258,9 @@ class Session:
         layers early in a program that has exits, which changes what is said: "never"; "always-at:5",
         behind layer 5; "threshold:0.9", behind the first exit that is so sure. Of "threshold:0.9,0.5"
         those are taken that keep a step's mean time near `latency`, in seconds, or the mean part of
-        the layers that run near `budget`."""
+        the layers that run near `budget`. Without `exit` a calibrated model runs what was measured to
+        agree most with all of it, within `budget`, a share of its time, or keeps a step's mean time
+        near `latency` by its exits; what agrees less than `quality` is not taken."""
         if max_tokens is not None and max_tokens < 1:
             raise ValueError(f"found max_tokens={max_tokens}, expected at least 1")
         ids = as_tokens(prompt)
@@ -253,9 +278,10 @@ class Session:
             head=head.encode(),
             layers=as_text(layers),
             skip=as_text(skip),
-            exit=exit.encode(),
-            exit_seconds=latency,
-            exit_layers=budget,
+            exit=as_text(exit),
+            latency=latency,
+            budget=budget,
+            quality=quality,
         )
         handle = ctypes.c_void_p()
         self._callbacks.check(

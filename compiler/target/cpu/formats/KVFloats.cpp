@@ -1,4 +1,4 @@
-//===- KVFloats.cpp - Keys and values in f32, f16 and bf16 -----------------===//
+//===- KVFloats.cpp - Keys and values in f32 and f16 -----------------------===//
 //
 // Keys of 16 consecutive positions are interleaved, [position / 16][dim][16], so
 // that a vector holds one element of 16 keys; values are [position][dim].
@@ -98,8 +98,8 @@ SmallVector<Value> FloatReader::addValues(ValueRange sums, int64_t width, Value 
 
 void FloatReader::emitMix(Value weights, int64_t queries, const KVPointers &split, Value blocks,
                           int64_t width, Value to, int64_t stride, const KVAhead &ahead) {
-  if (dim % (width * lanes) != 0)
-    width = 1;
+  while (dim % (width * lanes) != 0)
+    width /= 2;
   Value count = k.mul(blocks, Lanes);
   k.forLoop(k.constant(0), k.constant(dim), width * lanes, [&](Value index) {
     SmallVector<Value> sums(queries * width, k.splat(0.0f, lanes));
@@ -133,8 +133,6 @@ void FloatFormat::write(EpilogueRow &r, ir::KVAppendOp append, int64_t chunk,
   auto narrow = [&](Value value) -> Value {
     if (type.getElementType().isF32())
       return value;
-    if (type.getElementType().isBF16())
-      return emitRoundBF16(k, value);
     return arith::TruncFOp::create(k.builder(), k.getLoc(), k.vec(type.getElementType(), lanes),
                                    value);
   };
@@ -150,4 +148,3 @@ void FloatFormat::write(EpilogueRow &r, ir::KVAppendOp append, int64_t chunk,
 
 static KVFormatRegistration f32("f32", std::make_shared<FloatFormat>());
 static KVFormatRegistration f16("f16", std::make_shared<FloatFormat>());
-static KVFormatRegistration bf16("bf16", std::make_shared<FloatFormat>());

@@ -220,12 +220,11 @@ void Int8Reader::prepareWeights(Value weights, int64_t queries, const KVPointers
 void Int8Reader::emitMix(Value, int64_t queries, const KVPointers &split, Value blocks,
                          int64_t width, Value to, int64_t stride, const KVAhead &ahead) {
   int64_t groups = padded / Lanes;
-  if (groups % width != 0)
-    width = 1;
+  // Groups that are taken together have one scale: they start at an even one.
+  width = groups % 2 == 0 ? std::min(width, ScaleElements / Lanes) : 1;
   int64_t weightStride = scales * AttentionSplit * 2;
   k.forLoop(k.constant(0), k.constant(groups), width, [&](Value group) {
     Value start = k.at(split.values, k.mul(group, GroupBytes));
-    // Groups that are taken together have one scale: they start at an even one.
     Value scale = k.div(group, ScaleElements / Lanes);
     Value integers = k.at(weightIntegers, k.mul(scale, AttentionSplit * 2));
     SmallVector<Value> sums(queries * width, k.splatInt(k.i32(), 0));

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/target/cpu/CpuTarget.h"
+#include "compiler/target/cpu/VectorMath.h"
 
 using namespace mlir;
 using namespace lathe::compiler;
@@ -66,6 +67,7 @@ CpuTargetRegistration emulated({
     .int8Dot = std::make_shared<EmulatedDot>(),
     .int16Dot = emitEmulatedInt16Dot,
     .bf16Dot = emitEmulatedBF16Dot,
+    .roundToBF16 = emitRoundBF16,
     .emulated = true,
 });
 
