@@ -3,6 +3,7 @@
 #include "compiler/target/nvptx/GpuWork.h"
 
 #include "compiler/target/cpu/CostModel.h"
+#include "compiler/target/cpu/CpuTarget.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -28,12 +29,14 @@ static int64_t countRuns(step::PhaseOp phase) {
 void lathe::compiler::noteWork(ModuleOp module) {
   Builder builder(module.getContext());
   SmallVector<Attribute> all;
+  // Attention is of f32 here, whatever the cache holds.
+  const CpuTarget plain = {};
   for (auto program : module.getOps<step::ProgramOp>())
     program.walk([&](step::PhaseOp phase) {
       // A prompt wants logits of one row; steps of several sequences, or of drafts, of each.
       constexpr int64_t mostWanted = 8;
       int64_t rows = program.getMaxRows(), wanted = rows <= mostWanted ? rows : 1;
-      PhaseWork work = computeWork(phase, rows, wanted, /*depth=*/0);
+      PhaseWork work = computeWork(phase, rows, wanted, /*depth=*/0, plain);
       auto number = [&](StringRef name, int64_t value) {
         return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
       };
