@@ -13,7 +13,8 @@ import struct
 
 import numpy as np
 
-FLOATS = {"F32": np.float32, "F16": np.float16}
+# Of integers those that f32 has.
+NUMBERS = {"F32": np.float32, "F16": np.float16, "I32": np.int32}
 
 
 def encode(type, values):
@@ -23,7 +24,7 @@ def encode(type, values):
         # What is cut off is rounded to the nearest, ties to even.
         bits = np.ascontiguousarray(values).view(np.uint32).astype(np.uint64)
         return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16).tobytes()
-    return values.astype(FLOATS[type]).tobytes()
+    return values.astype(NUMBERS[type]).tobytes()
 
 
 def decode(type, raw, shape):
@@ -31,7 +32,7 @@ def decode(type, raw, shape):
     if type == "BF16":
         bits = np.frombuffer(raw, np.uint16).astype(np.uint32) << 16
         return bits.view(np.float32).reshape(shape)
-    return np.frombuffer(raw, FLOATS[type]).astype(np.float32).reshape(shape)
+    return np.frombuffer(raw, NUMBERS[type]).astype(np.float32).reshape(shape)
 
 
 def layout(tensors):
