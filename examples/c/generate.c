@@ -132,8 +132,8 @@ static int run(const lathe_model *model, lathe_session *session, const char *pro
 int main(int argc, char **argv) {
   lathe_callbacks callbacks = {sizeof callbacks, NULL, print_warning, NULL, is_stop_asked};
   lathe_model_options options;
-  lathe_session_options session_options = {
-      sizeof session_options, 0, 0, 0, &callbacks, NULL, NULL, NULL};
+  lathe_session_options session_options = {.struct_size = sizeof session_options,
+                                           .callbacks = &callbacks};
   lathe_model *model = NULL;
   lathe_session *session = NULL;
   long most = argc > 3 ? atol(argv[3]) : 16;

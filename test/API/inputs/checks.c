@@ -150,7 +150,7 @@ static void check_step_errors(lathe_session *session) {
 static void check_create_errors(lathe_model *model) {
   lathe_session *session = NULL;
   lathe_sampler *sampler = NULL;
-  lathe_session_options options = {sizeof options, -1, 1, 0, NULL, NULL, NULL, NULL};
+  lathe_session_options options = {.struct_size = sizeof options, .capacity = -1, .sequences = 1};
   lathe_sampler_options sampling = {sizeof sampling, -1, 0, 0, 0, 0};
   lathe_callbacks callbacks = {0, NULL, NULL, NULL, NULL};
   EXPECT(number_of(api->session_create(model, &options, &session)) == 805);
@@ -215,7 +215,7 @@ static void count_deallocate(void *user, void *memory, size_t bytes) {
 static void check_allocator(lathe_model *model) {
   counted all = {0, 0, 0, (size_t)-1};
   lathe_allocator allocator = {sizeof allocator, NULL, count_allocate, count_deallocate};
-  lathe_session_options options = {sizeof options, 256, 2, 0, NULL, NULL, NULL, NULL};
+  lathe_session_options options = {.struct_size = sizeof options, .capacity = 256, .sequences = 2};
   lathe_session_info info = {sizeof info, 0, 0, 0, 0, 0};
   lathe_session *plain = open_session(model, NULL, 0), *session = NULL;
   const int32_t tokens[3] = {5, 6, 7};
@@ -325,7 +325,7 @@ static void check_speculation(lathe_session *session, lathe_generate_options opt
 static void check_generate(lathe_session *session) {
   const int32_t prompt[3] = {5, 6, 7};
   lathe_generate_options options = {
-      sizeof options, NULL, 8, 0, LATHE_GENERATE_IGNORE_END, NULL, NULL, NULL, NULL, NULL, 0, 0, 0};
+      .struct_size = sizeof options, .max_tokens = 8, .flags = LATHE_GENERATE_IGNORE_END};
   lathe_generate_result result;
   lathe_generation *generation = NULL;
   lathe_piece piece = {sizeof piece, 0, 0, NULL, 0};
@@ -366,8 +366,7 @@ static void check_generate(lathe_session *session) {
 static void check_generate_errors(lathe_model *model) {
   lathe_session *session = open_session(model, NULL, 0);
   const int32_t prompt[300] = {1};
-  lathe_generate_options options = {sizeof options, NULL, 8,    7, 0, NULL, NULL,
-                                    NULL,           NULL, NULL, 0, 0, 0};
+  lathe_generate_options options = {.struct_size = sizeof options, .max_tokens = 8, .sequence = 7};
   lathe_generate_result result;
   int64_t length = 0;
   memset(&result, 0, sizeof result);

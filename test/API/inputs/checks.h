@@ -59,7 +59,7 @@ static inline lathe_model *open_model(void) {
 
 static inline lathe_session *open_session(lathe_model *model, const lathe_callbacks *callbacks,
                                           int64_t chunk) {
-  lathe_session_options options = {sizeof options, 256, 3, 0, NULL, NULL, NULL, NULL};
+  lathe_session_options options = {.struct_size = sizeof options, .capacity = 256, .sequences = 3};
   lathe_session *session = NULL;
   options.callbacks = callbacks;
   options.prefill_chunk = chunk;

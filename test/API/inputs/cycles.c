@@ -55,7 +55,7 @@ static int cycle(const char *library, const char *path, int leak) {
   const lathe_api *api;
   lathe_model *model = NULL;
   lathe_session *session = NULL;
-  lathe_session_options options = {sizeof options, 256, 1, 0, NULL, NULL, NULL, NULL};
+  lathe_session_options options = {.struct_size = sizeof options, .capacity = 256, .sequences = 1};
   const int32_t token = 1;
   lathe_error *error;
   if (loaded)
