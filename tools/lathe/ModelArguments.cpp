@@ -19,7 +19,7 @@ static constexpr size_t MaxTextBytes = size_t(64) << 20;
 
 void cli::declareKVType(Options &Accepted, std::string &KVType) {
   Accepted.choice(KVType, "--kv-type", {"auto", "f32", "f16", "bf16", "int8"},
-                  "KV cache (auto: f16 or f32)");
+                  "KV cache (auto: by the CPU)");
 }
 
 static TargetResolver &targetResolver() {

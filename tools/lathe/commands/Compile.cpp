@@ -76,7 +76,7 @@ void CompileCommand::declare(Options &Accepted) {
   Accepted.flag(Statistics, "--statistics", "print what the passes counted");
   Accepted.text(Passes, "--passes", "LIST", "passes to run first, named as lathe-opt names them");
   Accepted.text(ReproducerFolder, "--reproducer-dir", "DIR",
-                "where a fault of lathe leaves its reproducer ($TMPDIR, /tmp)");
+                "for reproducers of faults ($TMPDIR, /tmp)");
   Accepted.flag(Timing, "--timing", "print how long each pass took");
 }
 
