@@ -300,6 +300,12 @@ std::shared_ptr<const Calibration> openCalibration(const std::string &Path, cons
                                                    Diagnostics &Diags) {
   if (Path.empty())
     return Input.Compiled ? Input.Compiled->calibration() : nullptr;
+  // The weights of its exits cannot be others.
+  if (Input.Compiled && Input.Compiled->hasWeights() && Input.Compiled->calibration()) {
+    Diags.error(111, Path, "found a calibration for an artefact that carries its weights and one",
+                "leave it out, or compile the model with it");
+    return nullptr;
+  }
   std::optional<Calibration> Found = Calibration::open(Path, Diags);
   if (!Found || !Found->checkModel(Input.File->headerBytes(), Path, Diags))
     return nullptr;

@@ -152,7 +152,8 @@ struct ModelInput {
 
 /// What was measured of the model of `Input`: in the file `Path`, or where that is empty in
 /// its artefact.  Null without an error where there is none, else with those of
-/// Calibration::open and Calibration::checkModel.
+/// Calibration::open and Calibration::checkModel, and E0111 for an artefact that carries its
+/// weights and a calibration.
 std::shared_ptr<const Calibration> openCalibration(const std::string &Path, const ModelInput &Input,
                                                    Diagnostics &Diags);
 
