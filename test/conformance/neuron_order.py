@@ -127,8 +127,9 @@ def check_packed(report, name, sizes, folder):
     width = max(BLOCKS[name], 32)
     expected = Ordered(model, orders, width).logits(TOKENS)
     for precision, tolerance in tiny_llama.tolerances(Shape(**sizes)).items():
-        flags = (f"--precision={precision}", "--cal", cal)
-        whole, found = logits(model, TOKENS, flags[0]), logits(model, TOKENS, *flags, "--width=1")
+        flags = (*tiny_llama.arithmetic(precision), "--cal", cal)
+        whole = logits(model, TOKENS, *tiny_llama.arithmetic(precision))
+        found = logits(model, TOKENS, *flags, "--width=1")
         difference = numpy.abs(whole - found).max() / numpy.abs(whole).max()
         limit = REORDERED["f32" if precision == "f32" else "auto"]
         report.case(f"{name} {precision}: all neurons", difference <= limit, f"{difference:.1e}")

@@ -74,7 +74,7 @@ def check_reference(report, name, sizes, path):
     for width in (step_of(name), sizes["ffn"] // step_of(name) // 2 * step_of(name)):
         expected = Narrow(path, width).logits(TOKENS)
         for precision, tolerance in tiny_llama.tolerances(Shape(**sizes)).items():
-            found = logits(path, TOKENS, f"--precision={precision}", f"--width={width}")
+            found = logits(path, TOKENS, *tiny_llama.arithmetic(precision), f"--width={width}")
             relative = numpy.abs(found - expected).max() / numpy.abs(expected).max()
             title = f"{name} {precision} --width {width}, against numpy"
             report.case(title, relative <= tolerance, f"{relative:.1e} of the largest")
