@@ -211,6 +211,13 @@ bool Machine::checkPlace(const void *address, uint64_t bytes, const char *what) 
   return false;
 }
 
+void Machine::checkAlignment(const void *address, uint64_t alignment, const char *what) {
+  if (reinterpret_cast<uintptr_t>(address) % alignment != 0)
+    fail("thread " + std::to_string(running->thread) + " of block " +
+         std::to_string(running->block) + " " + what + " at an address that is no multiple of " +
+         std::to_string(alignment));
+}
+
 void Machine::read(const void *address, uint64_t bytes, bool isConstant) {
   if (!checkPlace(address, bytes, "reads"))
     return;

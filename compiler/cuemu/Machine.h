@@ -39,6 +39,8 @@ public:
   void meet(WarpOperation operation, uint32_t detail, const uint32_t *operands, uint32_t *results);
   void read(const void *address, uint64_t bytes, bool isConstant);
   void write(const void *address, uint64_t bytes);
+  /// A GPU stops at an address that is not the multiple that the code promises.
+  void checkAlignment(const void *address, uint64_t alignment, const char *what);
   uint64_t atomicLoad(const uint64_t *address, bool acquires);
   uint64_t atomicAdd(uint64_t *address, uint64_t value);
   void fence();

@@ -32,11 +32,13 @@ template <uint32_t bytes> static void copyAsync(void *to, const void *from) {
 }
 static void closeCopies() { Machine::current()->closeCopies(); }
 static void waitForCopies(uint32_t groupsLeft) { Machine::current()->waitForCopies(groupsLeft); }
-static void checkRead(const void *address, uint64_t bytes, bool isConstant) {
+static void checkRead(const void *address, uint64_t bytes, uint64_t alignment, bool isConstant) {
   Machine::current()->read(address, bytes, isConstant);
+  Machine::current()->checkAlignment(address, alignment, "reads");
 }
-static void checkWrite(const void *address, uint64_t bytes) {
+static void checkWrite(const void *address, uint64_t bytes, uint64_t alignment) {
   Machine::current()->write(address, bytes);
+  Machine::current()->checkAlignment(address, alignment, "writes");
 }
 static uint64_t atomicLoad(const uint64_t *address, bool acquires) {
   return Machine::current()->atomicLoad(address, acquires);
@@ -234,25 +236,33 @@ static bool isModuleConstant(const Value *pointer) {
   return global && global->isConstant();
 }
 
+/// Whether a pointer is into memory of the thread that no other can see.
+static bool isThreadsOwn(const Value *pointer) {
+  return isa<AllocaInst>(getUnderlyingObject(pointer));
+}
+
 Error Rewriter::rewrite(Instruction &instruction) {
   IRBuilder<> builder(&instruction);
   auto sizeOf = [&](Type *type) { return builder.getInt64(layout.getTypeStoreSize(type)); };
+  auto numberOf = [&](Align alignment) { return builder.getInt64(alignment.value()); };
   if (auto *intrinsic = dyn_cast<IntrinsicInst>(&instruction))
     return rewriteIntrinsic(*intrinsic);
   if (auto *load = dyn_cast<LoadInst>(&instruction)) {
     if (load->isAtomic())
       return rewriteAtomic(*load, load->getPointerOperand(), load->getType());
-    if (checksRaces && !isModuleConstant(load->getPointerOperand()))
+    if (checksRaces && !isModuleConstant(load->getPointerOperand()) &&
+        !isThreadsOwn(load->getPointerOperand()))
       call(builder, reinterpret_cast<void *>(checkRead), builder.getVoidTy(),
            {plain(builder, load->getPointerOperand()), sizeOf(load->getType()),
+            numberOf(load->getAlign()),
             builder.getInt1(load->hasMetadata(LLVMContext::MD_invariant_load))});
   } else if (auto *store = dyn_cast<StoreInst>(&instruction)) {
     if (store->isAtomic())
       return refuse("an atomic store");
-    if (checksRaces)
+    if (checksRaces && !isThreadsOwn(store->getPointerOperand()))
       call(builder, reinterpret_cast<void *>(checkWrite), builder.getVoidTy(),
-           {plain(builder, store->getPointerOperand()),
-            sizeOf(store->getValueOperand()->getType())});
+           {plain(builder, store->getPointerOperand()), sizeOf(store->getValueOperand()->getType()),
+            numberOf(store->getAlign())});
   } else if (auto *atomic = dyn_cast<AtomicRMWInst>(&instruction)) {
     return rewriteAtomic(*atomic, atomic->getPointerOperand(), atomic->getType());
   } else if (isa<FenceInst>(instruction)) {

@@ -2,6 +2,9 @@
 
 #include "compiler/driver/Codegen.h"
 
+#include "runtime/support/LoadedObjects.h"
+#include "runtime/support/MappedMemory.h"
+
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/FuncToLLVM/ConvertFuncToLLVM.h"
@@ -23,6 +26,7 @@
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Pass.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/SaveAndRestore.h"
 #include "llvm/Support/TargetSelect.h"
 
@@ -73,6 +77,14 @@ llvm::Expected<std::unique_ptr<Codegen>> Codegen::create(const CpuTarget &target
                                                       {}, llvm::Reloc::PIC_, llvm::CodeModel::Small,
                                                       llvm::CodeGenOptLevel::Aggressive));
   return codegen;
+}
+
+/// Where MLIR is a library of its own, the pages of its code are of no use while LLVM works.
+static void releaseMLIRPages() {
+  for (const auto &object : lathe::listLoadedObjects())
+    if (llvm::sys::path::filename(object.Path).starts_with("libMLIR"))
+      for (std::span<const uint8_t> segment : object.ReadOnly)
+        lathe::releaseFilePages(segment.data(), segment.size());
 }
 
 /// The ways of the dialects that kernels are written in to the LLVM dialect.
@@ -130,6 +142,9 @@ llvm::Error Codegen::lower(ModuleOp module) {
   ir = translateModuleToLLVMIR(module, context, "lathe");
   if (!ir)
     return makeError("translating the kernels to LLVM IR failed");
+  // The backend takes the memory that they held.
+  module.getBody()->clear();
+  releaseMLIRPages();
   setTarget();
   for (llvm::Function &function : *ir) {
     if (function.isDeclaration())

@@ -196,12 +196,23 @@ bool Compilation::generate(ModuleOp module) {
   return true;
 }
 
+/// Whether --emit asks for something that GPU targets alone make.
+static bool isDeviceOutput(StringRef emit) {
+  return emit == "ptx" || emit == "cubin" || emit == "resources";
+}
+
 /// Whether the target, a CPU where there is no device, makes what --emit asks for.
 bool Compilation::checkOutput(const DeviceTarget *device) {
-  if (StringRef(options.emit).starts_with("mlir:") || (!device && options.emit != "ptx") ||
+  if (StringRef(options.emit).starts_with("mlir:") || (!device && !isDeviceOutput(options.emit)) ||
       (device &&
-       (isProgramOutput(options.emit) || llvm::is_contained(device->outputs(), options.emit))))
-    return true;
+       (isProgramOutput(options.emit) || llvm::is_contained(device->outputs(), options.emit)))) {
+    std::string tool = device ? device->missingTool(options.emit) : "";
+    if (!tool.empty())
+      diags.error(512, options.input,
+                  "--emit " + options.emit + " needs " + tool + ", which was not found",
+                  "drivers take --emit ptx");
+    return tool.empty();
+  }
   std::string wanted = "--emit " + options.emit;
   if (!device)
     diags.error(511, options.input, "found " + wanted + " for a CPU, expected a GPU",

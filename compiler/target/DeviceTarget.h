@@ -48,6 +48,8 @@ public:
   virtual void addKernels(mlir::OpPassManager &passes) const = 0;
   /// What --emit can ask for behind the stage of kernels.
   virtual std::vector<std::string> outputs() const = 0;
+  /// The program that such an output needs and that is not there, or "".
+  virtual std::string missingTool(llvm::StringRef output) const { return {}; }
   /// The one of these that a driver loads, as text: a program is a library that holds it
   /// as `lathe_device_code` (abi.h).
   virtual llvm::StringRef image() const = 0;

@@ -61,7 +61,7 @@ def InsertExitsPass : Pass<"lathe-insert-exits", "::mlir::ModuleOp"> {
     the file that whoever runs the program gives as `file`. They are declared behind
     all other weights.
 
-    Declared effect: none is kept, as the result is another model wherever it is left.
+    Declared effect: exact, for steps that leave no stack; wherever it is left it is another model.
 
     Counts `inserted`.
   }];

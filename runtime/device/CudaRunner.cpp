@@ -28,6 +28,8 @@ CudaStepLayout::CudaStepLayout(const Manifest &Program, const ManifestEntry &Ent
   Sequence = Place(RowBytes);
   LogitsRow = Place(RowBytes);
   LayerRuns = Place(static_cast<size_t>(Program.Model.Layers) * sizeof(int32_t));
+  ExitAt = Place(static_cast<size_t>(Program.Model.Layers) * sizeof(float));
+  ExitLayer = Place(sizeof(int64_t));
   Scratch = Place(LATHE_DEVICE_ZERO_BYTES);
   CopiedBytes = Next;
   Bytes = std::max(CopiedBytes, Scratch + aligned(static_cast<size_t>(Entry.ScratchBytes)));
@@ -72,7 +74,8 @@ bool CudaRunner::allocate(const StepMemory &Wanted, Diagnostics &Diags) {
       !KV.allocate(Of, KVBytes, "the KV cache", Diags) ||
       !Block.allocate(Of, BlockBytes, "arguments", Diags) ||
       !HostBlock.allocate(Of, CopiedBytes, Diags) || !growLogits(1, Diags) ||
-      !HostLogits.allocate(Of, logitsBytes(1), Diags) || !Stream.create(Of, Diags))
+      !HostLogits.allocate(Of, logitsBytes(1), Diags) ||
+      !HostExit.allocate(Of, sizeof(int64_t), Diags) || !Stream.create(Of, Diags))
     return false;
   std::memset(HostBlock.data(), 0, CopiedBytes);
   CudaContext::Use Current(Context);
@@ -103,10 +106,13 @@ bool CudaRunner::growLogits(int64_t Rows, Diagnostics &Diags) {
 void CudaRunner::fillBlock(const CudaStepLayout &Layout, const lathe_step_args &Given) {
   uint8_t *Host = HostBlock.data();
   auto Device = [](cuda::Address Address) { return reinterpret_cast<void *>(Address); };
-  auto Put = [&](size_t Place, const int32_t *From, int64_t Count) {
-    std::memcpy(Host + Place, From, static_cast<size_t>(Count) * sizeof(int32_t));
-    return static_cast<const int32_t *>(Device(Block.address() + Place));
+  auto Put = [&]<typename T>(size_t Place, const T *From, int64_t Count) {
+    std::memcpy(Host + Place, From, static_cast<size_t>(Count) * sizeof(T));
+    return static_cast<T *>(Device(Block.address() + Place));
   };
+  const int64_t Layers = Loaded->Code->manifest().Model.Layers;
+  // Another entry has something else in its place.
+  std::memset(Host + Layout.Scratch, 0, LATHE_DEVICE_ZERO_BYTES);
   lathe_step_args Args = {};
   Args.arena = static_cast<uint8_t *>(Device(Arena.address()));
   Args.scratch = static_cast<uint8_t *>(Device(Block.address() + Layout.Scratch));
@@ -121,7 +127,9 @@ void CudaRunner::fillBlock(const CudaStepLayout &Layout, const lathe_step_args &
   Args.logits_rows = Given.logits_rows;
   Args.logits_row = Put(Layout.LogitsRow, Given.logits_row, Given.logits_rows);
   Args.logits = static_cast<float *>(Device(Logits.address()));
-  Args.layer_runs = Put(Layout.LayerRuns, Given.layer_runs, Loaded->Code->manifest().Model.Layers);
+  Args.layer_runs = Put(Layout.LayerRuns, Given.layer_runs, Layers);
+  Args.exit_at = Put(Layout.ExitAt, Given.exit_at, Layers);
+  Args.exit_layer = Put(Layout.ExitLayer, Given.exit_layer, 1);
   std::memcpy(Host + Layout.Args, &Args, sizeof(Args));
 }
 
@@ -138,7 +146,9 @@ bool CudaRunner::enqueue(size_t Entry, const lathe_step_args &Args, float *To, D
                            static_cast<unsigned>(Launch.Threads), 1, 1,
                            static_cast<unsigned>(Launch.SharedBytes), Stream.handle(), Arguments),
                        "cuLaunchCooperativeKernel", Diags) &&
-         Stream.copyOut(To, Logits.address(), logitsBytes(Args.logits_rows), Diags);
+         Stream.copyOut(To, Logits.address(), logitsBytes(Args.logits_rows), Diags) &&
+         (!hasExits() || Stream.copyOut(HostExit.data(), Block.address() + Layout.ExitLayer,
+                                        sizeof(int64_t), Diags));
 }
 
 /// Leaves `Into` empty where the driver cannot record: the operations are then given one
@@ -178,6 +188,8 @@ bool CudaRunner::run(size_t Entry, lathe_step_args &Args, Diagnostics &Diags) {
   fillBlock(Layouts[Entry], Args);
   if (!start(Entry, Args, Diags) || !Stream.wait(Diags))
     return false;
+  if (hasExits())
+    std::memcpy(Args.exit_layer, HostExit.data(), sizeof(int64_t));
   if (Loaded->Code->manifest().Entries[Entry].MaxRows == 1)
     std::memcpy(Args.logits, HostLogits.data(), logitsBytes(Args.logits_rows));
   return true;

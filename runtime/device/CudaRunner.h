@@ -23,7 +23,7 @@ namespace lathe {
 struct CudaStepLayout {
   explicit CudaStepLayout(const Manifest &Program, const ManifestEntry &Entry);
 
-  size_t Args, Token, Position, Sequence, LogitsRow, LayerRuns, Scratch;
+  size_t Args, Token, Position, Sequence, LogitsRow, LayerRuns, ExitAt, ExitLayer, Scratch;
   size_t CopiedBytes, Bytes; ///< The latter with all of scratch.
 };
 
@@ -54,12 +54,14 @@ private:
   void record(size_t Entry, const lathe_step_args &Args, Recorded &Into);
   bool start(size_t Entry, const lathe_step_args &Args, Diagnostics &Diags);
   size_t logitsBytes(int64_t Rows) const;
+  bool hasExits() const { return !Loaded->Code->manifest().Exits.empty(); }
 
   const std::shared_ptr<const CudaCode> Loaded;
   const CudaContext &Context;
   StepMemory Room;
   CudaMemory Arena, KV, Block, Logits;
   PinnedMemory HostBlock, HostLogits;  ///< The latter one row.
+  PinnedMemory HostExit;               ///< The layer behind which a step left the stack.
   std::vector<CudaStepLayout> Layouts; ///< One per entry.
   /// Of each entry of one row: without logits, and with one row of them.
   std::vector<Recorded> Graphs[2];

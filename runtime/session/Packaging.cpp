@@ -69,6 +69,16 @@ bool Package::addCalibration(PackageOptions &Options, Diagnostics &Diags) {
       addWidths(Options.Compile, nullptr, *Options.Width);
     return true;
   }
+  if (Folder && !(Options.Compile.Layers + Options.Compile.Skip).empty()) {
+    Diags.error(111, "lathe compile",
+                "found a classifier and layers to compile, expected one: its heads are for all");
+    return false;
+  }
+  if (Folder && Options.Width) {
+    Diags.error(111, "lathe compile",
+                "found a classifier and a width, expected one: its heads are for all neurons");
+    return false;
+  }
   CalibrationFile = MappedFile::open(Path, Diags);
   if (!CalibrationFile)
     return false;

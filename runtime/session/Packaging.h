@@ -57,8 +57,9 @@ class Package {
 public:
   /// Nullopt on error: those of the compiler, of GGUFFile::open, or of ModelFolder::open, the
   /// tokenizer and EncoderFacts::read; those of MappedFile::open, E0834, E0843 and E0844 of the
-  /// calibration; those of WeightStore::create (E0325 too: an artefact carries no weights that
-  /// are not finite), E0212 code that cannot be written.
+  /// calibration, and E0111 where a part of the layers stands beside a classifier; those of
+  /// WeightStore::create (E0325 too: an artefact carries no weights that are not finite), E0212
+  /// code that cannot be written.
   static std::optional<Package> create(const PackageOptions &Options, Diagnostics &Diags);
 
   /// Views of what the package owns.

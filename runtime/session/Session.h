@@ -137,7 +137,8 @@ public:
   }
 
   /// Forgets all positions of `Sequence` from `Length` on.  A length beyond the
-  /// current one changes nothing.  Length 0 gives the memory back.
+  /// current one changes nothing.  Length 0 gives the memory back, but for what a short
+  /// conversation takes.
   void truncate(int32_t Sequence, int64_t Length);
 
   int64_t capacity() const { return Capacity; }

@@ -48,7 +48,7 @@ public:
   /// with E0806, E0855 or E0856.
   virtual bool run(size_t Entry, lathe_step_args &Args, Diagnostics &Diags) = 0;
 
-  /// No position of `Sequence` counts any more.
+  /// No position of `Sequence` counts any more; memory of long ones goes back.
   virtual void forget(int32_t Sequence) = 0;
 
   /// How many write a head_report.

@@ -52,12 +52,14 @@ class Words:
 
 
 class Lathe:
-    def __init__(self, folder, threads, precision, words, clock):
+    def __init__(self, folder, threads, precision, target, words, clock):
         self.clock = CLOCKS[clock]
         library = os.environ.get("LATHE") or str(ROOT / "build" / "bin" / "lathe")
         path = pathlib.Path(library).resolve().parents[1] / "lib" / "liblathe.so"
         os.environ.setdefault("LATHE_LIBRARY", str(path))
-        self.model = importlib.import_module("lathe").load(folder, threads=threads, precision=precision)
+        self.model = importlib.import_module("lathe").load(
+            folder, threads=threads, precision=precision, target=target
+        )
         self.words = words
 
     def measure(self, batch, length):
@@ -117,6 +119,7 @@ def main():
     parser.add_argument("--length", type=int, default=128, help="tokens of a text")
     parser.add_argument("--batches", default="1,32")
     parser.add_argument("--precision", default="auto", help="Lathe's")
+    parser.add_argument("--target", default="host", help="Lathe's, and sizes (docs/cost-model.md)")
     parser.add_argument("--precisions", default="f32,bf16", help="OpenVINO's")
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--json", type=pathlib.Path)
@@ -126,7 +129,8 @@ def main():
     batches = [int(word) for word in options.batches.split(",")]
     python = environment.ensure("peers-openvino", PACKAGES, "about 300 MB")
     words = Words(options.model)
-    programs = {"lathe": Lathe(options.model, options.threads, options.precision, words, options.clock)}
+    own = Lathe(options.model, options.threads, options.precision, options.target, words, options.clock)
+    programs = {"lathe": own}
     for precision in options.precisions.split(","):
         try:
             peer = OpenVINO(python, options.model, options.threads, precision, options.clock)

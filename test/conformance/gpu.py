@@ -11,8 +11,10 @@ On a machine with a GPU, LATHE_CUDA=libcuda.so.1 runs the same there; what is as
 """
 
 import importlib
+import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -157,6 +159,47 @@ def check_gemma(report, gpu):
         report.case(f"{GEMMA} {precision}, bits with chunks of 5", same(found, base))
 
 
+BARRIER = r"call void @llvm\.nvvm\.barrier\.cta\.sync\.aligned\.all\(i32 0\)"
+WARP_BARRIER = r"call void @llvm\.nvvm\.bar\.warp\.sync\(i32 -1\)"
+# What is left out, or made less, in the function of a phase; and what the emulator says then.
+PLANTED = {
+    "no barrier of the warp": (
+        "prefill$ffn_down", WARP_BARRIER, "", "race|still copied|no thread wrote",
+    ),
+    "waits for a group too few": (
+        "prefill$ffn_down", r"wait\.group\(i32 (\d)\)",
+        lambda found: f"wait.group(i32 {int(found[1]) + 1})", "still copied",
+    ),
+    "no barrier of the block": ("prefill$ffn_down", BARRIER, "", "race|no thread wrote"),
+    "no barrier of the block in attention": ("prefill$attention", BARRIER, "", "race|no thread wrote"),
+    "no fence at the grid barrier": (
+        "lathe_entry_prefill", r'fence syncscope\("device"\) acq_rel', "", "race",
+    ),
+}  # fmt: skip
+
+
+def check_planted(report, gpu):
+    """One fault at a time, in the kernels of a whole model: each is found."""
+    path = gpu.folder / "q8_0.gguf"
+    path.write_bytes(tiny_model(Shape(format="q8_0", layers=1)).write())
+    text = gpu.folder / "kernels.ll"
+    flags = ("--target", "cuemu", "--precision=int8", "--emit", "llvm", "-o", text)
+    subprocess.run([lathe(), "compile", path, *map(str, flags)], check=True)
+    original = text.read_text()
+    tokens, out = joined(TOKENS[:9]), gpu.folder / "planted.npy"
+    words = ("logits", path, "--tokens", tokens, "--precision=int8", "-o", out)
+    good = gpu.run(*words, LATHE_CUEMU_TEXT=text)
+    report.case("kernels from a file", good.returncode == 0, good.stderr.strip())
+    for name, (function, pattern, other, expected) in PLANTED.items():
+        start = original.index(f'"{function}"' if "$" in function else f"@{function}(")
+        end = original.index("\n}\n", start)
+        body, count = re.subn(pattern, other, original[start:end])
+        text.write_text(original[:start] + body + original[end:])
+        told = gpu.run(*words, LATHE_CUEMU_TEXT=text)
+        found = told.returncode != 0 and re.search(expected, told.stderr) is not None
+        report.case(f"planted: {name}", count > 0 and found, told.stderr.strip()[:200])
+
+
 def check_long(report, gpu):
     """Past the 256 positions after which attention splits its sums, and blocks share the parts
     of steps of few rows."""
@@ -211,27 +254,91 @@ def check_session(report, path):
     report.case("python: no such device", number == 853, f"found {number}")
 
 
+def write_windows(folder):
+    """The tiny Gemma with a window in every layer and room for many positions."""
+    source, long = tiny_hf.TINY / tiny_hf.CASES[GEMMA][0], pathlib.Path(folder, "long")
+    long.mkdir()
+    config = json.loads((source / "config.json").read_text())
+    config["layer_types"] = ["sliding_attention"] * config["num_hidden_layers"]
+    config["max_position_embeddings"] = 10240
+    (long / "config.json").write_text(json.dumps(config))
+    (long / "model.safetensors").symlink_to(source / "model.safetensors")
+    _, architecture, special, _, encode, _, _ = tiny_hf.CASES[GEMMA]
+    path = pathlib.Path(folder, "long.gguf")
+    tiny_hf.convert((str(long), architecture, special, ("list",), encode, None, None), path)
+    return path
+
+
+def check_parts(report):
+    """Past 32 splits of 256 positions a part of the attention's sums is more than one split."""
+    package, last, count = importlib.import_module("lathe"), 32 * 256 - 5, 14
+    tokens = [int(t) for t in numpy.random.default_rng(3).integers(3, 200, last + count)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = write_windows(folder)
+        found = {}
+        for device in ("cuda:0", "cpu"):
+            model = package.load(path, device=device, threads=1, precision="bf16")
+            session = model.session(capacity=last + count)
+            session.append(tokens[:last])
+            found[device] = session.append(tokens[last:], logits="all")
+            if device == "cpu":
+                continue
+            session.truncate(last)
+            few = session.append(tokens[last : last + 7], logits="all")
+            ones = [session.append([token], logits="all") for token in tokens[last + 7 :]]
+            again = numpy.concatenate([few, *ones])
+            report.case("33 splits: bits of 14 rows, of 7 and of 1", same(again, found[device]))
+        gap = numpy.abs(found["cuda:0"] - found["cpu"]).max() / numpy.abs(found["cpu"]).max()
+        report.case("33 splits: as on the CPU", gap <= BF16_TOLERANCE, f"{gap:.1e} of the largest")
+
+
+def check_exits(report):
+    """Steps that leave the stack: tokens and exits of numpy, and of the CPU."""
+    package, exits = importlib.import_module("lathe"), importlib.import_module("exits")
+    with tempfile.TemporaryDirectory() as folder:
+        path = exits.write(folder, biases=(-0.3, 0.1, 0.4), strength=0.15)
+        for behind, lens in (("propagate", True), ("defer", False)):
+            cpu = exits.compiled(path, behind, lens)
+            program = path.with_name(f"{behind}-{lens}.mlir")
+            gpu = package.load(program, weights=path, precision="f32", device="cuda:0")
+            expected, left = exits.Stepper(path, behind, lens).generate([0.6] * exits.LAYERS)
+            found, told = exits.generated(gpu.session(), "threshold:0.6")
+            theirs, theirs_told = exits.generated(cpu.session(), "threshold:0.6")
+            name = f"exits, {behind}"
+            report.case(f"{name}: tokens of numpy", found == expected, f"left behind {left}")
+            steps = sum(layer >= 0 for layer in left)
+            report.case(f"{name}: exits of numpy", told.exit_steps == steps, str(told.exit_steps))
+            same_as_cpu = found == theirs and told.exit_layers == theirs_told.exit_layers
+            report.case(f"{name}: as on the CPU", same_as_cpu, f"{found}, not {theirs}")
+
+
 def check_python(report, gpu):
-    path = gpu.folder / "q4_1.gguf"
-    settings = environment(
-        LATHE_LIBRARY=BUILD / "lib/liblathe.so", PYTHONPATH=ROOT / "tools/python"
-    )
-    result = subprocess.run(
-        [sys.executable, __file__, "--session", str(path)], capture_output=True, text=True, env=settings
-    )
-    print(result.stdout, end="", flush=True)
-    good = result.returncode == 0 and "cuemu:" not in result.stderr
-    report.case("python", good, result.stderr.strip() if not good else "")
+    # Of each access alone the second would take minutes.
+    for words, checks in (("--session", gpu.folder / "q4_1.gguf"), 1), (("--parts",), 0):
+        settings = environment(
+            LATHE_LIBRARY=BUILD / "lib/liblathe.so",
+            PYTHONPATH=ROOT / "tools/python",
+            LATHE_CUEMU_CHECK=checks,
+        )
+        command = [sys.executable, __file__, *map(str, words)]
+        result = subprocess.run(command, capture_output=True, text=True, env=settings)
+        print(result.stdout, end="", flush=True)
+        good = result.returncode == 0 and "cuemu:" not in result.stderr
+        report.case(f"python {words[0]}", good, result.stderr.strip() if not good else "")
 
 
 def main():
     report = Report("gpu")
     if sys.argv[1:2] == ["--session"]:
         check_session(report, pathlib.Path(sys.argv[2]))
+        check_exits(report)
+        report.exit()
+    if sys.argv[1:2] == ["--parts"]:
+        check_parts(report)
         report.exit()
     with tempfile.TemporaryDirectory() as folder:
         gpu = Gpu(report, folder)
-        for check in (check_tiny, check_formats, check_gemma, check_long, check_python):
+        for check in (check_tiny, check_formats, check_planted, check_gemma, check_long, check_python):
             report.attempt(check.__name__, check, report, gpu)
     report.exit()
 

@@ -71,6 +71,13 @@ def folder_sections(code):
     return [(ABOUT, 0, about), (PATH, 0, b"bert/model.safetensors")] + named + embedded + own
 
 
+def calibration():
+    """What `lathe calibrate` writes of a model of which no part was measured."""
+    measured = {"lathe_calibration": 2, "model": {"header_hash": "0" * 32}, "points": []}
+    header = json.dumps({"__metadata__": {"lathe_calibration": json.dumps(measured)}}).encode()
+    return struct.pack("<Q", len(header)) + header
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=pathlib.Path)
@@ -86,6 +93,7 @@ def main():
         "external": common + code,
         "two": common + code + more,
         "embedded": common + code + embedded,
+        "calibrated": common + code + [(CALIBRATION, 0, calibration())],
         "folder": folder_sections(code),
         "incomplete": common + code[:1],
         "empty": [],

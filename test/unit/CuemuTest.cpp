@@ -502,6 +502,20 @@ TEST(CuemuTest, CopiesThatNobodyWaitsForAreFound) {
   EXPECT_TRUE(contains(own.run(body), "ends ahead of its copies"));
 }
 
+/// What is wide must lie at multiples of its size, unless the code says otherwise.
+TEST(CuemuTest, AnAccessOfAnOddPlaceIsFound) {
+  auto wide = [](const std::string &offset, const std::string &alignment) {
+    return "define ptx_kernel void @kernel(ptr %memory) {\n%place = getelementptr i8, ptr %memory, "
+           "i32 " +
+           offset + "\n%x = load <4 x i32>, ptr %place, align " + alignment + "\nret void\n}";
+  };
+  alignas(16) uint32_t memory[16] = {};
+  EXPECT_EQ(run(wide("16", "16"), memory), "");
+  EXPECT_EQ(run(wide("4", "4"), memory), "");
+  std::string wrong = run(wide("4", "16"), memory);
+  EXPECT_TRUE(contains(wrong, "reads at an address that is no multiple of 16")) << wrong;
+}
+
 TEST(CuemuTest, ACopyOfAnOddPlaceIsFound) {
   Pipeline own;
   std::string body = pipeline(waitFor(0) + Barrier, "");
@@ -525,7 +539,8 @@ define ptx_kernel void @kernel(ptr %out) {
 std::string recursion(int depth) {
   return R"(
 define internal i32 @deep(i32 %n) noinline {
-  %room = alloca [1000 x i8], align 16
+  %all = alloca [1000 x i8], align 16
+  %room = getelementptr i8, ptr %all, i32 %n
   store volatile i8 1, ptr %room
   %end = icmp eq i32 %n, 0
   br i1 %end, label %stop, label %more

@@ -196,7 +196,10 @@ Result Gpu::fill(Stream &stream, uint64_t to, uint8_t value, size_t bytes) {
 Result Gpu::load(Module *&module, const char *text, std::string &log) {
   auto context = std::make_unique<llvm::LLVMContext>();
   llvm::SMDiagnostic wrong;
-  std::unique_ptr<llvm::Module> ir = llvm::parseAssemblyString(text, wrong, *context);
+  const char *other = std::getenv("LATHE_CUEMU_TEXT");
+  std::unique_ptr<llvm::Module> ir = other && *other
+                                         ? llvm::parseAssemblyFile(other, wrong, *context)
+                                         : llvm::parseAssemblyString(text, wrong, *context);
   if (!ir) {
     log = "not LLVM IR: " + wrong.getMessage().str();
     return InvalidImage;

@@ -7,7 +7,8 @@
 // Asked of the environment: LATHE_CUEMU_MEMORY, bytes of the device (8 GiB);
 // LATHE_CUEMU_PROCESSORS, one block each (2); LATHE_CUEMU_VERSION, of the driver (12040);
 // LATHE_CUEMU_CHECK, 0 to leave accesses of kernels unchecked, which is ten times as fast;
-// LATHE_CUEMU_GRAPHS, 0 to refuse recording.
+// LATHE_CUEMU_GRAPHS, 0 to refuse recording; LATHE_CUEMU_TEXT, a file with the kernels that are run
+// in place of those that are loaded, so that faults can be planted in them.
 //
 //===----------------------------------------------------------------------===//
 

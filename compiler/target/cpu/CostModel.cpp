@@ -106,8 +106,7 @@ static void addContraction(Value rows, int64_t operations, PhaseWork &work) {
   work.multiplyAdds += operations / 2;
 }
 
-static void addOp(Operation &op, int64_t rows, int64_t depth, const CpuTarget &target,
-                  PhaseWork &work) {
+static void addOp(Operation &op, int64_t rows, int64_t depth, bool dotsPairs, PhaseWork &work) {
   if (auto load = dyn_cast<step::LoadOp>(op)) {
     work.activationBytes += rowBytes(cast<RankedTensorType>(load.getType()), rows);
   } else if (auto store = dyn_cast<step::StoreOp>(op)) {
@@ -128,7 +127,7 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, const CpuTarget &t
     // An attention tells what one position costs every row.
     int64_t operations = cost.Operations / rows * countSeen(attention, rows, depth);
     work.multiplyAdds += operations / 2;
-    bool inPairs = target.bf16Dot && attention.getCache().getType().getElementType().isBF16();
+    bool inPairs = dotsPairs && attention.getCache().getType().getElementType().isBF16();
     (inPairs ? work.bf16 : work.f32) += operations;
     int64_t window = static_cast<int64_t>(attention.getWindow().value_or(INT64_MAX));
     int64_t oldest = std::max<int64_t>(0, depth + 1 - window);
@@ -140,13 +139,13 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, const CpuTarget &t
 }
 
 PhaseWork lathe::compiler::computeWork(step::PhaseOp phase, int64_t rows, int64_t logitsRows,
-                                       int64_t depth, const CpuTarget &target) {
+                                       int64_t depth, bool dotsPairs) {
   PhaseWork work;
   if (phase.getLogitsRows())
     rows = logitsRows;
   for (Operation &op : phase.getBody().front()) {
     int64_t before = work.f32;
-    addOp(op, rows, depth, target, work);
+    addOp(op, rows, depth, dotsPairs, work);
     // What stands in front of contractions is computed by every worker for itself.
     auto fusable = dyn_cast<ir::FusionOpInterface>(op);
     if (phase.getAxis() == step::Axis::Columns && fusable &&

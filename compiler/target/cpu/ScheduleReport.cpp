@@ -57,7 +57,7 @@ private:
   PhaseLimit limitOf(PlacedPhase &placed, const PhaseWork &work, int64_t rows);
   Footprint footprintOf(int64_t rows);
   PhaseWork workOf(PlacedPhase &placed, int64_t rows) {
-    return computeWork(placed.phase, rows, logitsRowsOf(rows), depth, target);
+    return computeWork(placed.phase, rows, logitsRowsOf(rows), depth, target.bf16Dot);
   }
   std::string nameOf(Value memory);
 

@@ -5,6 +5,7 @@
 #include "compiler/target/cpu/LayerPlaces.h"
 #include "compiler/target/cpu/Manifest.h"
 #include "compiler/target/nvptx/GpuPhase.h"
+#include "compiler/target/nvptx/GpuWork.h"
 #include "compiler/target/nvptx/NvptxTarget.h"
 #include "compiler/target/nvptx/Passes.h"
 #include "passes/PassEffect.h"
@@ -17,6 +18,7 @@
 #include "llvm/ADT/StringExtras.h"
 
 #include <cstddef>
+#include <limits>
 
 namespace lathe::compiler {
 #define GEN_PASS_DEF_EMITNVPTXPASS
@@ -43,7 +45,14 @@ public:
 private:
   LogicalResult emitBlock(Block &block, Value layer);
   LogicalResult emitLayers(step::LayersOp layers);
-  LogicalResult emitLayer(step::LayersOp layers, Value layer);
+  LogicalResult emitRound(step::LayersOp layers, Value layer, bool mayBeLeft);
+  LogicalResult emitLayer(step::LayersOp layers, std::optional<ArrayRef<int64_t>> select,
+                          Value layer);
+  LogicalResult emitExit(step::ExitIfOp exit, Value layer);
+  /// A pointer among the step's arguments.
+  Value argument(GpuBuilder &k, int64_t offset) {
+    return k.loadPointer(k.at(k.fromGlobal(args), offset));
+  }
   LogicalResult emitPhase(step::PhaseOp phase, Value layer);
   void emitBarrier(Location loc);
 
@@ -54,6 +63,7 @@ private:
   OpBuilder builder;
   func::FuncOp entry;
   Value args, block, blocks, thread, counter;
+  Value left; ///< Of a thread, i64: whether it has left the stack, as all have.
 };
 
 } // namespace
@@ -89,17 +99,39 @@ LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
 }
 
 /// The body that the layer selects.
-LogicalResult ProgramEmitter::emitLayer(step::LayersOp layers, Value layer) {
+LogicalResult ProgramEmitter::emitLayer(step::LayersOp layers,
+                                        std::optional<ArrayRef<int64_t>> select, Value layer) {
   if (layers.getBodies().size() == 1)
     return emitBlock(layers.getBodies().front().front(), layer);
   GpuBuilder k(builder, layers.getLoc());
   LogicalResult result = success();
-  Value index = emitBodyIndex(k, *layers.getSelect(), layer);
-  for (auto [number, body] : llvm::enumerate(layers.getBodies()))
+  Value index = emitBodyIndex(k, *select, layer);
+  for (auto [number, body] : llvm::enumerate(layers.getBodies())) {
+    if (!llvm::is_contained(*select, static_cast<int64_t>(number)))
+      continue;
     k.ifThen(k.equal(index, k.constant(number)), [&] {
       if (failed(emitBlock(body.front(), layer)))
         result = failure();
     });
+  }
+  return result;
+}
+
+/// A layer, ahead of an exit or behind one.
+LogicalResult ProgramEmitter::emitRound(step::LayersOp layers, Value layer, bool mayBeLeft) {
+  if (!mayBeLeft)
+    return emitLayer(layers, layers.getSelect(), layer);
+  GpuBuilder k(builder, layers.getLoc());
+  LogicalResult result = success();
+  auto emit = [&](std::optional<ArrayRef<int64_t>> select) {
+    if (failed(emitLayer(layers, select, layer)))
+      result = failure();
+  };
+  Value stays = k.equal(k.loadWide(k.i64(), left, sizeof(int64_t)), k.constant(0));
+  if (layers.getRest())
+    k.ifThenElse(stays, [&] { emit(layers.getSelect()); }, [&] { emit(layers.getRest()); });
+  else
+    k.ifThen(stays, [&] { emit(layers.getSelect()); });
   return result;
 }
 
@@ -108,19 +140,57 @@ LogicalResult ProgramEmitter::emitLayers(step::LayersOp layers) {
   GpuBuilder k(builder, layers.getLoc());
   LogicalResult result = success();
   int64_t kept = cast<ir::LayerLoopOpInterface>(*layers).getKeptLayers().size();
+  bool mayBeLeft =
+      layers.walk([](step::ExitIfOp) { return WalkResult::interrupt(); }).wasInterrupted();
+  if (mayBeLeft)
+    k.storeWide(k.constant(0), left, sizeof(int64_t));
   k.forLoop(k.constant(0), k.constant(kept), 1, [&](Value layer) {
     if (layers.getSkip())
       for (ArrayRef<int64_t> skip = *layers.getSkip(); int64_t skipped : skip)
         layer = k.select(k.less(layer, k.constant(skipped)), layer, k.add(layer, 1));
     if (!layers.getRows()) {
-      result = emitLayer(layers, layer);
+      result = emitRound(layers, layer, mayBeLeft);
       return;
     }
-    Value runs = k.loadPointer(k.at(k.fromGlobal(args), offsetof(lathe_step_args, layer_runs)));
+    Value runs = argument(k, offsetof(lathe_step_args, layer_runs));
     Value flag = k.loadWide(k.i32(), k.at(runs, k.mul(layer, sizeof(int32_t))), sizeof(int32_t));
     Value isSet = arith::CmpIOp::create(builder, layers.getLoc(), arith::CmpIPredicate::ne, flag,
                                         k.integer(0));
-    k.ifThen(isSet, [&] { result = emitLayer(layers, layer); });
+    k.ifThen(isSet, [&] { result = emitRound(layers, layer, mayBeLeft); });
+  });
+  return result;
+}
+
+/// All threads read the same numbers, and so take the same way.  The confidence stays as it is
+/// until all blocks have met once more: a block that is ahead cannot write the next one.
+LogicalResult ProgramEmitter::emitExit(step::ExitIfOp exit, Value layer) {
+  GpuBuilder k(builder, exit.getLoc());
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  LogicalResult result = success();
+  auto emit = [&](Region &region) {
+    for (Block &body : region)
+      if (failed(emitBlock(body, layer)))
+        result = failure();
+  };
+  Value wanted = k.at(argument(k, offsetof(lathe_step_args, exit_at)), k.mul(layer, sizeof(float)));
+  wanted = k.loadWide(k.f32(), wanted, sizeof(float));
+  Value asked = k.compare(arith::CmpFPredicate::OLT, wanted, k.floatConstant(infinity));
+  k.ifThen(asked, [&] {
+    emit(exit.getPredicate());
+    auto alloc = exit.getConfidence().getDefiningOp<step::AllocOp>();
+    Value place = k.at(argument(k, offsetof(lathe_step_args, arena)),
+                       static_cast<int64_t>(*alloc.getOffset()));
+    Value found = k.loadWide(k.f32(), place, sizeof(float));
+    Value reached = k.compare(arith::CmpFPredicate::OGE, found, wanted);
+    Value forced = k.compare(arith::CmpFPredicate::OEQ, wanted, k.floatConstant(-infinity));
+    k.ifThen(arith::OrIOp::create(builder, exit.getLoc(), reached, forced), [&] {
+      emit(exit.getLeaving());
+      k.storeWide(k.constant(1), left, sizeof(int64_t));
+      Value first = k.both(k.equal(block, k.constant(0)), k.equal(thread, k.constant(0)));
+      k.ifThen(first, [&] {
+        k.storeWide(layer, argument(k, offsetof(lathe_step_args, exit_layer)), sizeof(int64_t));
+      });
+    });
   });
   return result;
 }
@@ -139,8 +209,9 @@ LogicalResult ProgramEmitter::emitBlock(Block &body, Value layer) {
         return failure();
     } else if (isa<step::BarrierOp>(op)) {
       emitBarrier(op.getLoc());
-    } else if (isa<step::ExitIfOp>(op)) {
-      return op.emitError() << "no code of the GPU target for exits";
+    } else if (auto exit = dyn_cast<step::ExitIfOp>(op)) {
+      if (failed(emitExit(exit, layer)))
+        return failure();
     }
   }
   return success();
@@ -156,6 +227,7 @@ LogicalResult ProgramEmitter::emit() {
   block = k.specialRegister("ctaid.x");
   blocks = k.specialRegister("nctaid.x");
   thread = k.specialRegister("tid.x");
+  left = LLVM::AllocaOp::create(builder, program.getLoc(), k.ptr(), k.i64(), k.constant(1));
   args = k.toGlobal(entry.getArgument(0));
   counter = k.loadPointer(k.at(k.fromGlobal(args), offsetof(lathe_step_args, scratch)));
   if (failed(emitBlock(program.getBody().front(), k.constant(0))))
@@ -184,6 +256,7 @@ struct EmitNvptxPass : lathe::compiler::impl::EmitNvptxPassBase<EmitNvptxPass> {
     });
     if (narrow.wasInterrupted() || failed(checkLayerChoice(module)))
       return signalPassFailure();
+    noteWork(module);
     WeightTable weights = assignWeights(module);
     KernelNames names;
     KernelSharing sharing;

@@ -33,7 +33,7 @@ static constexpr int64_t Greatest = 0, Sum = 4, Factor = 8, StateBytes = 16;
 
 /// Parts that the positions of a row are divided into at most; one split each while there
 /// are no more.
-static constexpr int64_t MostParts = 64;
+static constexpr int64_t MostParts = 32;
 
 /// Rows of an entry whose parts the blocks share; more rows are enough for them.
 static constexpr int64_t MostSplitRows = 8;

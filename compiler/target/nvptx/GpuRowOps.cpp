@@ -8,6 +8,8 @@
 
 #include "llvm/ADT/StringMap.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
@@ -192,7 +194,65 @@ static void emitRopeTable(GpuContext &c, Operation *op, const GpuRow &row) {
   });
 }
 
+//===----------------------------------------------------------------------===//
+// logistic, margin: how sure a row is
+//===----------------------------------------------------------------------===//
+
+static void storeFirst(GpuContext &c, Value x, Value to) {
+  GpuBuilder &k = c.k;
+  k.ifThen(k.equal(c.thread, k.constant(0)), [&] { k.storeWide(x, to, 4); });
+}
+
+static void emitLogistic(GpuContext &c, Operation *op, const GpuRow &row) {
+  GpuBuilder &k = c.k;
+  auto logistic = cast<ir::LogisticOp>(op);
+  Value weight = c.weightPointer(logistic.getWeight()), bias = c.weightPointer(logistic.getBias());
+  Value from = c.rowPointer(logistic.getInput(), row), to = c.rowPointer(logistic.getResult(), row);
+  Value elements = k.constant(ir::dimOf(logistic.getWeight(), 0));
+  Value sum = k.forLoop(c.thread, elements, BlockThreads, {k.floatConstant(0.0f)},
+                        [&](Value i, ValueRange carried) -> SmallVector<Value> {
+                          Value own = k.loadConstant(k.f32(), k.at(weight, k.mul(i, 4)), 4);
+                          return {k.fma(loadFloat(k, from, i), own, carried[0])};
+                        })[0];
+  sum = c.blockReduce(sum, [&](Value a, Value b) { return add(k, a, b); });
+  Value logit = k.addf(sum, k.loadConstant(k.f32(), bias, 4)), one = k.floatConstant(1.0f);
+  Value odds = k.onScalar(k.subf(k.floatConstant(0.0f), logit), emitExp);
+  storeFirst(c, k.divf(one, k.addf(one, odds)), to);
+}
+
+/// The greatest element, the first place of it, and the greatest element elsewhere.
+static void emitMargin(GpuContext &c, Operation *op, const GpuRow &row) {
+  GpuBuilder &k = c.k;
+  auto margin = cast<ir::MarginOp>(op);
+  Value from = c.rowPointer(margin.getInput(), row), to = c.rowPointer(margin.getResult(), row);
+  int64_t columns = ir::dimOf(margin.getInput(), 1);
+  Value elements = k.constant(columns), none = k.constant(columns);
+  Value least = k.floatConstant(-std::numeric_limits<float>::infinity());
+  auto greatestBut = [&](Value place) {
+    Value own = k.forLoop(c.thread, elements, BlockThreads, {least},
+                          [&](Value i, ValueRange carried) -> SmallVector<Value> {
+                            Value x = k.select(k.equal(i, place), least, loadFloat(k, from, i));
+                            return {k.maxf(carried[0], x)};
+                          })[0];
+    return c.blockReduce(own, [&](Value a, Value b) { return k.maxf(a, b); });
+  };
+  Value greatest = greatestBut(none);
+  // Places count down, so that the first is the greatest; f32 holds them exactly.
+  Value place = k.forLoop(c.thread, elements, BlockThreads, {k.floatConstant(0.0f)},
+                          [&](Value i, ValueRange carried) -> SmallVector<Value> {
+                            Value left = k.intToFloat(k.sub(elements, i));
+                            Value same = k.compare(arith::CmpFPredicate::OEQ, loadFloat(k, from, i),
+                                                   greatest);
+                            return {k.maxf(carried[0], k.select(same, left, carried[0]))};
+                          })[0];
+  place = c.blockReduce(place, [&](Value a, Value b) { return k.maxf(a, b); });
+  Value first = arith::FPToSIOp::create(k.builder(), k.getLoc(), k.i64(), place);
+  storeFirst(c, k.subf(greatest, greatestBut(k.sub(elements, first))), to);
+}
+
 static const GpuRowEmitterRegistration registrations[] = {
+    {ir::LogisticOp::getOperationName(), emitLogistic},
+    {ir::MarginOp::getOperationName(), emitMargin},
     {ir::RMSNormOp::getOperationName(), emitRMSNorm},
     {ir::QuantizeOp::getOperationName(), emitQuantize},
     {ir::EmbedOp::getOperationName(), emitEmbed},

@@ -11,7 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "compiler/target/nvptx/GpuFormat.h"
+#include "compiler/target/nvptx/GpuTensorWeights.h"
 #include "compiler/target/nvptx/GpuTiles.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -57,9 +57,11 @@ StageLayout::StageLayout(ir::LinearOp linear, int64_t chunk, bool sharedInput)
   bytes = weightsOffset + weightBytes;
 }
 
-/// Stages that are copied or read at a time: as many as fit into what a warp may take.
+/// Stages that are copied or read at a time: as many as fit into what a warp may take.  Where
+/// weights come alone, eight warps then wait for 30 KB or so, which is what hides the latency
+/// of a GPU's memory.
 int64_t countStages(const StageLayout &stage) {
-  constexpr int64_t most = 4, least = 2, warpBytes = 9 * 1024;
+  constexpr int64_t most = 8, least = 2, warpBytes = 9 * 1024;
   return std::clamp(warpBytes / stage.bytes, least, most);
 }
 
@@ -97,9 +99,6 @@ private:
   void addInt8(const Step &step, int64_t tile, Value *sums);
   void addMinimums(ArrayRef<Value> input, ArrayRef<Value> scales, Value *sums);
   void addBF16(const Step &step, int64_t tile, Value *sums);
-  void loadInt8Weights(const Step &step);
-  void loadBF16Weights(const Step &step);
-  SmallVector<Values, 2> splitWeights(const Step &step, int64_t half);
   void storeSums(ValueRange sums);
 
   // Rows of the step.
@@ -119,14 +118,7 @@ private:
   Value group, member; ///< Of the lane: four lanes of a group have the same rows.
   Value ring;
   int64_t steps;
-  // Of the step, for all tiles.
-  struct Product {
-    SmallVector<Values, 2> words; ///< Of A, for both halves of the panel.
-    int64_t half;                 ///< Which 16 k, where a product has no more.
-    Value scales;                 ///< Of int8 rows.
-  };
-  SmallVector<Product> products;
-  Value minimums;
+  TensorWeights weights; ///< Of the step, for all tiles.
 };
 
 } // namespace
@@ -214,101 +206,6 @@ Value TensorPanel::loadScale(const Step &step, int64_t tile, int64_t column) {
 }
 
 //===----------------------------------------------------------------------===//
-// Weights
-//===----------------------------------------------------------------------===//
-
-/// Two products with 16 rows of the panel each: words of rows 0 and 1, and of 2 and 3, of the
-/// lane's four, of one or two vectors with a word for each row.
-static SmallVector<SmallVector<Value>, 2> fragmentsOf(GpuBuilder &k, ArrayRef<Value> words) {
-  SmallVector<SmallVector<Value>, 2> result(2);
-  for (int64_t pair = 0; pair < 2; ++pair)
-    for (Value word : words)
-      for (int64_t row : {0, 1})
-        result[pair].push_back(k.extract(word, 2 * pair + row));
-  return result;
-}
-
-/// Bytes less `zero`, with a sign.
-static Value subtractZero(GpuBuilder &k, Value words, int64_t zero) {
-  OpBuilder &b = k.builder();
-  auto splat = [&](int64_t byte) {
-    return k.splatInt(k.i32(), static_cast<int32_t>(byte * 0x01010101), LaneRows);
-  };
-  Value top = splat(0x80);
-  if (zero == 128)
-    return arith::XOrIOp::create(b, k.getLoc(), words, top);
-  if (zero == 0)
-    return words;
-  // The top bit of each byte, which is free, keeps it from borrowing.
-  Value raised = arith::OrIOp::create(b, k.getLoc(), words, top);
-  return arith::XOrIOp::create(b, k.getLoc(), k.sub(raised, splat(zero)), top);
-}
-
-void TensorPanel::loadInt8Weights(const Step &step) {
-  const GpuIntegerFormat &integers = *format.integer;
-  int64_t halves = 32 / integers.scaleElements();
-  for (int64_t half = 0; half < halves; ++half) {
-    Values words;
-    for (int64_t i = 0; i < 2 / halves; ++i) {
-      Value quad = halves == 1 ? k.add(k.mul(member, 2), i) : k.add(member, 4 * half);
-      words.push_back(subtractZero(k, integers.words(k, step.block, quad), integers.zero()));
-    }
-    products.push_back(
-        {fragmentsOf(k, words), half, integers.scales(k, step.block, k.constant(4 * half))});
-  }
-  minimums = integers.minimums(k, step.block);
-}
-
-/// The upper halves of f32 as words of two: those of `low` and of `high`.
-static Value packUpper(GpuBuilder &k, Value low, Value high) {
-  OpBuilder &b = k.builder();
-  Value first = k.shiftRight(k.bitcast(low, k.vec(k.i32(), LaneRows)), k.integer(16));
-  Value second =
-      k.mask(k.bitcast(high, k.vec(k.i32(), LaneRows)), static_cast<int32_t>(0xffff0000));
-  return arith::OrIOp::create(b, k.getLoc(), first, second);
-}
-
-/// What is left of f32 behind their upper halves.
-static Value lowerPart(GpuBuilder &k, Value x) {
-  Value bits = k.mask(k.bitcast(x, k.vec(k.i32(), LaneRows)), static_cast<int32_t>(0xffff0000));
-  return k.subf(x, k.bitcast(bits, k.vec(k.f32(), LaneRows)));
-}
-
-/// Words of A for 16 k: weights of more than a bf16's 8 bits as the sum of two.
-SmallVector<TensorPanel::Values, 2> TensorPanel::splitWeights(const Step &step, int64_t half) {
-  constexpr int64_t each = 4;
-  Value first = k.add(k.mul(member, each), 16 * half);
-  if (format.floats && format.floats->isPairs()) {
-    Values words;
-    for (int64_t i = 0; i < 2; ++i) {
-      Value pair = k.add(k.mul(member, 2), i);
-      words.push_back(loadWords(k, step.block, k.at(step.block.block, k.mul(pair, PanelRows * 4))));
-    }
-    return {words};
-  }
-  Values own;
-  Value quad = k.add(member, 4 * half);
-  Value words = format.integer ? format.integer->words(k, step.block, quad) : Value();
-  for (int64_t i = 0; i < each; ++i)
-    own.push_back(format.integer ? emitDequantized(k, *format.integer, step.block, words,
-                                                   k.constant(4 * half), k.constant(i))
-                                 : format.floats->weights(k, step.block, k.add(first, i)));
-  SmallVector<Values, 2> parts;
-  for (int64_t part = 0; part < 2; ++part) {
-    parts.push_back({packUpper(k, own[0], own[1]), packUpper(k, own[2], own[3])});
-    for (Value &x : own)
-      x = lowerPart(k, x);
-  }
-  return parts;
-}
-
-void TensorPanel::loadBF16Weights(const Step &step) {
-  for (int64_t half = 0; half < stage.elements / 16; ++half)
-    for (const Values &words : splitWeights(step, half))
-      products.push_back({fragmentsOf(k, words), half, {}});
-}
-
-//===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//
 
@@ -350,18 +247,18 @@ void TensorPanel::addInt8(const Step &step, int64_t tile, Value *sums) {
   SmallVector<Value> magic(4, k.integer(llvm::bit_cast<int32_t>(Magic))), rowScales, input;
   for (int64_t column : {0, 1})
     rowScales.push_back(loadScale(step, tile, column));
-  for (const Product &product : products) {
-    int64_t words = 2 / static_cast<int64_t>(products.size());
+  for (const TensorProduct &product : weights.products) {
+    int64_t words = 2 / static_cast<int64_t>(weights.products.size());
     input = wordsOf(k, loadInput(step, tile, 16 * product.half, words));
     SmallVector<GpuBuilder::Words> results;
-    for (const Values &own : product.words)
+    for (ArrayRef<Value> own : product.words)
       results.push_back(k.multiplyBytes(own, input, magic));
     for (int64_t column : {0, 1}) {
       Value scale = k.mulf(product.scales, k.broadcast(rowScales[column], LaneRows));
       sums[column] = k.fma(scale, fromMagic(k, columnOf(k, results, column)), sums[column]);
     }
   }
-  if (minimums)
+  if (weights.minimums)
     addMinimums(input, rowScales, sums);
 }
 
@@ -372,12 +269,12 @@ void TensorPanel::addMinimums(ArrayRef<Value> input, ArrayRef<Value> rowScales, 
   GpuBuilder::Words totals = k.multiplyBytes(all, input, magic);
   for (int64_t column : {0, 1}) {
     Value total = k.mulf(rowScales[column], fromMagic(k, totals[column]));
-    sums[column] = k.fma(minimums, k.broadcast(total, LaneRows), sums[column]);
+    sums[column] = k.fma(weights.minimums, k.broadcast(total, LaneRows), sums[column]);
   }
 }
 
 void TensorPanel::addBF16(const Step &step, int64_t tile, Value *sums) {
-  for (const Product &product : products) {
+  for (const TensorProduct &product : weights.products) {
     SmallVector<Value> input = wordsOf(k, loadInput(step, tile, 32 * product.half, 2));
     SmallVector<GpuBuilder::Words> results;
     for (auto [pair, own] : llvm::enumerate(product.words))
@@ -400,19 +297,16 @@ TensorPanel::Values TensorPanel::emitTiles(const Step &step, int64_t first, Valu
 }
 
 TensorPanel::Values TensorPanel::emitStep(Value number, Value slot, ValueRange sums) {
-  Value place = k.at(ring, k.mul(slot, stage.bytes)), weights = k.at(place, stage.weightsOffset);
+  Value place = k.at(ring, k.mul(slot, stage.bytes)), packed = k.at(place, stage.weightsOffset);
   int64_t header = format.integer ? format.integer->headerBytes() : 0;
-  Step step{{weights, k.at(weights, header), k.mul(group, LaneRows), LaneRows, false}, place, {}};
+  Step step{{packed, k.at(packed, header), k.mul(group, LaneRows), LaneRows, false}, place, {}};
   if (!stage.staged)
     step.rows = k.at(input.data, k.mul(number, stage.isInt8 ? input.blockBytes : stage.inputBytes));
   if (stage.isInt8)
     step.scales = stage.staged ? k.at(place, stage.scalesOffset)
                                : k.at(input.scales, k.mul(number, input.scaleBlockBytes));
-  products.clear();
-  if (stage.isInt8)
-    loadInt8Weights(step);
-  else
-    loadBF16Weights(step);
+  weights = stage.isInt8 ? emitInt8Weights(k, *format.integer, step.block, member)
+                         : emitBF16Weights(k, format, step.block, member, stage.elements);
   Values next;
   OpBuilder &b = k.builder();
   for (int64_t first = 0; first < stage.rows / TileRows; first += GroupTiles) {

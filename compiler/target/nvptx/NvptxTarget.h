@@ -24,7 +24,9 @@ public:
 
   void findUnsupported(mlir::ModuleOp module, llvm::StringRef kvType, Tell tell) const override;
   void addKernels(mlir::OpPassManager &passes) const override;
-  std::vector<std::string> outputs() const override { return {"ptx", "llvm"}; }
+  /// "resources": what the kernels take of a processor, as JSON (docs/gpu.md).
+  std::vector<std::string> outputs() const override;
+  std::string missingTool(llvm::StringRef output) const override;
   llvm::StringRef image() const override { return driverText; }
   llvm::Expected<std::string> generate(mlir::ModuleOp module, llvm::StringRef output,
                                        bool timing) const override;

@@ -92,6 +92,7 @@ static void check_latency(lathe_session *session) {
   lathe_generate_result result;
   options.latency = 1e-9;
   result = run(session, options, steps);
+  EXPECT(steps[1] == 15 && result.exit_steps == 15);
   EXPECT(near(result.expected_agreement, (8 + 8 * 0.95 + 7 * 0.9) / 23));
   EXPECT(near(result.expected_time, (8 + 8 * 0.97 + 7 * 0.9) / 23));
   options.quality = 0.92;

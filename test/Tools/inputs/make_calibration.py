@@ -10,13 +10,13 @@ import sys
 
 import tiny_safetensors
 
-# Policy, time and agreement; what is refused is never chosen.
+# Policy, time and agreement; what is refused is never chosen.  Every step is so sure.
 EXITS = [
     ("always-at:1", 0.6, 0.8, ""),
-    ("threshold:0.9", 0.97, 0.95, ""),
-    ("threshold:0.5", 0.9, 0.9, ""),
-    ("threshold:0.1", 0.7, 0.7, ""),
-    ("threshold:0.05", 0.1, 0.99, "somebody said so"),
+    ("threshold:0", 0.97, 0.95, ""),
+    ("threshold:-1", 0.9, 0.9, ""),
+    ("threshold:-2", 0.7, 0.7, ""),
+    ("threshold:-3", 0.1, 0.99, "somebody said so"),
 ]
 
 

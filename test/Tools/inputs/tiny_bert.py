@@ -75,13 +75,18 @@ def norm(x, weight, bias, eps):
     return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + eps) * weight + bias
 
 
-def forward(config, weights, ids):
+def exact(rows, weights):
+    return rows, weights
+
+
+def forward(config, weights, ids, rounding=exact):
     """The last hidden state of one text, in float64 (Devlin et al., 2019)."""
-    return states(config, weights, ids)[-1]
+    return states(config, weights, ids, rounding)[-1]
 
 
-def states(config, weights, ids):
-    """The hidden states of one text ahead of the layers and behind each, in float64."""
+def states(config, weights, ids, rounding=exact):
+    """The hidden states of one text ahead of the layers and behind each, in float64.  `rounding` gives what a
+    product takes in place of its rows and of its weights, [outputs][inputs]."""
     w = {name: values.astype(np.float64) for name, values in weights.items()}
     eps, heads = config["layer_norm_eps"], config["num_attention_heads"]
     erf = np.vectorize(math.erf)
@@ -94,7 +99,8 @@ def states(config, weights, ids):
         start = f"encoder.layer.{layer}."
 
         def linear(name, value):
-            return value @ w[start + name + ".weight"].T + w[start + name + ".bias"]
+            rows, own = rounding(value, w[start + name + ".weight"])
+            return rows @ own.T + w[start + name + ".bias"]
 
         def after(name, value):
             return norm(value, w[start + name + ".weight"], w[start + name + ".bias"], eps)

@@ -56,7 +56,7 @@ void CompileCommand::declare(Options &Accepted) {
                    checkEntry);
   Accepted.choice(Emit, "--emit",
                   {"mlir:import", "mlir:fused", "mlir:precision", "mlir:scheduled", "mlir:planned",
-                   "mlir:kernels", "llvm", "asm", "obj", "ptx", "schedule"},
+                   "mlir:kernels", "llvm", "asm", "obj", "ptx", "cubin", "resources", "schedule"},
                   "stop at a stage and print it");
   Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int16", "int8"}, "arithmetic");
   declareKVType(Accepted, KVType);

@@ -1,6 +1,7 @@
 //===- Inspect.cpp - lathe inspect ------------------------------------------===//
 
 #include "tools/lathe/Command.h"
+#include "tools/lathe/GpuKernels.h"
 #include "tools/lathe/Inspection.h"
 #include "tools/lathe/ModelArguments.h"
 #include "tools/lathe/OutputFile.h"
@@ -31,6 +32,8 @@ private:
   Inspection inspectEncoder(const ModelInput &Input, Diagnostics &Diags) const;
   std::optional<KernelTimes> findSchedule(const GGUFFile &File, Terminal &Term,
                                           Diagnostics &Diags) const;
+  bool showsGpu() const { return ShowSchedule && isGpuTarget(Arguments.Compile.Target); }
+  void printGpu(const GGUFFile &File, Terminal &Term, Diagnostics &Diags) const;
 
   ModelArguments Arguments;
   std::optional<int64_t> Depth;
@@ -130,7 +133,21 @@ bool InspectCommand::checkFlags(Diagnostics &Diags) const {
   if (Measure && Machine)
     Diags.error(111, "lathe inspect", "found --measure and --machine, expected one of both",
                 "what is measured is held against the machine that it was measured on");
+  if (showsGpu() && (Measure || Machine || Depth || Html))
+    Diags.error(111, "lathe inspect",
+                "found --measure, --machine, --n-depth or --html with a GPU's --schedule, expected "
+                "none of them",
+                "the limits of a GPU are those of its data sheet");
   return !Diags.hasErrors();
+}
+
+/// What the kernels take of a multiprocessor, and what the phases could take at least.
+void InspectCommand::printGpu(const GGUFFile &File, Terminal &Term, Diagnostics &Diags) const {
+  std::optional<std::string> Report = askGpuKernels(File.path(), Arguments.Compile, Diags);
+  if (Report && !Json)
+    Report = gpuKernelsText(*Report, Diags);
+  if (Report)
+    Term.out(*Report);
 }
 
 Inspection InspectCommand::inspectModel(const ModelInput &Input, Diagnostics &Diags) const {
@@ -213,6 +230,8 @@ void InspectCommand::run(Terminal &Term, Diagnostics &Diags) {
                 "found --schedule or --html with a compiled model, expected its GGUF file");
     return;
   }
+  if (File && showsGpu())
+    return printGpu(*File, Term, Diags);
   std::unique_ptr<OutputFile> Page;
   if (Found && Html)
     Page = OutputFile::open(*Html, *Arguments.Path, Term, Diags);
