@@ -74,6 +74,11 @@ bool Package::addCalibration(PackageOptions &Options, Diagnostics &Diags) {
                 "found a classifier and layers to compile, expected one: its heads are for all");
     return false;
   }
+  if (Folder && Options.Width) {
+    Diags.error(111, "lathe compile",
+                "found a classifier and a width, expected one: its heads are for all neurons");
+    return false;
+  }
   CalibrationFile = MappedFile::open(Path, Diags);
   if (!CalibrationFile)
     return false;
