@@ -22,7 +22,7 @@ public:
   bool allocate(const StepMemory &Wanted, Diagnostics &Diags);
   bool run(size_t Entry, lathe_step_args &Args, Diagnostics &Diags) override;
   void forget(int32_t Sequence) override {
-    // Fresh pages for a prompt of 512 tokens take 3 % of its time.
+    // The next prompt would fault all of its pages in again.
     constexpr size_t KeptBytes = size_t(16) << 20;
     if (Room.SlabBytes > KeptBytes)
       KV.release(static_cast<size_t>(Sequence) * Room.SlabBytes + KeptBytes,
