@@ -23,7 +23,8 @@ namespace {
 
 class ColumnPhase {
 public:
-  explicit ColumnPhase(PhaseContext &context) : c(context), k(context.k) {}
+  explicit ColumnPhase(PhaseContext &context)
+      : c(context), k(context.k), chunk(std::min(context.maxRows(), context.target.rowChunk)) {}
 
   LogicalResult emit();
 
@@ -36,7 +37,7 @@ private:
   /// Panels that are computed, and tiles that have one.
   Value panelsOf(const Segment &segment);
   Value tilesOf(const Segment &segment);
-  /// Calls `body` with the tiles and their chunks of rows.
+  /// Calls `body` with some tiles and their chunks of rows: those of a tile follow each other.
   void forTileRows(const Segment &segment, Value from, Value to,
                    llvm::function_ref<void(Value tile, Value firstRow, Value rows)> body);
   void clearPanel(Value memory, int64_t rowBytes, Value rows);
@@ -45,11 +46,28 @@ private:
 
   PhaseContext &c;
   KernelBuilder &k;
+  int64_t chunk;                 ///< Rows that pass a tile at a time.
+  Value chunks;                  ///< Of all rows.
   SmallVector<Value> tileMemory; ///< One per contraction of the current segment.
   unsigned segments = 0;         ///< That have an epilogue already.
 };
 
 } // namespace
+
+/// A block of int8 must be two chunks that need nothing of a head.
+static LogicalResult checkStores(const Segment &segment) {
+  LogicalResult result = success();
+  for (step::StoreOp store : segment.stores) {
+    auto quantize = store.getValue().getDefiningOp<ir::QuantizeOp>();
+    if (!quantize)
+      continue;
+    Type element = quantize.getType().getElementType();
+    bool blocks = segment.outputs % 32 == 0 && segment.headColumns == Lanes;
+    if (isa<ir::WideActivationType>(element) || (storesBlock(store) && !blocks))
+      result = quantize.emitError() << "no code for rows of " << element << " behind a contraction";
+  }
+  return result;
+}
 
 /// Every op must have code before any is emitted; all that lack it are told.
 LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments,
@@ -65,7 +83,9 @@ LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments,
     if (!findElementwiseEmitter(op.getName().getStringRef()))
       result = op.emitError() << "no code for '" << op.getName() << "' behind a contraction";
   }
-  for (const Segment &segment : segments)
+  for (const Segment &segment : segments) {
+    if (failed(checkStores(segment)))
+      result = failure();
     for (ir::LinearOp linear : segment.linears) {
       auto type = cast<RankedTensorType>(linear.getWeight().getType());
       const WeightFormat *format =
@@ -79,6 +99,7 @@ LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments,
         result = linear.emitError()
                  << "no code for a part of the inputs of weights of type " << type.getElementType();
     }
+  }
   return result;
 }
 
@@ -86,14 +107,11 @@ LogicalResult ColumnPhase::emit() {
   FailureOr<SmallVector<Segment>> segments = findSegments(c.phase);
   if (failed(segments))
     return failure();
-  SmallVector<Operation *> prologue;
-  for (Operation &op : c.phase.getBody().front())
-    if (auto fusable = dyn_cast<ir::FusionOpInterface>(op);
-        fusable && fusable.getFusionRole() == ir::FusionRole::RowWise)
-      prologue.push_back(&op);
+  SmallVector<Operation *> prologue = step::getPrologue(c.phase);
   if (failed(checkEmitters(*segments, prologue)) || failed(emitPrologue(c, prologue)))
     return failure();
 
+  chunks = chunk == 1 ? k.constant(1) : k.ceilDiv(c.rowCount(), k.constant(chunk));
   emitTiles(*segments);
   return success();
 }
@@ -110,32 +128,31 @@ Value ColumnPhase::tilesOf(const Segment &segment) {
   return k.ceilDiv(panelsOf(segment), k.constant(segment.tileColumns / PanelRows));
 }
 
-/// Workers take equal shares of the cost; a tile belongs to the worker in whose share it
-/// starts.
+/// Workers take equal shares of the cost; a chunk of rows of a tile belongs to the worker in
+/// whose share it starts.
 void ColumnPhase::emitTiles(ArrayRef<Segment> segments) {
-  SmallVector<Value> tiles, bases{k.constant(0)};
+  SmallVector<Value> items, bases{k.constant(0)};
   for (const Segment &segment : segments) {
-    tiles.push_back(tilesOf(segment));
-    bases.push_back(k.add(bases.back(), k.mul(tiles.back(), segment.tileCost())));
+    items.push_back(k.mul(tilesOf(segment), chunks));
+    bases.push_back(k.add(bases.back(), k.mul(items.back(), segment.tileCost())));
   }
   auto [from, to] = c.workerRange(bases.back());
-  for (auto [segment, count, base] : llvm::zip(segments, tiles, bases)) {
-    auto firstTile = [&](Value unit) {
+  for (auto [segment, count, base] : llvm::zip(segments, items, bases)) {
+    auto firstItem = [&](Value unit) {
       Value relative = k.max(k.sub(unit, base), k.constant(0));
       return k.min(k.ceilDiv(relative, k.constant(segment.tileCost())), count);
     };
-    emitSegment(segment, firstTile(from), firstTile(to));
+    emitSegment(segment, firstItem(from), firstItem(to));
   }
-  for (auto [segment, count] : llvm::zip(segments, tiles)) {
+  for (auto [segment, count] : llvm::zip(segments, items)) {
     if (!segment.width)
       continue;
-    auto [first, last] = c.workerRange(k.sub(k.constant(segment.tiles()), count));
+    auto [first, last] = c.workerRange(k.sub(k.mul(chunks, segment.tiles()), count));
     emitZeros(segment, k.add(count, first), k.add(count, last));
   }
 }
 
 void ColumnPhase::allocateTiles(const Segment &segment) {
-  int64_t chunk = std::min(c.maxRows(), c.target.rowChunk);
   tileMemory.clear();
   for (size_t i = 0; i < segment.linears.size(); ++i)
     tileMemory.push_back(c.allocateScratch(chunk * segment.tileColumns * 4));
@@ -143,14 +160,20 @@ void ColumnPhase::allocateTiles(const Segment &segment) {
 
 void ColumnPhase::forTileRows(const Segment &segment, Value from, Value to,
                               llvm::function_ref<void(Value, Value, Value)> body) {
-  int64_t chunk = std::min(c.maxRows(), c.target.rowChunk);
-  // The only row need not want logits.
-  if (chunk == 1 && c.phase.getLogitsRows())
-    to = k.min(to, k.mul(c.rowCount(), k.constant(segment.tiles())));
-  k.forLoop(from, to, 1, [&](Value tile) {
-    if (chunk == 1)
-      return body(tile, k.constant(0), k.constant(1));
-    k.forLoop(k.constant(0), c.rowCount(), chunk, [&](Value row) {
+  if (chunk == 1) {
+    // The only row need not want logits.
+    if (c.phase.getLogitsRows())
+      to = k.min(to, k.mul(c.rowCount(), k.constant(segment.tiles())));
+    k.forLoop(from, to, 1, [&](Value tile) { body(tile, k.constant(0), k.constant(1)); });
+    return;
+  }
+  // No rows, no chunks.
+  Value divisor = k.max(chunks, k.constant(1));
+  k.forLoop(k.div(from, divisor), k.ceilDiv(to, divisor), 1, [&](Value tile) {
+    Value start = k.mul(tile, chunks);
+    Value first = k.max(k.sub(from, start), k.constant(0)), last = k.min(k.sub(to, start), chunks);
+    k.forLoop(first, last, 1, [&](Value number) {
+      Value row = k.mul(number, chunk);
       body(tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
     });
   });
@@ -177,11 +200,11 @@ void ColumnPhase::clearPanel(Value memory, int64_t rowBytes, Value rows) {
 void ColumnPhase::emitZeros(const Segment &segment, Value from, Value to) {
   allocateTiles(segment);
   int64_t rowBytes = segment.tileColumns * 4;
-  Value chunk = k.constant(std::min(c.maxRows(), c.target.rowChunk));
   k.ifThen(k.less(from, to), [&] {
     for (Value memory : tileMemory)
-      k.forLoop(k.constant(0), k.constant(segment.tileColumns), PanelRows,
-                [&](Value column) { clearPanel(k.at(memory, k.mul(column, 4)), rowBytes, chunk); });
+      k.forLoop(k.constant(0), k.constant(segment.tileColumns), PanelRows, [&](Value column) {
+        clearPanel(k.at(memory, k.mul(column, 4)), rowBytes, k.constant(chunk));
+      });
   });
   forTileRows(segment, from, to, [&](Value tile, Value firstRow, Value rows) {
     emitEpilogue(segment, tile, firstRow, rows);
@@ -224,6 +247,11 @@ static void emitEpilogueRows(PhaseContext &c, const Segment &segment, ValueRange
   // Columns past the last output are not there.
   bool whole = segment.outputs % segment.tileColumns == 0;
   Value columns = whole ? k.constant(segment.tileColumns) : values[3];
+  if (llvm::any_of(segment.stores, storesBlock))
+    emitBlockStores(c, segment, {values[0], values[2], values.drop_front(4), c.maxRows()},
+                    values[1], columns);
+  if (llvm::all_of(segment.stores, storesBlock))
+    return;
   k.forLoop(k.constant(0), values[1], 1, [&](Value row) {
     EpiloguePlace place{k.add(values[0], row), values[2], {}, c.maxRows()};
     for (Value memory : values.drop_front(4))
@@ -246,14 +274,14 @@ void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRo
   });
 }
 
-/// A tile belongs to the worker in whose even share of the cost it starts.
-static double findBusiestShare(ArrayRef<Segment> segments, int64_t workers) {
+/// As ColumnPhase::emitTiles divides them.
+static double findBusiestShare(ArrayRef<Segment> segments, int64_t chunks, int64_t workers) {
   int64_t total = 0, unit = 0, most = 0;
   for (const Segment &segment : segments)
-    total += segment.tiles() * segment.tileCost();
+    total += segment.tiles() * chunks * segment.tileCost();
   SmallVector<int64_t> load(workers);
   for (const Segment &segment : segments)
-    for (int64_t tile = 0; tile < segment.tiles(); ++tile, unit += segment.tileCost()) {
+    for (int64_t item = 0; item < segment.tiles() * chunks; ++item, unit += segment.tileCost()) {
       // Worker w has the units from total * w / workers on.
       int64_t owner = ((unit + 1) * workers - 1) / total;
       most = std::max(most, load[owner] += segment.tileCost());
@@ -276,7 +304,8 @@ static PhaseTiles divideColumns(step::PhaseOp phase, const CpuTarget &target, in
     group.count = segment.tiles();
     tiles.groups.push_back(std::move(group));
   }
-  tiles.busiestShare = findBusiestShare(*segments, workers);
+  int64_t chunks = (rows + target.rowChunk - 1) / target.rowChunk;
+  tiles.busiestShare = findBusiestShare(*segments, chunks, workers);
   return tiles;
 }
 

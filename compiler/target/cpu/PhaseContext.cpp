@@ -21,8 +21,8 @@ using namespace lathe::compiler;
 
 PhaseContext::PhaseContext(OpBuilder &builder, step::PhaseOp phase, const CpuTarget &target,
                            const WeightTable &weights, KernelSharing &sharing, func::FuncOp kernel)
-    : k(builder, phase.getLoc()), phase(phase), target(target), weightTable(weights),
-      sharing(sharing), kernel(kernel) {
+    : k(builder, phase.getLoc(), target.scalesByPowers), phase(phase), target(target),
+      weightTable(weights), sharing(sharing), kernel(kernel) {
   ValueRange arguments = kernel.getArguments();
   argsPointer = arguments[0];
   layer = arguments[1];
@@ -167,7 +167,7 @@ void PhaseContext::callShared(StringRef name, ValueRange arguments,
         func::FuncOp::create(builder, loc, name, builder.getFunctionType(arguments.getTypes(), {}));
     function.setPrivate();
     builder.setInsertionPointToEnd(function.addEntryBlock());
-    KernelBuilder inside(builder, loc);
+    KernelBuilder inside(builder, loc, k.scalesByPowers);
     body(inside, function.getArguments());
     func::ReturnOp::create(builder, loc);
   }
