@@ -31,13 +31,15 @@ public:
 private:
   LogicalResult checkEmitters(ArrayRef<Segment> segments, ArrayRef<Operation *> prologue);
   void emitTiles(ArrayRef<Segment> segments);
-  void emitSegment(const Segment &segment, Value from, Value to);
+  void shareTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles);
+  void claimTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles);
+  void emitTile(const Segment &segment, Value tile, Value firstRow, Value rows);
   void emitZeros(const Segment &segment, Value from, Value to);
   void allocateTiles(const Segment &segment);
   /// Panels that are computed, and tiles that have one.
   Value panelsOf(const Segment &segment);
   Value tilesOf(const Segment &segment);
-  /// Calls `body` with some tiles and their chunks of rows: those of a tile follow each other.
+  /// Calls `body` with the tiles and their chunks of rows.
   void forTileRows(const Segment &segment, Value from, Value to,
                    llvm::function_ref<void(Value tile, Value firstRow, Value rows)> body);
   void clearPanel(Value memory, int64_t rowBytes, Value rows);
@@ -47,7 +49,6 @@ private:
   PhaseContext &c;
   KernelBuilder &k;
   int64_t chunk;                 ///< Rows that pass a tile at a time.
-  Value chunks;                  ///< Of all rows.
   SmallVector<Value> tileMemory; ///< One per contraction of the current segment.
   unsigned segments = 0;         ///< That have an epilogue already.
 };
@@ -111,7 +112,6 @@ LogicalResult ColumnPhase::emit() {
   if (failed(checkEmitters(*segments, prologue)) || failed(emitPrologue(c, prologue)))
     return failure();
 
-  chunks = chunk == 1 ? k.constant(1) : k.ceilDiv(c.rowCount(), k.constant(chunk));
   emitTiles(*segments);
   return success();
 }
@@ -128,26 +128,58 @@ Value ColumnPhase::tilesOf(const Segment &segment) {
   return k.ceilDiv(panelsOf(segment), k.constant(segment.tileColumns / PanelRows));
 }
 
-/// Workers take equal shares of the cost; a chunk of rows of a tile belongs to the worker in
+/// Of a chunk of few rows, workers take equal shares of the cost: a tile belongs to the worker in
 /// whose share it starts.
-void ColumnPhase::emitTiles(ArrayRef<Segment> segments) {
-  SmallVector<Value> items, bases{k.constant(0)};
-  for (const Segment &segment : segments) {
-    items.push_back(k.mul(tilesOf(segment), chunks));
-    bases.push_back(k.add(bases.back(), k.mul(items.back(), segment.tileCost())));
-  }
+void ColumnPhase::shareTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) {
+  SmallVector<Value> bases{k.constant(0)};
+  for (auto [segment, count] : llvm::zip(segments, tiles))
+    bases.push_back(k.add(bases.back(), k.mul(count, segment.tileCost())));
   auto [from, to] = c.workerRange(bases.back());
-  for (auto [segment, count, base] : llvm::zip(segments, items, bases)) {
-    auto firstItem = [&](Value unit) {
+  for (auto [segment, count, base] : llvm::zip(segments, tiles, bases)) {
+    auto firstTile = [&](Value unit) {
       Value relative = k.max(k.sub(unit, base), k.constant(0));
       return k.min(k.ceilDiv(relative, k.constant(segment.tileCost())), count);
     };
-    emitSegment(segment, firstItem(from), firstItem(to));
+    allocateTiles(segment);
+    forTileRows(
+        segment, firstTile(from), firstTile(to),
+        [&](Value tile, Value firstRow, Value rows) { emitTile(segment, tile, firstRow, rows); });
   }
-  for (auto [segment, count] : llvm::zip(segments, items)) {
+}
+
+/// Of many, they claim a chunk of a tile at a time; those of a tile follow each other, as its
+/// weights are near then.
+void ColumnPhase::claimTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) {
+  Value chunks = k.ceilDiv(c.rowCount(), k.constant(chunk));
+  SmallVector<Value> ends{k.constant(0)};
+  for (Value count : tiles)
+    ends.push_back(k.add(ends.back(), k.mul(count, chunks)));
+  c.forClaimed(ends.back(), [&](Value item) {
+    for (auto [segment, start, end] : llvm::zip(segments, ends, llvm::drop_begin(ends))) {
+      Value own = arith::AndIOp::create(k.builder(), k.getLoc(), k.less(item, end),
+                                        k.less(k.sub(start, k.constant(1)), item));
+      k.ifThen(own, [&] {
+        Value number = k.sub(item, start), tile = k.div(number, chunks);
+        Value row = k.mul(k.sub(number, k.mul(tile, chunks)), chunk);
+        allocateTiles(segment);
+        emitTile(segment, tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
+      });
+    }
+  });
+}
+
+void ColumnPhase::emitTiles(ArrayRef<Segment> segments) {
+  SmallVector<Value> tiles;
+  for (const Segment &segment : segments)
+    tiles.push_back(tilesOf(segment));
+  if (c.maxRows() > chunk)
+    claimTiles(segments, tiles);
+  else
+    shareTiles(segments, tiles);
+  for (auto [segment, count] : llvm::zip(segments, tiles)) {
     if (!segment.width)
       continue;
-    auto [first, last] = c.workerRange(k.sub(k.mul(chunks, segment.tiles()), count));
+    auto [first, last] = c.workerRange(k.sub(k.constant(segment.tiles()), count));
     emitZeros(segment, k.add(count, first), k.add(count, last));
   }
 }
@@ -160,32 +192,22 @@ void ColumnPhase::allocateTiles(const Segment &segment) {
 
 void ColumnPhase::forTileRows(const Segment &segment, Value from, Value to,
                               llvm::function_ref<void(Value, Value, Value)> body) {
-  if (chunk == 1) {
-    // The only row need not want logits.
-    if (c.phase.getLogitsRows())
-      to = k.min(to, k.mul(c.rowCount(), k.constant(segment.tiles())));
-    k.forLoop(from, to, 1, [&](Value tile) { body(tile, k.constant(0), k.constant(1)); });
-    return;
-  }
-  // No rows, no chunks.
-  Value divisor = k.max(chunks, k.constant(1));
-  k.forLoop(k.div(from, divisor), k.ceilDiv(to, divisor), 1, [&](Value tile) {
-    Value start = k.mul(tile, chunks);
-    Value first = k.max(k.sub(from, start), k.constant(0)), last = k.min(k.sub(to, start), chunks);
-    k.forLoop(first, last, 1, [&](Value number) {
-      Value row = k.mul(number, chunk);
+  // The only row need not want logits.
+  if (chunk == 1 && c.phase.getLogitsRows())
+    to = k.min(to, k.mul(c.rowCount(), k.constant(segment.tiles())));
+  k.forLoop(from, to, 1, [&](Value tile) {
+    if (chunk == 1)
+      return body(tile, k.constant(0), k.constant(1));
+    k.forLoop(k.constant(0), c.rowCount(), chunk, [&](Value row) {
       body(tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
     });
   });
 }
 
-void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
-  allocateTiles(segment);
-  forTileRows(segment, from, to, [&](Value tile, Value firstRow, Value rows) {
-    for (unsigned index = 0; index < segment.linears.size(); ++index)
-      emitPanels(segment, index, tile, firstRow, rows);
-    emitEpilogue(segment, tile, firstRow, rows);
-  });
+void ColumnPhase::emitTile(const Segment &segment, Value tile, Value firstRow, Value rows) {
+  for (unsigned index = 0; index < segment.linears.size(); ++index)
+    emitPanels(segment, index, tile, firstRow, rows);
+  emitEpilogue(segment, tile, firstRow, rows);
 }
 
 /// One panel's columns of some rows of a tile become 0.
@@ -274,19 +296,20 @@ void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRo
   });
 }
 
-/// As ColumnPhase::emitTiles divides them.
+/// As ColumnPhase::shareTiles and claimTiles divide them.
 static double findBusiestShare(ArrayRef<Segment> segments, int64_t chunks, int64_t workers) {
-  int64_t total = 0, unit = 0, most = 0;
+  int64_t total = 0, unit = 0;
   for (const Segment &segment : segments)
     total += segment.tiles() * chunks * segment.tileCost();
   SmallVector<int64_t> load(workers);
   for (const Segment &segment : segments)
     for (int64_t item = 0; item < segment.tiles() * chunks; ++item, unit += segment.tileCost()) {
-      // Worker w has the units from total * w / workers on.
-      int64_t owner = ((unit + 1) * workers - 1) / total;
-      most = std::max(most, load[owner] += segment.tileCost());
+      // Worker w has the units from total * w / workers on; a claim is of who is ready first.
+      int64_t owner =
+          chunks > 1 ? llvm::min_element(load) - load.begin() : ((unit + 1) * workers - 1) / total;
+      load[owner] += segment.tileCost();
     }
-  return total ? static_cast<double>(most) / total : 1;
+  return total ? static_cast<double>(*llvm::max_element(load)) / total : 1;
 }
 
 static PhaseTiles divideColumns(step::PhaseOp phase, const CpuTarget &target, int64_t rows, int64_t,
