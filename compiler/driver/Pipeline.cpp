@@ -64,7 +64,8 @@ void addPrecision(OpPassManager &passes, const PipelineOptions &options) {
   precision.kv = options.kvType;
   const CpuTarget *target = findCpuTarget(options.target);
   precision.storedBF16 = target && !target->bf16Dot ? "f32" : "bf16";
-  precision.autoKV = target && target->bf16Dot ? "bf16" : "f16";
+  precision.bf16Products = target && target->bf16Dot;
+  precision.autoKV = precision.bf16Products ? "bf16" : "f16";
   passes.addPass(createLowerPrecisionPass(precision));
   // Screening saves a CPU's memory traffic.
   if (!findDeviceTarget(options.target))

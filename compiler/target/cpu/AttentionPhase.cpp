@@ -158,7 +158,7 @@ void AttentionPhase::emit() {
   int64_t most = rowsPerTile(c.maxRows(), group) * group;
   scores = c.allocateScratch(most * Split * 4);
   state = c.allocateScratch(most * partialBytes);
-  reader = getKVFormat(type).createReader(c, type, most);
+  reader = getKVFormat(type).createReader(c, op, most);
   if (c.maxRows() == 1)
     return emitOneRow();
   ownPartial = c.allocateScratch(most * partialBytes);
