@@ -76,6 +76,9 @@ void addScheduled(OpPassManager &passes, const PipelineOptions &options) {
   SchedulePassOptions schedule;
   schedule.prefillRows = options.prefillRows;
   passes.addPass(createSchedulePass(schedule));
+  // Blocks of a GPU compute tiles of rows that lie in registers of several threads.
+  if (!findDeviceTarget(options.target))
+    passes.addNestedPass<step::ProgramOp>(createSinkQuantizePass());
 }
 
 /// Barriers come after memory planning, because the arena reuses memory.

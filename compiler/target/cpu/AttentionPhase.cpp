@@ -167,9 +167,8 @@ void AttentionPhase::emit() {
 
 void AttentionPhase::emitManyRows() {
   Value blocks = k.ceilDiv(c.rowCount(), k.constant(rowsPerTile(c.maxRows(), group)));
-  // Later rows see more positions, so the workers take turns.
   Value tiles = k.mul(blocks, type.getHeads());
-  k.forLoop(c.worker, tiles, c.workers, [&](Value tile) { emitTile(tile); });
+  c.forClaimed(tiles, [&](Value tile) { emitTile(tile); });
 }
 
 void AttentionPhase::emitOneRow() {

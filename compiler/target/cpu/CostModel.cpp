@@ -143,13 +143,12 @@ PhaseWork lathe::compiler::computeWork(step::PhaseOp phase, int64_t rows, int64_
   PhaseWork work;
   if (phase.getLogitsRows())
     rows = logitsRows;
+  SmallVector<Operation *> prologue = step::getPrologue(phase);
   for (Operation &op : phase.getBody().front()) {
     int64_t before = work.f32;
     addOp(op, rows, depth, dotsPairs, work);
     // What stands in front of contractions is computed by every worker for itself.
-    auto fusable = dyn_cast<ir::FusionOpInterface>(op);
-    if (phase.getAxis() == step::Axis::Columns && fusable &&
-        fusable.getFusionRole() == ir::FusionRole::RowWise)
+    if (phase.getAxis() == step::Axis::Columns && llvm::is_contained(prologue, &op))
       work.repeated += work.f32 - before;
   }
   return work;

@@ -102,13 +102,7 @@ Value HeadPhase::emitNorms() {
 }
 
 LogicalResult HeadPhase::emit() {
-  SmallVector<Operation *> prologue;
-  for (Operation &op : c.phase.getBody().front()) {
-    auto fusable = dyn_cast<ir::FusionOpInterface>(op);
-    if (fusable && fusable.getFusionRole() == ir::FusionRole::RowWise)
-      prologue.push_back(&op);
-  }
-  if (failed(emitPrologue(c, prologue)))
+  if (failed(emitPrologue(c, step::getPrologue(c.phase))))
     return failure();
   matrix = c.weightPointer(head.getWeight());
   input.rows = c.rowsOf(head.getInput(), maxRows);
