@@ -64,6 +64,7 @@ void addPrecision(OpPassManager &passes, const PipelineOptions &options) {
   precision.kv = options.kvType;
   const CpuTarget *target = findCpuTarget(options.target);
   precision.storedBF16 = target && !target->bf16Dot ? "f32" : "bf16";
+  precision.encoders = target && target->byteDot ? "mixed" : "auto";
   precision.autoKV = target && target->bf16Dot ? "bf16" : "f16";
   passes.addPass(createLowerPrecisionPass(precision));
   // Screening saves a CPU's memory traffic.

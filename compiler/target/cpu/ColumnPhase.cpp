@@ -33,6 +33,7 @@ private:
   void emitSegment(const Segment &segment, Value from, Value to);
   void emitZeros(const Segment &segment, Value from, Value to);
   void allocateTiles(const Segment &segment);
+  bool readsRowsOnce(const Segment &segment);
   /// Panels that are computed, and tiles that have one.
   Value panelsOf(const Segment &segment);
   Value tilesOf(const Segment &segment);
@@ -75,7 +76,7 @@ LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments,
         result = linear.emitError() << "no code for weights of type " << type.getElementType();
       else if (isa<ir::QuantizedActivationType>(input) && !format->int8Weights())
         result = linear.emitError() << "no int8 code for weights of type " << type.getElementType();
-      else if (linear.getOf() && format->tailBytes() != 0)
+      else if (linear.getOf() && (format->tailBytes() != 0 || isa<ir::ByteActivationType>(input)))
         result = linear.emitError()
                  << "no code for a part of the inputs of weights of type " << type.getElementType();
     }
@@ -141,19 +142,41 @@ void ColumnPhase::allocateTiles(const Segment &segment) {
     tileMemory.push_back(c.allocateScratch(chunk * segment.tileColumns * 4));
 }
 
+/// Of the rows and the weights, which both meet in the nearest cache, the one that takes fewer
+/// bytes comes there again and again.
+bool ColumnPhase::readsRowsOnce(const Segment &segment) {
+  int64_t rowBytes = 0, weightBytes = 0;
+  for (ir::LinearOp linear : segment.linears) {
+    auto rows = cast<RankedTensorType>(linear.getInput().getType());
+    auto matrix = cast<RankedTensorType>(linear.getWeight().getType());
+    rowBytes = std::max(rowBytes,
+                        step::getRowBytes(c.maxRows(), rows.getDimSize(1), rows.getElementType()));
+    weightBytes +=
+        packedPanelBytes(*ir::getBlockFormat(matrix.getElementType()), matrix.getDimSize(1)) *
+        ((matrix.getDimSize(0) + PanelRows - 1) / PanelRows);
+  }
+  return weightBytes < rowBytes;
+}
+
 void ColumnPhase::forTileRows(const Segment &segment, Value from, Value to,
                               llvm::function_ref<void(Value, Value, Value)> body) {
   int64_t chunk = std::min(c.maxRows(), c.target.rowChunk);
   // The only row need not want logits.
   if (chunk == 1 && c.phase.getLogitsRows())
     to = k.min(to, k.mul(c.rowCount(), k.constant(segment.tiles())));
-  k.forLoop(from, to, 1, [&](Value tile) {
-    if (chunk == 1)
-      return body(tile, k.constant(0), k.constant(1));
-    k.forLoop(k.constant(0), c.rowCount(), chunk, [&](Value row) {
-      body(tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
-    });
-  });
+  if (chunk == 1)
+    return k.forLoop(from, to, 1, [&](Value tile) { body(tile, k.constant(0), k.constant(1)); });
+  auto forTiles = [&](KernelBuilder::Body ofTile) { k.forLoop(from, to, 1, ofTile); };
+  auto forChunks = [&](KernelBuilder::Body ofRow) {
+    k.forLoop(k.constant(0), c.rowCount(), chunk, ofRow);
+  };
+  auto both = [&](Value tile, Value row) {
+    body(tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
+  };
+  if (readsRowsOnce(segment))
+    forChunks([&](Value row) { forTiles([&](Value tile) { both(tile, row); }); });
+  else
+    forTiles([&](Value tile) { forChunks([&](Value row) { both(tile, row); }); });
 }
 
 void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
