@@ -66,6 +66,7 @@ void addPrecision(OpPassManager &passes, const PipelineOptions &options) {
   precision.storedBF16 = target && !target->bf16Dot ? "f32" : "bf16";
   precision.bf16Products = target && target->bf16Dot;
   precision.autoKV = precision.bf16Products ? "bf16" : "f16";
+  precision.encoders = target && target->byteDot ? "mixed" : "auto";
   passes.addPass(createLowerPrecisionPass(precision));
   // Screening saves a CPU's memory traffic.
   if (!findDeviceTarget(options.target))

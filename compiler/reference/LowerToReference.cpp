@@ -43,7 +43,7 @@ SmallVector<Type> lathe::compiler::getReferenceTypes(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor)
     return type.isIntOrIndexOrFloat() ? SmallVector<Type>{type} : SmallVector<Type>();
-  if (isa<FloatType, BlockType, QuantizedActivationType, WideActivationType>(
+  if (isa<FloatType, BlockType, QuantizedActivationType, WideActivationType, ByteActivationType>(
           tensor.getElementType()))
     return {RankedTensorType::get(tensor.getShape(), builder.getF32Type())};
   return {type};

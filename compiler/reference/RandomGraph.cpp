@@ -115,9 +115,9 @@ RankedTensorType GraphBuilder::drawType(ArrayRef<int64_t> shape) {
   if (shape.size() == 1)
     return RankedTensorType::get(shape, builder.getF32Type());
   std::vector<const BlockFormat *> formats = allBlockFormats();
-  // What is packed as int16 is rounded, and the reference is not.
+  // What is packed as integers is rounded, and the reference is not.
   llvm::erase_if(formats, [&](const BlockFormat *format) {
-    return format->PanelWords || shape.back() % format->BlockElements;
+    return format->RoundedBits || shape.back() % format->BlockElements;
   });
   const BlockFormat &format = *formats[random.draw(0, formats.size() - 1)];
   return RankedTensorType::get(shape, getElementType(builder.getContext(), format));

@@ -166,6 +166,9 @@ LogicalResult QuantizeOp::verify() {
                          << dimOf(getInput(), 1);
   if (isa<WideActivationType>(elementOf(getResult())) && dimOf(getInput(), 1) % 2 != 0)
     return emitOpError() << "width must be even for !lathe.q16_act, got " << dimOf(getInput(), 1);
+  if (isa<ByteActivationType>(elementOf(getResult())) && dimOf(getInput(), 1) % 4 != 0)
+    return emitOpError() << "width must be a multiple of 4 for !lathe.u8_act, got "
+                         << dimOf(getInput(), 1);
   return success();
 }
 
@@ -224,11 +227,12 @@ template <typename ProductOp> static LogicalResult verifyProduct(ProductOp op) {
       !isa<BlockType>(weight.getElementType()))
     return op.emitOpError() << "an !lathe.q8_act input needs a block-quantised weight, got "
                             << weight.getElementType();
-  if (isa<WideActivationType>(elementOf(op.getInput())) &&
-      !getBlockFormat(weight.getElementType())->PanelWords)
-    return op.emitOpError()
-           << "an !lathe.q16_act input needs a weight that is packed as int16, got "
-           << weight.getElementType();
+  // Rows that are integers for the whole width, or for many columns, meet weights that are.
+  Type rows = elementOf(op.getInput());
+  int64_t bits = isa<WideActivationType>(rows) ? 16 : isa<ByteActivationType>(rows) ? 8 : 0;
+  if (bits && getBlockFormat(weight.getElementType())->RoundedBits != bits)
+    return op.emitOpError() << "an " << rows << " input needs a weight that is packed as int"
+                            << bits << ", got " << weight.getElementType();
   return success();
 }
 

@@ -40,11 +40,13 @@ def Lathe_F32Rows : Lathe_RowsOf<2DTensorOf<[F32]>, "f32 rows">;
 def Lathe_F32Heads : Lathe_RowsOf<3DTensorOf<[F32]>, "f32 rows of heads">;
 def Lathe_F32RowsOrHeads : Lathe_RowsOf<TensorRankOf<[F32], [2, 3]>, "f32 rows, or rows of heads">;
 def Lathe_ActivationRows : Lathe_RowsOf<2DTensorOf<[F32, BF16, Lathe_QuantizedActivationType,
-                                                    Lathe_WideActivationType]>,
-                                        "f32, bf16, !lathe.q8_act or !lathe.q16_act rows">;
+                                                    Lathe_WideActivationType,
+                                                    Lathe_ByteActivationType]>,
+                                        "f32, bf16, !lathe.q8_act, !lathe.q16_act or !lathe.u8_act rows">;
 def Lathe_QuantizedRows : Lathe_RowsOf<2DTensorOf<[Lathe_QuantizedActivationType,
-                                                   Lathe_WideActivationType, BF16]>,
-                                       "!lathe.q8_act, !lathe.q16_act or bf16 rows">;
+                                                   Lathe_WideActivationType,
+                                                   Lathe_ByteActivationType, BF16]>,
+                                       "!lathe.q8_act, !lathe.q16_act, !lathe.u8_act or bf16 rows">;
 /// One number for each row, and the only type of its kind.
 def Lathe_Confidence : Type<
     CPred<"$_self == ::lathe::ir::getConfidenceType($_self.getContext())">,
@@ -178,7 +180,9 @@ def Lathe_QuantizeOp : Lathe_ModelOp<"quantize", "RowWise"> {
   let description = [{
     To `!lathe.q8_act`: per block of 32 elements, `s = max|x| / 127` and
     `q = round_half_even(x * (127 / max|x|))` (0 where all are 0). To `!lathe.q16_act`: the same
-    for a whole row, with 4095. To `bf16`: rounded to nearest even. The reference meaning gives the
+    for a whole row, with 4095. To `!lathe.u8_act`: with `low` the least element of the row, per block of
+    128 elements `s = (max x - low) / 255` and `q = round_half_even((x - low) * (255 / (max x - low)))`
+    (0 where all are `low`), which stands for `low + s * q`. To `bf16`: rounded to nearest even. The reference meaning gives the
     rounded values back as f32.
 
     ```mlir
@@ -228,7 +232,8 @@ def Lathe_LinearOp : Lathe_ModelOp<"linear", "Contraction", [AttrSizedOperandSeg
     input decides the arithmetic: f32 and bf16 inputs multiply dequantised
     weights and sum in f32; a `!lathe.q8_act` input takes an int32 dot product
     per block of 32 and scales it; a `!lathe.q16_act` input takes one int32 dot
-    product for all k, with weights that are packed as int16.
+    product for all k, with weights that are packed as int16; a `!lathe.u8_act` input takes one
+    per block of 128, with weights that are packed as int8.
 
     `to %w` limits the outputs: those from `%w` on are 0, and their weights are not
     read. `of %w` limits the sum to the k below `%w`, whatever the input is from there on.

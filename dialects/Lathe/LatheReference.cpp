@@ -135,6 +135,31 @@ static Value buildQuantized(ReferenceBuilder &b, Value input, int64_t width, int
   });
 }
 
+/// Rounds what is above the least element of a row to a multiple of the scale of the element's
+/// block.
+static Value buildBytes(ReferenceBuilder &b, Value input, int64_t width) {
+  constexpr int64_t together = ByteActivationType::Together;
+  Value lows = b.generate(b.rowSizes(input, {}), [&](ValueRange at) {
+    Value most = b.maximum(b.index(0), b.index(width), [&](Value column) {
+      return b.make<arith::NegFOp>(b.at(input, {at[0], column}));
+    });
+    return b.make<arith::NegFOp>(most);
+  });
+  int64_t blocks = ByteActivationType::countScales(width);
+  Value scales = b.generate(b.rowSizes(input, blocks), [&](ValueRange at) {
+    Value first = b.make<arith::MulIOp>(at[1], b.index(together));
+    Value last = b.make<arith::AddIOp>(first, b.index(together));
+    last = b.make<arith::MinUIOp>(last, b.index(width));
+    Value top = b.maximum(first, last, [&](Value column) { return b.at(input, {at[0], column}); });
+    return b.divide(b.subtract(top, b.at(lows, at[0])), b.real(ByteActivationType::Limit));
+  });
+  return b.generate(b.sizes(input), [&](ValueRange at) {
+    Value scale = b.at(scales, {at[0], b.make<arith::DivUIOp>(at[1], b.index(together))});
+    Value low = b.at(lows, at[0]);
+    return b.add(low, b.roundToMultiple(scale, b.subtract(b.at(input, at), low)));
+  });
+}
+
 LogicalResult QuantizeOp::buildReference(OpBuilder &builder, ReferenceValues &values) {
   Type type = cast<RankedTensorType>(getType()).getElementType();
   if (type.isBF16())
@@ -143,6 +168,10 @@ LogicalResult QuantizeOp::buildReference(OpBuilder &builder, ReferenceValues &va
     });
   ReferenceBuilder b(getLoc(), builder);
   int64_t width = dimOf(getInput(), 1);
+  if (isa<ByteActivationType>(type)) {
+    b.define(values, getResult(), buildBytes(b, values.tensor(getInput()), width));
+    return success();
+  }
   bool wide = isa<WideActivationType>(type);
   float limit = wide ? static_cast<float>(WideActivationType::Limit) : 127.0f;
   Value input = values.tensor(getInput());

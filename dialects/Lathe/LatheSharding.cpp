@@ -159,7 +159,7 @@ static std::pair<int64_t, int64_t> getSizeAndBlock(Type type, unsigned dim) {
       block = weight.getBlockFormat()->BlockElements;
     else if (isa<QuantizedActivationType>(tensor.getElementType()))
       block = activationBlock;
-    else if (isa<WideActivationType>(tensor.getElementType()))
+    else if (isa<WideActivationType, ByteActivationType>(tensor.getElementType()))
       block = tensor.getDimSize(dim);
   }
   return {tensor.getDimSize(dim), block};

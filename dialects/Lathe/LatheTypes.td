@@ -98,6 +98,24 @@ def Lathe_WideActivationType : Lathe_Type<"WideActivation", "q16_act"> {
   }];
 }
 
+def Lathe_ByteActivationType : Lathe_Type<"ByteActivation", "u8_act"> {
+  let summary = "an element of an activation rounded for an int8 dot product of many elements";
+  let description = [{
+    A row has its least element `low`, and every 128 elements of it share one f32 scale
+    `(max x - low) / 255`; the elements are `x - low` in that scale, as unsigned int8, rounded to
+    nearest even.
+  }];
+  let extraClassDeclaration = [{
+    /// The greatest element, and how many share a scale: BlockFormat::ScaledTogether.
+    static constexpr int64_t Limit = 255;
+    static constexpr int64_t Together = ::lathe::BlockFormat::ScaledTogether;
+    /// Scales of a row of so many elements.
+    static constexpr int64_t countScales(int64_t elements) {
+      return (elements + Together - 1) / Together;
+    }
+  }];
+}
+
 def Lathe_OrderAttr : AttrDef<Lathe_Dialect, "Order"> {
   let mnemonic = "order";
   let summary = "the order in which a weight is stored along a dimension";

@@ -157,10 +157,13 @@ LogicalResult WeightsOp::verify() {
   if (type.getShape().back() % format->BlockElements != 0)
     return emitOpError() << "last dimension must be a multiple of the block of "
                          << format->BlockElements << " elements, got " << type.getShape().back();
-  if (format->PanelWords && (type.getRank() != 2 || type.getDimSize(1) % 2 != 0 ||
-                             type.getDimSize(1) > BlockFormat::MostWords))
-    return emitOpError() << "a weight that is packed as int16 is a matrix of an even width up to "
-                         << BlockFormat::MostWords << ", got " << type;
+  if (format->RoundedBits &&
+      (type.getRank() != 2 || type.getDimSize(1) % format->roundedMultiple() != 0 ||
+       type.getDimSize(1) > BlockFormat::MostRounded))
+    return emitOpError() << "a weight that is packed as int" << format->RoundedBits
+                         << " is a matrix whose width is a multiple of "
+                         << format->roundedMultiple() << " up to " << BlockFormat::MostRounded
+                         << ", got " << type;
   size_t places = getSource().count("{}"), expected = getLayers() ? 1 : 0;
   if (places != expected)
     return emitOpError() << "source of a " << (getLayers() ? "layered" : "single")

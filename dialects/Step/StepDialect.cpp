@@ -70,13 +70,16 @@ LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "dimensions of a buffer must be positive and hold at most 2^40 elements";
   bool quantized = isa<ir::QuantizedActivationType>(elementType);
   bool wide = isa<ir::WideActivationType>(elementType);
-  if (!quantized && !wide && !elementType.isF32() && !elementType.isBF16() &&
+  bool bytes = isa<ir::ByteActivationType>(elementType);
+  if (!quantized && !wide && !bytes && !elementType.isF32() && !elementType.isBF16() &&
       !elementType.isSignlessInteger(32))
-    return emitError() << "the element type of a buffer must be f32, bf16, i32, !lathe.q8_act or "
-                          "!lathe.q16_act, got "
+    return emitError() << "the element type of a buffer must be f32, bf16, i32, !lathe.q8_act, "
+                          "!lathe.q16_act or !lathe.u8_act, got "
                        << elementType;
   if (wide && (whole || shape.size() < 2 || shape.back() % 2 != 0))
     return emitError() << "!lathe.q16_act is for rows of an even number of elements";
+  if (bytes && (whole || shape.size() < 2 || shape.back() % 4 != 0))
+    return emitError() << "!lathe.u8_act is for rows of a multiple of 4 elements";
   if (quantized && (whole || shape.size() < 2))
     return emitError() << "!lathe.q8_act is for rows of blocks";
   if (quantized && shape.back() % 32 != 0)
@@ -113,5 +116,7 @@ int64_t lathe::step::getRowBytes(int64_t rows, int64_t elements, Type elementTyp
     return getBlockRows(rows) * (elements + elements / 32 * 16);
   if (isa<ir::WideActivationType>(elementType))
     return rows * (2 * elements + 4);
+  if (isa<ir::ByteActivationType>(elementType))
+    return rows * (elements + 4 * ir::ByteActivationType::countScales(elements) + 4);
   return rows * elements * elementType.getIntOrFloatBitWidth() / 8;
 }

@@ -15,7 +15,9 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
     of 32 elements are kept in four parts, each with the block as its first
     index and the row as its second: int8 elements, f32 scales, int16 sums of
     elements, and f32 products of scale and sum (docs/layouts.md). Rows of
-    `!lathe.q16_act` are int16; the f32 scales of all rows stand behind them.
+    `!lathe.q16_act` are int16; the f32 scales of all rows stand behind them. Those of
+    `!lathe.u8_act` are unsigned int8; behind them stand the f32 scales, `[blocks of 128][rows]`, and
+    then the least elements of all rows.
 
     ```mlir
     !step.buffer<8x576xf32>

@@ -18,6 +18,37 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::ir;
 
+/// The op that gives a value, seen through the groups it leaves.
+static Operation *findProducer(Value value) {
+  auto group = value.getDefiningOp<GroupOp>();
+  if (!group)
+    return value.getDefiningOp();
+  unsigned number = cast<OpResult>(value).getResultNumber();
+  return findProducer(group.getBody().front().getTerminator()->getOperand(number));
+}
+
+/// Whether all that a value does is to be a query or a key, with a bias or without one.
+static bool onlyScores(Value value) {
+  return !value.use_empty() && llvm::all_of(value.getUses(), [](OpOperand &use) {
+    Operation *user = use.getOwner();
+    if (auto attention = dyn_cast<SelfAttentionOp>(user))
+      return &use == &attention.getQueryMutable() || &use == &attention.getKeyMutable();
+    if (auto group = dyn_cast<GroupOp>(user->getParentOp()); group && isa<YieldOp>(user))
+      return onlyScores(group.getResult(use.getOperandNumber()));
+    return isa<BiasOp>(user) && onlyScores(user->getResult(0));
+  });
+}
+
+/// Whether a product loses little in int8.  Norms make rows with a few columns that are far
+/// greater than all others, so that one scale for many columns leaves the others few bits; what
+/// attention mixes and what leaves an activation function has none.  And scores go through a
+/// softmax, which takes little notice.
+static bool bearsBytes(LinearOp linear) {
+  Operation *rows = findProducer(linear.getInput());
+  return isa_and_nonnull<SelfAttentionOp, GeluOp, GeluTanhOp, SiluOp>(rows) ||
+         onlyScores(linear.getResult());
+}
+
 namespace {
 
 struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPass> {
@@ -26,8 +57,13 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
   void runOnOperation() override {
     if (failed(checkOptions()))
       return signalPassFailure();
-    if (auto module = dyn_cast<ModuleOp>(getOperation()); module && policy == "int16")
-      packWords(module);
+    if (policy == "auto" && isEncoder())
+      chosen = encoders;
+    else
+      chosen = policy;
+    auto module = dyn_cast<ModuleOp>(getOperation());
+    if (module && (chosen == "int16" || chosen == "mixed"))
+      packFloats(module);
     llvm::DenseMap<std::pair<Value, Type>, Value> known;
     getOperation()->walk([&](Operation *op) {
       if (auto linear = dyn_cast<LinearOp>(op))
@@ -41,9 +77,12 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
   }
 
   LogicalResult checkOptions() {
-    if (!llvm::is_contained({"auto", "f32", "bf16", "int16", "int8"}, policy))
+    if (!llvm::is_contained({"auto", "f32", "bf16", "mixed", "int16", "int8"}, policy))
       return getOperation()->emitError()
-             << "policy must be auto, f32, bf16, int16 or int8, got '" << policy << "'";
+             << "policy must be auto, f32, bf16, mixed, int16 or int8, got '" << policy << "'";
+    if (!llvm::is_contained({"auto", "mixed"}, encoders))
+      return getOperation()->emitError()
+             << "encoders must be auto or mixed, got '" << encoders << "'";
     if (!llvm::is_contained({"auto", "f32", "f16", "bf16", "int8"}, kv))
       return getOperation()->emitError()
              << "kv must be auto, f32, f16, bf16 or int8, got '" << kv << "'";
@@ -55,26 +94,54 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
     return success();
   }
 
-  /// Matrices of floats that contractions alone read are packed as int16.
-  void packWords(ModuleOp module) {
+  /// Whether rows see all of their text, and nothing is kept of it.
+  bool isEncoder() {
+    bool sees = false;
+    getOperation()->walk([&](SelfAttentionOp) { sees = true; });
+    return sees;
+  }
+
+  /// The bits that a matrix whose products are `linears` is packed with.
+  int64_t chooseBits(ArrayRef<LinearOp> linears) {
+    if (chosen == "int16")
+      return 16;
+    return llvm::all_of(linears, [](LinearOp linear) { return bearsBytes(linear); }) ? 8 : 16;
+  }
+
+  /// Matrices of floats that contractions alone read are packed as integers.
+  void packFloats(ModuleOp module) {
     llvm::StringMap<SmallVector<WeightOp>> uses;
     module.walk([&](WeightOp weight) { uses[weight.getWeights()].push_back(weight); });
+    // All are chosen before any rows change.
+    SmallVector<std::pair<WeightsOp, BlockType>> packed;
     for (auto weights : module.getOps<WeightsOp>()) {
       RankedTensorType type = weights.getTensorType();
-      SmallVector<WeightOp> &own = uses[weights.getSymName()];
-      bool onlyProducts = llvm::all_of(own, [](WeightOp weight) {
-        return llvm::all_of(weight->getUsers(),
-                            [](Operation *user) { return isa<LinearOp>(user); });
-      });
-      bool fits = type.getRank() == 2 && type.getDimSize(1) % 2 == 0 &&
-                  type.getDimSize(1) <= BlockFormat::MostWords;
-      if (!fits || !onlyProducts || !isa<FloatType>(type.getElementType()))
+      SmallVector<LinearOp> linears;
+      bool onlyProducts = true;
+      for (WeightOp weight : uses[weights.getSymName()])
+        for (Operation *user : weight->getUsers())
+          if (auto linear = dyn_cast<LinearOp>(user))
+            linears.push_back(linear);
+          else
+            onlyProducts = false;
+      if (type.getRank() != 2 || !onlyProducts || !isa<FloatType>(type.getElementType()))
         continue;
-      std::string name = "i16_" + std::string(getBlockFormat(type.getElementType())->Name);
-      auto packed = type.clone(BlockType::get(&getContext(), name));
-      weights.setType(packed);
-      for (WeightOp weight : own)
-        weight.getResult().setType(packed);
+      std::string file(getBlockFormat(type.getElementType())->Name);
+      for (int64_t bits = chooseBits(linears); bits <= 16; bits += 8) {
+        std::string name = "i" + std::to_string(bits) + "_" + file;
+        auto element = BlockType::get(&getContext(), name);
+        if (type.getDimSize(1) % element.getBlockFormat()->roundedMultiple() != 0 ||
+            type.getDimSize(1) > BlockFormat::MostRounded)
+          continue;
+        packed.emplace_back(weights, element);
+        break;
+      }
+    }
+    for (auto [weights, element] : packed) {
+      auto type = weights.getTensorType().clone(element);
+      weights.setType(type);
+      for (WeightOp weight : uses[weights.getSymName()])
+        weight.getResult().setType(type);
     }
   }
 
@@ -83,13 +150,15 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
     Builder builder(&getContext());
     auto weight = getMatrixType(cast<RankedTensorType>(matrix.getType()));
     bool storedNarrow = weight.getElementType().isBF16() && storedBF16 == "bf16";
-    if (policy == "bf16" || (policy == "auto" && storedNarrow))
+    if (chosen == "bf16" || (chosen == "auto" && storedNarrow))
       return builder.getBF16Type();
-    if (const BlockFormat *format = getBlockFormat(weight.getElementType());
-        format && format->PanelWords)
+    const BlockFormat *format = getBlockFormat(weight.getElementType());
+    if (format && format->RoundedBits == 16)
       return WideActivationType::get(&getContext());
+    if (format && format->RoundedBits == 8)
+      return ByteActivationType::get(&getContext());
     bool blocks = isa<BlockType>(weight.getElementType()) && weight.getDimSize(1) % 32 == 0;
-    if (policy != "f32" && blocks)
+    if (chosen != "f32" && blocks)
       return QuantizedActivationType::get(&getContext());
     return builder.getF32Type();
   }
@@ -120,6 +189,8 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
       ++numF32;
     else if (isa<WideActivationType>(element))
       ++numInt16;
+    else if (isa<ByteActivationType>(element))
+      ++numBytes;
     else if (element.isBF16())
       ++numBF16;
     else
@@ -174,6 +245,8 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
       attention.emitRemark() << "multiplies " << stored << " by " << stored;
   }
 
+  std::string chosen; ///< The policy of contractions.
+  PassCounter numBytes{"bytes", "contractions that became int8 dot products of 128"};
   PassCounter numInt8{"int8", "contractions that became int8 block dot products"};
   PassCounter numInt16{"int16", "contractions that became int16 dot products"};
   PassCounter numBF16{"bf16", "contractions that became bf16"};
@@ -184,7 +257,7 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
 } // namespace
 
 static const lathe::PassCounters<LowerPrecisionPass> counters{
-    &LowerPrecisionPass::numInt8, &LowerPrecisionPass::numInt16, &LowerPrecisionPass::numBF16,
-    &LowerPrecisionPass::numF32, &LowerPrecisionPass::numAttention};
+    &LowerPrecisionPass::numBytes, &LowerPrecisionPass::numInt8, &LowerPrecisionPass::numInt16,
+    &LowerPrecisionPass::numBF16,  &LowerPrecisionPass::numF32,  &LowerPrecisionPass::numAttention};
 static const lathe::PassEffectRegistration effect("lathe-lower-precision",
                                                   {lathe::NumericEffect::LowersPrecision, 0.1});

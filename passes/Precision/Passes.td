@@ -16,10 +16,17 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
     - `int16`: weights that are stored as floats are packed as int16 with a scale
       for each output, and take `!lathe.q16_act` activations, an int32 dot product
       for all k; block-quantised ones as under `int8`;
+    - `mixed`: as `int16`, but where little is lost weights are packed as int8 with a scale for
+      every 128 elements of an output, and take `!lathe.u8_act` activations, an int32 dot product
+      for each of these: where the rows are what attention mixed or what an activation
+      function gave, which have no columns far greater than the others as norms make them, and
+      where the result is a query or key of attention in both directions, of which a
+      softmax takes little notice;
     - `bf16`: every contraction takes bf16 activations;
     - `auto`: as `int8`, and what `stored-bf16` says for weights that are stored
       as bf16: rows of bf16 where the target multiplies pairs of them, of f32
-      where it would widen both sides; others stay in f32.
+      where it would widen both sides; others stay in f32. A module with attention in both
+      directions takes what `encoders` says.
 
     The KV cache becomes what `kv` says; under `auto` that is what `auto-kv` says,
     bf16 where the target multiplies pairs of them and f16 elsewhere, and nothing
@@ -29,15 +36,16 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
     Rows that several contractions read are quantised once. Declared effect:
     lowers-precision.
 
-    Counts contractions: `int8`, `int16`, `bf16` and `f32`; and `attention`s whose
+    Counts contractions: `bytes`, `int8`, `int16`, `bf16` and `f32`; and `attention`s whose
     products became bf16.
   }];
   let options = [
-    Option<"policy", "policy", "std::string", "\"auto\"", "auto, f32, bf16, int16 or int8">,
+    Option<"policy", "policy", "std::string", "\"auto\"", "auto, f32, bf16, mixed, int16 or int8">,
     Option<"kv", "kv", "std::string", "\"auto\"", "element type of the KV cache: auto, f32, f16, bf16 or int8">,
     Option<"autoKV", "auto-kv", "std::string", "\"f16\"", "element type of the KV cache where kv is auto: f16 or bf16">,
     Option<"storedBF16", "stored-bf16", "std::string", "\"bf16\"", "rows that meet weights stored as bf16 where the policy is auto: bf16 or f32">,
     Option<"bf16Products", "bf16-products", "bool", "false", "whether attention over a cache of bf16 multiplies bf16 by bf16">,
+    Option<"encoders", "encoders", "std::string", "\"auto\"", "policy of contractions in modules with attention in both directions where policy is auto: auto or mixed">,
     Option<"remarks", "remarks", "bool", "false", "say what each contraction and attention became">,
   ];
   let dependentDialects = ["::lathe::ir::LatheDialect"];

@@ -77,8 +77,11 @@ static std::optional<Quantisation> match(PhaseOp phase) {
   found.op = dyn_cast<ir::QuantizeOp>(*std::next(body.begin()));
   found.store = dyn_cast<StoreOp>(body.back());
   if (!found.load || !found.op || !found.store || found.op.getInput() != found.load ||
-      isa<ir::WideActivationType>(found.op.getType().getElementType()) ||
       !isFirstNeeded(found.store, phase))
+    return std::nullopt;
+  // The scales of others are of a whole row.
+  Type element = found.op.getType().getElementType();
+  if (!isa<ir::QuantizedActivationType>(element) && !element.isBF16())
     return std::nullopt;
   found.given = findOnlyStore(found.load);
   if (!found.given || !isOfColumns(found.given.getValue()))

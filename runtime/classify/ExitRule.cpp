@@ -4,14 +4,25 @@
 
 #include "runtime/support/Text.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace lathe;
 
 /// Thresholds that are tried: multiples of 1 / Steps.
 static constexpr int Steps = 200;
-/// The 95th percentile of the normal distribution.
-static constexpr double OneSided = 1.645;
+/// What the bounds of all choices together may be wrong with.
+static constexpr double Doubt = 0.05;
+
+/// How many standard deviations a normal number exceeds with this probability, below a half.
+static double normalTail(double Probability) {
+  double Low = 0, High = 40;
+  for (int Step = 0; Step < 64; ++Step) {
+    double Middle = (Low + High) / 2;
+    (std::erfc(Middle / std::sqrt(2.0)) / 2 > Probability ? Low : High) = Middle;
+  }
+  return High;
+}
 
 size_t MarginExits::leave(const JudgedTexts &Texts, size_t Text) const {
   auto Depth = static_cast<size_t>(FirstExit);
@@ -21,7 +32,9 @@ size_t MarginExits::leave(const JudgedTexts &Texts, size_t Text) const {
 }
 
 double ExitOutcome::bound() const {
-  return loss() + 100 * OneSided * Deviation / std::sqrt(static_cast<double>(Texts));
+  auto Choices = std::max<double>(1, static_cast<double>(LeftAt.size()) - 1);
+  double Above = normalTail(Doubt / Choices) / std::sqrt(static_cast<double>(Texts));
+  return loss() + 100 * Above * Deviation;
 }
 
 ExitOutcome lathe::evaluate(const MarginExits &Choice, const JudgedTexts &Texts,

@@ -39,7 +39,9 @@ struct ExitOutcome {
   double accuracy() const { return double(Right) / double(Texts); }
   /// Points of accuracy, of 100, that exits lose.
   double loss() const { return 100 * double(RightWhole - Right) / double(Texts); }
-  /// Of the loss, with a confidence of 95 %, one-sided.
+  /// Of the loss, one-sided.  One of as many choices as there are first exits is taken, the one
+  /// that looks best, so that all their bounds together hold with a confidence of 95 %
+  /// (Bonferroni).
   double bound() const;
   double gain() const { return WholeWork / Work - 1; }
 };

@@ -64,10 +64,14 @@ struct BlockFormat {
   /// The members about blocks in the file, and GGUFType, are then those of that.
   std::string_view PackingOf = {};
 
-  /// Whether a packed panel holds int16 numbers, and in front of them a scale for each row.
-  bool PanelWords = false;
-  /// Most columns of such a matrix.
-  static constexpr int64_t MostWords = 65536;
+  /// 16 or 8 where a packed panel holds floats rounded to integers of so many bits: int16 with
+  /// a scale for each row in front of them, or int8 with one for each row of every
+  /// `ScaledTogether` columns.  0: neither.
+  int64_t RoundedBits = 0;
+  static constexpr int64_t ScaledTogether = 128;
+  /// Most columns of such a matrix, which are a multiple of `roundedMultiple()`.
+  static constexpr int64_t MostRounded = 65536;
+  constexpr int64_t roundedMultiple() const { return 32 / RoundedBits; }
 
   /// Whether weights of this format are blocks, and not numbers of a float type.
   constexpr bool isBlock() const { return Quantized || !PackingOf.empty(); }

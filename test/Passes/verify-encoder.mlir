@@ -1,6 +1,7 @@
 // Every pass keeps what an encoder computes, and its kernels give it, with any number of workers.
 // RUN: lathe compile %s --verify-each-pass --precision f32 -o %t.so
 // RUN: lathe compile %s --verify-each-pass --precision bf16 -o %t.so
+// RUN: lathe compile %s --verify-each-pass --precision mixed -o %t.so
 module attributes {lathe.model = {architecture = "bert", context = 80 : i64, embedding = 72 : i64, layers = 2 : i64, vocabulary = 40 : i64}} {
   lathe.weights @words : tensor<40x72xf32> from "words"
   lathe.weights @positions : tensor<80x72xf32> from "positions"

@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ import tiny_bert
 from labelled_texts import LABELS, SIZES
 
 TARGET = 1.0  # points that exits may lose
+# Standard errors of a bound that holds together with those of all first exits.
+ABOVE = statistics.NormalDist().inv_cdf(1 - 0.05 / tiny_bert.CONFIG["num_hidden_layers"])
 # Of the heads' scores, which are float32 sums of 160 products of about 1.
 SCORE_BOUND = 1e-4
 
@@ -93,7 +96,7 @@ def outcome(margins, right, first, threshold):
     depth = leave(margins, first, threshold)
     own = right[np.arange(len(right)), depth]
     lost = right[:, -1].astype(float) - own
-    return depth, own, 100 * (lost.mean() + 1.645 * lost.std() / len(lost) ** 0.5)
+    return depth, own, 100 * (lost.mean() + ABOVE * lost.std() / len(lost) ** 0.5)
 
 
 def choose(margins, right, first):

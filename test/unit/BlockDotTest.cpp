@@ -32,7 +32,7 @@ constexpr int64_t Outputs = 40, Width = 512, Rows = 13;
 
 /// What rows become ahead of the contraction; empty: nothing.
 using RowKind = std::string_view;
-constexpr RowKind AsFloats = "", AsBytes = "q8_act", AsWords = "q16_act";
+constexpr RowKind AsFloats = "", AsBytes = "q8_act", AsWords = "q16_act", AsOffsets = "u8_act";
 
 /// One token for each row.  The arena is more than enough.
 std::string programText(const BlockFormat &Format, int64_t MaxRows, RowKind Kind) {
@@ -209,13 +209,70 @@ float int16Dot(const BlockFormat &Format, const uint8_t *Row, const float *X) {
   return static_cast<float>(Sum) * (Greatest / 4095.0f * Scale);
 }
 
-/// f32 rows and such weights.
-float wordFloatDot(const BlockFormat &Format, const uint8_t *Row, const float *X) {
-  auto [Scale, Integers] = roundToWords(Format, Row);
+/// 128 weights of a row as int8, and what one of their integers is worth.
+struct Part {
+  float Scale;
+  std::vector<int64_t> Integers;
+};
+
+constexpr int64_t Together = 128;
+
+std::vector<Part> roundToBytes(const BlockFormat &Format, const uint8_t *Row) {
+  std::vector<float> Weights(Width);
+  Format.Dequantize(Row, Width, Weights.data());
+  std::vector<Part> Parts;
+  for (int64_t First = 0; First < Width; First += Together) {
+    double Largest = 0;
+    for (int64_t K = First; K < First + Together; ++K)
+      Largest = std::max(Largest, std::abs(double(Weights[K])));
+    Part &Own = Parts.emplace_back(Part{static_cast<float>(Largest / 127), {}});
+    for (int64_t K = First; K < First + Together; ++K)
+      Own.Integers.push_back(Own.Scale > 0 ? std::lrint(double(Weights[K]) / double(Own.Scale))
+                                           : 0);
+  }
+  return Parts;
+}
+
+float byteDot(const BlockFormat &Format, const uint8_t *Row, const float *X) {
+  std::vector<Part> Parts = roundToBytes(Format, Row);
+  double Total = 0;
+  for (const Part &Each : Parts)
+    for (int64_t Integer : Each.Integers)
+      Total += double(Each.Scale) * double(Integer);
+  float Low = *std::min_element(X, X + Width), Sum = Low * static_cast<float>(Total);
+  for (const Part &Each : Parts) {
+    float Above = *std::max_element(X, X + Together) - Low;
+    float Inverse = Above == 0 ? 0 : 255.0f / Above;
+    int64_t Integer = 0;
+    for (int64_t K = 0; K < Together; ++K)
+      Integer += Each.Integers[K] * std::lrintf((*X++ - Low) * Inverse);
+    Sum = std::fmaf(Above / 255.0f * Each.Scale, static_cast<float>(Integer), Sum);
+  }
+  return Sum;
+}
+
+/// f32 rows and weights that `readRow` gives.
+template <typename ReadRow> float roundedFloatDot(ReadRow Read, const float *X) {
   float Sum = 0;
   for (int64_t K = 0; K < Width; ++K)
-    Sum = std::fmaf(static_cast<float>(Integers[K]) * Scale, X[K], Sum);
+    Sum = std::fmaf(Read(K), X[K], Sum);
   return Sum;
+}
+
+float byteFloatDot(const BlockFormat &Format, const uint8_t *Row, const float *X) {
+  std::vector<Part> Parts = roundToBytes(Format, Row);
+  return roundedFloatDot(
+      [&](int64_t K) {
+        const Part &Own = Parts[K / Together];
+        return static_cast<float>(Own.Integers[K % Together]) * Own.Scale;
+      },
+      X);
+}
+
+float wordFloatDot(const BlockFormat &Format, const uint8_t *Row, const float *X) {
+  Words Rounded = roundToWords(Format, Row);
+  return roundedFloatDot(
+      [&](int64_t K) { return static_cast<float>(Rounded.Integers[K]) * Rounded.Scale; }, X);
 }
 
 //===----------------------------------------------------------------------===//
@@ -260,7 +317,7 @@ protected:
         store<uint16_t>(Blocks.data() + At + Format.ScaleOffset + 2 * Half,
                         0x3400 + (Random() & 0x8bff));
     // Floats get exponents of small numbers.
-    for (size_t At = 0; Format.PanelWords && At < Blocks.size(); At += Format.BlockBytes)
+    for (size_t At = 0; Format.RoundedBits && At < Blocks.size(); At += Format.BlockBytes)
       Blocks[At + Format.BlockBytes - 1] &= 0xbd;
   }
 
@@ -416,9 +473,37 @@ TEST_P(WordDot, EmbeddingsAreTheRoundedRows) {
   }
 }
 
-std::vector<const BlockFormat *> wordFormats() {
+class ByteDot : public BlockDot {};
+
+TEST_P(ByteDot, Int8HasThePromisedBits) {
+  if (!hostRunsKernels())
+    GTEST_SKIP() << "needs a CPU with AVX2";
+  check(AsOffsets, byteDot);
+}
+
+TEST_P(ByteDot, F32MultipliesTheRoundedWeights) {
+  if (!hostRunsKernels())
+    GTEST_SKIP() << "needs a CPU with AVX2";
+  check(AsFloats, byteFloatDot);
+}
+
+TEST_P(ByteDot, EmbeddingsAreTheRoundedRows) {
+  if (!hostRunsKernels())
+    GTEST_SKIP() << "needs a CPU with AVX2";
+  std::vector<float> Found = embedAll();
+  ASSERT_EQ(Found.size(), static_cast<size_t>(Outputs * Width));
+  for (int64_t Row = 0; Row < Outputs; ++Row) {
+    std::vector<Part> Parts = roundToBytes(Format, Blocks.data() + Row * RowBytes);
+    for (int64_t K = 0; K < Width; ++K) {
+      const Part &Own = Parts[K / Together];
+      ASSERT_EQ(Found[Row * Width + K], static_cast<float>(Own.Integers[K % Together]) * Own.Scale);
+    }
+  }
+}
+
+std::vector<const BlockFormat *> roundedFormats(int64_t Bits) {
   std::vector<const BlockFormat *> Formats = allBlockFormats();
-  llvm::erase_if(Formats, [](const BlockFormat *Format) { return !Format->PanelWords; });
+  llvm::erase_if(Formats, [&](const BlockFormat *Format) { return Format->RoundedBits != Bits; });
   return Formats;
 }
 
@@ -435,7 +520,11 @@ INSTANTIATE_TEST_SUITE_P(Formats, BlockDot,
                                           testing::ValuesIn(Targets)),
                          nameOf);
 INSTANTIATE_TEST_SUITE_P(Formats, WordDot,
-                         testing::Combine(testing::ValuesIn(wordFormats()),
+                         testing::Combine(testing::ValuesIn(roundedFormats(16)),
+                                          testing::ValuesIn(Targets)),
+                         nameOf);
+INSTANTIATE_TEST_SUITE_P(Formats, ByteDot,
+                         testing::Combine(testing::ValuesIn(roundedFormats(8)),
                                           testing::ValuesIn(Targets)),
                          nameOf);
 

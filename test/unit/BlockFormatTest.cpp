@@ -58,12 +58,15 @@ TEST_P(EveryFormat, PacksToTheSizeOfTheFile) {
   const BlockFormat &Format = *GetParam();
   // But for 6-bit scales, which become bytes: 16 of 12 in a super-block.
   bool HasSixBitScales = Format.Name == "q4_k" || Format.Name == "q5_k";
-  int64_t InPanels = Format.PanelWords ? 2 : Format.BlockBytes + (HasSixBitScales ? 4 : 0);
-  EXPECT_EQ(Format.PanelBlockBytes + Format.TailBlockBytes, InPanels * PanelRows);
+  int64_t InPanels = PanelRows * (Format.BlockBytes + (HasSixBitScales ? 4 : 0));
+  // And integers with a scale for each row, or for every 128 elements of one.
+  if (Format.RoundedBits)
+    InPanels = Format.RoundedBits == 16 ? 2 * PanelRows : PanelRows + 1;
+  EXPECT_EQ(Format.PanelBlockBytes + Format.TailBlockBytes, InPanels);
   EXPECT_EQ(Format.PanelFrontBytes, Format.PackingOf.empty() ? 0 : 4 * PanelRows);
   EXPECT_EQ(Format.TailBlockBytes != 0, Format.PackTail != nullptr);
-  EXPECT_EQ(packedPanelBytes(Format, 4 * Format.BlockElements),
-            Format.PanelFrontBytes + 4 * Format.PanelBlockBytes);
+  EXPECT_EQ(packedPanelBytes(Format, 128 * Format.BlockElements),
+            Format.PanelFrontBytes + 128 * Format.PanelBlockBytes);
 }
 
 INSTANTIATE_TEST_SUITE_P(BlockFormat, EveryFormat, testing::ValuesIn(allBlockFormats()),
@@ -73,10 +76,10 @@ TEST(BlockFormat, AllAreRegistered) {
   std::vector<std::string_view> Names;
   for (const BlockFormat *Format : allBlockFormats())
     Names.push_back(Format->Name);
-  EXPECT_EQ(Names,
-            (std::vector<std::string_view>{"bf16", "f16", "f32", "i16_bf16", "i16_f16", "i16_f32",
-                                           "q4_0", "q4_1", "q4_k", "q5_0", "q5_1", "q5_k", "q6_k",
-                                           "q8_0", "q8_0_planes4", "q8_0_planes5"}));
+  EXPECT_EQ(Names, (std::vector<std::string_view>{"bf16", "f16", "f32", "i16_bf16", "i16_f16",
+                                                  "i16_f32", "i8_bf16", "i8_f16", "i8_f32", "q4_0",
+                                                  "q4_1", "q4_k", "q5_0", "q5_1", "q5_k", "q6_k",
+                                                  "q8_0", "q8_0_planes4", "q8_0_planes5"}));
   EXPECT_EQ(findBlockFormat("q9_9"), nullptr);
   EXPECT_EQ(findBlockFormat(200u), nullptr);
 }

@@ -145,18 +145,29 @@ float readWords(const uint8_t *Panel, int64_t Row, int64_t K) {
   return load<float>(Panel + 4 * Row) * static_cast<float>(Integer);
 }
 
-/// The nearest multiple of the row's scale.
-float roundToWord(const uint8_t *Panel, int64_t Row, float Weight) {
-  auto Scale = load<float>(Panel + 4 * Row);
+/// 128 k of all rows, with their scales in front, behind the rows' sums.
+const uint8_t *partOf(const uint8_t *Panel, int64_t K) { return Panel + 128 + K / 128 * 4224; }
+
+float readBytes(const uint8_t *Panel, int64_t Row, int64_t K) {
+  const uint8_t *Part = partOf(Panel, K);
+  auto Integer = load<int8_t>(Part + 128 + K % 128 / 4 * 128 + 4 * Row + K % 4);
+  return load<float>(Part + 4 * Row) * static_cast<float>(Integer);
+}
+
+/// The nearest multiple of the scale.
+float roundToScale(const BlockFormat &Format, const uint8_t *Panel, int64_t Row, int64_t K,
+                   float Weight) {
+  auto Scale = load<float>((Format.RoundedBits == 8 ? partOf(Panel, K) : Panel) + 4 * Row);
   double Integer = Scale == 0 ? 0 : std::nearbyint(double(Weight) / double(Scale));
   return Scale * static_cast<float>(Integer);
 }
 
 const std::map<std::string_view, Reader> Readers = {
-    {"q4_0", readQ4_0},     {"q4_1", readQ4_1},     {"q4_k", readQ4_K}, {"q5_0", readQ5_0},
-    {"q5_1", readQ5_1},     {"q5_k", readQ5_K},     {"q6_k", readQ6_K}, {"q8_0", readQ8_0},
-    {"f32", readF32},       {"f16", readF16},       {"bf16", readBF16}, {"i16_f32", readWords},
-    {"i16_f16", readWords}, {"i16_bf16", readWords}};
+    {"q4_0", readQ4_0},     {"q4_1", readQ4_1},      {"q4_k", readQ4_K},    {"q5_0", readQ5_0},
+    {"q5_1", readQ5_1},     {"q5_k", readQ5_K},      {"q6_k", readQ6_K},    {"q8_0", readQ8_0},
+    {"f32", readF32},       {"f16", readF16},        {"bf16", readBF16},    {"i16_f32", readWords},
+    {"i16_f16", readWords}, {"i16_bf16", readWords}, {"i8_f32", readBytes}, {"i8_f16", readBytes},
+    {"i8_bf16", readBytes}};
 
 /// Random blocks whose scales, and hence weights, are finite.
 std::vector<uint8_t> randomMatrix(const BlockFormat &Format, int64_t N, int64_t K) {
@@ -194,8 +205,8 @@ protected:
       for (int64_t Col = 0; Col < K; ++Col) {
         const uint8_t *Panel = Packed.data() + Row / PanelRows * PanelBytes;
         float Want = Row < N ? Expected[Row * K + Col] : 0.0f;
-        if (Format.PanelWords)
-          Want = roundToWord(Panel, Row % PanelRows, Want);
+        if (Format.RoundedBits)
+          Want = roundToScale(Format, Panel, Row % PanelRows, Col, Want);
         ASSERT_EQ(Read(Panel, Row % PanelRows, Col), Want)
             << "row " << Row << ", column " << Col << " of " << N << " x " << K;
       }
@@ -270,6 +281,28 @@ TEST_P(EveryFormat, FindsWhatIsNotFinite) {
 
 INSTANTIATE_TEST_SUITE_P(Packer, EveryFormat, testing::ValuesIn(allBlockFormats()),
                          [](const auto &Info) { return std::string(Info.param->Name); });
+
+// What rows of unsigned integers need beside the weights; and the size of the last part is its own.
+TEST(Bytes, SumsAreThoseOfTheRoundedWeights) {
+  const BlockFormat &Format = *findBlockFormat("i8_f32");
+  constexpr int64_t N = 3, K = 300;
+  std::mt19937 Random(5);
+  std::vector<float> Weights(N * K);
+  for (float &Weight : Weights)
+    Weight = std::ldexp(static_cast<float>(Random()), -33) - 0.2f;
+  std::vector<uint8_t> Panel(packedPanelBytes(Format, K), 0xee);
+  ASSERT_EQ(Panel.size(), 128u + 3 * 4224);
+  packMatrix(Format, reinterpret_cast<const uint8_t *>(Weights.data()), N, K, 0, 1, Panel.data());
+  for (int64_t Row = 0; Row < PanelRows; ++Row) {
+    double Sum = 0;
+    for (int64_t Col = 0; Col < 384; ++Col)
+      Sum += double(readBytes(Panel.data(), Row, Col));
+    EXPECT_NEAR(load<float>(Panel.data() + 4 * Row), Sum, 1e-4);
+    EXPECT_EQ(Row < N, Sum != 0);
+  }
+  for (int64_t Col = K; Col < 384; ++Col)
+    EXPECT_EQ(readBytes(Panel.data(), 0, Col), 0);
+}
 
 // Rows of equal weights take the most room, a row of one weight the largest integer.
 TEST(Words, NoSumOfProductsLeavesInt32) {

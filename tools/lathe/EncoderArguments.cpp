@@ -18,7 +18,8 @@ void EncoderArguments::declareModel(Options &Accepted) {
 void EncoderArguments::declareFlags(Options &Accepted) {
   Accepted.integer(Threads, "-t,--threads", "worker threads (all cores)",
                    {1, WorkerPool::MaxWorkers});
-  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int16", "int8"}, "arithmetic");
+  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "mixed", "int16", "int8"},
+                  "arithmetic");
   declareTarget(Accepted, Target, "NAME", "CPU, and sizes (host; an error lists them)");
   Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
   Accepted.text(Weights, "--weights", "FILE", "the weights, for a MODEL that names another file");

@@ -40,7 +40,8 @@ void cli::declareTarget(Options &Accepted, std::string &Target, std::string Meta
 }
 
 void TargetArguments::declare(Options &Accepted) {
-  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int16", "int8"}, "arithmetic");
+  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "mixed", "int16", "int8"},
+                  "arithmetic");
   declareKVType(Accepted, KVType);
   // The compiler knows its targets; a program from the cache runs without it.
   declareTarget(Accepted, Target, "NAME", "CPU, and sizes (host; an error lists them)");

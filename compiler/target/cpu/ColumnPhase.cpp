@@ -36,6 +36,7 @@ private:
   void emitTile(const Segment &segment, Value tile, Value firstRow, Value rows);
   void emitZeros(const Segment &segment, Value from, Value to);
   void allocateTiles(const Segment &segment);
+  bool readsRowsOnce(const Segment &segment);
   /// Panels that are computed, and tiles that have one.
   Value panelsOf(const Segment &segment);
   Value tilesOf(const Segment &segment);
@@ -64,7 +65,7 @@ static LogicalResult checkStores(const Segment &segment) {
       continue;
     Type element = quantize.getType().getElementType();
     bool blocks = segment.outputs % 32 == 0 && segment.headColumns == Lanes;
-    if (isa<ir::WideActivationType>(element) || (storesBlock(store) && !blocks))
+    if (!element.isBF16() && !(storesBlock(store) && blocks))
       result = quantize.emitError() << "no code for rows of " << element << " behind a contraction";
   }
   return result;
@@ -96,7 +97,7 @@ LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments,
         result = linear.emitError() << "no code for weights of type " << type.getElementType();
       else if (isa<ir::QuantizedActivationType>(input) && !format->int8Weights())
         result = linear.emitError() << "no int8 code for weights of type " << type.getElementType();
-      else if (linear.getOf() && format->tailBytes() != 0)
+      else if (linear.getOf() && (format->tailBytes() != 0 || isa<ir::ByteActivationType>(input)))
         result = linear.emitError()
                  << "no code for a part of the inputs of weights of type " << type.getElementType();
     }
@@ -147,22 +148,26 @@ void ColumnPhase::shareTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) 
   }
 }
 
-/// Of many, they claim a chunk of a tile at a time; those of a tile follow each other, as its
-/// weights are near then.
+/// Of many, they claim a chunk of a tile at a time: all chunks of a tile, or all tiles of a chunk,
+/// follow each other.
 void ColumnPhase::claimTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) {
   Value chunks = k.ceilDiv(c.rowCount(), k.constant(chunk));
   SmallVector<Value> ends{k.constant(0)};
   for (Value count : tiles)
     ends.push_back(k.add(ends.back(), k.mul(count, chunks)));
   c.forClaimed(ends.back(), [&](Value item) {
-    for (auto [segment, start, end] : llvm::zip(segments, ends, llvm::drop_begin(ends))) {
+    for (auto [segment, count, start, end] :
+         llvm::zip(segments, tiles, ends, llvm::drop_begin(ends))) {
       Value own = arith::AndIOp::create(k.builder(), k.getLoc(), k.less(item, end),
                                         k.less(k.sub(start, k.constant(1)), item));
       k.ifThen(own, [&] {
-        Value number = k.sub(item, start), tile = k.div(number, chunks);
-        Value row = k.mul(k.sub(number, k.mul(tile, chunks)), chunk);
+        bool rowsOnce = readsRowsOnce(segment);
+        Value number = k.sub(item, start), inner = rowsOnce ? count : chunks;
+        Value outer = k.div(number, inner), rest = k.sub(number, k.mul(outer, inner));
+        Value row = k.mul(rowsOnce ? outer : rest, chunk);
         allocateTiles(segment);
-        emitTile(segment, tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
+        emitTile(segment, rowsOnce ? rest : outer, row,
+                 k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
       });
     }
   });
@@ -188,6 +193,22 @@ void ColumnPhase::allocateTiles(const Segment &segment) {
   tileMemory.clear();
   for (size_t i = 0; i < segment.linears.size(); ++i)
     tileMemory.push_back(c.allocateScratch(chunk * segment.tileColumns * 4));
+}
+
+/// Of the rows and the weights, which both meet in the nearest cache, the one that takes fewer
+/// bytes comes there again and again.
+bool ColumnPhase::readsRowsOnce(const Segment &segment) {
+  int64_t rowBytes = 0, weightBytes = 0;
+  for (ir::LinearOp linear : segment.linears) {
+    auto rows = cast<RankedTensorType>(linear.getInput().getType());
+    auto matrix = cast<RankedTensorType>(linear.getWeight().getType());
+    rowBytes = std::max(rowBytes,
+                        step::getRowBytes(c.maxRows(), rows.getDimSize(1), rows.getElementType()));
+    weightBytes +=
+        packedPanelBytes(*ir::getBlockFormat(matrix.getElementType()), matrix.getDimSize(1)) *
+        ((matrix.getDimSize(0) + PanelRows - 1) / PanelRows);
+  }
+  return weightBytes < rowBytes;
 }
 
 void ColumnPhase::forTileRows(const Segment &segment, Value from, Value to,

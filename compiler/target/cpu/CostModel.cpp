@@ -100,9 +100,9 @@ static void addContraction(Value rows, int64_t operations, PhaseWork &work) {
   // A vector holds half as many int16, and its instructions take as long.
   if (isa<ir::WideActivationType>(input))
     work.int8 += operations;
-  (isa<ir::QuantizedActivationType, ir::WideActivationType>(input) ? work.int8
-   : input.isBF16()                                                ? work.bf16
-                                                                   : work.f32) += operations;
+  bool integers =
+      isa<ir::QuantizedActivationType, ir::WideActivationType, ir::ByteActivationType>(input);
+  (integers ? work.int8 : input.isBF16() ? work.bf16 : work.f32) += operations;
   work.multiplyAdds += operations / 2;
 }
 

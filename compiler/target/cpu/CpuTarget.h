@@ -44,6 +44,10 @@ struct CpuTarget {
   /// Adds the products of vector<32xi16>, two neighbours to a sum, to 16 i32 sums.
   mlir::Value (*int16Dot)(KernelBuilder &k, mlir::Value sums, mlir::Value words,
                           mlir::Value factors);
+  /// Adds the products of vector<64xi8>, rows without a sign and weights with one, four
+  /// neighbours to a sum, to 16 i32 sums; null where the machine has no such instruction.
+  mlir::Value (*byteDot)(KernelBuilder &k, mlir::Value sums, mlir::Value rows,
+                         mlir::Value weights) = nullptr;
   /// Adds the products of pairs of bf16 to 16 f32 sums; null where the machine
   /// has no such instruction.
   mlir::Value (*bf16Dot)(KernelBuilder &k, mlir::Value sums, mlir::Value weights,

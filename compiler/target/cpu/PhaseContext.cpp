@@ -67,6 +67,14 @@ Rows PhaseContext::layout(Value base, int64_t rows, int64_t elements, Type eleme
     result.scales = k.at(base, rows * elements * 2);
     return result;
   }
+  if (isa<ir::ByteActivationType>(element)) {
+    result.rowBytes = elements;
+    result.scales = k.at(base, rows * elements);
+    result.scaleBlockBytes = rows * 4;
+    int64_t blocks = ir::ByteActivationType::countScales(elements);
+    result.lows = k.at(result.scales, blocks * result.scaleBlockBytes);
+    return result;
+  }
   result.rowBytes = elements * element.getIntOrFloatBitWidth() / 8;
   return result;
 }

@@ -21,7 +21,9 @@ struct Rows {
   int64_t rowBytes = 0; ///< From one row to the next; 0 when there is one row.
   int64_t elements = 0; ///< Of one row.
 
-  // Of !lathe.q16_act, `scales` is f32 [rows].
+  // Of !lathe.q16_act, `scales` is f32 [rows].  Of !lathe.u8_act, it is f32
+  // [elements / 128, rounded up][rows], `scaleBlockBytes` from block to block.
+  mlir::Value lows; ///< !lathe.u8_act: f32 [rows], the least elements.
   //
   // !lathe.q8_act only.  Blocks of 32 elements come first and rows second, so
   // that what many rows of a tile read at a time is contiguous: data is

@@ -82,6 +82,40 @@ static void emitQuantizeRow(KernelBuilder &k, int64_t lanes, ValueRange a) {
   });
 }
 
+/// A whole row to unsigned int8 above its least element, `lanes` elements at a time, with a scale
+/// for each block of it.
+static void emitQuantizeBytes(KernelBuilder &k, int64_t lanes, ValueRange a) {
+  Value from = a[0], to = a[1], scales = a[2], lowTo = a[3], bytes = a[4], scaleStride = a[5];
+  VectorType floats = k.vec(k.f32(), lanes);
+  Value nothing = k.splat(0.0f, lanes), zero = k.constant(0);
+  auto greatest = [&](Value first, Value last, llvm::function_ref<Value(Value)> of) {
+    Value least = k.splat(-std::numeric_limits<float>::infinity(), lanes);
+    Value most = k.forLoop(first, last, lanes * 4, {least},
+                           [&](Value offset, ValueRange carried) -> SmallVector<Value> {
+                             Value x = k.load(floats, k.at(from, offset));
+                             return {k.maxf(of(x), carried[0])};
+                           })[0];
+    return k.reduceMax(most);
+  };
+  Value below = greatest(zero, bytes, [&](Value x) { return k.subf(nothing, x); });
+  Value low = k.subf(k.floatConstant(0.0f), below), lows = k.broadcast(low, lanes);
+  k.store(low, lowTo);
+  constexpr int64_t BlockBytes = 4 * ir::ByteActivationType::Together;
+  k.forLoop(zero, bytes, BlockBytes, [&](Value first) {
+    Value last = k.min(k.add(first, BlockBytes), bytes);
+    Value top = greatest(first, last, [](Value x) { return x; });
+    IntegerScale scale = emitIntegerScale(k, k.subf(top, low), ir::ByteActivationType::Limit);
+    k.store(scale.unit, k.at(scales, k.mul(k.div(first, BlockBytes), scaleStride)));
+    Value factor = k.broadcast(scale.inverse, lanes);
+    k.forLoop(first, last, lanes * 4, [&](Value offset) {
+      Value above = k.subf(k.load(floats, k.at(from, offset)), lows);
+      Value integers = emitNearestInt(k, k.mulf(above, factor));
+      k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i8(), lanes), integers),
+              k.at(to, k.div(offset, 4)));
+    });
+  });
+}
+
 static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows) {
   KernelBuilder &k = c.k;
   auto quantize = cast<ir::QuantizeOp>(op);
@@ -100,6 +134,18 @@ static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows
     return emitQuantizeBlocks(c, from, result, row);
   // A row without memory of its own is row 0.
   Value own = result.rowBytes ? row : k.constant(0);
+  if (result.lows) {
+    Value arguments[] = {from,
+                         to,
+                         k.at(result.scales, k.mul(own, 4)),
+                         k.at(result.lows, k.mul(own, 4)),
+                         k.constant(result.elements * 4),
+                         k.constant(result.scaleBlockBytes)};
+    c.callShared(
+        "row.quantize_bytes." + std::to_string(lanes), arguments,
+        [&](KernelBuilder &inside, ValueRange own) { emitQuantizeBytes(inside, lanes, own); });
+    return;
+  }
   Value arguments[] = {from, to, k.at(result.scales, k.mul(own, 4)),
                        k.constant(result.elements * 4)};
   c.callShared("row.quantize16." + std::to_string(lanes), arguments,

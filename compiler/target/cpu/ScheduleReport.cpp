@@ -240,6 +240,7 @@ void EntryWriter::writeContractions(step::PhaseOp phase) {
         Type input = cast<RankedTensorType>(op.getOperand(0).getType()).getElementType();
         bool int8 = isa<ir::QuantizedActivationType>(input);
         bool int16 = isa<ir::WideActivationType>(input);
+        bool bytes = isa<ir::ByteActivationType>(input);
         auto name = op.getOperand(1).getDefiningOp<ir::WeightOp>();
         json.attribute("weight", name ? name.getWeights() : StringRef());
         json.attribute("outputs", weight.getDimSize(0));
@@ -247,7 +248,7 @@ void EntryWriter::writeContractions(step::PhaseOp phase) {
         const BlockFormat *format = ir::getBlockFormat(weight.getElementType());
         json.attribute("format", StringRef(format->Name));
         json.attribute("layout", "panel" + std::to_string(PanelRows));
-        json.attribute("arithmetic", int8             ? "int8"
+        json.attribute("arithmetic", int8 || bytes    ? "int8"
                                      : int16          ? "int16"
                                      : input.isBF16() ? "bf16"
                                                       : "f32");

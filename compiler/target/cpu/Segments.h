@@ -34,7 +34,7 @@ struct Segment {
 
   int64_t tiles() const { return (outputs + tileColumns - 1) / tileColumns; }
   /// What a tile costs beside the others of the phase.
-  int64_t tileCost() const { return tileColumns * (linears.size() + experts.size()); }
+  int64_t tileCost() const;
 };
 
 /// The part of a row that one elementwise op works on at a time, in a phase

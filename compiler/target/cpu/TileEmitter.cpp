@@ -57,6 +57,7 @@ std::string TileKind::name() const {
   StringRef inputName = input.isF32()    ? "f32"
                         : input.isBF16() ? "bf16"
                         : isInt16()      ? "q16_act"
+                        : isBytes()      ? "u8_act"
                                          : "q8_act";
   std::string name =
       ("tile." + formatName + "." + inputName + (rows == 1 ? ".row" : ".rows")).str();
@@ -70,12 +71,12 @@ std::string TileKind::name() const {
 }
 
 TileArguments TileArguments::get(ValueRange a) {
-  return {a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12]};
+  return {a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12], a[13]};
 }
 
 SmallVector<Value> TileArguments::list() const {
   return {panel,  tail, wholeSteps, rows,        data,        rowStride, blockStride,
-          scales, sums, scaledSums, scaleStride, destination, stride};
+          scales, sums, scaledSums, scaleStride, destination, stride,    lows};
 }
 
 /// Asks for a share of the next panel, one of as many as there are steps in all passes.
@@ -168,9 +169,13 @@ static void emitCallOf(PhaseContext &c, Value inputLike, Value weight, const Til
       .scaleStride = k.constant(input.scaleBlockBytes),
       .destination = operands.destination,
       .stride = k.constant(operands.destinationRowBytes),
+      .lows = input.lows ? k.at(input.lows, scaleOffset) : none,
   };
   c.callShared(kind.name(), arguments.list(), [&](KernelBuilder &inside, ValueRange values) {
-    auto emit = kind.isInt8() ? emitInt8Tile : kind.isInt16() ? emitInt16Tile : emitFloatTile;
+    auto emit = kind.isInt8()    ? emitInt8Tile
+                : kind.isInt16() ? emitInt16Tile
+                : kind.isBytes() ? emitByteTile
+                                 : emitFloatTile;
     TileArguments own = TileArguments::get(values);
     if (kind.steps)
       own.wholeSteps = inside.constant(kind.steps);

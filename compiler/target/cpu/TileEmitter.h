@@ -26,7 +26,7 @@ inline constexpr int64_t PanelGroups = PanelRows / Lanes;
 struct TileKind {
   const WeightFormat *format;
   llvm::StringRef formatName;
-  mlir::Type input; ///< f32, bf16, !lathe.q8_act or !lathe.q16_act.
+  mlir::Type input; ///< f32, bf16, !lathe.q8_act, !lathe.q16_act or !lathe.u8_act.
   int64_t rows;     ///< Computed, and 0 for any number of them.
   int64_t rest;     ///< Elements of a last step that is not whole.
   bool coarse;      ///< By WeightFormat::coarse, which reads no tail; of many rows only.
@@ -36,6 +36,7 @@ struct TileKind {
   static TileKind get(mlir::Value input, mlir::Value weight, int64_t rows, bool coarse);
   bool isInt8() const { return mlir::isa<ir::QuantizedActivationType>(input); }
   bool isInt16() const { return mlir::isa<ir::WideActivationType>(input); }
+  bool isBytes() const { return mlir::isa<ir::ByteActivationType>(input); }
   std::string name() const;
 };
 
@@ -46,11 +47,12 @@ struct TileArguments {
   mlir::Value rows;                ///< i64: rows to compute, at least 1.
   mlir::Value data, rowStride;     ///< First row of the input.
   mlir::Value blockStride;         ///< q8_act: from block to block of a row.
-  mlir::Value scales;              ///< q8_act, q16_act: 4 bytes a row.
+  mlir::Value scales;              ///< q8_act, q16_act, u8_act: 4 bytes a row.
   mlir::Value sums;                ///< q8_act: BlockSums::Bytes a row.
   mlir::Value scaledSums;          ///< q8_act: 4 bytes a row.
-  mlir::Value scaleStride;         ///< q8_act: from block to block of 4 bytes a row.
+  mlir::Value scaleStride;         ///< q8_act, u8_act: from block to block of 4 bytes a row.
   mlir::Value destination, stride; ///< f32 [rows][columns].
+  mlir::Value lows;                ///< u8_act: 4 bytes a row.
 
   static TileArguments get(mlir::ValueRange arguments);
   llvm::SmallVector<mlir::Value> list() const;
@@ -108,6 +110,8 @@ void emitInt8Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &targe
                   const TileArguments &arguments);
 void emitInt16Tile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
                    const TileArguments &arguments);
+void emitByteTile(KernelBuilder &k, const TileKind &kind, const CpuTarget &target,
+                  const TileArguments &arguments);
 
 /// Where one tile reads and writes.
 struct TileOperands {

@@ -77,6 +77,21 @@ public:
     return {};
   }
 
+  /// Whether a block is 128 k, stored as quads of int8, with a scale for each output in front of
+  /// them and the sum of all weights of each output in front of the panel; if so, quad `quad`
+  /// (i64) as vector<64xi8>, the block's scales, and the sums.
+  virtual bool storesBytes() const { return false; }
+  virtual mlir::Value bytes(KernelBuilder &k, mlir::Value block, mlir::Value quad,
+                            mlir::Value group) const {
+    return {};
+  }
+  virtual mlir::Value blockScales(KernelBuilder &k, mlir::Value block, mlir::Value group) const {
+    return {};
+  }
+  virtual mlir::Value outputSums(KernelBuilder &k, mlir::Value panel, mlir::Value group) const {
+    return {};
+  }
+
   /// Stores the elements of a step, which has no header yet, for one row of the panel
   /// as f32 at `destination`.  `lane` (i64) is the row's place in the panel.
   virtual void gather(KernelBuilder &k, const PanelBlock &step, mlir::Value lane,

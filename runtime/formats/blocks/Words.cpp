@@ -12,9 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "runtime/formats/BlockFormat.h"
-#include "runtime/support/Half.h"
-#include "runtime/support/Unaligned.h"
+#include "runtime/formats/blocks/StoredFloats.h"
 
 #include <algorithm>
 #include <cmath>
@@ -38,22 +36,12 @@ float chooseScale(double Greatest, double Sum, int64_t Count) {
   return static_cast<float>(std::max(Sum / Room, Greatest / Most));
 }
 
-/// Of floats that are stored as `Element`.
-template <typename Element, float (*Read)(Element)> struct Words {
-  static float readAt(const uint8_t *Row, int64_t K) {
-    return Read(load<Element>(Row + K * static_cast<int64_t>(sizeof(Element))));
-  }
-
-  static void dequantize(const uint8_t *Source, int64_t Blocks, float *Destination) {
-    for (int64_t K = 0; K < Blocks; ++K)
-      Destination[K] = readAt(Source, K);
-  }
-
+template <typename Stored> struct Words {
   /// Of row `Row`; `Destination` is the panel, which is all zeros.
   static void packRow(const uint8_t *Source, int64_t Row, int64_t Count, uint8_t *Destination) {
     double Greatest = 0, Sum = 0;
     for (int64_t K = 0; K < Count; ++K) {
-      double Size = std::abs(static_cast<double>(readAt(Source, K)));
+      double Size = std::abs(static_cast<double>(Stored::readAt(Source, K)));
       Greatest = std::max(Greatest, Size);
       Sum += Size;
     }
@@ -63,9 +51,10 @@ template <typename Element, float (*Read)(Element)> struct Words {
       return;
     uint8_t *Pairs = Destination + ScaleBytes + PairBytes * Row;
     for (int64_t K = 0; K < Count; ++K)
-      store<int16_t>(Pairs + K / 2 * PanelRows * PairBytes + K % 2 * 2,
-                     static_cast<int16_t>(std::lrint(static_cast<double>(readAt(Source, K)) /
-                                                     static_cast<double>(Scale))));
+      store<int16_t>(
+          Pairs + K / 2 * PanelRows * PairBytes + K % 2 * 2,
+          static_cast<int16_t>(std::lrint(static_cast<double>(Stored::readAt(Source, K)) /
+                                          static_cast<double>(Scale))));
   }
 
   static void packPanel(const uint8_t *Source, int64_t RowBytes, int64_t Rows, int64_t KBlocks,
@@ -78,30 +67,18 @@ template <typename Element, float (*Read)(Element)> struct Words {
 
   static constexpr BlockFormat describe(std::string_view Name, std::string_view File,
                                         uint32_t Type) {
-    return {
-        .Name = Name,
-        .GGUFType = Type,
-        .BlockElements = 1,
-        .BlockBytes = sizeof(Element),
-        .Quantized = false,
-        .ScaleHalves = 0,
-        .ScaleOffset = 0,
-        .PanelBlockBytes = 2 * PanelRows,
-        .PanelBlockMultiple = 2,
-        .Dequantize = dequantize,
-        .PackPanel = packPanel,
-        .PanelFrontBytes = ScaleBytes,
-        .PackingOf = File,
-        .PanelWords = true,
-    };
+    BlockFormat Format = Stored::describe(Name, File, Type, 16);
+    Format.PanelBlockBytes = 2 * PanelRows;
+    Format.PanelBlockMultiple = 2;
+    Format.PackPanel = packPanel;
+    Format.PanelFrontBytes = ScaleBytes;
+    return Format;
   }
 };
 
-float itself(float Number) { return Number; }
-
-constexpr BlockFormat OfF32 = Words<float, itself>::describe("i16_f32", "f32", 0);
-constexpr BlockFormat OfF16 = Words<uint16_t, halfToFloat>::describe("i16_f16", "f16", 1);
-constexpr BlockFormat OfBF16 = Words<uint16_t, bfloatToFloat>::describe("i16_bf16", "bf16", 30);
+constexpr BlockFormat OfF32 = Words<StoredF32>::describe("i16_f32", "f32", 0);
+constexpr BlockFormat OfF16 = Words<StoredF16>::describe("i16_f16", "f16", 1);
+constexpr BlockFormat OfBF16 = Words<StoredBF16>::describe("i16_bf16", "bf16", 30);
 
 const BlockFormatRegistration RegisterF32(OfF32), RegisterF16(OfF16), RegisterBF16(OfBF16);
 

@@ -123,7 +123,7 @@ enum {
 typedef struct lathe_model_options {
   size_t struct_size;
   const char *target;       /* NULL: "host"; "x86-64-v3", "x86-64-v4" */
-  const char *precision;    /* NULL: "auto"; "f32", "bf16", "int16", "int8" */
+  const char *precision;    /* NULL: "auto"; "f32", "bf16", "mixed", "int16", "int8" */
   int32_t threads;          /* 0: one per core this process may run on; at most 256 */
   uint32_t flags;           /* LATHE_MODEL_... */
   int64_t max_prefill_rows; /* 0: the compiler's default */
@@ -153,7 +153,7 @@ enum { LATHE_COMPILE_EMBED_WEIGHTS = 1 /* Else they are found by the name of the
 typedef struct lathe_compile_options {
   size_t struct_size;
   const char *targets;   /* NULL: "host"; "x86-64-v3,x86-64-v4": the best is chosen when it runs */
-  const char *precision; /* NULL: "auto"; "f32", "bf16", "int16", "int8" */
+  const char *precision; /* NULL: "auto"; "f32", "bf16", "mixed", "int16", "int8" */
   uint32_t flags;        /* LATHE_COMPILE_... */
   uint32_t reserved;
   const lathe_callbacks *callbacks; /* NULL: none */

@@ -66,7 +66,7 @@ func.func @activation(%x: tensor<?x64x!lathe.q8_act>, %w: tensor<96x64xf16>) {
 
 // So does one of int16.
 func.func @wide_activation(%x: tensor<?x64x!lathe.q16_act>, %w: tensor<96x64xf32>) {
-  // expected-error@+1 {{an !lathe.q16_act input needs a weight that is packed as int16, got 'f32'}}
+  // expected-error@+1 {{an '!lathe.q16_act' input needs a weight that is packed as int16, got 'f32'}}
   %0 = lathe.linear %x, %w : tensor<?x64x!lathe.q16_act>, tensor<96x64xf32> -> tensor<?x96xf32>
   return
 }
@@ -75,7 +75,7 @@ func.func @wide_activation(%x: tensor<?x64x!lathe.q16_act>, %w: tensor<96x64xf32
 
 // An input of an element type without an arithmetic.
 func.func @input(%x: tensor<?x64xf16>, %w: tensor<96x64xf16>) {
-  // expected-error@+1 {{operand #0 must be tensor of f32, bf16, !lathe.q8_act or !lathe.q16_act rows, of any number of rows of a known shape, but got 'tensor<?x64xf16>'}}
+  // expected-error@+1 {{operand #0 must be tensor of f32, bf16, !lathe.q8_act, !lathe.q16_act or !lathe.u8_act rows, of any number of rows of a known shape, but got 'tensor<?x64xf16>'}}
   %0 = lathe.linear %x, %w : tensor<?x64xf16>, tensor<96x64xf16> -> tensor<?x96xf32>
   return
 }

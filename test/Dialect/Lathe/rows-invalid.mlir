@@ -172,9 +172,18 @@ func.func @quantize_pairs(%x: tensor<?x41xf32>) {
 
 // -----
 
+// Those of unsigned int8 come in quads.
+func.func @quantize_quads(%x: tensor<?x42xf32>) {
+  // expected-error@+1 {{width must be a multiple of 4 for !lathe.u8_act, got 42}}
+  %0 = lathe.quantize %x : tensor<?x42xf32> -> tensor<?x42x!lathe.u8_act>
+  return
+}
+
+// -----
+
 // Activations have no other element types.
 func.func @quantize_type(%x: tensor<?x64xf32>) {
-  // expected-error@+1 {{result #0 must be tensor of !lathe.q8_act, !lathe.q16_act or bf16 rows, of any number of rows of a known shape, but got 'tensor<?x64xf16>'}}
+  // expected-error@+1 {{result #0 must be tensor of !lathe.q8_act, !lathe.q16_act, !lathe.u8_act or bf16 rows, of any number of rows of a known shape, but got 'tensor<?x64xf16>'}}
   %0 = lathe.quantize %x : tensor<?x64xf32> -> tensor<?x64xf16>
   return
 }

@@ -46,5 +46,5 @@ func.func private @rows(!lathe.rows)
 func.func private @kv(!lathe.kv<30 x 3 x 64 x f16>, !lathe.kv<1 x 1 x 1 x f32>, !lathe.kv<2 x 3 x 64 x bf16>, !lathe.kv<2 x 3 x 64 x i8>)
 
 // Activations of int8 and int16 are element types too.
-// CHECK: func.func private @activation(tensor<?x576x!lathe.q8_act>, tensor<?x50x!lathe.q16_act>)
-func.func private @activation(tensor<?x576x!lathe.q8_act>, tensor<?x50x!lathe.q16_act>)
+// CHECK: func.func private @activation(tensor<?x576x!lathe.q8_act>, tensor<?x50x!lathe.q16_act>, tensor<?x52x!lathe.u8_act>)
+func.func private @activation(tensor<?x576x!lathe.q8_act>, tensor<?x50x!lathe.q16_act>, tensor<?x52x!lathe.u8_act>)

@@ -128,18 +128,24 @@ lathe.weights @w : tensor<32xf32> from "w" in ""
 // -----
 
 // Packed as int16, weights come in pairs, and few enough for a sum in int32.
-// expected-error@+1 {{a weight that is packed as int16 is a matrix of an even width up to 65536, got 'tensor<4x33x!lathe.i16_f32>'}}
+// expected-error@+1 {{a weight that is packed as int16 is a matrix whose width is a multiple of 2 up to 65536, got 'tensor<4x33x!lathe.i16_f32>'}}
 lathe.weights @w : tensor<4x33x!lathe.i16_f32> from "w"
 
 // -----
 
-// expected-error@+1 {{a weight that is packed as int16 is a matrix of an even width up to 65536, got 'tensor<4x65538x!lathe.i16_f32>'}}
+// expected-error@+1 {{a weight that is packed as int16 is a matrix whose width is a multiple of 2 up to 65536, got 'tensor<4x65538x!lathe.i16_f32>'}}
 lathe.weights @w : tensor<4x65538x!lathe.i16_f32> from "w"
 
 // -----
 
-// expected-error@+1 {{a weight that is packed as int16 is a matrix of an even width up to 65536, got 'tensor<64x!lathe.i16_f32>'}}
+// expected-error@+1 {{a weight that is packed as int16 is a matrix whose width is a multiple of 2 up to 65536, got 'tensor<64x!lathe.i16_f32>'}}
 lathe.weights @w : tensor<64x!lathe.i16_f32> from "w"
+
+// -----
+
+// Packed as int8, in quads.
+// expected-error@+1 {{a weight that is packed as int8 is a matrix whose width is a multiple of 4 up to 65536, got 'tensor<4x34x!lathe.i8_f32>'}}
+lathe.weights @w : tensor<4x34x!lathe.i8_f32> from "w"
 
 // -----
 

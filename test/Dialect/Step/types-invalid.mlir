@@ -38,13 +38,13 @@ func.func private @overflow(!step.buffer<4294967296x4294967296xf32>)
 // -----
 
 // Activations are f32, bf16, int8 blocks or int16, and choices i32.
-// expected-error@+1 {{the element type of a buffer must be f32, bf16, i32, !lathe.q8_act or !lathe.q16_act, got 'f16'}}
+// expected-error@+1 {{the element type of a buffer must be f32, bf16, i32, !lathe.q8_act, !lathe.q16_act or !lathe.u8_act, got 'f16'}}
 func.func private @element(!step.buffer<8x64xf16>)
 
 // -----
 
 // Weights are not kept in buffers.
-// expected-error@+1 {{the element type of a buffer must be f32, bf16, i32, !lathe.q8_act or !lathe.q16_act, got '!lathe.q4_1'}}
+// expected-error@+1 {{the element type of a buffer must be f32, bf16, i32, !lathe.q8_act, !lathe.q16_act or !lathe.u8_act, got '!lathe.q4_1'}}
 func.func private @weight(!step.buffer<8x64x!lathe.q4_1>)
 
 // -----
@@ -63,6 +63,17 @@ func.func private @pairs(!step.buffer<8x41x!lathe.q16_act>)
 
 // expected-error@+1 {{!lathe.q16_act is for rows of an even number of elements}}
 func.func private @words(!step.buffer<8x64x!lathe.q16_act, whole>)
+
+// -----
+
+// Elements of unsigned int8 come in quads, and have a least one for each row.
+// expected-error@+1 {{!lathe.u8_act is for rows of a multiple of 4 elements}}
+func.func private @quads(!step.buffer<8x42x!lathe.u8_act>)
+
+// -----
+
+// expected-error@+1 {{!lathe.u8_act is for rows of a multiple of 4 elements}}
+func.func private @bytes(!step.buffer<8x64x!lathe.u8_act, whole>)
 
 // -----
 

@@ -58,7 +58,8 @@ void CompileCommand::declare(Options &Accepted) {
                   {"mlir:import", "mlir:fused", "mlir:precision", "mlir:scheduled", "mlir:planned",
                    "mlir:kernels", "llvm", "asm", "obj", "ptx", "cubin", "resources", "schedule"},
                   "stop at a stage and print it");
-  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int16", "int8"}, "arithmetic");
+  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "mixed", "int16", "int8"},
+                  "arithmetic");
   declareKVType(Accepted, KVType);
   declareTarget(
       Accepted, Targets, "LIST",

@@ -56,7 +56,8 @@ void ExecCommand::declare(Options &Accepted) {
                 "GGUF or safetensors, for weights that name no file of their own");
   Accepted.integer(Threads, "-t,--threads", "worker threads (all cores)",
                    {1, WorkerPool::MaxWorkers});
-  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "int16", "int8"}, "arithmetic");
+  Accepted.choice(Precision, "--precision", {"auto", "f32", "bf16", "mixed", "int16", "int8"},
+                  "arithmetic");
   declareTarget(Accepted, Target, "NAME", "CPU, and sizes (host; an error lists them)");
   Accepted.flag(NoCache, "--no-cache", "compile anew, store nothing");
   Accepted.flag(Strict, "--strict", "refuse weights that are infinite or not numbers");

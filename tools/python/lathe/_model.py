@@ -229,7 +229,7 @@ def load(
     what `compile` or `lathe compile` made, which needs no compiler. `weights` is the model file of an
     artefact that does not carry its weights, where it is not found by its name.
 
-    `threads` 0 is one per core; `precision` is "auto", "f32", "bf16", "int16" or "int8"; `strict`
+    `threads` 0 is one per core; `precision` is "auto", "f32", "bf16", "mixed", "int16" or "int8"; `strict`
     refuses weights that are not finite. `device` is "cpu", "cuda:0", a GPU by its number, or "auto", a
     GPU where one can be used. `cal` is what `lathe calibrate` wrote of the model, whose exits it gets
     and by which `generate` chooses for a budget, or of an encoder the classifier; an artefact may carry

@@ -40,6 +40,14 @@ Value emitEmulatedInt16Dot(KernelBuilder &k, Value sums, Value words, Value fact
   return sums;
 }
 
+/// What vpdpbusd computes, of rows without a sign and weights with one.
+Value emitEmulatedByteDot(KernelBuilder &k, Value sums, Value rows, Value weights) {
+  Value a = k.bitcast(rows, k.vec(k.i32())), b = k.bitcast(weights, k.vec(k.i32()));
+  for (int64_t byte = 0; byte < 32; byte += 8)
+    sums = k.add(sums, k.mul(k.field(a, byte, 8), k.signedField(b, byte, 8)));
+  return sums;
+}
+
 /// What vdpbf16ps computes: the odd elements first.
 Value emitEmulatedBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows) {
   auto [evenWeights, oddWeights] = k.splitPairs(weights);
@@ -66,6 +74,7 @@ CpuTargetRegistration emulated({
     .floatColumnTile = 32,
     .int8Dot = std::make_shared<EmulatedDot>(),
     .int16Dot = emitEmulatedInt16Dot,
+    .byteDot = emitEmulatedByteDot,
     .bf16Dot = emitEmulatedBF16Dot,
     .roundToBF16 = emitRoundBF16,
     .emulated = true,

@@ -21,6 +21,11 @@ static Value emitInt16Dot(KernelBuilder &k, Value sums, Value words, Value facto
   return k.intrinsic("llvm.x86.avx512.vpdpwssd.512", sums.getType(), {sums, words, factors});
 }
 
+/// vpdpbusd.
+static Value emitByteDot(KernelBuilder &k, Value sums, Value rows, Value weights) {
+  return k.intrinsic("llvm.x86.avx512.vpdpbusd.512", sums.getType(), {sums, rows, weights});
+}
+
 /// vdpbf16ps.
 static Value emitBF16Dot(KernelBuilder &k, Value sums, Value weights, Value rows) {
   return k.intrinsic("llvm.x86.avx512bf16.dpbf16ps.512", sums.getType(), {sums, weights, rows});
@@ -74,6 +79,7 @@ static CpuTargetRegistration avx512({
     .prefetchBytes = 8192,
     .int8Dot = createVNNIDot(),
     .int16Dot = emitInt16Dot,
+    .byteDot = emitByteDot,
     .bf16Dot = emitBF16Dot,
     .roundToBF16 = emitRoundToBF16,
     .scalesByPowers = true,
