@@ -74,6 +74,12 @@ void NvptxTarget::findUnsupported(ModuleOp module, StringRef kvType, Tell tell) 
 // The target
 //===----------------------------------------------------------------------===//
 
+int64_t NvptxTarget::sharedBytes() const {
+  // Of the 227 KB that a block of compute capability 9.0 may have.
+  constexpr int64_t hopperBytes = 224 * 1024;
+  return hasWarpgroups() ? hopperBytes : SharedBytes;
+}
+
 void NvptxTarget::addKernels(OpPassManager &passes) const {
   EmitNvptxPassOptions emit;
   emit.targetName = name;

@@ -25,7 +25,7 @@ public:
   /// Bulk copies, mbarriers and wgmma, which other generations do not have.
   bool hasWarpgroups() const { return chip == "sm_90a"; }
   /// Shared memory that a block may use, on every GPU that the code runs on.
-  int64_t sharedBytes() const { return (hasWarpgroups() ? 224 : 96) * 1024; }
+  int64_t sharedBytes() const;
 
   void findUnsupported(mlir::ModuleOp module, llvm::StringRef kvType, Tell tell) const override;
   void addKernels(mlir::OpPassManager &passes) const override;
