@@ -106,7 +106,10 @@ static void addContraction(Value rows, int64_t operations, PhaseWork &work) {
   work.multiplyAdds += operations / 2;
 }
 
-static void addOp(Operation &op, int64_t rows, int64_t depth, bool dotsPairs, PhaseWork &work) {
+using DotsPairs = llvm::function_ref<bool(ir::KVType)>;
+
+static void addOp(Operation &op, int64_t rows, int64_t depth, DotsPairs dotsPairs,
+                  PhaseWork &work) {
   if (auto load = dyn_cast<step::LoadOp>(op)) {
     work.activationBytes += rowBytes(cast<RankedTensorType>(load.getType()), rows);
   } else if (auto store = dyn_cast<step::StoreOp>(op)) {
@@ -127,8 +130,7 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, bool dotsPairs, Ph
     // An attention tells what one position costs every row.
     int64_t operations = cost.Operations / rows * countSeen(attention, rows, depth);
     work.multiplyAdds += operations / 2;
-    bool inPairs = dotsPairs && attention.getCache().getType().getElementType().isBF16();
-    (inPairs ? work.bf16 : work.f32) += operations;
+    (dotsPairs(attention.getCache().getType()) ? work.bf16 : work.f32) += operations;
     int64_t window = static_cast<int64_t>(attention.getWindow().value_or(INT64_MAX));
     int64_t oldest = std::max<int64_t>(0, depth + 1 - window);
     work.cacheBytes += (depth + rows - oldest) * positionBytes(attention.getCache().getType());
@@ -139,7 +141,7 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, bool dotsPairs, Ph
 }
 
 PhaseWork lathe::compiler::computeWork(step::PhaseOp phase, int64_t rows, int64_t logitsRows,
-                                       int64_t depth, bool dotsPairs) {
+                                       int64_t depth, DotsPairs dotsPairs) {
   PhaseWork work;
   if (phase.getLogitsRows())
     rows = logitsRows;

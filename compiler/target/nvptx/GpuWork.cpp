@@ -3,6 +3,7 @@
 #include "compiler/target/nvptx/GpuWork.h"
 
 #include "compiler/target/cpu/CostModel.h"
+#include "compiler/target/nvptx/GpuTensorAttention.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -33,7 +34,7 @@ void lathe::compiler::noteWork(ModuleOp module) {
       // A prompt wants logits of one row; steps of several sequences, or of drafts, of each.
       constexpr int64_t mostWanted = 8;
       int64_t rows = program.getMaxRows(), wanted = rows <= mostWanted ? rows : 1;
-      PhaseWork work = computeWork(phase, rows, wanted, /*depth=*/0, /*dotsPairs=*/false);
+      PhaseWork work = computeWork(phase, rows, wanted, /*depth=*/0, hasTensorAttention);
       auto number = [&](StringRef name, int64_t value) {
         return builder.getNamedAttr(name, builder.getI64IntegerAttr(value));
       };
