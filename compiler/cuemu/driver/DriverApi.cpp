@@ -291,6 +291,31 @@ int cuStreamSynchronize(void *stream) {
   return onStream(stream, [](Gpu &device, Stream &on) { return device.wait(on); });
 }
 
+int cuEventCreate(void **event, unsigned) {
+  return inContext([&](Gpu &device) {
+    *event = &device.events.emplace_back();
+    return Success;
+  });
+}
+
+int cuEventDestroy_v2(void *event) {
+  return inContext([&](Gpu &device) { return remove(device.events, event); });
+}
+
+int cuEventRecord(void *handle, void *stream) {
+  return onStream(stream, [&](Gpu &device, Stream &on) -> int {
+    Event *event = find(device.events, handle);
+    return event ? device.record(*event, on) : InvalidHandle;
+  });
+}
+
+int cuEventSynchronize(void *handle) {
+  return inContext([&](Gpu &device) -> int {
+    Event *event = find(device.events, handle);
+    return event ? device.wait(*event) : InvalidHandle;
+  });
+}
+
 int cuStreamBeginCapture_v2(void *stream, int) {
   return onStream(stream, [](Gpu &device, Stream &on) -> int {
     if (!device.records)

@@ -18,6 +18,7 @@
 #include "compiler/cuemu/Emulator.h"
 #include "compiler/cuemu/driver/DeviceMemory.h"
 
+#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -53,8 +54,15 @@ struct Graph {
 };
 
 struct Stream {
-  std::vector<Operation> waiting;
+  std::deque<Operation> waiting;
   std::unique_ptr<Graph> recording;
+  uint64_t done = 0; ///< Operations so far.
+};
+
+/// A place in a stream: behind its first `place` operations.
+struct Event {
+  Stream *stream = nullptr; ///< Null until it is recorded.
+  uint64_t place = 0;
 };
 
 struct Kernel {
@@ -102,6 +110,8 @@ public:
   Result launch(Stream &stream, Kernel &kernel, const Grid &grid, void **arguments);
   Result launch(Stream &stream, const Graph &graph);
   Result wait(Stream &stream);
+  Result record(Event &event, Stream &stream);
+  Result wait(const Event &event);
 
   Result load(Module *&module, const char *text, std::string &log);
   /// When the last user of the context goes: what is left is told.
@@ -110,11 +120,13 @@ public:
   std::list<Module> modules;
   std::list<Stream> streams;
   std::list<Graph> graphs;
+  std::list<Event> events;
   DeviceMemory memory;
   int contextUsers = 0;
 
 private:
   Result give(Stream &stream, Operation operation);
+  Result runUntil(Stream &stream, uint64_t place);
   Result checkDevice(uint64_t address, size_t bytes, const char *what);
   Result checkHost(const void *address, size_t bytes, const char *what);
   bool isPinned(const void *address, size_t bytes) const;

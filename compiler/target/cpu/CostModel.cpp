@@ -106,10 +106,7 @@ static void addContraction(Value rows, int64_t operations, PhaseWork &work) {
   work.multiplyAdds += operations / 2;
 }
 
-using DotsPairs = llvm::function_ref<bool(ir::KVType)>;
-
-static void addOp(Operation &op, int64_t rows, int64_t depth, DotsPairs dotsPairs,
-                  PhaseWork &work) {
+static void addOp(Operation &op, int64_t rows, int64_t depth, bool dotsPairs, PhaseWork &work) {
   if (auto load = dyn_cast<step::LoadOp>(op)) {
     work.activationBytes += rowBytes(cast<RankedTensorType>(load.getType()), rows);
   } else if (auto store = dyn_cast<step::StoreOp>(op)) {
@@ -130,7 +127,8 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, DotsPairs dotsPair
     // An attention tells what one position costs every row.
     int64_t operations = cost.Operations / rows * countSeen(attention, rows, depth);
     work.multiplyAdds += operations / 2;
-    (dotsPairs(attention.getCache().getType()) ? work.bf16 : work.f32) += operations;
+    bool inPairs = dotsPairs && attention.getPrecisionType().has_value();
+    (inPairs ? work.bf16 : work.f32) += operations;
     int64_t window = static_cast<int64_t>(attention.getWindow().value_or(INT64_MAX));
     int64_t oldest = std::max<int64_t>(0, depth + 1 - window);
     work.cacheBytes += (depth + rows - oldest) * positionBytes(attention.getCache().getType());
@@ -141,17 +139,16 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, DotsPairs dotsPair
 }
 
 PhaseWork lathe::compiler::computeWork(step::PhaseOp phase, int64_t rows, int64_t logitsRows,
-                                       int64_t depth, DotsPairs dotsPairs) {
+                                       int64_t depth, bool dotsPairs) {
   PhaseWork work;
   if (phase.getLogitsRows())
     rows = logitsRows;
+  SmallVector<Operation *> prologue = step::getPrologue(phase);
   for (Operation &op : phase.getBody().front()) {
     int64_t before = work.f32;
     addOp(op, rows, depth, dotsPairs, work);
     // What stands in front of contractions is computed by every worker for itself.
-    auto fusable = dyn_cast<ir::FusionOpInterface>(op);
-    if (phase.getAxis() == step::Axis::Columns && fusable &&
-        fusable.getFusionRole() == ir::FusionRole::RowWise)
+    if (phase.getAxis() == step::Axis::Columns && llvm::is_contained(prologue, &op))
       work.repeated += work.f32 - before;
   }
   return work;

@@ -46,9 +46,9 @@ struct PhaseWork {
 
 /// The work of a step of `rows` rows that follow `depth` positions, of which
 /// `logitsRows` want logits.
-/// `dotsPairs`: whether attention over a cache is by bf16, or f16, and not by f32.
+/// `dotsPairs`: attention whose products are of bf16 is by bf16, and not by f32.
 PhaseWork computeWork(step::PhaseOp phase, int64_t rows, int64_t logitsRows, int64_t depth,
-                      llvm::function_ref<bool(ir::KVType)> dotsPairs);
+                      bool dotsPairs);
 
 /// What bounds a phase.
 struct PhaseLimit {

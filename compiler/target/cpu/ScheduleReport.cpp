@@ -57,10 +57,7 @@ private:
   PhaseLimit limitOf(PlacedPhase &placed, const PhaseWork &work, int64_t rows);
   Footprint footprintOf(int64_t rows);
   PhaseWork workOf(PlacedPhase &placed, int64_t rows) {
-    auto dotsPairs = [&](ir::KVType type) {
-      return target.bf16Dot && type.getElementType().isBF16();
-    };
-    return computeWork(placed.phase, rows, logitsRowsOf(rows), depth, dotsPairs);
+    return computeWork(placed.phase, rows, logitsRowsOf(rows), depth, target.bf16Dot);
   }
   std::string nameOf(Value memory);
 

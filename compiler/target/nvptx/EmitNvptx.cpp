@@ -4,6 +4,7 @@
 #include "compiler/target/cpu/KernelSharing.h"
 #include "compiler/target/cpu/LayerPlaces.h"
 #include "compiler/target/cpu/Manifest.h"
+#include "compiler/target/nvptx/GpuGreatest.h"
 #include "compiler/target/nvptx/GpuPhase.h"
 #include "compiler/target/nvptx/GpuWork.h"
 #include "compiler/target/nvptx/NvptxTarget.h"
@@ -54,6 +55,8 @@ private:
     return k.loadPointer(k.at(k.fromGlobal(args), offset));
   }
   LogicalResult emitPhase(step::PhaseOp phase, Value layer);
+  void emitGreatest();
+  func::FuncOp beginFunction(std::string name, Location loc, ArrayRef<Type> arguments);
   void emitBarrier(Location loc);
 
   step::ProgramOp program;
@@ -68,20 +71,28 @@ private:
 
 } // namespace
 
+/// A private function ahead of the entry, whose body is empty; PTX has no dots in names.
+func::FuncOp ProgramEmitter::beginFunction(std::string name, Location loc,
+                                           ArrayRef<Type> arguments) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(entry);
+  llvm::replace(name, '.', '$');
+  auto function = func::FuncOp::create(builder, loc, name, builder.getFunctionType(arguments, {}));
+  function.setPrivate();
+  function.addEntryBlock();
+  return function;
+}
+
 LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
   const GpuPhaseEmitter *emitter = findGpuPhaseEmitter(phase);
   if (!emitter)
     return phase.emitError() << "no emitter of the GPU target matches this phase";
   OpBuilder::InsertPoint call = builder.saveInsertionPoint();
-  builder.setInsertionPoint(entry);
   Type i64 = builder.getI64Type();
-  // PTX has no dots in names.
-  std::string name = names.next(program, phase);
-  llvm::replace(name, '.', '$');
-  auto type = builder.getFunctionType({args.getType(), i64, i64, i64}, {});
-  auto function = func::FuncOp::create(builder, phase.getLoc(), name, type);
-  function.setPrivate();
-  builder.setInsertionPointToEnd(function.addEntryBlock());
+  func::FuncOp function =
+      beginFunction(names.next(program, phase), phase.getLoc(), {args.getType(), i64, i64, i64});
+  std::string name = function.getName().str();
+  builder.setInsertionPointToEnd(&function.getBody().front());
   GpuContext context(builder, phase, weights, sharing, function);
   if (failed(emitter->emit(context)))
     return failure();
@@ -217,6 +228,37 @@ LogicalResult ProgramEmitter::emitBlock(Block &body, Value layer) {
   return success();
 }
 
+/// Behind the head, where the step asks for it: all blocks take the same way.
+void ProgramEmitter::emitGreatest() {
+  GpuGreatest greatest(program);
+  if (greatest.most() == 0)
+    return;
+  Location loc = program.getLoc();
+  GpuBuilder k(builder, loc);
+  sharedBytes = std::max(sharedBytes, greatest.sharedBytes());
+  scratchBytes = std::max(scratchBytes, LATHE_DEVICE_ZERO_BYTES + greatest.scratchBytes());
+  Type i64 = builder.getI64Type();
+  auto emitCall = [&](StringRef name, void (GpuGreatest::*emit)(func::FuncOp) const) {
+    func::FuncOp function =
+        beginFunction((program.getSymName() + "." + name).str(), loc, {args.getType(), i64, i64});
+    (greatest.*emit)(function);
+    func::FuncOp shared = sharing.unify(function);
+    emitBarrier(loc);
+    func::CallOp::create(builder, loc, shared, ValueRange{args, block, blocks});
+  };
+  auto number = [&](int64_t offset) {
+    return k.loadWide(i64, k.at(k.fromGlobal(args), offset), sizeof(int64_t));
+  };
+  Value wanted = number(offsetof(lathe_step_args, wanted_logits));
+  Value some = k.less(k.constant(0), number(offsetof(lathe_step_args, logits_rows)));
+  Value few =
+      k.both(k.less(k.constant(0), wanted), k.less(wanted, k.constant(greatest.most() + 1)));
+  k.ifThen(k.both(some, few), [&] {
+    emitCall("greatest_of_parts", &GpuGreatest::emitParts);
+    emitCall("greatest", &GpuGreatest::emitWhole);
+  });
+}
+
 LogicalResult ProgramEmitter::emit() {
   Type ptr = LLVM::LLVMPointerType::get(builder.getContext());
   entry =
@@ -232,6 +274,7 @@ LogicalResult ProgramEmitter::emit() {
   counter = k.loadPointer(k.at(k.fromGlobal(args), offsetof(lathe_step_args, scratch)));
   if (failed(emitBlock(program.getBody().front(), k.constant(0))))
     return failure();
+  emitGreatest();
   func::ReturnOp::create(builder, program.getLoc());
   return success();
 }
@@ -268,6 +311,7 @@ struct EmitNvptxPass : lathe::compiler::impl::EmitNvptxPassBase<EmitNvptxPass> {
         return signalPassFailure();
       facts.sharedBytes = std::max(facts.sharedBytes, emitter.sharedBytes);
       facts.scratchBytes = std::max(facts.scratchBytes, emitter.scratchBytes);
+      facts.greatestLogits[program.getSymName()] = GpuGreatest(program).most();
       numKernels += emitter.numKernels;
       numShared += emitter.numShared;
     }

@@ -31,11 +31,13 @@ AttentionShape::AttentionShape(ir::AttentionOp op, int64_t maxRows) {
   queries = shared / headGroups;
 }
 
-/// Eight lanes that read 8 bytes each of four neighbouring rows meet every bank once.
-int64_t AttentionShape::queryStride() const {
+int64_t AttentionShape::queryRest() const {
   constexpr int64_t banksBytes = 128;
-  return llvm::alignTo(dim * 2, banksBytes) + 32;
+  return llvm::alignTo(dim * 2, banksBytes);
 }
+
+/// Lanes that read 8 bytes each of four neighbouring rows meet every bank once.
+int64_t AttentionShape::queryStride() const { return 2 * queryRest() + 32; }
 
 int64_t AttentionShape::sharedBytes() const {
   int64_t each =

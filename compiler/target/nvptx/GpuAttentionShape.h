@@ -38,8 +38,12 @@ struct AttentionShape {
   bool fillsWarps() const { return dim % (BlockWarps * ProductColumns) == 0; }
 
   // Bytes of shared memory: from one query to the next, and of a warp's keys or values.
+  // Queries and weights are sums of two numbers each of the cache's type, and so keep the bits
+  // of an f32, or of bf16 16 of them: the second ones are so many bytes behind.
+  int64_t queryRest() const;
+  int64_t weightRest() const { return positions * 2; }
   int64_t queryStride() const;
-  int64_t weightStride() const { return positions * 2 + 64; }
+  int64_t weightStride() const { return 2 * weightRest() + 64; }
   int64_t keyBytes() const { return warpPositions * dim * 2; }
   int64_t valueBytes() const { return valueTiles * positions * 2 * ProductColumns; }
   int64_t sharedBytes() const;

@@ -61,6 +61,7 @@ private:
   Values loadQueries(Value memory, int64_t stride, int64_t tile, int64_t words);
   GpuBuilder::Words multiply(ArrayRef<Value> a, ArrayRef<Value> b, ValueRange sums);
   Value narrowElements(Value x);
+  void storeSplit(Value x, Value to, int64_t rest);
   Value foldMembers(Value x, GpuBuilder::Fold fold);
   int64_t lanePositions() const { return 2 * shape.keyTiles; }
 
@@ -138,6 +139,14 @@ Value AttentionTile::narrowElements(Value x) {
   return arith::TruncFOp::create(k.builder(), k.getLoc(), narrow, x);
 }
 
+/// The nearest elements, and `rest` bytes behind those of what is left.
+void AttentionTile::storeSplit(Value x, Value to, int64_t rest) {
+  int64_t bytes = cast<VectorType>(x.getType()).getNumElements() * 2;
+  Value near = narrowElements(x);
+  k.storeWide(near, to, bytes);
+  k.storeWide(narrowElements(k.subf(x, k.extend(near))), k.at(to, rest), bytes);
+}
+
 Value AttentionTile::foldMembers(Value x, GpuBuilder::Fold fold) {
   for (int64_t mask : {1, 2})
     x = fold(x, k.shuffleXor(x, mask));
@@ -162,7 +171,7 @@ void AttentionTile::prepareQueries() {
     if (type.getElementType().isF16())
       x = emitWithinF16(k, x);
     Value to = k.at(memory.query, k.mul(query, shape.queryStride()));
-    k.storeWide(narrowElements(x), k.at(to, k.mul(pair, 4)), 4);
+    storeSplit(x, k.at(to, k.mul(pair, 4)), shape.queryRest());
   });
 }
 
@@ -180,11 +189,12 @@ AttentionTile::Values AttentionTile::emitScores() {
                                  k.at(place, k.mul(step, stepBytes)), shape.keyTiles * 4));
     Value query = k.at(memory.query, k.mul(step, ProductDepth * 2));
     for (int64_t tile = 0; tile < tiles; ++tile) {
-      Values a = loadQueries(query, shape.queryStride(), tile, 2);
+      Values near = loadQueries(query, shape.queryStride(), tile, 2);
+      Values rest = loadQueries(k.at(query, shape.queryRest()), shape.queryStride(), tile, 2);
       for (int64_t column = 0; column < shape.keyTiles; ++column) {
         Values b{k.extract(words[0], column), k.extract(words[1], column)};
         ValueRange sums = before.slice(4 * (tile * shape.keyTiles + column), 4);
-        llvm::append_range(next, multiply(a, b, sums));
+        llvm::append_range(next, multiply(rest, b, multiply(near, b, sums)));
       }
     }
     return next;
@@ -241,7 +251,7 @@ void AttentionTile::emitWeights(ArrayRef<Value> scores) {
       sum = sum ? k.addf(sum, k.extract(weights, i)) : k.extract(weights, i);
     told.push_back(foldMembers(sum, [&](Value a, Value b) { return k.addf(a, b); }));
     Value to = k.at(memory.weights, k.mul(queryOf(tile, half), shape.weightStride()));
-    k.storeWide(narrowElements(weights), k.at(to, k.mul(first, 2)), lanePositions() * 2);
+    storeSplit(weights, k.at(to, k.mul(first, 2)), shape.weightRest());
   });
   tell(memory.sums, told);
 }
@@ -260,12 +270,13 @@ AttentionTile::Values AttentionTile::addPositions(Value step, ValueRange before)
   Values next;
   Value weights = k.at(memory.weights, k.mul(step, 2 * ProductDepth * 2));
   for (int64_t tile = 0; tile < tiles; ++tile) {
-    Values a = loadQueries(weights, shape.weightStride(), tile, 4);
+    Values near = loadQueries(weights, shape.weightStride(), tile, 4);
+    Values rest = loadQueries(k.at(weights, shape.weightRest()), shape.weightStride(), tile, 4);
     for (auto [column, words] : llvm::enumerate(columns)) {
       Values sums(before.slice(4 * (tile * shape.valueTiles + column), 4));
       for (int64_t product : {0, 1})
-        sums = multiply(ArrayRef(a).slice(4 * product, 4), ArrayRef(words).slice(2 * product, 2),
-                        sums);
+        for (ArrayRef<Value> a : {ArrayRef(near), ArrayRef(rest)})
+          sums = multiply(a.slice(4 * product, 4), ArrayRef(words).slice(2 * product, 2), sums);
       llvm::append_range(next, sums);
     }
   }

@@ -28,8 +28,7 @@ Value GpuContext::loadField(Type type, int64_t offset) {
   return type == k.ptr() ? k.loadPointer(place) : k.loadWide(type, place, 8);
 }
 
-/// The start of the block's shared memory, which is declared on first use.
-static Value emitSharedMemory(GpuBuilder &k, ModuleOp module) {
+Value lathe::compiler::emitSharedMemory(GpuBuilder &k, ModuleOp module) {
   constexpr unsigned sharedSpace = 3, alignment = 16;
   auto bytes = LLVM::LLVMArrayType::get(k.i8(), 0);
   if (!module.lookupSymbol(SharedMemoryName)) {

@@ -18,6 +18,9 @@ inline constexpr int64_t SharedBytes = 96 * 1024;
 /// The shared memory of a kernel's block is one array of this name.
 inline constexpr llvm::StringLiteral SharedMemoryName = "lathe_shared";
 
+/// The start of the block's shared memory, which is declared on first use.
+mlir::Value emitSharedMemory(GpuBuilder &k, mlir::ModuleOp module);
+
 /// A row of a phase: its number, and its place in the chunk that the block works on.
 struct GpuRow {
   mlir::Value number, local; ///< i64.
