@@ -13,6 +13,9 @@
 #include "llvm/IR/IntrinsicsNVPTX.h"
 #include "llvm/IR/ReplaceConstant.h"
 
+#include <cmath>
+#include <limits>
+
 using namespace llvm;
 using namespace lathe::cuemu;
 
@@ -70,11 +73,16 @@ static uint64_t atomicLoad(const uint64_t *address, bool acquires) {
 static uint64_t atomicAdd(uint64_t *address, uint64_t value) {
   return Machine::current()->atomicAdd(address, value);
 }
+/// Numbers without a full exponent are 0.
+static float power2(float x) {
+  float power = std::exp2(x);
+  return power < std::numeric_limits<float>::min() ? 0.0f : power;
+}
 static void fence() { Machine::current()->fence(); }
 
 /// The function that does what an intrinsic does, or null.
-static void *findFunction(Intrinsic::ID id) {
-  switch (id) {
+static void *findFunction(const IntrinsicInst &call) {
+  switch (call.getIntrinsicID()) {
   case Intrinsic::nvvm_read_ptx_sreg_tid_x:
     return reinterpret_cast<void *>(threadIndex);
   case Intrinsic::nvvm_read_ptx_sreg_ctaid_x:
@@ -91,6 +99,8 @@ static void *findFunction(Intrinsic::ID id) {
     return reinterpret_cast<void *>(closeCopies);
   case Intrinsic::nvvm_cp_async_wait_group:
     return reinterpret_cast<void *>(waitForCopies);
+  case Intrinsic::nvvm_ex2_approx_ftz:
+    return call.getType()->isFloatTy() ? reinterpret_cast<void *>(power2) : nullptr;
   case Intrinsic::nvvm_mbarrier_init_shared:
     return reinterpret_cast<void *>(initBarrier);
   case Intrinsic::nvvm_mbarrier_inval_shared:
@@ -131,6 +141,8 @@ static std::optional<WarpIntrinsic> findWarpIntrinsic(Intrinsic::ID id) {
     return WarpIntrinsic{multiplyBytes16, 0, 7};
   case Intrinsic::nvvm_mma_m16n8k16_row_col_bf16:
     return WarpIntrinsic{multiplyBF16, 0, 10};
+  case Intrinsic::nvvm_mma_m16n8k16_row_col_f32_f32:
+    return WarpIntrinsic{multiplyF16, 0, 10};
   case Intrinsic::nvvm_wgmma_fence_sync_aligned:
     return WarpIntrinsic{fenceWarpgroup, 0, 0};
   case Intrinsic::nvvm_wgmma_commit_group_sync_aligned:
@@ -270,7 +282,7 @@ Error Rewriter::rewriteIntrinsic(IntrinsicInst &intrinsic) {
                 warp->detail ? intrinsic.getArgOperand(*warp->detail) : none);
     return Error::success();
   }
-  void *function = findFunction(intrinsic.getIntrinsicID());
+  void *function = findFunction(intrinsic);
   if (!function)
     return refuse(name);
   IRBuilder<> builder(&intrinsic);

@@ -2,8 +2,11 @@
 
 #include "compiler/cuemu/WarpOps.h"
 
+#include "runtime/support/Half.h"
+
 #include <bit>
 
+using namespace lathe;
 using namespace lathe::cuemu;
 
 void lathe::cuemu::syncWarp(const WarpLanes &) {}
@@ -67,11 +70,12 @@ template <uint32_t Halves> static void multiplyBytes(const WarpLanes &lanes) {
 void lathe::cuemu::multiplyBytes32(const WarpLanes &lanes) { multiplyBytes<2>(lanes); }
 void lathe::cuemu::multiplyBytes16(const WarpLanes &lanes) { multiplyBytes<1>(lanes); }
 
-void lathe::cuemu::multiplyBF16(const WarpLanes &lanes) {
+/// `widen` makes an f32 of 16 bits.
+template <typename Widen> static void multiplyHalves(const WarpLanes &lanes, Widen widen) {
   constexpr uint32_t depth = 16;
   float a[Rows][depth], b[depth][Columns], sums[Rows][Columns];
-  auto low = [](uint32_t bits) { return std::bit_cast<float>(bits << 16); };
-  auto high = [](uint32_t bits) { return std::bit_cast<float>(bits & 0xffff0000); };
+  auto low = [&](uint32_t bits) { return widen(static_cast<uint16_t>(bits)); };
+  auto high = [&](uint32_t bits) { return widen(static_cast<uint16_t>(bits >> 16)); };
   for (uint32_t lane = 0; lane < WarpThreads; ++lane) {
     const uint32_t *own = lanes.operands[lane];
     uint32_t group = groupOf(lane), member = memberOf(lane);
@@ -95,3 +99,6 @@ void lathe::cuemu::multiplyBF16(const WarpLanes &lanes) {
       lanes.results[lane][i] =
           std::bit_cast<uint32_t>(sums[groupOf(lane) + 8 * (i / 2)][2 * memberOf(lane) + i % 2]);
 }
+
+void lathe::cuemu::multiplyBF16(const WarpLanes &lanes) { multiplyHalves(lanes, bfloatToFloat); }
+void lathe::cuemu::multiplyF16(const WarpLanes &lanes) { multiplyHalves(lanes, halfToFloat); }

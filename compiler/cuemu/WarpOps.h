@@ -32,9 +32,10 @@ void broadcastWord(const WarpLanes &lanes);
 /// Bytes with a sign, and i32: 4, 2 and 4 words for 32 k, or 2, 1 and 4 for 16.
 void multiplyBytes32(const WarpLanes &lanes);
 void multiplyBytes16(const WarpLanes &lanes);
-/// bf16 and f32: 4, 2 and 4 words for 16 k, which are added one after the other.  GPUs add in
-/// an order of their own, which PTX does not tell.
+/// bf16, or f16, and f32: 4, 2 and 4 words for 16 k, which are added one after the other.  GPUs
+/// add in an order of their own, which PTX does not tell.
 void multiplyBF16(const WarpLanes &lanes);
+void multiplyF16(const WarpLanes &lanes);
 
 } // namespace lathe::cuemu
 

@@ -183,6 +183,12 @@ PLANTED = {
     ),
     "no barrier of the block": ("prefill$ffn_down", BARRIER, "", "race|no thread wrote"),
     "no barrier of the block in attention": ("prefill$attention", BARRIER, "", "race|no thread wrote"),
+    "no barrier of the warp in attention": (
+        "prefill$attention", WARP_BARRIER, "", "race|still copied|no thread wrote",
+    ),
+    "waits for keys too few in attention": (
+        "prefill$attention", r"wait\.group\(i32 1\)", "wait.group(i32 2)", "still copied",
+    ),
     "no fence at the grid barrier": (
         "lathe_entry_prefill", r'fence syncscope\("device"\) acq_rel', "", "race",
     ),

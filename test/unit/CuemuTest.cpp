@@ -6,9 +6,12 @@
 
 #include "CuemuRun.h"
 
+#include "llvm/ADT/APFloat.h"
+
 #include "gtest/gtest.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -33,6 +36,8 @@ declare void @llvm.nvvm.cp.async.wait.group(i32)
 declare {i32, i32, i32, i32} @llvm.nvvm.mma.m16n8k32.row.col.s8(i32, i32, i32, i32, i32, i32, i32, i32, i32, i32)
 declare {i32, i32, i32, i32} @llvm.nvvm.mma.m16n8k16.row.col.s8(i32, i32, i32, i32, i32, i32, i32)
 declare {float, float, float, float} @llvm.nvvm.mma.m16n8k16.row.col.bf16(i32, i32, i32, i32, i32, i32, float, float, float, float)
+declare {float, float, float, float} @llvm.nvvm.mma.m16n8k16.row.col.f32.f32(<2 x half>, <2 x half>, <2 x half>, <2 x half>, <2 x half>, <2 x half>, float, float, float, float)
+declare float @llvm.nvvm.ex2.approx.ftz.f32(float)
 )";
 
 const std::string Barrier = "call void @llvm.nvvm.barrier.cta.sync.aligned.all(i32 0)\n";
@@ -252,7 +257,8 @@ TEST(CuemuTest, AConstantThatTheKernelWritesIsFound) {
 
 /// A product of every warp: each thread reads its words of A, B and C, one behind the other,
 /// and puts four words of D in their place.
-std::string product(const std::string &name, const std::string &sum, int words) {
+std::string product(const std::string &name, const std::string &sum, int words,
+                    const std::string &factor = "i32") {
   std::string body = R"(
 define ptx_kernel void @kernel(ptr %memory) {
   %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
@@ -261,7 +267,7 @@ define ptx_kernel void @kernel(ptr %memory) {
 )",
               operands;
   for (int i = 0; i < words; ++i) {
-    std::string number = std::to_string(i), type = i < words - 4 ? "i32" : sum;
+    std::string number = std::to_string(i), type = i < words - 4 ? factor : sum;
     body += "%p" + number + " = getelementptr i32, ptr %own, i32 " + number + "\n";
     body += "%w" + number + " = load " + type + ", ptr %p" + number + "\n";
     operands += (i ? ", " : "") + type + " %w" + number;
@@ -326,8 +332,9 @@ TEST(CuemuTest, ProductsOfBytesAreThoseOfTheirMatrices) {
   }
 }
 
-/// Small integers, so that no order of sums makes a difference.
-TEST(CuemuTest, ProductsOfBF16AreThoseOfTheirMatrices) {
+/// A product of 16 k of elements whose bits `narrow` gives: small integers, so that no order of
+/// sums makes a difference.
+void expectProduct(const std::string &body, uint16_t (*narrow)(float)) {
   std::vector<uint32_t> memory(Threads * 16);
   float a[16][16], b[16][8], d[16][8] = {};
   auto number = [](int i, int k) { return static_cast<float>((i * 5 + k * 3 + i * k) % 15 - 7); };
@@ -336,11 +343,11 @@ TEST(CuemuTest, ProductsOfBF16AreThoseOfTheirMatrices) {
     auto *halves = reinterpret_cast<uint16_t *>(&memory[lane * 16]);
     for (int i = 0; i < 8; ++i) {
       Place place = placeOfA(lane, i, 2);
-      halves[i] = bits(a[place.row][place.column] = number(place.row, place.column)) >> 16;
+      halves[i] = narrow(a[place.row][place.column] = number(place.row, place.column));
     }
     for (int i = 0; i < 4; ++i) {
       Place place = placeOfB(lane, i, 2);
-      halves[8 + i] = bits(b[place.row][place.column] = number(place.column + 3, place.row)) >> 16;
+      halves[8 + i] = narrow(b[place.row][place.column] = number(place.column + 3, place.row));
     }
     for (int i = 0; i < 4; ++i)
       memory[lane * 16 + 6 + i] = bits(100.0f * static_cast<float>(i));
@@ -350,13 +357,47 @@ TEST(CuemuTest, ProductsOfBF16AreThoseOfTheirMatrices) {
     for (int column = 0; column < 8; ++column)
       for (int k = 0; k < 16; ++k)
         d[row][column] += a[row][k] * b[k][column];
-  ASSERT_EQ(run(product("m16n8k16.row.col.bf16", "float", 10), memory.data()), "");
+  ASSERT_EQ(run(body, memory.data()), "");
   for (int thread = 0; thread < 64; ++thread)
     for (int i = 0; i < 4; ++i) {
       Place place = placeOfD(thread % 32, i);
       EXPECT_EQ(memory[thread * 16 + i],
                 bits(d[place.row][place.column] + 100.0f * static_cast<float>(i)));
     }
+}
+
+TEST(CuemuTest, ProductsOfBF16AreThoseOfTheirMatrices) {
+  expectProduct(product("m16n8k16.row.col.bf16", "float", 10),
+                [](float x) { return static_cast<uint16_t>(llvm::bit_cast<uint32_t>(x) >> 16); });
+}
+
+TEST(CuemuTest, ProductsOfF16AreThoseOfTheirMatrices) {
+  expectProduct(product("m16n8k16.row.col.f32.f32", "float", 10, "<2 x half>"), [](float x) {
+    llvm::APFloat half(x);
+    bool inexact;
+    half.convert(llvm::APFloat::IEEEhalf(), llvm::APFloat::rmNearestTiesToEven, &inexact);
+    return static_cast<uint16_t>(half.bitcastToAPInt().getZExtValue());
+  });
+}
+
+/// Powers of two are exact, of 0 above all; what has no full exponent is 0.
+TEST(CuemuTest, PowersOfTwo) {
+  std::vector<float> numbers(Threads);
+  for (uint32_t i = 0; i < Threads; ++i)
+    numbers[i] = 8.0f - 4.0f * static_cast<float>(i);
+  EXPECT_EQ(run(R"(
+define ptx_kernel void @kernel(ptr %memory) {
+  %t = call i32 @llvm.nvvm.read.ptx.sreg.tid.x()
+  %own = getelementptr float, ptr %memory, i32 %t
+  %x = load float, ptr %own
+  %y = call float @llvm.nvvm.ex2.approx.ftz.f32(float %x)
+  store float %y, ptr %own
+  ret void
+})",
+                numbers.data()),
+            "");
+  for (int i = 0; i < static_cast<int>(Threads); ++i)
+    EXPECT_EQ(numbers[i], 8 - 4 * i < -126 ? 0.0f : std::ldexp(1.0f, 8 - 4 * i));
 }
 
 /// Even and odd lanes come to different operations of the warp.

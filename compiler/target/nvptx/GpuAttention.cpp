@@ -5,17 +5,15 @@
 // position; the threads then share the values.  The state of a softmax over splits is
 // kept as in Milakov and Gimelshein (2018).
 //
-// Splits are put together in parts, and parts in order, each from a fresh state: so a
-// block may compute all of them, or many blocks one each (split-KV), and the result
-// depends on the position alone.
+// Here are the caches that tensor cores do not take (GpuTensorAttention.h).
 //
 //===----------------------------------------------------------------------===//
 
 #include "compiler/target/PhaseParts.h"
 #include "compiler/target/cpu/KVFormat.h"
-#include "compiler/target/cpu/VectorMath.h"
-#include "compiler/target/nvptx/GpuElements.h"
+#include "compiler/target/nvptx/GpuAttentionParts.h"
 #include "compiler/target/nvptx/GpuPhase.h"
+#include "compiler/target/nvptx/GpuTensorAttention.h"
 
 using namespace mlir;
 using namespace lathe;
@@ -24,19 +22,9 @@ using namespace lathe::compiler;
 /// A thread has one position of a split.
 static_assert(AttentionSplit == BlockThreads);
 
-/// The score of what is not seen: its exponential is 0.
-static constexpr float Unseen = -1.0e30f;
-
 /// What is kept of a query: the greatest score, the sum of weights, and what the last
 /// split multiplied all before it with.
 static constexpr int64_t Greatest = 0, Sum = 4, Factor = 8, StateBytes = 16;
-
-/// Parts that the positions of a row are divided into at most; one split each while there
-/// are no more.
-static constexpr int64_t MostParts = 32;
-
-/// Rows of an entry whose parts the blocks share; more rows are enough for them.
-static constexpr int64_t MostSplitRows = 8;
 
 namespace {
 
@@ -53,8 +41,6 @@ private:
   // The blocks share them, and meet.
   void emitShared();
   void emitSharedPart(Value item, Value most);
-  void emitMerged(Value tile);
-  Value partMemory(Value tile, Value part);
 
   void select(Value tile);
   void emitQueries();
@@ -66,9 +52,6 @@ private:
   void emitSoftmax();
   SmallVector<Value> emitMix(Value count, Value values, ValueRange mixes);
   void addGroups(ValueRange mixes, Finish finish);
-  Value outputAt(Value place) {
-    return k.at(k.at(c.rowPointer(result, {row, k.constant(0)}), headBytes), k.mul(place, 4));
-  }
   Value placeOf(int64_t query, Value element) { return k.add(element, query * dim); }
   Value mergedAt(Value query) { return k.at(mergedStates, k.mul(query, StateBytes)); }
   Value scoreOf(int64_t query, Value position) {
@@ -76,28 +59,31 @@ private:
   }
   Value stateOf(int64_t query) { return k.at(states, query * StateBytes); }
   Value load(Value pointer) { return k.loadWide(k.f32(), pointer, 4); }
-  Value exponential(Value x) { return k.onScalar(x, emitExp); }
 
   GpuContext &c;
   GpuBuilder &k;
   ir::AttentionOp op;
-  Value result; ///< What is stored: of op, or another view of it.
   ir::KVType type;
   int64_t dim, queries, bytes;
   int64_t width;                      ///< Neighbours of a value that a thread has.
   int64_t lanes, groups;              ///< Threads that have a value; values at a time.
   Value query, scores, states, mixed; ///< Shared memory.
   Value merged, mergedStates;         ///< Likewise, of the parts so far.
-  Value row, head, position, sequence, headBytes;
-  Value firstSplit, splits, splitsOfPart, firstPart, parts; ///< Of the row.
+  Value row, head, position, sequence;
+  AttentionParts parts; ///< Of the row.
+  PartMemory memory;
 };
 
 } // namespace
 
+static int64_t countQueries(ir::AttentionOp op) {
+  int64_t heads = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(1);
+  return heads / op.getCache().getType().getHeads();
+}
+
 AttentionPhase::AttentionPhase(GpuContext &context, ir::AttentionOp op, Value result)
-    : c(context), k(context.k), op(op), result(result), type(op.getCache().getType()),
-      dim(type.getHeadDim()) {
-  queries = cast<RankedTensorType>(op.getQuery().getType()).getDimSize(1) / type.getHeads();
+    : c(context), k(context.k), op(op), type(op.getCache().getType()), dim(type.getHeadDim()),
+      queries(countQueries(op)), memory(context, op, result, type.getHeads(), queries) {
   bytes = type.getElementType().getIntOrFloatBitWidth() / 8;
   constexpr int64_t widest = 16;
   width = widest / bytes;
@@ -132,23 +118,15 @@ LogicalResult AttentionPhase::emit() {
 void AttentionPhase::select(Value tile) {
   row = k.div(tile, type.getHeads());
   head = k.rem(tile, type.getHeads());
-  headBytes = k.mul(head, queries * dim * 4);
   position = c.rowField(GpuContext::Field::Position, row);
   sequence = c.rowField(GpuContext::Field::Sequence, row);
-  firstSplit = k.constant(0);
-  if (std::optional<uint64_t> window = op.getWindow()) {
-    Value oldest = k.max(k.sub(position, k.constant(*window - 1)), k.constant(0));
-    firstSplit = k.div(oldest, AttentionSplit);
-  }
-  splits = k.add(k.div(position, AttentionSplit), 1);
-  splitsOfPart = k.ceilDiv(splits, k.constant(MostParts));
-  firstPart = k.div(firstSplit, splitsOfPart);
-  parts = k.ceilDiv(splits, splitsOfPart);
+  parts = emitAttentionParts(k, op, position);
 }
 
 /// The queries of the head to shared memory.
 void AttentionPhase::emitQueries() {
-  Value from = k.at(c.rowPointer(op.getQuery(), {row, k.constant(0)}), headBytes);
+  Value from =
+      k.at(c.rowPointer(op.getQuery(), {row, k.constant(0)}), k.mul(head, queries * dim * 4));
   c.forThreads(k.constant(queries * dim), [&](Value i) {
     k.storeWide(load(k.at(from, k.mul(i, 4))), k.at(query, k.mul(i, 4)), 4);
   });
@@ -157,7 +135,7 @@ void AttentionPhase::emitQueries() {
 void AttentionPhase::resetStates() {
   c.forThreads(k.constant(queries), [&](Value i) {
     Value state = k.at(states, k.mul(i, StateBytes));
-    k.storeWide(k.floatConstant(Unseen), k.at(state, Greatest), 4);
+    k.storeWide(k.floatConstant(UnseenScore), k.at(state, Greatest), 4);
     k.storeWide(k.floatConstant(0.0f), k.at(state, Sum), 4);
   });
 }
@@ -166,8 +144,8 @@ void AttentionPhase::resetStates() {
 void AttentionPhase::emitPart(Value part, Finish finish) {
   resetStates();
   k.barrier();
-  Value first = k.max(firstSplit, k.mul(part, splitsOfPart));
-  Value last = k.min(splits, k.mul(k.add(part, 1), splitsOfPart));
+  Value first = k.max(parts.firstSplit, k.mul(part, parts.splitsOfPart));
+  Value last = k.min(parts.splits, k.mul(k.add(part, 1), parts.splitsOfPart));
   SmallVector<Value> zeros(queries, k.splat(0.0f, width));
   SmallVector<Value> mixes = k.forLoop(first, last, 1, zeros, [&](Value split, ValueRange carried) {
     return emitSplit(split, carried);
@@ -219,7 +197,7 @@ void AttentionPhase::emitScores(Value base, Value keys) {
   };
   k.ifThenElse(seen, emitSeen, [&] {
     for (int64_t index = 0; index < queries; ++index)
-      k.storeWide(k.floatConstant(Unseen), scoreOf(index, c.thread), 4);
+      k.storeWide(k.floatConstant(UnseenScore), scoreOf(index, c.thread), 4);
   });
 }
 
@@ -239,12 +217,12 @@ void AttentionPhase::emitSoftmax() {
     greatest = k.warpReduce(greatest, [&](Value a, Value b) { return k.maxf(a, b); });
     Value sum = k.floatConstant(0.0f);
     for (int64_t i = 0; i < each; ++i) {
-      Value weight = exponential(k.subf(values[i], greatest));
+      Value weight = k.exp(k.subf(values[i], greatest));
       k.storeWide(weight, k.at(own, i * WarpThreads * 4), 4);
       sum = k.addf(sum, weight);
     }
     sum = k.warpReduce(sum, [&](Value a, Value b) { return k.addf(a, b); });
-    Value factor = exponential(k.subf(before, greatest));
+    Value factor = k.exp(k.subf(before, greatest));
     k.ifThen(k.equal(c.lane, k.constant(0)), [&] {
       k.storeWide(greatest, k.at(state, Greatest), 4);
       k.storeWide(k.fma(sumBefore, factor, sum), k.at(state, Sum), 4);
@@ -302,35 +280,19 @@ void AttentionPhase::addGroups(ValueRange mixes, Finish finish) {
 // Parts
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// How the parts so far and one more become one.
-struct Merge {
-  Value greatest, before, part; ///< The greatest score, and what the sums are multiplied with.
-};
-} // namespace
-
-static Merge emitMerge(GpuBuilder &k, Value before, Value part) {
-  Value greatest = k.maxf(before, part);
-  auto factor = [&](Value x) { return k.onScalar(k.subf(x, greatest), emitExp); };
-  return {greatest, factor(before), factor(part)};
-}
-
-static Value emitMergedSum(GpuBuilder &k, const Merge &merge, Value before, Value part) {
-  return k.fma(before, merge.before, k.mulf(part, merge.part));
-}
-
 void AttentionPhase::mergePart(int64_t index, Value element, Value total) {
   Value own = k.at(merged, k.mul(placeOf(index, element), 4));
-  Merge merge = emitMerge(k, load(k.at(mergedAt(k.constant(index)), Greatest)),
-                          load(k.at(stateOf(index), Greatest)));
-  k.storeWide(emitMergedSum(k, merge, load(own), total), own, 4);
+  AttentionMerge merge = emitAttentionMerge(k, load(k.at(mergedAt(k.constant(index)), Greatest)),
+                                            load(k.at(stateOf(index), Greatest)));
+  k.storeWide(merge.sum(k, load(own), total), own, 4);
 }
 
 void AttentionPhase::mergeStates() {
   c.forThreads(k.constant(queries), [&](Value i) {
     Value state = k.at(states, k.mul(i, StateBytes)), own = mergedAt(i);
-    Merge merge = emitMerge(k, load(k.at(own, Greatest)), load(k.at(state, Greatest)));
-    Value sum = emitMergedSum(k, merge, load(k.at(own, Sum)), load(k.at(state, Sum)));
+    AttentionMerge merge =
+        emitAttentionMerge(k, load(k.at(own, Greatest)), load(k.at(state, Greatest)));
+    Value sum = merge.sum(k, load(k.at(own, Sum)), load(k.at(state, Sum)));
     k.storeWide(merge.greatest, k.at(own, Greatest), 4);
     k.storeWide(sum, k.at(own, Sum), 4);
   });
@@ -342,10 +304,10 @@ void AttentionPhase::emitWhole(Value tile) {
   c.forThreads(k.constant(queries * dim),
                [&](Value i) { k.storeWide(k.floatConstant(0.0f), k.at(merged, k.mul(i, 4)), 4); });
   c.forThreads(k.constant(queries), [&](Value i) {
-    k.storeWide(k.floatConstant(Unseen), k.at(mergedAt(i), Greatest), 4);
+    k.storeWide(k.floatConstant(UnseenScore), k.at(mergedAt(i), Greatest), 4);
     k.storeWide(k.floatConstant(0.0f), k.at(mergedAt(i), Sum), 4);
   });
-  k.forLoop(firstPart, parts, 1, [&](Value part) {
+  k.forLoop(parts.firstPart, parts.parts, 1, [&](Value part) {
     emitPart(part,
              [&](int64_t index, Value element, Value total) { mergePart(index, element, total); });
     mergeStates();
@@ -353,72 +315,40 @@ void AttentionPhase::emitWhole(Value tile) {
   });
   c.forThreads(k.constant(queries * dim), [&](Value place) {
     Value sum = load(k.at(mergedAt(k.div(place, dim)), Sum));
-    k.storeWide(k.divf(load(k.at(merged, k.mul(place, 4))), sum), outputAt(place), 4);
+    Value mean = emitWeightedMean(k, load(k.at(merged, k.mul(place, 4))), sum);
+    k.storeWide(mean, k.at(memory.output(tile), k.mul(place, 4)), 4);
   });
   // The next tile takes the place of this one.
   k.barrier();
 }
 
-/// Where all blocks find a part: of each query its sums, the greatest score and their sum.
-Value AttentionPhase::partMemory(Value tile, Value part) {
-  int64_t partBytes = queries * (dim * 4 + StateBytes);
-  Value memory = c.scratch(c.maxRows() * type.getHeads() * MostParts * partBytes);
-  return k.at(memory, k.mul(k.add(k.mul(tile, MostParts), part), partBytes));
-}
-
 void AttentionPhase::emitShared() {
-  Value tiles = k.mul(c.rowCount(), type.getHeads());
-  Value most = k.forLoop(k.constant(0), c.rowCount(), 1, {k.constant(1)},
-                         [&](Value each, ValueRange carried) -> SmallVector<Value> {
-                           select(k.mul(each, type.getHeads()));
-                           return {k.max(carried[0], parts)};
-                         })[0];
+  Value most = memory.emitMost(), tiles = k.mul(c.rowCount(), type.getHeads());
   c.forBlocks(k.constant(0), k.mul(tiles, most), [&](Value item) { emitSharedPart(item, most); });
-  // All blocks know as much of the positions, and so all meet.
-  k.ifThen(k.less(k.constant(1), most), [&] {
-    c.gridBarrier();
-    c.forBlocks(k.constant(0), tiles, [&](Value tile) { emitMerged(tile); });
-  });
+  memory.emitMerged(most);
 }
 
 void AttentionPhase::emitSharedPart(Value item, Value most) {
   Value tile = k.div(item, most), part = k.remainder(item, most);
   select(tile);
-  Value isThere = k.both(k.less(part, parts), k.less(k.sub(firstPart, k.constant(1)), part));
+  Value isThere =
+      k.both(k.less(part, parts.parts), k.less(k.sub(parts.firstPart, k.constant(1)), part));
   k.ifThen(isThere, [&] {
     emitQueries();
-    Value memory = partMemory(tile, part), isOnly = k.equal(most, k.constant(1));
+    Value sums = memory.sums(tile, part), isOnly = k.equal(most, k.constant(1));
+    Value output = memory.output(tile);
     emitPart(part, [&](int64_t index, Value element, Value total) {
-      Value place = placeOf(index, element), sum = load(k.at(stateOf(index), Sum));
-      auto keep = [&] { k.storeWide(total, k.at(memory, k.mul(place, 4)), 4); };
-      k.ifThenElse(isOnly, [&] { k.storeWide(k.divf(total, sum), outputAt(place), 4); }, keep);
+      Value offset = k.mul(placeOf(index, element), 4), sum = load(k.at(stateOf(index), Sum));
+      auto keep = [&] { k.storeWide(total, k.at(sums, offset), 4); };
+      auto finish = [&] { k.storeWide(emitWeightedMean(k, total, sum), k.at(output, offset), 4); };
+      k.ifThenElse(isOnly, finish, keep);
     });
     c.forThreads(k.constant(queries), [&](Value i) {
-      Value from = k.at(states, k.mul(i, StateBytes));
-      Value to = k.at(k.at(memory, queries * dim * 4), k.mul(i, StateBytes));
-      for (int64_t field : {Greatest, Sum})
-        k.storeWide(load(k.at(from, field)), k.at(to, field), 4);
+      Value from = k.at(states, k.mul(i, StateBytes)), to = memory.state(sums, i);
+      k.storeWide(load(k.at(from, Greatest)), k.at(to, PartMemory::Greatest), 4);
+      k.storeWide(load(k.at(from, Sum)), k.at(to, PartMemory::Sum), 4);
     });
     k.barrier();
-  });
-}
-
-/// Puts the parts of a tile together, an element for each thread.
-void AttentionPhase::emitMerged(Value tile) {
-  select(tile);
-  c.forThreads(k.constant(queries * dim), [&](Value place) {
-    Value stateBytes = k.mul(k.div(place, dim), StateBytes);
-    SmallVector<Value> start{k.floatConstant(Unseen), k.floatConstant(0.0f), k.floatConstant(0.0f)};
-    SmallVector<Value> all = k.forLoop(
-        firstPart, parts, 1, start, [&](Value part, ValueRange before) -> SmallVector<Value> {
-          Value memory = partMemory(tile, part);
-          Value state = k.at(k.at(memory, queries * dim * 4), stateBytes);
-          Merge merge = emitMerge(k, before[0], load(k.at(state, Greatest)));
-          Value own = load(k.at(memory, k.mul(place, 4)));
-          return {merge.greatest, emitMergedSum(k, merge, before[1], load(k.at(state, Sum))),
-                  emitMergedSum(k, merge, before[2], own)};
-        });
-    k.storeWide(k.divf(all[2], all[1]), outputAt(place), 4);
   });
 }
 
@@ -428,6 +358,8 @@ static const GpuPhaseEmitterRegistration attention({
     },
     [](GpuContext &context) -> LogicalResult {
       auto [op, stored] = findAttention(context.phase);
+      if (hasTensorAttention(op.getCache().getType()))
+        return emitTensorAttention(context, op, stored);
       return AttentionPhase(context, op, stored).emit();
     },
 });

@@ -51,6 +51,24 @@ Value GpuBuilder::both(Value a, Value c) {
 }
 
 //===----------------------------------------------------------------------===//
+// Floats
+//===----------------------------------------------------------------------===//
+
+Value GpuBuilder::exp(Value x) {
+  constexpr float log2e = 1.44269504f;
+  auto power = [&](Value y) {
+    return intrinsic("llvm.nvvm.ex2.approx.ftz.f32", f32(), {mulf(y, floatConstant(log2e))});
+  };
+  auto type = dyn_cast<VectorType>(x.getType());
+  if (!type)
+    return power(x);
+  SmallVector<Value> lanes;
+  for (int64_t i = 0; i < type.getNumElements(); ++i)
+    lanes.push_back(power(extract(x, i)));
+  return vector::FromElementsOp::create(builder(), getLoc(), type, lanes);
+}
+
+//===----------------------------------------------------------------------===//
 // Memory
 //===----------------------------------------------------------------------===//
 
@@ -177,6 +195,18 @@ GpuBuilder::Words GpuBuilder::multiplyBytes(ArrayRef<Value> a, ArrayRef<Value> c
 GpuBuilder::Words GpuBuilder::multiplyBF16(ArrayRef<Value> a, ArrayRef<Value> c,
                                            ArrayRef<Value> sums) {
   return emitProduct(*this, "llvm.nvvm.mma.m16n8k16.row.col.bf16", f32(), a, c, sums);
+}
+
+GpuBuilder::Words GpuBuilder::multiplyF16(ArrayRef<Value> a, ArrayRef<Value> c,
+                                          ArrayRef<Value> sums) {
+  Type pair = vec(builder().getF16Type(), 2);
+  auto pairsOf = [&](ArrayRef<Value> words) {
+    return llvm::map_to_vector(words, [&](Value word) -> Value {
+      return LLVM::BitcastOp::create(builder(), getLoc(), pair, word);
+    });
+  };
+  return emitProduct(*this, "llvm.nvvm.mma.m16n8k16.row.col.f32.f32", f32(), pairsOf(a), pairsOf(c),
+                     sums);
 }
 
 //===----------------------------------------------------------------------===//

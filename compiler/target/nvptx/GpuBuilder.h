@@ -36,6 +36,11 @@ public:
   mlir::Value intToFloat(mlir::Value integers); ///< Signed, scalar or vector, to f32.
   mlir::Value both(mlir::Value a, mlir::Value c);
 
+  // Floats.
+  /// e^x of an f32, or of each lane, by the GPU's 2^x: exactly 1 at 0, and 0 far below; of an
+  /// error of about 2^-22, and of that of x / log(2) as an f32.
+  mlir::Value exp(mlir::Value x);
+
   // Memory.
   /// Pointers into global memory.  LLVM finds out what a plain pointer that is cast from
   /// one points to, and where both directions of a cast meet it keeps neither.
@@ -70,6 +75,9 @@ public:
   /// i32 words of two bf16, for 16 k (4 of A, 2 of B); f32 sums.
   Words multiplyBF16(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> c,
                      llvm::ArrayRef<mlir::Value> sums);
+  /// The same of two f16.
+  Words multiplyF16(llvm::ArrayRef<mlir::Value> a, llvm::ArrayRef<mlir::Value> c,
+                    llvm::ArrayRef<mlir::Value> sums);
 
   // Copies into shared memory that a thread does not wait for; in groups, in order.
   /// 4 or 16 bytes, at multiples of that.

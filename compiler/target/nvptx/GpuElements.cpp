@@ -2,8 +2,9 @@
 
 #include "compiler/target/nvptx/GpuElements.h"
 
-#include "compiler/target/cpu/KVLayout.h"
+#include "compiler/target/cpu/KVFormat.h"
 #include "compiler/target/cpu/VectorMath.h"
+#include "compiler/target/nvptx/GpuTensorAttention.h"
 
 #include "llvm/ADT/StringMap.h"
 
@@ -63,15 +64,41 @@ Value GpuElements::compute(Value value, Value column) {
 
 bool lathe::compiler::isGpuCacheElement(Type element) { return isa<FloatType>(element); }
 
+Value lathe::compiler::emitWithinF16(GpuBuilder &k, Value x) {
+  constexpr float most = 65504.0f;
+  auto type = dyn_cast<VectorType>(x.getType());
+  auto bound = [&](arith::CmpFPredicate predicate, float limit) {
+    Value value = type ? k.splat(limit, type.getNumElements()) : k.floatConstant(limit);
+    x = k.select(k.compare(predicate, x, value), value, x);
+  };
+  bound(arith::CmpFPredicate::OGT, most);
+  bound(arith::CmpFPredicate::OLT, -most);
+  return x;
+}
+
+/// Finite, as a weight of 0 meets what rows behind have written.
 static Value convert(GpuBuilder &k, Value x, Type element) {
   if (element.isF32())
     return x;
   if (element.isBF16())
     return k.onScalar(x, emitRoundBF16);
-  return arith::TruncFOp::create(k.builder(), k.getLoc(), element, x);
+  return arith::TruncFOp::create(k.builder(), k.getLoc(), element, emitWithinF16(k, x));
 }
 
-/// docs/layouts.md, "The KV cache".
+/// docs/layouts.md, "The KV cache".  Where an element of the key, and of the value, lies, in
+/// elements from the start of the keys, or of the values.
+static std::pair<Value, Value> cachePlaces(GpuBuilder &k, ir::KVType type, Value position,
+                                           Value element) {
+  int64_t dim = type.getHeadDim();
+  Value block = k.mul(k.div(position, Lanes), dim * Lanes), own = k.rem(position, Lanes);
+  if (!hasTensorAttention(type))
+    return {k.add(k.add(block, k.mul(element, Lanes)), own), k.add(k.mul(position, dim), element)};
+  Value pair = k.mul(k.div(element, 2), 2 * Lanes);
+  Value key = k.add(k.add(block, pair), k.add(k.mul(own, 2), k.rem(element, 2)));
+  Value row = k.add(k.mul(k.div(position, 2), dim), element);
+  return {key, k.add(k.mul(row, 2), k.rem(position, 2))};
+}
+
 void lathe::compiler::emitGpuCacheWrite(GpuElements &r, ir::KVAppendOp append, Value column) {
   GpuBuilder &k = r.k;
   ir::KVType type = append.getCache().getType();
@@ -80,14 +107,11 @@ void lathe::compiler::emitGpuCacheWrite(GpuElements &r, ir::KVAppendOp append, V
   Value sequence = r.c.rowField(GpuContext::Field::Sequence, r.row.number);
   Value head = k.div(column, dim), element = k.rem(column, dim);
   Value keys = r.c.cachePointer(type, sequence, head, k.div(position, AttentionSplit));
-  Value inSplit = k.rem(position, AttentionSplit);
-  Value key = k.add(k.add(k.mul(k.div(inSplit, Lanes), dim * Lanes), k.mul(element, Lanes)),
-                    k.rem(inSplit, Lanes));
-  Value value = k.add(k.add(k.mul(inSplit, dim), element), AttentionSplit * dim);
-  for (auto [operand, place] :
-       {std::pair(append.getKey(), key), std::pair(append.getValue(), value)})
-    k.storeWide(convert(k, r.get(operand, column), type.getElementType()),
-                k.at(keys, k.mul(place, bytes)), bytes);
+  Value values = k.at(keys, getKVFormat(type).splitBytes(type));
+  auto [key, value] = cachePlaces(k, type, k.rem(position, AttentionSplit), element);
+  for (auto [operand, place] : {std::pair(append.getKey(), k.at(keys, k.mul(key, bytes))),
+                                std::pair(append.getValue(), k.at(values, k.mul(value, bytes)))})
+    k.storeWide(convert(k, r.get(operand, column), type.getElementType()), place, bytes);
 }
 
 //===----------------------------------------------------------------------===//

@@ -54,6 +54,9 @@ int64_t headColumns(mlir::Value value);
 /// Writes the key and the value of a row at a column into the cache.
 void emitGpuCacheWrite(GpuElements &row, ir::KVAppendOp append, mlir::Value column);
 
+/// The nearest number that f16 has a finite neighbour of; NaN stays.
+mlir::Value emitWithinF16(GpuBuilder &k, mlir::Value x);
+
 /// Elements of a cache in kernels for GPUs: f32, f16 or bf16.
 bool isGpuCacheElement(mlir::Type element);
 
