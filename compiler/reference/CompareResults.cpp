@@ -14,8 +14,7 @@ using namespace lathe;
 using namespace lathe::compiler;
 
 static constexpr double plainBound = 1e-4;
-/// With a KV cache of f16, and of bf16: when a value is rounded the other way.  Over one
-/// of bf16, kernels may round queries and weights, too.
+/// With a KV cache of f16, and of bf16: when a value is rounded the other way.
 static constexpr double halfCacheBound = 1e-3;
 static constexpr double brainCacheBound = 8e-3;
 /// With quantised activations, or a quantised KV cache.
@@ -37,8 +36,8 @@ double lathe::compiler::getReassociationBound(Operation *program) {
     else if (!stored.isF32())
       cache = std::max(cache, stored.isBF16() ? brainCacheBound : halfCacheBound);
   });
-  bool bothRound = activations == quantizedBound && cache >= brainCacheBound;
-  return bothRound ? activations + cache : std::max({plainBound, activations, cache});
+  bool bothQuantized = activations == quantizedBound && cache == quantizedBound;
+  return bothQuantized ? activations + cache : std::max({plainBound, activations, cache});
 }
 
 namespace {

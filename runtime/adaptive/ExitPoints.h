@@ -65,9 +65,12 @@ struct ExitPoint {
 /// What the policy says of samples.
 DepthScore scoreExits(const ExitPolicy &Policy, const ExitSamples &Samples);
 
-/// The lowest threshold at which agreement is at least `Target` on both samples, each with
-/// DepthPoint::Confidence; infinity where there is none.
-float findThreshold(double Target, const ExitSamples &Text, const ExitSamples &Own);
+/// Thresholds to try: confidences that were seen, evenly among all of them, ascending.
+std::vector<float> seenThresholds(const ExitSamples &Text, const ExitSamples &Own);
+
+/// How many of so many positions may differ for agreement to be at least `Target` with
+/// DepthPoint::Confidence; -1: even none is too many.
+int64_t mostDiffering(double Target, int64_t Positions);
 
 } // namespace lathe
 

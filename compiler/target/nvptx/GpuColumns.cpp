@@ -129,10 +129,7 @@ LogicalResult ColumnPhase::emit() {
   if (failed(found))
     return failure();
   segments = std::move(*found);
-  for (Operation &op : c.phase.getBody().front())
-    if (auto fusable = dyn_cast<ir::FusionOpInterface>(op);
-        fusable && fusable.getFusionRole() == ir::FusionRole::RowWise)
-      prologue.push_back(&op);
+  prologue = step::getPrologue(c.phase);
   if (failed(chooseChunk()))
     return failure();
   allocate();

@@ -65,6 +65,8 @@ void NvptxTarget::findUnsupported(ModuleOp module, StringRef kvType, Tell tell) 
     if (auto append = dyn_cast<ir::KVAppendOp>(op);
         append && !isGpuCacheElement(append.getCache().getType().getElementType()))
       tellOnce(op->getLoc(), "a KV cache of int8");
+    if (auto attention = dyn_cast<ir::AttentionOp>(op); attention && attention.getPrecisionType())
+      tellOnce(op->getLoc(), "attention whose products are of bf16");
   });
 }
 

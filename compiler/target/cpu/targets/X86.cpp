@@ -76,4 +76,5 @@ static CpuTargetRegistration avx512({
     .int16Dot = emitInt16Dot,
     .bf16Dot = emitBF16Dot,
     .roundToBF16 = emitRoundToBF16,
+    .scalesByPowers = true,
 });
