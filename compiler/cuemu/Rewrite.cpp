@@ -121,6 +121,8 @@ static std::optional<WarpIntrinsic> findWarpIntrinsic(Intrinsic::ID id) {
   case Intrinsic::nvvm_shfl_sync_bfly_i32:
   case Intrinsic::nvvm_shfl_sync_bfly_f32:
     return WarpIntrinsic{shuffleWords, 1, 1, 2};
+  case Intrinsic::nvvm_shfl_sync_idx_i32:
+    return WarpIntrinsic{broadcastWord, 1, 1, 2};
   case Intrinsic::nvvm_bar_warp_sync:
     return WarpIntrinsic{syncWarp, 0, 0};
   case Intrinsic::nvvm_mma_m16n8k32_row_col_s8:

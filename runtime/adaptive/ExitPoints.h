@@ -30,7 +30,8 @@ struct ExitSamples {
 
 /// When a step leaves.
 struct ExitPolicy {
-  std::optional<size_t> Always; ///< Behind that exit, whatever the confidence.
+  /// Behind that exit, whatever the confidence.
+  std::optional<size_t> Always = std::nullopt;
   /// Else behind the first exit whose confidence is at least that.
   float Threshold = std::numeric_limits<float>::infinity();
 

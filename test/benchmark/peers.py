@@ -5,8 +5,8 @@ Each round measures one program after the other and starts with another one each
 noisy neighbour or a warm processor meets all.  Every measurement starts from an empty cache with
 fresh random tokens after a warm-up that is not counted.  What counts is the ratio of the medians.
 
-In the same run loops measure what the processor can do at most; they and llama.cpp, which does not
-change, are compared with the best figures of this processor so far, and the run says if it counts.
+Ahead of every round of a test loops measure what the processor can do at most, and shares are of the
+medians of the same rounds.  The loops and llama.cpp, which does not change, are compared with the best figures of this processor so far, and the run says if it counts.
 
 Prints markdown tables; --json FILE also writes every sample.  The other programs are installed into
 the user's cache at the first call.
@@ -79,12 +79,13 @@ def start(classes, model, tests, vocabulary, threads):
     return started
 
 
-def run_rounds(started, tests, rounds):
+def run_rounds(started, tests, rounds, bounds):
     """Samples in tokens per second, by test and program."""
     samples = {test: {program.label: [] for program in started} for test in tests}
     for turn in range(rounds):
         first = turn % len(started)
         for test in tests:
+            bounds.sample(test)
             for program in started[first:] + started[:first]:
                 speed = program.measure(test)
                 samples[test][program.label].append(speed)
@@ -130,7 +131,7 @@ def measure_model(model, classes, options):
     bounds = limits.Limits(lathe, model, options.threads)
     started = start(classes, model, options.tests, bounds.vocabulary, options.threads)
     try:
-        samples = run_rounds(started, options.tests, options.rounds)
+        samples = run_rounds(started, options.tests, options.rounds, bounds)
     finally:
         for program in started:
             program.close()

@@ -21,6 +21,7 @@ static size_t setting(const char *name, size_t usual) {
 Gpu::Gpu()
     : version(static_cast<int>(setting("LATHE_CUEMU_VERSION", 12040))),
       processors(static_cast<int>(setting("LATHE_CUEMU_PROCESSORS", 2))),
+      capability(static_cast<int>(setting("LATHE_CUEMU_CAPABILITY", 80))),
       checks(setting("LATHE_CUEMU_CHECK", 1) != 0), records(setting("LATHE_CUEMU_GRAPHS", 1) != 0),
       memory(setting("LATHE_CUEMU_MEMORY", size_t(8) << 30)) {}
 

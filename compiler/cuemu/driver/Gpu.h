@@ -6,6 +6,7 @@
 //
 // Asked of the environment: LATHE_CUEMU_MEMORY, bytes of the device (8 GiB);
 // LATHE_CUEMU_PROCESSORS, one block each (2); LATHE_CUEMU_VERSION, of the driver (12040);
+// LATHE_CUEMU_CAPABILITY, 80 or 90, whose kernels then run (80);
 // LATHE_CUEMU_CHECK, 0 to leave accesses of kernels unchecked, which is ten times as fast;
 // LATHE_CUEMU_GRAPHS, 0 to refuse recording; LATHE_CUEMU_TEXT, a file with the kernels that are run
 // in place of those that are loaded, so that faults can be planted in them.
@@ -84,14 +85,16 @@ struct Grid {
 
 class Gpu {
 public:
-  static constexpr size_t MostShared = 99 * 1024; ///< Of a block, as sm_89 has it.
-
   Gpu();
 
   /// Held by every function of the API.
   std::mutex mutex;
-  const int version, processors;
+  const int version, processors, capability;
   const bool checks, records;
+
+  bool hasWarpgroups() const { return capability >= 90; }
+  /// Of a block, as sm_89 has it, and sm_90.
+  size_t mostShared() const { return (hasWarpgroups() ? 227 : 99) * 1024; }
 
   /// Prints what is wrong and gives `result`; an error of a kernel stays for good.
   Result fault(Result result, const std::string &what);

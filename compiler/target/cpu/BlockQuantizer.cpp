@@ -101,7 +101,7 @@ static void emitSums(KernelBuilder &k, SmallVector<Value> sums, Value scales,
 void lathe::compiler::emitQuantizeTogether(KernelBuilder &k, ArrayRef<Value> elements,
                                            ArrayRef<QuantizedPlace> places) {
   assert(elements.size() == 2 * places.size() && llvm::isPowerOf2_64(places.size()) &&
-         static_cast<int64_t>(places.size()) <= QuantizedTogether && "as many as promised");
+         static_cast<int64_t>(places.size()) <= Lanes / 2 && "as many as promised");
   Value scales = emitScales(k, emitGreatest(k, elements));
   emitSums(k, emitIntegers(k, elements, scales, places), scales, places);
 }
@@ -116,7 +116,7 @@ QuantizedPlace QuantizedPlace::get(KernelBuilder &k, const Rows &rows, Value row
 }
 
 /// Blocks of a row, as many at a time as are left.
-static void emitRow(KernelBuilder &k, ValueRange a) {
+static void emitRow(KernelBuilder &k, int64_t most, ValueRange a) {
   Value from = a[0], blocks = a[5];
   auto placeOf = [&](Value block) -> QuantizedPlace {
     Value offset = k.mul(block, a[7]);
@@ -124,7 +124,11 @@ static void emitRow(KernelBuilder &k, ValueRange a) {
             k.at(a[4], k.mul(offset, BlockSums::Bytes / 4))};
   };
   Value first = k.constant(0);
-  for (int64_t together : {QuantizedTogether, int64_t(2), int64_t(1)}) {
+  // Few are left behind 8.
+  SmallVector<int64_t> sizes{most};
+  while (sizes.back() > 1)
+    sizes.push_back(sizes.back() > 4 ? 2 : 1);
+  for (int64_t together : sizes) {
     Value last = k.mul(k.div(blocks, together), together);
     k.forLoop(first, last, together, [&](Value block) {
       SmallVector<Value> elements;
@@ -150,5 +154,7 @@ void lathe::compiler::emitQuantizeBlocks(PhaseContext &c, Value from, const Rows
                        k.constant(rows.elements / 32),
                        k.constant(rows.blockBytes),
                        k.constant(rows.scaleBlockBytes)};
-  c.callShared("row.quantize", arguments, emitRow);
+  c.callShared("row.quantize", arguments, [&](KernelBuilder &inside, ValueRange own) {
+    emitRow(inside, quantizedTogether(c.target), own);
+  });
 }

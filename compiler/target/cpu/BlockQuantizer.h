@@ -3,13 +3,15 @@
 #ifndef LATHE_COMPILER_TARGET_CPU_BLOCKQUANTIZER_H
 #define LATHE_COMPILER_TARGET_CPU_BLOCKQUANTIZER_H
 
+#include "compiler/target/cpu/CpuTarget.h"
 #include "compiler/target/cpu/PhaseContext.h"
 
 namespace lathe::compiler {
 
-/// Blocks that are best quantised at a time: a vector has lanes for the scales of all and for their
-/// inverses.
-inline constexpr int64_t QuantizedTogether = Lanes / 2;
+/// How many blocks, of 1024 bits, are quantised at a time: their elements take half of the registers.
+inline int64_t quantizedTogether(const CpuTarget &target) {
+  return target.registers * target.vectorBits / 2048;
+}
 
 /// Where a block of a !lathe.q8_act goes, see Rows.
 struct QuantizedPlace {
@@ -19,8 +21,8 @@ struct QuantizedPlace {
   static QuantizedPlace get(KernelBuilder &k, const Rows &rows, mlir::Value row, mlir::Value block);
 };
 
-/// Quantises up to QuantizedTogether blocks, a power of two: two vectors of `elements` are the
-/// elements of a block.  A block gives the same bits beside any others.
+/// Quantises up to Lanes / 2 blocks, a power of two: two vectors of `elements` are the elements of
+/// a block.  A block gives the same bits beside any others.
 void emitQuantizeTogether(KernelBuilder &k, llvm::ArrayRef<mlir::Value> elements,
                           llvm::ArrayRef<QuantizedPlace> places);
 

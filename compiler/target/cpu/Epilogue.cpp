@@ -195,7 +195,7 @@ void lathe::compiler::emitBlockStores(PhaseContext &c, const Segment &segment,
   KernelBuilder &k = c.k;
   k.forLoop(k.constant(0), columns, 2 * segment.lanes, [&](Value column) {
     Value from = k.constant(0);
-    for (int64_t together : {QuantizedTogether, int64_t(1)}) {
+    for (int64_t together : {quantizedTogether(c.target), int64_t(1)}) {
       Value to = k.mul(k.div(rows, together), together);
       k.forLoop(from, to, together, [&](Value row) {
         Value shift = k.add(k.mul(row, segment.tileColumns * 4), k.mul(column, 4));

@@ -72,24 +72,28 @@ void HeadPhase::evaluate(Value list, Value count, Value ahead, Value values) {
 void HeadPhase::takeBest(const Found &panel, Value place) {
   Value of = k.at(ownBounds(), k.mul(panel.index, PanelRows * 4));
   Found best = emitNext(c, of, k.constant(PanelGroups), firstOfAll(k), cell);
-  k.store(k.add(k.mul(k.add(from, panel.index), PanelRows), best.index), place);
+  Value number = k.add(from, panel.index);
+  k.store(k.add(k.mul(number, PanelRows), best.index), place);
+  // It arrives while the next ones are looked for.
+  formatOf(head.getWeight())
+      .coarse()
+      ->prefetchRow(k, panelAt(k, matrix, number), best.index, k.constant(steps));
   k.store(k.floatConstant(-Infinity), k.at(of, k.mul(best.index, 4)));
   k.store(emitMaximum(k, of), k.at(ownMaxima(), k.mul(panel.index, 4)));
 }
 
-/// The rows with the best bounds, at most a batch; gives their number.
-Value HeadPhase::pickLeaders(Value list) {
+/// The rows with the best bounds, at most so many; gives their number.
+Value HeadPhase::pickLeaders(Value list, Value most) {
   Value vectors = k.ceilDiv(ownPanels(), k.constant(Lanes));
-  return k.forLoop(k.constant(0), k.constant(Batch), 1, k.constant(0),
-                   [&](Value, ValueRange carried) -> SmallVector<Value> {
-                     Found panel = emitNext(c, ownMaxima(), vectors, firstOfAll(k), cell);
-                     Value some = k.compare(arith::CmpFPredicate::OGT, panel.value,
-                                            k.floatConstant(-Infinity));
-                     Value place = k.at(list, k.mul(carried[0], 8));
-                     k.ifThen(some, [&] { takeBest(panel, place); });
-                     Value one = k.select(some, k.constant(1), k.constant(0));
-                     return {k.add(carried[0], one)};
-                   })[0];
+  return k.forLoop(
+      k.constant(0), most, 1, k.constant(0), [&](Value, ValueRange carried) -> SmallVector<Value> {
+        Found panel = emitNext(c, ownMaxima(), vectors, firstOfAll(k), cell);
+        Value some = k.compare(arith::CmpFPredicate::OGT, panel.value, k.floatConstant(-Infinity));
+        Value place = k.at(list, k.mul(carried[0], 8));
+        k.ifThen(some, [&] { takeBest(panel, place); });
+        Value one = k.select(some, k.constant(1), k.constant(0));
+        return {k.add(carried[0], one)};
+      })[0];
 }
 
 /// Computes the rows with the best bounds, and stores their number.
@@ -97,14 +101,14 @@ void HeadPhase::emitLeaders(Value wanted) {
   Value logits = ownExacts();
   k.forLoop(k.constant(0), k.constant(ExactsBytes), Lanes * 4,
             [&](Value offset) { k.store(k.splat(-Infinity), k.at(logits, offset)); });
-  Value batches = k.ceilDiv(k.add(wanted, MoreLeaders), k.constant(Batch));
-  Value all =
-      k.forLoop(k.constant(0), batches, 1, k.constant(0),
-                [&](Value batch, ValueRange carried) -> SmallVector<Value> {
-                  Value count = pickLeaders(leaders);
-                  evaluate(leaders, count, k.constant(0), k.at(logits, k.mul(batch, Batch * 4)));
-                  return {k.add(carried[0], count)};
-                })[0];
+  Value most = k.add(wanted, MoreLeaders);
+  Value all = k.forLoop(k.constant(0), most, Batch, k.constant(0),
+                        [&](Value first, ValueRange carried) -> SmallVector<Value> {
+                          Value left = k.min(k.sub(most, first), k.constant(Batch));
+                          Value count = pickLeaders(leaders, left);
+                          evaluate(leaders, count, k.constant(0), k.at(logits, k.mul(first, 4)));
+                          return {k.add(carried[0], count)};
+                        })[0];
   k.store(all, own(counts, 8));
 }
 

@@ -42,7 +42,7 @@ private:
   void emitScan();
   void emitRuledOut();
   void emitLeaders(mlir::Value wanted);
-  mlir::Value pickLeaders(mlir::Value list);
+  mlir::Value pickLeaders(mlir::Value list, mlir::Value most);
   void takeBest(const Found &panel, mlir::Value place);
   mlir::Value emitThreshold(mlir::Value wanted);
   Found nextLeader(const Found &last, mlir::Value owner);
@@ -75,7 +75,7 @@ private:
   /// A worker computes all of its panels when more than one row of so many survives.
   static constexpr int64_t FewestRuledOut = 8;
   /// Leaders beyond the wanted ones: they make the threshold sharp.
-  static constexpr int64_t MoreLeaders = 24;
+  static constexpr int64_t MoreLeaders = 15;
   static constexpr int64_t MostLeaders =
       (MostWantedLogits + MoreLeaders + Batch - 1) / Batch * Batch;
   static constexpr int64_t ExactsBytes = 4 * MostLeaders;

@@ -4,6 +4,7 @@
 #include "compiler/target/cpu/KernelSharing.h"
 #include "compiler/target/cpu/LayerPlaces.h"
 #include "compiler/target/cpu/Manifest.h"
+#include "compiler/target/nvptx/GpuAsync.h"
 #include "compiler/target/nvptx/GpuGreatest.h"
 #include "compiler/target/nvptx/GpuPhase.h"
 #include "compiler/target/nvptx/GpuWork.h"
@@ -35,9 +36,10 @@ namespace {
 /// Makes the kernel of one program and the functions of its phases.
 class ProgramEmitter {
 public:
-  ProgramEmitter(step::ProgramOp program, const WeightTable &weights, KernelNames &names,
-                 KernelSharing &sharing)
-      : program(program), weights(weights), names(names), sharing(sharing), builder(program) {}
+  ProgramEmitter(step::ProgramOp program, const NvptxTarget &target, const WeightTable &weights,
+                 KernelNames &names, KernelSharing &sharing)
+      : program(program), target(target), weights(weights), names(names), sharing(sharing),
+        builder(program) {}
 
   LogicalResult emit();
   int64_t sharedBytes = 0, scratchBytes = LATHE_DEVICE_ZERO_BYTES;
@@ -60,6 +62,7 @@ private:
   void emitBarrier(Location loc);
 
   step::ProgramOp program;
+  const NvptxTarget &target;
   const WeightTable &weights;
   KernelNames &names;
   KernelSharing &sharing;
@@ -93,7 +96,7 @@ LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
       beginFunction(names.next(program, phase), phase.getLoc(), {args.getType(), i64, i64, i64});
   std::string name = function.getName().str();
   builder.setInsertionPointToEnd(&function.getBody().front());
-  GpuContext context(builder, phase, weights, sharing, function);
+  GpuContext context(builder, target, phase, weights, sharing, function);
   if (failed(emitter->emit(context)))
     return failure();
   sharedBytes = std::max(sharedBytes, context.sharedBytes());
@@ -207,7 +210,11 @@ LogicalResult ProgramEmitter::emitExit(step::ExitIfOp exit, Value layer) {
 }
 
 void ProgramEmitter::emitBarrier(Location loc) {
-  GpuBuilder(builder, loc).gridBarrier(counter, thread, blocks);
+  GpuBuilder k(builder, loc);
+  // What threads wrote is copied in bulk behind the barrier.
+  if (target.hasWarpgroups())
+    emitProxyFence(k);
+  k.gridBarrier(counter, thread, blocks);
 }
 
 LogicalResult ProgramEmitter::emitBlock(Block &body, Value layer) {
@@ -306,7 +313,7 @@ struct EmitNvptxPass : lathe::compiler::impl::EmitNvptxPassBase<EmitNvptxPass> {
     ManifestTarget facts{target->name, {}, LATHE_DEVICE_ZERO_BYTES, BlockThreads, 0};
     auto programs = llvm::to_vector(module.getOps<step::ProgramOp>());
     for (step::ProgramOp program : programs) {
-      ProgramEmitter emitter(program, weights, names, sharing);
+      ProgramEmitter emitter(program, *target, weights, names, sharing);
       if (failed(emitter.emit()))
         return signalPassFailure();
       facts.sharedBytes = std::max(facts.sharedBytes, emitter.sharedBytes);
