@@ -192,6 +192,12 @@ PLANTED = {
     "no fence at the grid barrier": (
         "lathe_entry_prefill", r'fence syncscope\("device"\) acq_rel', "", "race",
     ),
+    "no barrier of the block among the greatest logits": (
+        "decode$greatest_of_parts", BARRIER, "", "race|no thread wrote",
+    ),
+    "no fence ahead of the greatest logits": (
+        "lathe_entry_decode", r'fence syncscope\("device"\) acq_rel', "", "race",
+    ),
 }  # fmt: skip
 
 
@@ -238,16 +244,22 @@ def plant(report, gpu, path, target, precision, faults, settings):
     subprocess.run([lathe(), "compile", path, *map(str, flags)], check=True)
     original = text.read_text()
     tokens, out = joined(TOKENS[:9]), gpu.folder / "planted.npy"
-    words = ("logits", path, "--tokens", tokens, f"--precision={precision}", "-o", out)
-    settings = {**settings, "LATHE_CUEMU_TEXT": text}
-    good = gpu.run(*words, **settings)
-    report.case(f"kernels from a file, {target}", good.returncode == 0, good.stderr.strip())
+    settings, flag = {**settings, "LATHE_CUEMU_TEXT": text}, f"--precision={precision}"
+    words = {
+        "prefill": ("logits", path, "--tokens", tokens, flag, "-o", out),
+        "decode": ("run", path, "w1 w2", "--raw", "-n", "3", flag),
+    }
+    for name, each in words.items():
+        good = gpu.run(*each, **settings)
+        wrong = good.stderr.strip() if good.returncode != 0 else ""
+        report.case(f"kernels from a file, {target}, {name}", not wrong, wrong)
     for name, (function, pattern, other, expected) in faults.items():
         start = original.index(f'"{function}"' if "$" in function else f"@{function}(")
         end = original.index("\n}\n", start)
         body, count = re.subn(pattern, other, original[start:end])
         text.write_text(original[:start] + body + original[end:])
-        told = gpu.run(*words, **settings)
+        entry = "decode" if "decode" in function else "prefill"
+        told = gpu.run(*words[entry], **settings)
         found = told.returncode != 0 and re.search(expected, told.stderr) is not None
         report.case(f"planted: {name}", count > 0 and found, told.stderr.strip()[:200])
 
@@ -327,6 +339,51 @@ def check_session(report, path):
     report.case("python: no such device", number == 853, f"found {number}")
 
 
+# How tokens are chosen, and how many steps are made for it.
+CHOICES = {
+    "greedy": {},
+    "the best of 1": {"temperature": 0.7, "top_k": 1},
+    "top-k 40": {"temperature": 2.0, "top_k": 40, "seed": 5},
+    "top-k 64, top-p 0.9": {"temperature": 2.0, "top_k": 64, "top_p": 0.9, "seed": 6},
+}
+
+
+def check_greatest(report, path):
+    """Tokens from the greatest logits alone are those from all of them; greedy steps that the
+    GPU starts by itself leave no trace when they are not asked for."""
+    package = importlib.import_module("lathe")
+    model = package.load(path, device="cuda:0", threads=1)
+    prompt, count = [int(token) for token in TOKENS[:5]], 12
+
+    def generate(session, **options):
+        pieces = session.generate(prompt, max_tokens=count, ignore_end=True, **options)
+        return [piece.token for piece in pieces]
+
+    for name, choice in CHOICES.items():
+        whole = generate(model.session(), head="full", speculate="off", **choice)
+        for speculate in ("off", "ngram:3"):
+            few = generate(model.session(), head="screened", speculate=speculate, **choice)
+            title = f"python: {name}, speculation {speculate}: tokens as of all logits"
+            report.case(title, few == whole, f"{few}, not {whole}")
+    session, other = model.session(capacity=256, sequences=2), model.session(capacity=256)
+    whole = generate(other, head="full", speculate="off")
+    for stop in (1, 4, 7):
+        found = []
+        for piece in session.generate(prompt, head="screened", speculate="off", ignore_end=True):
+            found.append(piece.token)
+            if len(found) == stop:
+                break
+        report.case(f"python: stopped after {stop} tokens", found == whole[:stop], str(found))
+        # Steps that nobody asks for are on their way, or done.
+        session.append(prompt[1:], sequence=1)
+        ours = session.append(whole[stop - 1 :][:1] + prompt, logits="all")
+        other.truncate(0)
+        theirs = other.append(prompt + whole[:stop] + prompt, logits="all")[-len(prompt) - 1 :]
+        report.case(f"python: bits behind {stop} tokens and a stop", same(ours, theirs))
+        session.truncate(0)
+        session.truncate(0, sequence=1)
+
+
 def write_windows(folder):
     """The tiny Gemma with a window in every layer and room for many positions."""
     source, long = tiny_hf.TINY / tiny_hf.CASES[GEMMA][0], pathlib.Path(folder, "long")
@@ -404,6 +461,7 @@ def main():
     report = Report("gpu")
     if sys.argv[1:2] == ["--session"]:
         check_session(report, pathlib.Path(sys.argv[2]))
+        check_greatest(report, pathlib.Path(sys.argv[2]))
         check_exits(report)
         report.exit()
     if sys.argv[1:2] == ["--parts"]:

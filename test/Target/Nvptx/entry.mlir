@@ -14,8 +14,14 @@
 // CHECK:           llvm.fence syncscope("device") acq_rel
 // CHECK:         llvm.call_intrinsic "llvm.nvvm.barrier.cta.sync.aligned.all"
 // CHECK:         call @decode$head
-// The manifest says what a launch needs.
-// CHECK: lathe_manifest("{\22abi\22:{{[0-9]+}},{{.*}}\22target\22:\22sm_80\22{{.*}}\22launch\22:{\22threads\22:256,\22shared_bytes\22:{{[0-9]+}}}
+// Behind the head, all blocks look for the greatest logits where the step wants few: those of parts, and, when
+// they have met, those of all.
+// CHECK:         scf.if
+// CHECK:           call @decode$greatest_of_parts
+// CHECK:           llvm.atomicrmw add
+// CHECK:           call @decode$greatest(
+// The manifest says what a launch needs, and that the greatest are found.
+// CHECK: lathe_manifest("{\22abi\22:{{[0-9]+}},{{.*}}\22target\22:\22sm_80\22{{.*}}\22launch\22:{\22threads\22:256,\22shared_bytes\22:{{[0-9]+}}}{{.*}}\22greatest_logits\22:64}
 lathe.weights @table : tensor<64x64xf32> from "table"
 step.program @decode max_rows = 1 arena = 256 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<1x64xf32>) {
   %x = step.alloc at 0 : !step.buffer<1x64xf32>
