@@ -18,13 +18,15 @@ Machine::Machine(const Launch &launch, Kernel kernel, void *argument, bool check
       threads(launch.blocks * launch.threads), blocks(launch.blocks), order(threads.size()),
       random(launch.seed) {
   if (checksRaces)
-    checker.emplace(launch.blocks, WarpThreads);
+    checker.emplace(launch.blocks, launch.threads, WarpThreads);
   uint32_t warps = (launch.threads + WarpThreads - 1) / WarpThreads;
   for (Block &block : blocks) {
     block.shared.assign(launch.sharedBytes + 16, 0xff);
     block.live = launch.threads;
     block.arrived.assign(warps, 0);
     block.warpEpochs.assign(warps, 0);
+    block.products.resize(warps);
+    block.operands.resize((warps + WarpgroupWarps - 1) / WarpgroupWarps);
   }
   for (size_t i = 0; i < threads.size(); ++i) {
     threads[i].block = i / launch.threads;
@@ -61,7 +63,8 @@ void Machine::finishThread() {
     fail("thread " + std::to_string(running->thread) + " ends ahead of its copies");
   running->state = State::Done;
   Block &block = blocks[running->block];
-  --block.live;
+  if (--block.live == 0)
+    finishBlock(running->block);
   if (block.live > 0 && block.waiting == block.live)
     releaseBarrier(running->block);
 }
@@ -71,7 +74,6 @@ void Machine::pause(State state) {
   running->fiber.pause();
 }
 
-/// The thread does not go on.
 void Machine::fail(std::string what) {
   if (fault.empty())
     fault = std::move(what);
@@ -101,7 +103,7 @@ std::string Machine::run() {
   if (!stacks)
     return "no memory for the stacks of " + std::to_string(threads.size()) + " threads";
   Machine *before = std::exchange(currentMachine, this);
-  while (runRound()) {
+  while (runRound() || landCopy()) {
   }
   currentMachine = before;
   if (!fault.empty())
@@ -122,7 +124,7 @@ std::string Machine::describeDeadlock() const {
   }
   return "deadlock: " + std::to_string(atBarrier) + " threads wait at a barrier, " +
          std::to_string(inWarp) + " for other lanes of their warp, " + std::to_string(spinning) +
-         " for memory to change; " + std::to_string(done) + " have ended";
+         " for memory to change" + describeBarriers() + "; " + std::to_string(done) + " have ended";
 }
 
 //===----------------------------------------------------------------------===//
@@ -175,6 +177,8 @@ void Machine::meet(WarpOperation operation, uint32_t detail, const uint32_t *ope
     all.results[lane] = lanes[lane].results;
     lanes[lane].state = State::Ready;
   }
+  if (checker)
+    checker->meetWarp(now());
   operation(all);
 }
 
@@ -195,8 +199,9 @@ bool Machine::isShared(const void *address) const {
 
 Moment Machine::now() const {
   const Block &block = blocks[running->block];
-  return {running->block, running->thread, block.epoch,
-          block.warpEpochs[running->thread / WarpThreads]};
+  return {running->block,    running->thread,
+          block.epoch,       block.warpEpochs[running->thread / WarpThreads],
+          running->arrivals, running->fences};
 }
 
 /// Whether what the kernel may touch is there: shared memory, or what the launch says.

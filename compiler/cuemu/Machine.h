@@ -6,9 +6,12 @@
 #include "compiler/cuemu/Emulator.h"
 #include "compiler/cuemu/Fiber.h"
 #include "compiler/cuemu/FiberStacks.h"
+#include "compiler/cuemu/Mbarrier.h"
 #include "compiler/cuemu/RaceChecker.h"
 #include "compiler/cuemu/WarpOps.h"
+#include "compiler/cuemu/WarpgroupOps.h"
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -49,6 +52,22 @@ public:
   void copyAsync(void *to, const void *from, uint32_t bytes);
   void closeCopies();
   void waitForCopies(uint32_t groupsLeft);
+  // Mbarriers (MachineAsync.cpp).
+  void initBarrier(void *address, uint32_t count);
+  void endBarrier(void *address);
+  void arrive(const void *address, uint32_t expectedBytes);
+  /// Whether the phase of that parity is complete; else others go on before it is asked again.
+  bool tryWait(const void *address, uint32_t parity);
+  /// A copy that an mbarrier counts the bytes of: it comes when nothing else can go on.
+  void copyBulk(void *to, const void *barrier, const void *from, uint32_t bytes);
+  void fenceProxies();
+  // Products of warpgroups.
+  WarpProducts &products();
+  uint8_t *sharedAt(uint64_t address); ///< Of the low 18 bits of an address.
+  void beginProduct(const WarpProducts::Product &product);
+  void endProduct(const WarpProducts::Product &product);
+  /// The thread does not go on.
+  void fail(std::string what);
 
 private:
   enum class State { Ready, AtBarrier, InWarp, Done };
@@ -69,23 +88,36 @@ private:
     uint32_t *results = nullptr;
     std::vector<Copy> copies; ///< On their way.
     uint32_t openGroup = 0;   ///< Of copies.
+    uint32_t arrivals = 0, fences = 0;
+    const Mbarrier *awaited = nullptr; ///< That it has asked, and that was not complete.
   };
   struct Block {
     std::vector<uint8_t> shared;
     uint32_t waiting = 0, live = 0, epoch = 0;
     std::vector<uint32_t> arrived, warpEpochs; ///< By warp.
+    std::map<const void *, Mbarrier> barriers;
+    std::vector<WarpProducts> products;          ///< By warp.
+    std::vector<std::vector<uint64_t>> operands; ///< Of products, by warpgroup.
+  };
+  struct BulkCopy {
+    Copy copy;
+    const void *barrier;
+    Moment start;
   };
 
   static void runThread(void *argument);
   void pause(State state);
   void finishThread();
+  void finishBlock(uint32_t number);
   void releaseBarrier(uint32_t block);
-  void fail(std::string what);
   bool runRound();
   std::string describeDeadlock() const;
+  std::string describeBarriers() const;
   Moment now() const;
   bool isShared(const void *address) const;
   void fillShared(const Copy &copy);
+  Mbarrier *findBarrier(const void *address);
+  bool landCopy();
   bool checkPlace(const void *address, uint64_t bytes, const char *what);
   uint64_t draw(uint64_t limit);
 
@@ -96,6 +128,7 @@ private:
   std::vector<Thread> threads;
   std::vector<Block> blocks;
   std::vector<uint32_t> order;
+  std::vector<BulkCopy> bulkCopies; ///< On their way.
   std::optional<RaceChecker> checker;
   Thread *running = nullptr;
   std::string fault;

@@ -3,9 +3,11 @@
 #include "compiler/cuemu/Rewrite.h"
 
 #include "compiler/cuemu/Machine.h"
+#include "compiler/cuemu/RewriteAsm.h"
 
 #include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/IntrinsicsNVPTX.h"
@@ -32,6 +34,28 @@ template <uint32_t bytes> static void copyAsync(void *to, const void *from) {
 }
 static void closeCopies() { Machine::current()->closeCopies(); }
 static void waitForCopies(uint32_t groupsLeft) { Machine::current()->waitForCopies(groupsLeft); }
+static void initBarrier(void *address, uint32_t count) {
+  Machine::current()->initBarrier(address, count);
+}
+static void endBarrier(void *address) { Machine::current()->endBarrier(address); }
+static uint64_t arrive(const void *address) {
+  Machine::current()->arrive(address, 0);
+  return 0; // Tokens of phases are not asked for.
+}
+static uint64_t arriveAndExpect(const void *address, uint32_t bytes) {
+  Machine::current()->arrive(address, bytes);
+  return 0;
+}
+static bool tryWait(const void *address, uint32_t parity) {
+  return Machine::current()->tryWait(address, parity);
+}
+/// Neither for other blocks of a cluster, nor with a hint for caches.
+static void copyBulk(void *to, const void *barrier, const void *from, uint32_t bytes, uint16_t,
+                     uint64_t, bool isMulticast, bool) {
+  if (isMulticast)
+    return Machine::current()->fail("a bulk copy into several blocks has no meaning here");
+  Machine::current()->copyBulk(to, barrier, from, bytes);
+}
 static void checkRead(const void *address, uint64_t bytes, uint64_t alignment, bool isConstant) {
   Machine::current()->read(address, bytes, isConstant);
   Machine::current()->checkAlignment(address, alignment, "reads");
@@ -67,6 +91,18 @@ static void *findFunction(Intrinsic::ID id) {
     return reinterpret_cast<void *>(closeCopies);
   case Intrinsic::nvvm_cp_async_wait_group:
     return reinterpret_cast<void *>(waitForCopies);
+  case Intrinsic::nvvm_mbarrier_init_shared:
+    return reinterpret_cast<void *>(initBarrier);
+  case Intrinsic::nvvm_mbarrier_inval_shared:
+    return reinterpret_cast<void *>(endBarrier);
+  case Intrinsic::nvvm_mbarrier_arrive_shared:
+    return reinterpret_cast<void *>(arrive);
+  case Intrinsic::nvvm_mbarrier_arrive_expect_tx_scope_cta_space_cta:
+    return reinterpret_cast<void *>(arriveAndExpect);
+  case Intrinsic::nvvm_mbarrier_try_wait_parity_scope_cta_space_cta:
+    return reinterpret_cast<void *>(tryWait);
+  case Intrinsic::nvvm_cp_async_bulk_global_to_shared_cluster:
+    return reinterpret_cast<void *>(copyBulk);
   default:
     return nullptr;
   }
@@ -85,6 +121,8 @@ static std::optional<WarpIntrinsic> findWarpIntrinsic(Intrinsic::ID id) {
   case Intrinsic::nvvm_shfl_sync_bfly_i32:
   case Intrinsic::nvvm_shfl_sync_bfly_f32:
     return WarpIntrinsic{shuffleWords, 1, 1, 2};
+  case Intrinsic::nvvm_shfl_sync_idx_i32:
+    return WarpIntrinsic{broadcastWord, 1, 1, 2};
   case Intrinsic::nvvm_bar_warp_sync:
     return WarpIntrinsic{syncWarp, 0, 0};
   case Intrinsic::nvvm_mma_m16n8k32_row_col_s8:
@@ -93,6 +131,12 @@ static std::optional<WarpIntrinsic> findWarpIntrinsic(Intrinsic::ID id) {
     return WarpIntrinsic{multiplyBytes16, 0, 7};
   case Intrinsic::nvvm_mma_m16n8k16_row_col_bf16:
     return WarpIntrinsic{multiplyBF16, 0, 10};
+  case Intrinsic::nvvm_wgmma_fence_sync_aligned:
+    return WarpIntrinsic{fenceWarpgroup, 0, 0};
+  case Intrinsic::nvvm_wgmma_commit_group_sync_aligned:
+    return WarpIntrinsic{closeWarpgroupProducts, 0, 0};
+  case Intrinsic::nvvm_wgmma_wait_group_sync_aligned:
+    return WarpIntrinsic{waitForWarpgroupProducts, 0, 0, 0};
   default:
     return std::nullopt;
   }
@@ -115,7 +159,9 @@ private:
   void replaceShared(GlobalVariable &shared);
   Error rewrite(Instruction &instruction);
   Error rewriteIntrinsic(IntrinsicInst &call);
-  void rewriteWarp(IntrinsicInst &call, const WarpIntrinsic &warp);
+  void rewriteWarp(CallBase &call, WarpOperation operation, ArrayRef<Value *> operands,
+                   Value *detail);
+  Error rewriteAsm(CallBase &call);
   Error rewriteAtomic(Instruction &instruction, Value *pointer, Type *type);
   CallInst *call(IRBuilder<> &builder, void *function, Type *result, ArrayRef<Value *> arguments);
   Value *plain(IRBuilder<> &builder, Value *pointer) {
@@ -164,29 +210,51 @@ void Rewriter::replaceShared(GlobalVariable &shared) {
 }
 
 /// The words that go to an operation of the warp, and come from it, lie on the stack.
-void Rewriter::rewriteWarp(IntrinsicInst &intrinsic, const WarpIntrinsic &warp) {
-  constexpr unsigned mostWords = 16;
-  Function *function = intrinsic.getFunction();
+void Rewriter::rewriteWarp(CallBase &instruction, WarpOperation operation,
+                           ArrayRef<Value *> operands, Value *detail) {
+  // Of the widest product of a warpgroup: 128 sums in and out, and 6 more.
+  constexpr unsigned mostWords = 262;
+  const Align wordAlignment(4);
+  Function *function = instruction.getFunction();
   Value *&memory = words[function];
   if (!memory) {
     IRBuilder<> start(&*function->getEntryBlock().getFirstInsertionPt());
     memory = start.CreateAlloca(ArrayType::get(start.getInt32Ty(), mostWords));
   }
-  IRBuilder<> builder(&intrinsic);
+  IRBuilder<> builder(&instruction);
+  unsigned used = 0;
   auto wordAt = [&](unsigned i) {
     return builder.CreateConstInBoundsGEP1_32(builder.getInt32Ty(), memory, i);
   };
-  for (unsigned i = 0; i < warp.count; ++i)
-    builder.CreateStore(intrinsic.getArgOperand(warp.first + i), wordAt(i));
-  Value *operation = builder.CreateIntToPtr(
-      builder.getInt64(reinterpret_cast<uintptr_t>(warp.operation)), builder.getPtrTy());
-  Value *detail = warp.detail ? intrinsic.getArgOperand(*warp.detail) : builder.getInt32(0);
-  Value *results = wordAt(warp.count);
+  for (Value *operand : operands) {
+    builder.CreateAlignedStore(operand, wordAt(used), wordAlignment);
+    used += layout.getTypeStoreSize(operand->getType()) / sizeof(uint32_t);
+  }
+  Value *address = builder.CreateIntToPtr(builder.getInt64(reinterpret_cast<uintptr_t>(operation)),
+                                          builder.getPtrTy());
   call(builder, reinterpret_cast<void *>(meet), builder.getVoidTy(),
-       {operation, detail, memory, results});
-  if (!intrinsic.getType()->isVoidTy())
-    intrinsic.replaceAllUsesWith(builder.CreateLoad(intrinsic.getType(), results));
-  intrinsic.eraseFromParent();
+       {address, builder.CreateIntCast(detail, builder.getInt32Ty(), /*isSigned=*/false), memory,
+        wordAt(used)});
+  if (!instruction.getType()->isVoidTy())
+    instruction.replaceAllUsesWith(
+        builder.CreateAlignedLoad(instruction.getType(), wordAt(used), wordAlignment));
+  instruction.eraseFromParent();
+}
+
+Error Rewriter::rewriteAsm(CallBase &instruction) {
+  std::optional<AsmMeaning> meaning = findAsmMeaning(instruction);
+  if (!meaning)
+    return refuse("the assembly '" +
+                  cast<InlineAsm>(instruction.getCalledOperand())->getAsmString() + "'");
+  IRBuilder<> builder(&instruction);
+  if (meaning->operation) {
+    SmallVector<Value *> operands(instruction.args());
+    rewriteWarp(instruction, meaning->operation, operands, builder.getInt32(meaning->detail));
+    return Error::success();
+  }
+  call(builder, meaning->function, builder.getVoidTy(), {});
+  instruction.eraseFromParent();
+  return Error::success();
 }
 
 Error Rewriter::rewriteIntrinsic(IntrinsicInst &intrinsic) {
@@ -194,7 +262,12 @@ Error Rewriter::rewriteIntrinsic(IntrinsicInst &intrinsic) {
   if (!name.starts_with("llvm.nvvm."))
     return Error::success();
   if (std::optional<WarpIntrinsic> warp = findWarpIntrinsic(intrinsic.getIntrinsicID())) {
-    rewriteWarp(intrinsic, *warp);
+    SmallVector<Value *> operands;
+    for (unsigned i = 0; i < warp->count; ++i)
+      operands.push_back(intrinsic.getArgOperand(warp->first + i));
+    Value *none = ConstantInt::get(Type::getInt32Ty(module.getContext()), 0);
+    rewriteWarp(intrinsic, warp->operation, operands,
+                warp->detail ? intrinsic.getArgOperand(*warp->detail) : none);
     return Error::success();
   }
   void *function = findFunction(intrinsic.getIntrinsicID());
@@ -247,6 +320,8 @@ Error Rewriter::rewrite(Instruction &instruction) {
   auto numberOf = [&](Align alignment) { return builder.getInt64(alignment.value()); };
   if (auto *intrinsic = dyn_cast<IntrinsicInst>(&instruction))
     return rewriteIntrinsic(*intrinsic);
+  if (auto *own = dyn_cast<CallBase>(&instruction); own && own->isInlineAsm())
+    return rewriteAsm(*own);
   if (auto *load = dyn_cast<LoadInst>(&instruction)) {
     if (load->isAtomic())
       return rewriteAtomic(*load, load->getPointerOperand(), load->getType());

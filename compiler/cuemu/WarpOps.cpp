@@ -13,6 +13,11 @@ void lathe::cuemu::shuffleWords(const WarpLanes &lanes) {
     *lanes.results[lane] = *lanes.operands[lane ^ lanes.detail];
 }
 
+void lathe::cuemu::broadcastWord(const WarpLanes &lanes) {
+  for (uint32_t lane = 0; lane < WarpThreads; ++lane)
+    *lanes.results[lane] = *lanes.operands[lanes.detail % WarpThreads];
+}
+
 namespace {
 
 constexpr uint32_t Rows = 16, Columns = 8;

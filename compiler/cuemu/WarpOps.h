@@ -26,6 +26,8 @@ using WarpOperation = void (*)(const WarpLanes &lanes);
 void syncWarp(const WarpLanes &lanes);
 /// One word of lane ^ detail.
 void shuffleWords(const WarpLanes &lanes);
+/// One word of lane `detail`.
+void broadcastWord(const WarpLanes &lanes);
 /// D = A B + C, of 16 rows and 8 columns: words of A, then of B, then of C; words of D.
 /// Bytes with a sign, and i32: 4, 2 and 4 words for 32 k, or 2, 1 and 4 for 16.
 void multiplyBytes32(const WarpLanes &lanes);

@@ -18,6 +18,8 @@
 
 #include "lathe/abi.h"
 
+#include "llvm/ADT/StringMap.h"
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -85,15 +87,19 @@ public:
 private:
   explicit KernelRunner(const KernelFacts &facts) : facts(facts) {}
   llvm::Error load(mlir::ModuleOp module);
-  llvm::Error readScratch(llvm::StringRef manifest);
+  llvm::Error readManifest(llvm::StringRef text);
   bool hasEntry(llvm::StringRef name);
   bool allocate(unsigned workers);
   llvm::Error call(const KernelStep &step, lathe_step_args &args, WorkerPool &pool);
+  llvm::Error callDevice(const KernelStep &step, lathe_step_args &args, int64_t blocks);
+  llvm::Error checkGreatest(const lathe_step_args &args) const;
 
   const KernelFacts &facts;
   std::unique_ptr<LoadedObject> object;   ///< Of a CPU.
   std::unique_ptr<DeviceKernels> kernels; ///< Of another target.
   int64_t scratchStride = 0, slabBytes = 0;
+  llvm::StringMap<int64_t> greatest; ///< Of a device's entries: as the manifest tells.
+  uint64_t calls = 0;                ///< Of a device.
   std::vector<HeadReport> reports;
   MappedMemory arena, scratch, cache;
 };

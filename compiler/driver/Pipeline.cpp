@@ -65,7 +65,8 @@ void addPrecision(OpPassManager &passes, const PipelineOptions &options) {
   const CpuTarget *target = findCpuTarget(options.target);
   precision.storedBF16 = target && !target->bf16Dot ? "f32" : "bf16";
   precision.encoders = target && target->byteDot ? "mixed" : "auto";
-  precision.autoKV = target && target->bf16Dot ? "bf16" : "f16";
+  precision.bf16Products = target && target->bf16Dot;
+  precision.autoKV = precision.bf16Products ? "bf16" : "f16";
   passes.addPass(createLowerPrecisionPass(precision));
   // Screening saves a CPU's memory traffic.
   if (!findDeviceTarget(options.target))
@@ -76,6 +77,9 @@ void addScheduled(OpPassManager &passes, const PipelineOptions &options) {
   SchedulePassOptions schedule;
   schedule.prefillRows = options.prefillRows;
   passes.addPass(createSchedulePass(schedule));
+  // Blocks of a GPU compute tiles of rows that lie in registers of several threads.
+  if (!findDeviceTarget(options.target))
+    passes.addNestedPass<step::ProgramOp>(createSinkQuantizePass());
 }
 
 /// Barriers come after memory planning, because the arena reuses memory.

@@ -12,8 +12,10 @@ namespace lathe::compiler {
 /// run in this process, on random weights of the declared formats, for several
 /// steps of two sequences. The logits of every step are held to those of the
 /// reference of the step programs before, and must have the same bits with one
-/// worker and with three. Kernels for instructions that this machine does not
-/// have are not run; a warning says so.
+/// worker and with three. Where a number that was rounded to the other integer
+/// may explain a move, two other draws of weights and rows decide, and a warning
+/// says so. Kernels for instructions that this machine does not have are not run;
+/// a warning says that, too.
 ///
 /// Call it before `pm` runs. The context runs on one thread from then on.
 void verifyPipeline(mlir::PassManager &pm, uint64_t seed = 0);

@@ -277,9 +277,10 @@ Value DecoderBuilder::buildAttention(Value input, Value &cache, Value index, int
   k = RopeOp::create(builder, loc, k.getType(), k, angles, layout);
   cache = KVAppendOp::create(builder, loc, cache.getType(), cache, index, k, v, rows);
   int64_t window = windowOf(layer);
-  Value mixed = AttentionOp::create(builder, loc, q.getType(), q, cache, index, rows,
-                                    builder.getF32FloatAttr(config.attentionScale),
-                                    window ? builder.getI64IntegerAttr(window) : IntegerAttr());
+  Value mixed =
+      AttentionOp::create(builder, loc, q.getType(), q, cache, index, rows,
+                          builder.getF32FloatAttr(config.attentionScale),
+                          window ? builder.getI64IntegerAttr(window) : IntegerAttr(), TypeAttr());
   Value merged = MergeHeadsOp::create(builder, loc, rows2D(config.heads * config.headDim), mixed);
   return linear(merged, layerWeight("attn_output.weight", layer, index));
 }

@@ -14,12 +14,13 @@ using namespace lathe;
 using namespace lathe::compiler;
 
 static constexpr double plainBound = 1e-4;
-/// With a KV cache of f16, and of bf16: when a value is rounded the other way.  Over one
-/// of bf16, kernels may round queries and weights, too.
+/// With a KV cache of f16, and of bf16: when a value is rounded the other way.
 static constexpr double halfCacheBound = 1e-3;
 static constexpr double brainCacheBound = 8e-3;
 /// With quantised activations, or a quantised KV cache.
 static constexpr double quantizedBound = 2e-2;
+/// How far rounding to integers moves results at all.
+static constexpr double roundingNoise = 4e-2;
 
 /// Activations and the cache are rounded apart from each other, so that what both
 /// move adds up.
@@ -37,8 +38,8 @@ double lathe::compiler::getReassociationBound(Operation *program) {
     else if (!stored.isF32())
       cache = std::max(cache, stored.isBF16() ? brainCacheBound : halfCacheBound);
   });
-  bool bothRound = activations == quantizedBound && cache >= brainCacheBound;
-  return bothRound ? activations + cache : std::max({plainBound, activations, cache});
+  bool bothQuantized = activations == quantizedBound && cache == quantizedBound;
+  return bothQuantized ? activations + cache : std::max({plainBound, activations, cache});
 }
 
 namespace {
@@ -93,40 +94,55 @@ ResultComparison::ResultComparison(Location loc, StringRef passArgument, PassEff
     bound = reassociationBound;
 }
 
-InFlightDiagnostic ResultComparison::report(StringRef place) const {
+LogicalResult ResultComparison::report(StringRef place, const ResultMove &move) const {
   return emitError(loc) << "pass '" << passArgument << "' is declared " << toString(effect)
-                        << ", but " << place << " ";
+                        << ", but " << place << " " << move.told;
+}
+
+bool ResultComparison::isUndecided(const ResultMove &move) const {
+  return effect.kind == NumericEffect::Reassociates && bound >= quantizedBound &&
+         move.relative <= roundingNoise;
 }
 
 LogicalResult ResultComparison::compare(StringRef place, ArrayRef<ReferenceArray> before,
                                         ArrayRef<ReferenceArray> after) const {
-  if (before.size() != after.size())
-    return report(place) << "the number of results changed from " << before.size() << " to "
-                         << after.size();
-  for (size_t index = 0; index < before.size(); ++index)
-    if (failed(compareResult(place, index, before[index], after[index])))
-      return failure();
-  return success();
+  std::optional<ResultMove> move = find(before, after);
+  return move ? report(place, *move) : success();
 }
 
-LogicalResult ResultComparison::compareResult(StringRef place, size_t index,
-                                              const ReferenceArray &before,
-                                              const ReferenceArray &after) const {
+static ResultMove otherResults(const Twine &told) {
+  return {std::numeric_limits<double>::infinity(), told.str()};
+}
+
+std::optional<ResultMove> ResultComparison::find(ArrayRef<ReferenceArray> before,
+                                                 ArrayRef<ReferenceArray> after) const {
+  if (before.size() != after.size())
+    return otherResults("the number of results changed from " + Twine(before.size()) + " to " +
+                        Twine(after.size()));
+  for (size_t index = 0; index < before.size(); ++index)
+    if (std::optional<ResultMove> move = findMove(index, before[index], after[index]))
+      return move;
+  return std::nullopt;
+}
+
+std::optional<ResultMove> ResultComparison::findMove(size_t index, const ReferenceArray &before,
+                                                     const ReferenceArray &after) const {
   if (before.shape != after.shape || before.elements.index() != after.elements.index())
-    return report(place) << "the shape or type of result " << index << " changed";
+    return otherResults("the shape or type of result " + Twine(index) + " changed");
   auto *old = std::get_if<std::vector<float>>(&before.elements);
-  if (!old)
-    return before.elements == after.elements
-               ? success()
-               : LogicalResult(report(place) << "the integers of result " << index << " changed");
+  if (!old) {
+    if (before.elements == after.elements)
+      return std::nullopt;
+    return otherResults("the integers of result " + Twine(index) + " changed");
+  }
   auto &fresh = std::get<std::vector<float>>(after.elements);
   Difference worst = findDifference(*old, fresh);
   if (worst.relative <= bound)
-    return success();
-  return report(place) << "result " << index << " moves by "
-                       << llvm::formatv("{0:e2}", worst.relative).str()
-                       << " of its largest element at "
-                       << describePlace(before.shape, worst.element) << ": from "
-                       << std::to_string((*old)[worst.element]) << " to "
-                       << std::to_string(fresh[worst.element]);
+    return std::nullopt;
+  std::string told =
+      llvm::formatv("result {0} moves by {1:e2} of its largest element at {2}: from "
+                    "{3} to {4}",
+                    index, worst.relative, describePlace(before.shape, worst.element),
+                    std::to_string((*old)[worst.element]), std::to_string(fresh[worst.element]));
+  return ResultMove{worst.relative, told};
 }

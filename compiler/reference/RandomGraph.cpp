@@ -233,7 +233,8 @@ Value GraphBuilder::buildAttention(Value input, Value &cache, Value layer, int64
   int64_t window = plan.windows[body];
   auto limit = window ? builder.getI64IntegerAttr(window) : IntegerAttr();
   auto scale = builder.getF32FloatAttr(1.0f / std::sqrt(float(plan.headDim)));
-  Value mixed = make<AttentionOp>(query.getType(), query, cache, layer, rows, scale, limit);
+  Value mixed =
+      make<AttentionOp>(query.getType(), query, cache, layer, rows, scale, limit, TypeAttr());
   Value flat = make<MergeHeadsOp>(rowsOf(plan.heads * plan.headDim), mixed);
   return linear(flat, layerWeight("attn_output.weight", layer, body));
 }

@@ -317,6 +317,10 @@ LogicalResult AttentionOp::verify() {
   if (failed(verifyEqual(*this, "head dimension", dimOf(getQuery(), 2), cache.getHeadDim())) ||
       failed(verifyFinite(*this, "scale", getScale())))
     return failure();
+  if (std::optional<Type> precision = getPrecisionType();
+      precision && !(precision->isBF16() && cache.getElementType().isBF16()))
+    return emitOpError() << "precision_type may be bf16, over a cache of bf16; got " << *precision
+                         << ", over a cache of " << cache.getElementType();
   return verifyCachedLayer(*this, cache, getLayer());
 }
 

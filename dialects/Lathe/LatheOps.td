@@ -370,12 +370,21 @@ def Lathe_AttentionOp : Lathe_ModelOp<"attention", "Attention", [AllTypesMatch<[
     over the positions p of the row's sequence with `p <= position(r)` and, when
     `window` is given, `p > position(r) - window`.
 
+    Operands of products are f32 unless `precision_type` names a narrower type. It is
+    bf16, over a cache of bf16, and says that what meets the cache is rounded to it,
+    to nearest even: queries, and the softmax's exponentials, which meet values. Those are
+    of `score(p) - m`, m being the greatest score that the row sees among the 256
+    positions of p's split (`[256 s, 256 s + 256)`, as in docs/layouts.md). All sums are
+    f32, that of the exponentials as they were ahead of rounding included.
+
     ```mlir
     %a = lathe.attention %q, %c1[%i] at %rows {scale = 1.25e-01 : f32} : tensor<?x9x64xf32>, !lathe.kv<30 x 3 x 64 x f16>
+    %b = lathe.attention %q, %c2[%i] at %rows {precision_type = bf16, scale = 1.25e-01 : f32} : tensor<?x9x64xf32>, !lathe.kv<30 x 3 x 64 x bf16>
     ```
   }];
   let arguments = (ins Lathe_F32Heads:$query, Lathe_KVType:$cache, Index:$layer,
-                       Lathe_RowsType:$rows, F32Attr:$scale, OptionalAttr<I64Attr>:$window);
+                       Lathe_RowsType:$rows, F32Attr:$scale, OptionalAttr<I64Attr>:$window,
+                       OptionalAttr<TypeAttr>:$precision_type);
   let results = (outs Lathe_F32Heads:$result);
   let assemblyFormat = [{
     $query `,` $cache `[` $layer `]` `at` $rows attr-dict `:` type($query) `,` qualified(type($cache))

@@ -117,21 +117,21 @@ LogicalResult RMSNormOp::buildReference(OpBuilder &builder, ReferenceValues &val
   return success();
 }
 
-/// Rounds to a multiple of the scale of the element's block, whose greatest element is
+/// Rounds to a multiple of the unit of the element's block, whose greatest element is
 /// `limit` times that.
 static Value buildQuantized(ReferenceBuilder &b, Value input, int64_t width, int64_t block,
                             float limit) {
-  Value scales = b.generate(b.rowSizes(input, width / block), [&](ValueRange at) {
+  Value greatest = b.generate(b.rowSizes(input, width / block), [&](ValueRange at) {
     Value first = b.make<arith::MulIOp>(at[1], b.index(block));
     Value last = b.make<arith::AddIOp>(first, b.index(block));
-    Value top = b.maximum(first, last, [&](Value column) {
+    return b.maximum(first, last, [&](Value column) {
       return b.make<math::AbsFOp>(b.at(input, {at[0], column}));
     });
-    return b.divide(top, b.real(limit));
   });
   return b.generate(b.sizes(input), [&](ValueRange at) {
-    Value scale = b.at(scales, {at[0], b.make<arith::DivUIOp>(at[1], b.index(block))});
-    return b.roundToMultiple(scale, b.at(input, at));
+    Value top = b.at(greatest, {at[0], b.make<arith::DivUIOp>(at[1], b.index(block))});
+    Value most = b.real(limit);
+    return b.roundToMultiple(b.divide(top, most), b.divide(most, top), b.at(input, at));
   });
 }
 

@@ -117,7 +117,8 @@ static Value buildInt8Form(ReferenceBuilder &b, Value tensor) {
   });
   return b.generate(sizes, [&](ValueRange at) {
     Value own = b.make<arith::DivUIOp>(at[2], b.index(block));
-    return b.roundToMultiple(b.at(units, {at[0], at[1], own}), b.at(tensor, at));
+    Value unit = b.at(units, {at[0], at[1], own});
+    return b.roundToMultiple(unit, b.divide(b.real(1.0f), unit), b.at(tensor, at));
   });
 }
 
@@ -153,20 +154,22 @@ LogicalResult KVAppendOp::buildReference(OpBuilder &builder, ReferenceValues &va
 }
 
 namespace {
-/// Builds softmax(scale * q k) v for the positions that a row may see.
+/// Builds softmax(scale * q k) v for the positions that a row may see, what meets keys and
+/// values being rounded where the op has a precision type.
 class AttentionBuilder {
 public:
   AttentionBuilder(ReferenceBuilder &b, AttentionOp op, const ReferenceValues &values)
       : b(b), rows(values, op.getRows()), cache(values, op.getCache()),
-        query(values.tensor(op.getQuery())), layer(values.tensor(op.getLayer())),
+        query(rounded(op, values.tensor(op.getQuery()))), layer(values.tensor(op.getLayer())),
         scale(op.getScale().convertToFloat()), window(op.getWindow()), dim(dimOf(op.getQuery(), 2)),
-        headsPerGroup(dimOf(op.getQuery(), 1) / op.getCache().getType().getHeads()) {}
+        headsPerGroup(dimOf(op.getQuery(), 1) / op.getCache().getType().getHeads()),
+        precision(op.getPrecisionType()) {}
 
   Value build() {
     SmallVector<OpFoldResult> sizes = b.sizes(query);
     sizes.back() = b.size(cache.keys, 2);
     Value scores = b.generate(sizes, [&](ValueRange at) { return score(at); });
-    Value weights = softmax(scores);
+    Value weights = precision ? roundedSoftmax(scores) : softmax(scores);
     return b.generate(b.sizes(query), [&](ValueRange at) {
       return b.sum(first(at[0]), last(at[0]), [&](Value p) {
         return b.multiply(b.at(weights, {at[0], at[1], p}), cached(cache.values, at, p, at[2]));
@@ -216,6 +219,60 @@ private:
     });
   }
 
+  Value splitOf(Value p) { return b.make<arith::DivUIOp>(p, b.index(KVType::SplitPositions)); }
+
+  /// The greatest score that is seen in each split, [row, head, split].
+  Value splitTops(Value scores) {
+    constexpr int64_t length = KVType::SplitPositions;
+    SmallVector<OpFoldResult> sizes = b.sizes(scores);
+    Value capacity = b.sizeValue(scores, 2);
+    sizes.back() = b.make<arith::CeilDivUIOp>(capacity, b.index(length));
+    return b.generate(sizes, [&](ValueRange at) {
+      Value start = b.make<arith::MulIOp>(at[2], b.index(length));
+      Value end = b.make<arith::AddIOp>(start, b.index(length));
+      return b.maximum(b.make<arith::MaxSIOp>(first(at[0]), start),
+                       b.make<arith::MinSIOp>(last(at[0]), end),
+                       [&](Value p) { return b.at(scores, {at[0], at[1], p}); });
+    });
+  }
+
+  /// The softmax whose exponentials are rounded in each split.
+  Value roundedSoftmax(Value scores) {
+    SmallVector<OpFoldResult> sizes = b.sizes(scores);
+    ArrayRef<OpFoldResult> leading = ArrayRef(sizes).drop_back();
+    Value tops = splitTops(scores);
+    Value top = b.generate(leading, [&](ValueRange at) {
+      return b.maximum(b.index(0), b.sizeValue(tops, 2),
+                       [&](Value split) { return b.at(tops, {at[0], at[1], split}); });
+    });
+    auto power = [&](ValueRange at) {
+      Value own = b.at(tops, {at[0], at[1], splitOf(at[2])});
+      return b.make<math::ExpOp>(b.subtract(b.at(scores, at), own));
+    };
+    Value shifts = b.generate(b.sizes(tops), [&](ValueRange at) {
+      return b.make<math::ExpOp>(b.subtract(b.at(tops, at), b.at(top, at.drop_back())));
+    });
+    auto shifted = [&](ValueRange at, Value power) {
+      return b.multiply(power, b.at(shifts, {at[0], at[1], splitOf(at[2])}));
+    };
+    Value total = b.generate(leading, [&](ValueRange at) {
+      return b.sum(first(at[0]), last(at[0]), [&](Value p) {
+        Value place[] = {at[0], at[1], p};
+        return shifted(place, power(place));
+      });
+    });
+    return b.generate(sizes, [&](ValueRange at) {
+      Value weight = shifted(at, b.roundTo(*precision, power(at)));
+      return b.divide(weight, b.at(total, at.drop_back()));
+    });
+  }
+
+  /// Queries as keys meet them.
+  Value rounded(AttentionOp op, Value queries) {
+    std::optional<Type> type = op.getPrecisionType();
+    return type ? buildStoredForm(b, *type, queries) : queries;
+  }
+
   ReferenceBuilder &b;
   RowsTensors rows;
   CacheTensors cache;
@@ -223,6 +280,7 @@ private:
   float scale;
   std::optional<int64_t> window;
   int64_t dim, headsPerGroup;
+  std::optional<Type> precision;
 };
 } // namespace
 

@@ -29,10 +29,9 @@ def Lathe_KVType : Lathe_Type<"KV", "kv"> {
   let description = [{
     Keys and values of all positions seen so far, per sequence, for `layers`
     layers of `heads` key/value heads with `headDim` elements each, stored as
-    `elementType`: f32, f16, bf16, or i8 for int8 with one f32 scale `max|x| / 127`
-    for the key, and one for the value, of each position and head, rounded to
-    nearest even. That updates happen in place is decided by
-    scheduling, not by this type.
+    `elementType`: f32, f16, bf16, or i8 for int8 with an f32 scale `max|x| / 127`
+    for every 32 elements of a key or value, rounded to nearest even. That updates
+    happen in place is decided by scheduling, not by this type.
 
     ```mlir
     !lathe.kv<30 x 3 x 64 x f16>
@@ -43,6 +42,9 @@ def Lathe_KVType : Lathe_Type<"KV", "kv"> {
   let assemblyFormat = "`<` $layers `x` $heads `x` $headDim `x` $elementType `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
+    /// Positions that attention takes together: splits begin at their multiples.
+    static constexpr int64_t SplitPositions = 256;
+
     /// What users call the elements: "f32", "f16", "bf16" or "int8".
     ::llvm::StringRef getElementName() const;
   }];

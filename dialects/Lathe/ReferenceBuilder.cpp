@@ -91,10 +91,10 @@ Value ReferenceBuilder::roundTo(Type type, Value value) {
   return make<arith::ExtFOp>(getF32Type(), make<arith::TruncFOp>(type, value));
 }
 
-Value ReferenceBuilder::roundToMultiple(Value unit, Value value) {
+Value ReferenceBuilder::roundToMultiple(Value unit, Value inverse, Value value) {
   Value zero = real(0.0f);
   Value empty = make<arith::CmpFOp>(arith::CmpFPredicate::OEQ, unit, zero);
-  Value count = make<math::RoundEvenOp>(divide(value, unit));
+  Value count = make<math::RoundEvenOp>(multiply(value, inverse));
   return make<arith::SelectOp>(empty, zero, multiply(count, unit));
 }
 

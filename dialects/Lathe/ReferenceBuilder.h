@@ -68,8 +68,9 @@ public:
   /// The nearest value of a narrower float type, ties to even, as f32.
   mlir::Value roundTo(mlir::Type type, mlir::Value value);
 
-  /// The nearest multiple of `unit`, ties to even; 0 where `unit` is.
-  mlir::Value roundToMultiple(mlir::Value unit, mlir::Value value);
+  /// `unit` times the integer next to `inverse * value`, ties to even; 0 where `unit` is.
+  /// Kernels multiply with an inverse that was rounded, and near ties that shows.
+  mlir::Value roundToMultiple(mlir::Value unit, mlir::Value inverse, mlir::Value value);
 
   /// Maps `result` to `tensor`, which is cast to the result's reference type
   /// where they know different sizes.

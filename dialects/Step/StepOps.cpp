@@ -266,6 +266,23 @@ LogicalResult PhaseOp::verify() {
   return success();
 }
 
+SmallVector<Operation *> lathe::step::getPrologue(PhaseOp phase) {
+  auto roleOf = [](Operation *op) {
+    auto fusable = dyn_cast_if_present<ir::FusionOpInterface>(op);
+    return fusable ? fusable.getFusionRole() : ir::FusionRole::None;
+  };
+  SmallVector<Operation *> prologue;
+  for (Operation &op : phase.getBody().front()) {
+    bool behind = llvm::any_of(op.getOperands(), [&](Value operand) {
+      ir::FusionRole role = roleOf(operand.getDefiningOp());
+      return role == ir::FusionRole::Contraction || role == ir::FusionRole::Elementwise;
+    });
+    if (roleOf(&op) == ir::FusionRole::RowWise && !behind)
+      prologue.push_back(&op);
+  }
+  return prologue;
+}
+
 /// Rows of the value must be those of the buffer.
 static LogicalResult verifyTensor(Operation *op, Type value, BufferType buffer) {
   if (value == buffer.getTensorType())

@@ -30,6 +30,10 @@ int64_t getBlockRows(int64_t rows);
 /// BufferType.
 int64_t getRowBytes(int64_t rows, int64_t elements, mlir::Type elementType);
 
+/// The row-wise ops in front of a phase's contractions, in order.  A row-wise op that needs what
+/// a contraction gives is a part of the epilogue.
+llvm::SmallVector<mlir::Operation *> getPrologue(PhaseOp phase);
+
 } // namespace lathe::step
 
 #endif // LATHE_DIALECTS_STEP_STEPOPS_H

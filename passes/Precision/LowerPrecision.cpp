@@ -72,6 +72,8 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
         lower(experts, known);
     });
     lowerCache(chooseCache());
+    if (bf16Products)
+      getOperation()->walk([&](AttentionOp attention) { lower(attention); });
   }
 
   LogicalResult checkOptions() {
@@ -232,18 +234,30 @@ struct LowerPrecisionPass : lathe::impl::LowerPrecisionPassBase<LowerPrecisionPa
     });
   }
 
+  /// Rounds what meets keys and values of bf16 as they are.
+  void lower(AttentionOp attention) {
+    Type stored = attention.getCache().getType().getElementType();
+    if (!stored.isBF16() || attention.getPrecisionType())
+      return;
+    attention.setPrecisionType(stored);
+    ++numAttention;
+    if (remarks)
+      attention.emitRemark() << "multiplies " << stored << " by " << stored;
+  }
+
   std::string chosen; ///< The policy of contractions.
   PassCounter numBytes{"bytes", "contractions that became int8 dot products of 128"};
   PassCounter numInt8{"int8", "contractions that became int8 block dot products"};
   PassCounter numInt16{"int16", "contractions that became int16 dot products"};
   PassCounter numBF16{"bf16", "contractions that became bf16"};
   PassCounter numF32{"f32", "contractions that stayed f32"};
+  PassCounter numAttention{"attention", "attentions whose products became bf16"};
 };
 
 } // namespace
 
 static const lathe::PassCounters<LowerPrecisionPass> counters{
     &LowerPrecisionPass::numBytes, &LowerPrecisionPass::numInt8, &LowerPrecisionPass::numInt16,
-    &LowerPrecisionPass::numBF16, &LowerPrecisionPass::numF32};
+    &LowerPrecisionPass::numBF16,  &LowerPrecisionPass::numF32,  &LowerPrecisionPass::numAttention};
 static const lathe::PassEffectRegistration effect("lathe-lower-precision",
                                                   {lathe::NumericEffect::LowersPrecision, 0.1});

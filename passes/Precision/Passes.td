@@ -30,11 +30,14 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
 
     The KV cache becomes what `kv` says; under `auto` that is what `auto-kv` says,
     bf16 where the target multiplies pairs of them and f16 elsewhere, and nothing
-    where the policy is `f32`.
+    where the policy is `f32`. Attention over a cache of bf16, whatever chose it, gets
+    the `precision_type` bf16 where `bf16-products` says that the target multiplies
+    pairs of them: then queries and weights are rounded as keys and values are.
     Rows that several contractions read are quantised once. Declared effect:
     lowers-precision.
 
-    Counts contractions: `bytes`, `int8`, `int16`, `bf16` and `f32`.
+    Counts contractions: `bytes`, `int8`, `int16`, `bf16` and `f32`; and `attention`s whose
+    products became bf16.
   }];
   let options = [
     Option<"policy", "policy", "std::string", "\"auto\"", "auto, f32, bf16, mixed, int16 or int8">,
@@ -42,7 +45,8 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
     Option<"autoKV", "auto-kv", "std::string", "\"f16\"", "element type of the KV cache where kv is auto: f16 or bf16">,
     Option<"storedBF16", "stored-bf16", "std::string", "\"bf16\"", "rows that meet weights stored as bf16 where the policy is auto: bf16 or f32">,
     Option<"encoders", "encoders", "std::string", "\"auto\"", "policy of contractions in modules with attention in both directions where policy is auto: auto or mixed">,
-    Option<"remarks", "remarks", "bool", "false", "say what each contraction became">,
+    Option<"bf16Products", "bf16-products", "bool", "false", "whether attention over a cache of bf16 multiplies bf16 by bf16">,
+    Option<"remarks", "remarks", "bool", "false", "say what each contraction and attention became">,
   ];
   let dependentDialects = ["::lathe::ir::LatheDialect"];
 }

@@ -42,4 +42,20 @@ def SchedulePass : Pass<"lathe-schedule", "::mlir::ModuleOp"> {
   let dependentDialects = ["::lathe::step::StepDialect"];
 }
 
+def SinkQuantizePass : Pass<"lathe-sink-quantize", "::lathe::step::ProgramOp"> {
+  let summary = "quantises rows where contractions give them";
+  let description = [{
+    A phase over rows that does nothing but quantise what a phase over columns of the same
+    block gives goes into that phase's epilogue, if nothing else reads the rows: they are
+    stored as int8 (a block of 32 elements needs nothing of its neighbours) or bf16, and
+    the buffer of f32 and a barrier are gone.
+
+    Rows whose scale is of the whole row (`!lathe.q16_act`) stay as they are, and so do
+    those of heads, of experts and of `lathe.head_topk`. Declared effect: exact.
+
+    Counts `sunk`, the phases that are gone.
+  }];
+  let dependentDialects = ["::lathe::step::StepDialect"];
+}
+
 #endif // LATHE_PASSES_SCHEDULE_PASSES_TD

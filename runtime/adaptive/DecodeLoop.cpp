@@ -155,7 +155,27 @@ int64_t DecodeLoop::plan(int64_t Wanted) {
   return 0;
 }
 
-bool DecodeLoop::run(int64_t Guesses, Diagnostics &Diags) {
+/// How many steps behind the next one may start without the tokens that are chosen, being
+/// those of the greatest logits.  Where there are guesses to verify they would be in the way.
+int64_t DecodeLoop::stepsAhead(int64_t Wanted) {
+  int64_t Most = Run.mostAhead();
+  if (Most == 0 || exitPlan())
+    return 0;
+  if (Guess)
+    Most = Guess->offer().Most > 0 ? 0 : 1;
+  return Wanted < 0 ? Most : std::min(Most, Wanted - 1);
+}
+
+bool DecodeLoop::runStep(std::span<const int32_t> Tokens, int64_t Greatest, int64_t More,
+                         Diagnostics &Diags) {
+  if (Tokens.size() > 1)
+    return Run.verify(Sequence, Tokens, Logits.data(), Diags, Greatest);
+  if (Greatest == 1 && !exitPlan())
+    return Run.appendAhead(Sequence, Tokens.front(), More, Logits.data(), Diags);
+  return Run.append(Sequence, Tokens, LogitsOf::Last, Logits.data(), Diags, Greatest, exitPlan());
+}
+
+bool DecodeLoop::run(int64_t Guesses, int64_t More, Diagnostics &Diags) {
   size_t Needed = static_cast<size_t>((Guesses + 1) * Run.vocabulary());
   if (Logits.size() < Needed)
     Logits.resize(Needed);
@@ -163,10 +183,7 @@ bool DecodeLoop::run(int64_t Guesses, Diagnostics &Diags) {
   HeadController &Head = Guesses ? VerifyHead : PlainHead;
   int64_t Greatest = Head.choose();
   Clock::time_point Start = Clock::now();
-  bool Done = Guesses ? Run.verify(Sequence, Tokens, Logits.data(), Diags, Greatest)
-                      : Run.append(Sequence, Tokens, LogitsOf::Last, Logits.data(), Diags, Greatest,
-                                   exitPlan());
-  if (!Done)
+  if (!runStep(Tokens, Greatest, More, Diags))
     return false;
   double Seconds = secondsSince(Start);
   // Steps of different numbers of rows are compared by what such steps take.
@@ -189,7 +206,9 @@ bool DecodeLoop::advance(int32_t Token, int64_t Wanted, Diagnostics &Diags) {
   }
   closeRound();
   Input[0] = Token;
-  return run(plan(Wanted), Diags);
+  // A step that has started is not given up for guesses.
+  int64_t Guesses = Run.isAhead(Sequence, Token) ? 0 : plan(Wanted);
+  return run(Guesses, Guesses ? 0 : stepsAhead(Wanted), Diags);
 }
 
 } // namespace lathe

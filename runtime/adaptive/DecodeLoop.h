@@ -107,7 +107,9 @@ private:
   const ExitPlan *exitPlan() const;
   void toldExit(double Seconds);
   int64_t propose(std::span<int32_t> Into);
-  bool run(int64_t Guesses, Diagnostics &Diags);
+  int64_t stepsAhead(int64_t Wanted);
+  bool run(int64_t Guesses, int64_t More, Diagnostics &Diags);
+  bool runStep(std::span<const int32_t> Tokens, int64_t Greatest, int64_t More, Diagnostics &Diags);
   void closeRound();
   void closeWatch(int64_t Seen);
 

@@ -185,7 +185,7 @@ bool ExitCalibration::fitExit(int64_t Layer, const ExitTexts &Texts, FittedExits
          sample(Layer, Texts.Own[ExitTexts::Score], Fitted, Fitted.Scored[1], Diags);
 }
 
-void ExitCalibration::choosePoints(FittedExits &Fitted) const {
+void ExitCalibration::addPoints(FittedExits &Fitted) const {
   auto Add = [&](const ExitPolicy &Policy, double Target) {
     ExitPoint &Point = Fitted.Points.emplace_back();
     Point.Policy = Policy;
@@ -200,8 +200,7 @@ void ExitCalibration::choosePoints(FittedExits &Fitted) const {
   for (size_t Exit = 0; Exit < Fitted.Layers.size(); ++Exit)
     Add({.Always = Exit}, 0);
   for (double Target : Targets)
-    Add({.Always = {}, .Threshold = findThreshold(Target, Fitted.Chosen[0], Fitted.Chosen[1])},
-        Target);
+    Add({}, Target);
 }
 
 std::optional<FittedExits> ExitCalibration::run(const ExitTexts &Texts, Diagnostics &Diags) {
@@ -215,7 +214,7 @@ std::optional<FittedExits> ExitCalibration::run(const ExitTexts &Texts, Diagnost
         !fitExit(Layer, Texts, Fitted, Diags))
       return std::nullopt;
   Fitted.Rank = Fitted.Lenses.front().Rank;
-  choosePoints(Fitted);
+  addPoints(Fitted);
   return Fitted;
 }
 

@@ -1,8 +1,9 @@
 //===- ExitCalibration.h - Exits for a model that has none ------*- C++ -*-===//
 //
-// Fits a lens and a predicate for each of a few depths, chooses thresholds for the
-// predicates, and scores what leaving there says.  Each of these is done on tokens that
-// had no say in those before it, of a text and of what the whole model itself says.
+// Fits a lens and a predicate for each of a few depths, and scores what leaving there
+// says.  Thresholds for the predicates are chosen by runs of a program that has the exits
+// (ExitTrial.h).  Each of these is done on tokens that had no say in those before it, of a text
+// and of what the whole model itself says.
 //
 //===----------------------------------------------------------------------===//
 
@@ -47,7 +48,8 @@ struct FittedExits {
   std::vector<ExitLens> Lenses;
   std::vector<ExitPredicate> Predicates;
   std::array<ExitSamples, 2> Chosen, Scored; ///< Of the text and of own words.
-  std::vector<ExitPoint> Points;             ///< Without their times and bytes.
+  /// Without their times and bytes, and without thresholds, which ExitTrial chooses.
+  std::vector<ExitPoint> Points;
 };
 
 struct ExitCalibrationOptions {
@@ -82,7 +84,7 @@ private:
                      Diagnostics &Diags);
   bool sample(int64_t Layer, std::span<const ScoredText> Texts, const FittedExits &Fitted,
               ExitSamples &Into, Diagnostics &Diags);
-  void choosePoints(FittedExits &Fitted) const;
+  void addPoints(FittedExits &Fitted) const;
 
   ExitMeter &Meter;
   ExitCalibrationOptions Options;

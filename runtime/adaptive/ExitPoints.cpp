@@ -67,19 +67,24 @@ DepthScore scoreExits(const ExitPolicy &Policy, const ExitSamples &Samples) {
   return Score;
 }
 
-float findThreshold(double Target, const ExitSamples &Text, const ExitSamples &Own) {
-  std::vector<float> Seen;
+std::vector<float> seenThresholds(const ExitSamples &Text, const ExitSamples &Own) {
+  std::vector<float> Seen, Tried;
   for (const ExitSamples *Samples : {&Text, &Own})
     for (const ExitSamples::Exit &Each : Samples->Exits)
       Seen.insert(Seen.end(), Each.Confidence.begin(), Each.Confidence.end());
   std::ranges::sort(Seen);
-  size_t Tried = std::min(MostThresholds, Seen.size());
-  for (size_t I = 0; I < Tried; ++I) {
-    ExitPolicy Policy = {.Always = {}, .Threshold = Seen[I * Seen.size() / Tried]};
-    if (boundOf(scoreExits(Policy, Text)) >= Target && boundOf(scoreExits(Policy, Own)) >= Target)
-      return Policy.Threshold;
-  }
-  return std::numeric_limits<float>::infinity();
+  size_t Count = std::min(MostThresholds, Seen.size());
+  for (size_t I = 0; I < Count; ++I)
+    Tried.push_back(Seen[I * Seen.size() / Count]);
+  return Tried;
+}
+
+int64_t mostDiffering(double Target, int64_t Positions) {
+  int64_t Most = -1;
+  while (Most + 1 < Positions &&
+         lowerBound(Positions - Most - 1, Positions, DepthPoint::Confidence) >= Target)
+    ++Most;
+  return Most;
 }
 
 } // namespace lathe

@@ -30,7 +30,8 @@ struct ExitSamples {
 
 /// When a step leaves.
 struct ExitPolicy {
-  std::optional<size_t> Always; ///< Behind that exit, whatever the confidence.
+  /// Behind that exit, whatever the confidence.
+  std::optional<size_t> Always = std::nullopt;
   /// Else behind the first exit whose confidence is at least that.
   float Threshold = std::numeric_limits<float>::infinity();
 
@@ -65,9 +66,12 @@ struct ExitPoint {
 /// What the policy says of samples.
 DepthScore scoreExits(const ExitPolicy &Policy, const ExitSamples &Samples);
 
-/// The lowest threshold at which agreement is at least `Target` on both samples, each with
-/// DepthPoint::Confidence; infinity where there is none.
-float findThreshold(double Target, const ExitSamples &Text, const ExitSamples &Own);
+/// Thresholds to try: confidences that were seen, evenly among all of them, ascending.
+std::vector<float> seenThresholds(const ExitSamples &Text, const ExitSamples &Own);
+
+/// How many of so many positions may differ for agreement to be at least `Target` with
+/// DepthPoint::Confidence; -1: even none is too many.
+int64_t mostDiffering(double Target, int64_t Positions);
 
 } // namespace lathe
 

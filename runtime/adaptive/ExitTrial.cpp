@@ -108,26 +108,61 @@ void ExitTrial::setShares(double HeadBytes) {
 }
 
 /// Adds a text, step by step, each above what those before it have left.
-bool ExitTrial::scoreText(Session &Run, const ScoredText &Text, const ExitSamples &Samples,
-                          DepthScore &Into, ExitPoint &Point, Diagnostics &Diags) {
-  ExitPlan Plan = planOf(Point.Policy);
+bool ExitTrial::walk(Session &Run, const ScoredText &Text, const ExitSamples &Samples, Walk &Into,
+                     Diagnostics &Diags) {
+  ExitPlan Plan = planOf(Into.Policy);
   std::span<const int32_t> Tokens = Text.Tokens;
   std::vector<float> Logits(static_cast<size_t>(Run.vocabulary()));
   Run.truncate(0, 0);
   if (Text.First > 1 &&
       !Run.append(0, Tokens.first(Text.First - 1), LogitsOf::None, nullptr, Diags))
     return false;
-  for (size_t I = Text.First; I < Tokens.size(); ++I) {
+  for (size_t I = Text.First; I < Tokens.size() && Into.goesOn(); ++I) {
     if (!GoOn() ||
         !Run.append(0, Tokens.subspan(I - 1, 1), LogitsOf::Last, Logits.data(), Diags, 0, &Plan))
       return false;
-    auto Position = static_cast<size_t>(Into.Positions++);
-    Into.Agreeing += likeliestToken(Logits) == Samples.Likeliest[Position];
-    Into.WholeLoss += Samples.WholeLoss[Position];
-    Into.PartLoss += logSum(Logits) - Logits[static_cast<size_t>(Tokens[I])];
+    auto Position = static_cast<size_t>(Into.Score.Positions++);
+    Into.Score.Agreeing += likeliestToken(Logits) == Samples.Likeliest[Position];
+    Into.Score.WholeLoss += Samples.WholeLoss[Position];
+    Into.Score.PartLoss += logSum(Logits) - Logits[static_cast<size_t>(Tokens[I])];
     auto Exit = std::ranges::find(Fitted.Layers, Run.leftBehind());
-    ++Point.Left[static_cast<size_t>(Exit - Fitted.Layers.begin())];
+    ++Into.Left[static_cast<size_t>(Exit - Fitted.Layers.begin())];
   }
+  return true;
+}
+
+/// Whether steps with that threshold keep the target on both kinds of text; nullopt on error.
+std::optional<bool> ExitTrial::keeps(Session &Run, float Threshold, double Target,
+                                     const ExitTexts &Texts, Diagnostics &Diags) {
+  for (int Kind = 0; Kind < 2; ++Kind) {
+    const ExitSamples &Samples = Fitted.Chosen[Kind];
+    Walk Walked{.Policy = {.Always = {}, .Threshold = Threshold},
+                .Left = std::vector<int64_t>(Fitted.Layers.size() + 1)};
+    Walked.MostDiffering = mostDiffering(Target, static_cast<int64_t>(Samples.positions()));
+    for (const ScoredText &Text : (Kind ? Texts.Own : Texts.Text)[ExitTexts::Threshold])
+      if (!walk(Run, Text, Samples, Walked, Diags))
+        return std::nullopt;
+    if (!Walked.goesOn())
+      return false;
+  }
+  return true;
+}
+
+bool ExitTrial::chooseThreshold(ExitPoint &Point, const ExitTexts &Texts, Diagnostics &Diags) {
+  std::unique_ptr<Session> Run = createSession(1, Texts.longest(), Diags);
+  if (!Run)
+    return false;
+  std::vector<float> Tried = seenThresholds(Fitted.Chosen[0], Fitted.Chosen[1]);
+  // Agreement grows with the threshold: fewer steps leave, and fewer of those before them have.
+  auto Low = Tried.begin(), High = Tried.end();
+  while (Low != High) {
+    auto Middle = Low + (High - Low) / 2;
+    std::optional<bool> Kept = keeps(*Run, *Middle, Point.Target, Texts, Diags);
+    if (!Kept)
+      return false;
+    (*Kept ? High : Low) = *Kept ? Middle : Middle + 1;
+  }
+  Point.Policy.Threshold = High == Tried.end() ? std::numeric_limits<float>::infinity() : *High;
   return true;
 }
 
@@ -137,11 +172,12 @@ bool ExitTrial::score(ExitPoint &Point, const ExitTexts &Texts, Diagnostics &Dia
     return false;
   std::ranges::fill(Point.Left, 0);
   for (int Kind = 0; Kind < 2; ++Kind) {
-    DepthScore Score;
+    Walk Walked{.Policy = Point.Policy, .Left = std::move(Point.Left)};
     for (const ScoredText &Text : (Kind ? Texts.Own : Texts.Text)[ExitTexts::Score])
-      if (!scoreText(*Run, Text, Fitted.Scored[Kind], Score, Point, Diags))
+      if (!walk(*Run, Text, Fitted.Scored[Kind], Walked, Diags))
         return false;
-    (Kind ? Point.Own : Point.Text) = Score;
+    (Kind ? Point.Own : Point.Text) = Walked.Score;
+    Point.Left = std::move(Walked.Left);
   }
   return true;
 }

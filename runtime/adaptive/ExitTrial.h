@@ -5,6 +5,14 @@
 
 #include "runtime/adaptive/ExitCalibration.h"
 
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
 namespace lathe {
 
 class ExitTrial {
@@ -22,18 +30,35 @@ public:
   /// output head.
   void setShares(double HeadBytes);
 
+  /// Finds the lowest threshold at which steps of the program keep the point's target, with
+  /// DepthPoint::Confidence, on both kinds of the texts that thresholds are chosen by; infinity
+  /// where none does.
+  bool chooseThreshold(ExitPoint &Point, const ExitTexts &Texts, Diagnostics &Diags);
+
   /// Scores a point, and counts where its positions leave, by steps of the program.
   bool score(ExitPoint &Point, const ExitTexts &Texts, Diagnostics &Diags);
 
 private:
+  /// What steps of the program say of texts.
+  struct Walk {
+    ExitPolicy Policy;
+    DepthScore Score = {};
+    std::vector<int64_t> Left;                                   ///< As of ExitPoint.
+    int64_t MostDiffering = std::numeric_limits<int64_t>::max(); ///< No more are looked at.
+
+    bool goesOn() const { return Score.Positions - Score.Agreeing <= MostDiffering; }
+  };
+
   std::unique_ptr<Session> createSession(size_t Sequences, size_t Positions,
                                          Diagnostics &Diags) const;
   ExitPlan planOf(const ExitPolicy &Policy) const;
   std::vector<double> timePlans(const std::vector<ExitPlan> &Plans, std::span<const int32_t> Tokens,
                                 Diagnostics &Diags);
   void setTimes(const std::vector<double> &Leaving, double Asking, double Whole);
-  bool scoreText(Session &Run, const ScoredText &Text, const ExitSamples &Samples, DepthScore &Into,
-                 ExitPoint &Point, Diagnostics &Diags);
+  bool walk(Session &Run, const ScoredText &Text, const ExitSamples &Samples, Walk &Into,
+            Diagnostics &Diags);
+  std::optional<bool> keeps(Session &Run, float Threshold, double Target, const ExitTexts &Texts,
+                            Diagnostics &Diags);
 
   const Model &Source;
   FittedExits &Fitted;

@@ -167,3 +167,32 @@ bool CudaStream::copyOut(void *To, cuda::Address From, size_t Bytes, Diagnostics
 bool CudaStream::wait(Diagnostics &Diags) const {
   return Context->check(Context->functions().Synchronize(Handle), "cuStreamSynchronize", Diags);
 }
+
+//===----------------------------------------------------------------------===//
+// CudaEvent
+//===----------------------------------------------------------------------===//
+
+bool CudaEvent::create(const std::shared_ptr<const CudaContext> &Of, Diagnostics &Diags) {
+  CudaContext::Use Current(*Of);
+  if (!Of->check(Of->functions().CreateEvent(&Handle, cuda::EventWithoutTime), "cuEventCreate",
+                 Diags))
+    return false;
+  Context = Of;
+  return true;
+}
+
+CudaEvent::~CudaEvent() {
+  if (!Context)
+    return;
+  CudaContext::Use Current(*Context);
+  Context->functions().DestroyEvent(Handle);
+}
+
+bool CudaEvent::record(const CudaStream &Stream, Diagnostics &Diags) const {
+  return Context->check(Context->functions().RecordEvent(Handle, Stream.handle()), "cuEventRecord",
+                        Diags);
+}
+
+bool CudaEvent::wait(Diagnostics &Diags) const {
+  return Context->check(Context->functions().WaitForEvent(Handle), "cuEventSynchronize", Diags);
+}

@@ -129,6 +129,26 @@ private:
   cuda::Handle Handle = nullptr;
 };
 
+/// A place among what a stream does.
+class CudaEvent {
+public:
+  CudaEvent() = default;
+  CudaEvent(const CudaEvent &) = delete;
+  CudaEvent &operator=(const CudaEvent &) = delete;
+  ~CudaEvent();
+
+  /// False with E0856, as of all below.
+  bool create(const std::shared_ptr<const CudaContext> &Of, Diagnostics &Diags);
+  /// Stands behind all that `Stream` was given so far.
+  bool record(const CudaStream &Stream, Diagnostics &Diags) const;
+  /// Until all ahead of it is done.
+  bool wait(Diagnostics &Diags) const;
+
+private:
+  std::shared_ptr<const CudaContext> Context;
+  cuda::Handle Handle = nullptr;
+};
+
 } // namespace lathe
 
 #endif // LATHE_RUNTIME_DEVICE_CUDACONTEXT_H

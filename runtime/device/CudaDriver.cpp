@@ -106,6 +106,10 @@ std::optional<CudaRunFunctions> CudaDriver::runFunctions(Diagnostics &Diags) con
   Find(Run.CreateStream, "cuStreamCreate");
   Find(Run.DestroyStream, "cuStreamDestroy_v2");
   Find(Run.Synchronize, "cuStreamSynchronize");
+  Find(Run.CreateEvent, "cuEventCreate");
+  Find(Run.DestroyEvent, "cuEventDestroy_v2");
+  Find(Run.RecordEvent, "cuEventRecord");
+  Find(Run.WaitForEvent, "cuEventSynchronize");
   Find(Run.LaunchCooperative, "cuLaunchCooperativeKernel");
   if (Version >= GraphVersion) {
     Find(Run.BeginCapture, "cuStreamBeginCapture_v2");

@@ -24,6 +24,7 @@ inline constexpr int AttributeProcessors = 16, AttributeMajor = 75, AttributeMin
 inline constexpr int FunctionDynamicSharedBytes = 8;              ///< CUfunction_attribute.
 inline constexpr int OptionErrorLog = 5, OptionErrorLogBytes = 6; ///< CUjit_option.
 inline constexpr unsigned StreamNonBlocking = 1;                  ///< CUstream_flags.
+inline constexpr unsigned EventWithoutTime = 2;                   ///< CUevent_flags.
 inline constexpr int CaptureThreadLocal = 1;                      ///< CUstreamCaptureMode.
 
 using Handle = void *;
@@ -72,6 +73,10 @@ struct CudaRunFunctions {
   int (*CreateStream)(Handle *Stream, unsigned Flags) = nullptr;
   int (*DestroyStream)(Handle Stream) = nullptr;
   int (*Synchronize)(Handle Stream) = nullptr;
+  int (*CreateEvent)(Handle *Event, unsigned Flags) = nullptr;
+  int (*DestroyEvent)(Handle Event) = nullptr;
+  int (*RecordEvent)(Handle Event, Handle Stream) = nullptr;
+  int (*WaitForEvent)(Handle Event) = nullptr;
   int (*LaunchCooperative)(Handle Function, unsigned GridX, unsigned GridY, unsigned GridZ,
                            unsigned BlockX, unsigned BlockY, unsigned BlockZ, unsigned SharedBytes,
                            Handle Stream, void **Arguments) = nullptr;

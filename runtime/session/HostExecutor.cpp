@@ -9,6 +9,7 @@
 
 using namespace lathe;
 
+StepsAhead::~StepsAhead() = default;
 StepRunner::~StepRunner() = default;
 Executor::~Executor() = default;
 

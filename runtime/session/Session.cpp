@@ -269,6 +269,9 @@ void Session::addHeadReport(int64_t Greatest) {
   if (Greatest == 0 || LogitsRows.empty())
     return;
   uint64_t Whole = 0;
+  // A device finds the greatest of all.
+  if (HeadReports.empty())
+    Head.Rows += static_cast<int64_t>(LogitsRows.size()) * resultWidth();
   for (size_t I = 0; I < HeadReports.size(); I += LATHE_HEAD_REPORT_BYTES / sizeof(int64_t)) {
     Head.Rows += HeadReports[I];
     Whole |= static_cast<uint64_t>(HeadReports[I + 1]);
@@ -305,6 +308,7 @@ bool Session::runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, i
   Args.head_report = HeadReports.data();
   Args.exit_at = Exits.at();
   Args.exit_layer = &LeftBehind;
+  Started.Count = 0;
   if (!Runner->run(Entry, Args, Diags))
     return false;
   addHeadReport(Greatest);
@@ -331,6 +335,7 @@ bool Session::setLayers(int32_t Sequence, std::shared_ptr<const LayerMask> Wante
     return false;
   }
   Layers[Sequence] = std::move(Wanted);
+  Started.Count = 0;
   return true;
 }
 
@@ -338,6 +343,7 @@ void Session::truncate(int32_t Sequence, int64_t Length) {
   if (Length >= Lengths[Sequence])
     return;
   Length = std::max<int64_t>(Length, 0);
+  Started.Count = 0;
   // The last positions are those that are owed.
   std::vector<int64_t> &Debt = Owed[Sequence];
   Debt.resize(std::max<int64_t>(std::ssize(Debt) - (Lengths[Sequence] - Length), 0));

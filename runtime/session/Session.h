@@ -87,6 +87,20 @@ public:
   bool append(int32_t Sequence, std::span<const int32_t> Tokens, LogitsOf Wanted, float *Logits,
               Diagnostics &Diags, int64_t Greatest = 0, const ExitPlan *Exits = nullptr);
 
+  /// As `append` of one token with the greatest of its logits, for callers that go on with
+  /// the token that has it: up to `More` steps behind this one are started with such tokens
+  /// where the device finds them by itself (0 to mostAhead()), and wait for being asked for by
+  /// this function.  They count from then on; any other call that changes a sequence drops
+  /// them.  Errors are those of `step`.
+  bool appendAhead(int32_t Sequence, int32_t Token, int64_t More, float *Logits,
+                   Diagnostics &Diags);
+
+  /// Most steps that are started behind one; 0: all steps wait for their tokens.
+  int64_t mostAhead() const;
+
+  /// Whether the step of `Token` as the next position of `Sequence` was started already.
+  bool isAhead(int32_t Sequence, int32_t Token) const;
+
   /// The layer behind which the latest `step` left the stack, or -1.
   int64_t leftBehind() const { return LeftBehind; }
 
@@ -163,6 +177,16 @@ private:
   bool runChunk(size_t Entry, std::span<const Row> Rows, float *Logits, int64_t Greatest,
                 const ExitPlan &Exits, Diagnostics &Diags);
   void addHeadReport(int64_t Greatest);
+  bool fillAhead(size_t Entry, int32_t Sequence, int32_t Token, int64_t Wanted, Diagnostics &Diags);
+  void takeAhead(const lathe_logit &Found, int32_t Token, float *Logits);
+
+  /// Steps that were started ahead of being asked for.
+  struct Queue {
+    int64_t Count = 0; ///< Where it is 0, nothing else means anything.
+    int32_t Sequence = 0;
+    int64_t Position = 0; ///< Of the first ...
+    int32_t Token = 0;    ///< ... and its token.
+  };
 
   const Program &Code;
   SessionOptions Options;
@@ -182,6 +206,7 @@ private:
   HeadReport Head;
   ExitPlan Never; ///< Of steps that may not leave the stack.
   int64_t LeftBehind = -1;
+  Queue Started;
   std::vector<int64_t> HeadReports; ///< Of all workers, as lathe_step_args wants them.
 
   // The columns of the current chunk, as lathe_step_args wants them.

@@ -36,6 +36,23 @@ struct StepMemory {
   MemorySource Source = {}; ///< Where memory of this process comes from.
 };
 
+/// Steps of one row that follow each other without the caller: each takes its token from
+/// where the one before has put the greatest logit.
+class StepsAhead {
+public:
+  virtual ~StepsAhead();
+
+  /// Most that may be on their way at once.
+  virtual int64_t most() const = 0;
+  /// Starts a step with one wanted logit, and does not wait for it; `Args` is as of
+  /// StepRunner::run, with `token` null for that of the step started before.  With a token,
+  /// and as of StepRunner::run, steps on their way end first, and what they found is
+  /// forgotten.  Errors, of this and of `finish`, are those of StepRunner::run.
+  virtual bool start(size_t Entry, const lathe_step_args &Args, Diagnostics &Diags) = 0;
+  /// What the first step that is on its way has found, once it has.
+  virtual bool finish(lathe_logit &Greatest, Diagnostics &Diags) = 0;
+};
+
 /// Runs the steps of one session, and owns all memory that they write.  Not thread-safe.
 class StepRunner {
 public:
@@ -47,6 +64,9 @@ public:
   /// head_report, exit_at and exit_layer.  The runner sets the other members.  False
   /// with E0806, E0855 or E0856.
   virtual bool run(size_t Entry, lathe_step_args &Args, Diagnostics &Diags) = 0;
+
+  /// Null where `run` is all there is.
+  virtual StepsAhead *ahead() { return nullptr; }
 
   /// No position of `Sequence` counts any more; memory of long ones goes back.
   virtual void forget(int32_t Sequence) = 0;

@@ -20,7 +20,7 @@ namespace lathe {
 
 /// Raised when any format packs its panels in another way, so that packed weights on
 /// the disk are not found any more.
-inline constexpr int64_t PackedLayoutVersion = 1;
+inline constexpr int64_t PackedLayoutVersion = 2;
 
 /// Panels of a matrix of `N` rows.
 constexpr int64_t panelCount(int64_t N) { return (N + PanelRows - 1) / PanelRows; }

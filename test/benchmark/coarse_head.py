@@ -10,6 +10,9 @@ smallest bound.  On the last text it is counted how many rows a bound of four no
 the columns each) leaves to be computed, in one stage, and in two, of which the second is the bound
 from the head's own upper four bits.  Bounds are without the slack for rounding, which is 1e-4 of them.
 
+A second table counts the same for the planes themselves, with a calibrated certificate: columns have
+weights, and in a few directions, those that hold most of the states, the error of a row is known.
+
 Prints a markdown table; "factor" is that of decoding with the whole head, if time were bytes.
 """
 
@@ -28,6 +31,7 @@ from support import lathe  # noqa: E402
 
 TEXTS = sorted((ROOT / "test" / "reference" / "text").glob("*.txt"))
 BLOCK, STRIDE, POSITIONS = 32, 16, 48  # Of a block of Q8_0; every so many rows; tested, of a text.
+DIRECTIONS = (0, 8, 32)  # In which the error of a row is known.
 BITS = (2.5, 3.0, 3.5, 4.0)  # Of a coarse weight, on average.
 # Steps of a uniform quantiser relative to the spread of a column, and what is left of it.
 STEPS = {2: 0.85, 4: 0.35}
@@ -124,6 +128,38 @@ def plane_bounds(head, states, rows):
     return states @ (head.rows[rows] - rest).T + certificates * (norms @ abs(scales).T)
 
 
+def weighted_bounds(head, known, states, rows, bits, directions):
+    """From the upper `bits` bits: weighted columns, and exact errors in so many directions."""
+    step = 1 << (8 - bits)
+    low = (head.quants[rows].astype(numpy.int16) + 128) % step - (step - 1) / 2
+    rest = (low * head.scales[rows][:, :, None]).reshape(len(rows), -1).astype(numpy.float32)
+    bounds = states @ (head.rows[rows] - rest).T
+    size = numpy.sqrt((rest**2).mean(axis=0))
+    rest, states, known = rest / size, states * size, known * size
+    turn = numpy.linalg.eigh(known.T @ known)[1][:, ::-1][:, :directions]
+    bounds += (states @ turn) @ (rest @ turn).T
+    rest, states, known = (each - (each @ turn) @ turn.T for each in (rest, states, known))
+    weight = numpy.sqrt((rest**2).mean(axis=0) / ((known**2).mean(axis=0) + 1e-12)) ** 0.5
+    ours = numpy.linalg.norm(states * weight, axis=1)
+    return bounds + numpy.outer(ours, numpy.linalg.norm(rest / weight, axis=1))
+
+
+def print_weighted(head, found, sample, hold_out):
+    print("\n| rows computed, mean and 95th percentile | 3 bits | 4 bits | 5 bits |\n|---|---|---|---|")
+    for directions in DIRECTIONS:
+        cells = []
+        for bits in (3, 4, 5):
+            left = []
+            for out in range(hold_out):
+                states, best = found[out][0][-POSITIONS:], found[out][1].max(axis=1)[:, None]
+                known = numpy.concatenate([each[0] for n, each in enumerate(found) if n != out])
+                bounds = weighted_bounds(head, known, states, sample, bits, directions)
+                left.append((bounds >= best).mean(axis=1))
+            left = 100 * numpy.concatenate(left)
+            cells.append(f"{left.mean():.2f}; {numpy.quantile(left, 0.95):.1f} %")
+        print(f"| weighted columns, {directions} directions | " + " | ".join(cells) + " |")
+
+
 def told(name, front, share, first, left):
     """A row of the table; `first` and `left` are shares of rows by position: those that a second
     bound is made for, and those that are computed."""
@@ -170,6 +206,7 @@ def main():
         one, two = numpy.concatenate(rotated[bits]), numpy.concatenate(both[bits])
         print(told(f"calibrated, {bits} bits", front, head.share, none, one))
         print(told(f"calibrated, {bits} bits, then upper 4", front, head.share, one, two))
+    print_weighted(head, found, sample, options.hold_out)
 
 
 if __name__ == "__main__":

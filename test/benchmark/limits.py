@@ -10,18 +10,22 @@ ROOFLINE = ROOT / "build" / "bin" / "roofline"
 
 
 def measure(footprint, threads):
-    """Medians of the loops, by threads and name: "read" in bytes, the others in operations a second."""
+    """What the loops reach, by threads and name: "read" in bytes, the others in operations a second."""
     command = [str(ROOFLINE), f"--footprint={footprint}", f"--workers={threads}"]
-    command += ["--benchmark_format=json", "--benchmark_min_time=0.05", "--benchmark_repetitions=5"]
+    command += ["--benchmark_format=json", "--benchmark_min_time=0.05"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
-    samples = {1: {}, threads: {}}
+    speeds = {1: {}, threads: {}}
     for row in json.loads(result.stdout)["benchmarks"]:
         if row["run_type"] == "iteration":
             speed = row.get("bytes_per_second") or row["items_per_second"]
-            samples[row["threads"]].setdefault(row["name"].split("/")[0], []).append(speed)
+            speeds[row["threads"]][row["name"].split("/")[0]] = speed
+    return speeds
+
+
+def medians(samples):
     return {
-        count: {name: median(speeds) for name, speeds in by_name.items()}
-        for count, by_name in samples.items()
+        count: {name: median(sample[count][name] for sample in samples) for name in samples[0][count]}
+        for count in samples[0]
     }
 
 
@@ -38,17 +42,28 @@ class Limits:
         inner = facts["parameters"] - self.vocabulary * shape["embedding_length"]
         self.operations = 2 * inner
         self.attention = 2 * shape["embedding_length"] * shape["block_count"]
-        self.all_loops = measure(self.bytes, threads)
-        self.loops = self.all_loops[threads]
+        self.threads = threads
+        self.samples = {}
+        known = measure(self.bytes, threads)[threads]
         quantised = any("q" in name for name in facts["types"])
-        self.peak = "int8" if quantised else "bf16" if "bf16" in self.loops else "f32"
+        self.peak = "int8" if quantised else "bf16" if "bf16" in known else "f32"
         # Queries and keys are no integers; where only f32 is left, as if they were.
-        self.attention_peak = "bf16" if "bf16" in self.loops else self.peak
+        self.attention_peak = "bf16" if "bf16" in known else self.peak
+
+    def sample(self, test):
+        """Runs the loops once, to be called ahead of every round of a test: memory is as fast as
+        others on the machine leave it, and that changes within minutes."""
+        self.samples.setdefault(test.name, []).append(measure(self.bytes, self.threads))
+
+    @property
+    def all_loops(self):
+        return medians([sample for samples in self.samples.values() for sample in samples])
 
     def of(self, test):
-        """Tokens per second; the KV cache is left out."""
+        """Tokens per second, by the medians of the test's rounds; the KV cache is left out."""
+        loops = medians(self.samples[test.name])[self.threads]
         if not test.prompt:
-            return self.loops["read"] / self.bytes
+            return loops["read"] / self.bytes
         # A token sees half of the prompt on average, in two products.
-        attention = self.attention * test.prompt / self.loops[self.attention_peak]
-        return 1 / (self.operations / self.loops[self.peak] + attention)
+        attention = self.attention * test.prompt / loops[self.attention_peak]
+        return 1 / (self.operations / loops[self.peak] + attention)

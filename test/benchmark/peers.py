@@ -5,8 +5,11 @@ Each round measures one program after the other and starts with another one each
 noisy neighbour or a warm processor meets all.  Every measurement starts from an empty cache with
 fresh random tokens after a warm-up that is not counted.  What counts is the ratio of the medians.
 
-In the same run loops measure what the processor can do at most; they and llama.cpp, which does not
-change, are compared with the best figures of this processor so far, and the run says if it counts.
+Ahead of every round of a test loops measure what the processor can do at most, and shares are of the
+medians of the same rounds.  The loops and llama.cpp, which does not change, are compared with the best figures of this processor so far, and the run says if it counts.
+
+With --forms the file that was given is run beside its forms, so that it is compared with the best
+of them turn by turn, too.
 
 Prints markdown tables; --json FILE also writes every sample.  The other programs are installed into
 the user's cache at the first call.
@@ -79,12 +82,13 @@ def start(classes, model, tests, vocabulary, threads):
     return started
 
 
-def run_rounds(started, tests, rounds):
+def run_rounds(started, tests, rounds, bounds):
     """Samples in tokens per second, by test and program."""
     samples = {test: {program.label: [] for program in started} for test in tests}
     for turn in range(rounds):
         first = turn % len(started)
         for test in tests:
+            bounds.sample(test)
             for program in started[first:] + started[:first]:
                 speed = program.measure(test)
                 samples[test][program.label].append(speed)
@@ -104,6 +108,9 @@ def table(samples, bounds):
         for label, speeds in by_program.items():
             middle = statistics.median(speeds)
             ratio = f", lathe **{ours / middle:.2f}×**" if ours and label != "lathe" else ""
+            if label.startswith("lathe on "):
+                others = {other: statistics.median(by_program[other]) for other in labels if "lathe" not in other}
+                ratio = "".join(f", **{middle / speed:.2f}×** {other}" for other, speed in others.items())
             spread = f"{min(speeds):.0f} to {max(speeds):.0f}"
             cells.append(f"{middle:.1f} ({spread}), {middle / limit:.0%}{ratio}")
         lines.append(f"| {test.name} | {limit:.0f} | {' | '.join(cells)} |")
@@ -130,7 +137,7 @@ def measure_model(model, classes, options):
     bounds = limits.Limits(lathe, model, options.threads)
     started = start(classes, model, options.tests, bounds.vocabulary, options.threads)
     try:
-        samples = run_rounds(started, options.tests, options.rounds)
+        samples = run_rounds(started, options.tests, options.rounds, bounds)
     finally:
         for program in started:
             program.close()
@@ -181,7 +188,8 @@ def main():
     runs = [(options.model, chosen)]
     if options.forms:
         reading = [cls for cls in chosen if cls.reads_forms]
-        runs += [(form, reading) for form in forms.make(options.model)]
+        given = [programs.PROGRAMS["lathe"].on(options.model)] if "lathe" in options.programs else []
+        runs += [(form, reading + given) for form in forms.make(options.model)]
 
     results, figures = [], {}
     for model, able in runs:

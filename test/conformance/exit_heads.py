@@ -5,6 +5,7 @@ numpy, a model whose upper layers add nothing, and whether a forced exit does wh
 
 import importlib
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -30,10 +31,10 @@ ALONE = ("-t", "1")
 MANY, FEW = ("--exit-tokens", 2560), ("--exit-tokens", 1024)
 PIECE, PROMPT, SAID = 256, 32, 64
 PENALTY = 0.01
+FAINT = 2.0**-3  # Of what faint layers add.
 KINDS = ("text", "own")
-# Tokens of real models, of which an eighth is scored, step by step: of SmolLM2 more than 2,000, of a
-# model with a head of 262,144 rows as many as some minutes allow.
-REAL_TOKENS = {"smollm2": 16384 + 8 * 8, "gemma3": 4096}
+# Tokens of real models, of which an eighth is scored, step by step: more than 2,000 positions.
+REAL_TOKENS = 16384 + 8 * 8
 
 
 def run(command, *words):
@@ -45,14 +46,25 @@ def run(command, *words):
     return result.stdout
 
 
-def write(folder, name, silent=(), **sizes):
-    """A tiny model; layers in `silent` add nothing to what they are given."""
+def scale_blocks(tensor, factor):
+    """The weights of Q8_0 times a power of two: that of the scale that begins each block."""
+    blocks = numpy.frombuffer(bytes(tensor.data), numpy.uint8).reshape(-1, 34).copy()
+    scales = blocks[:, :2].copy().view(numpy.float16)
+    blocks[:, :2] = (scales * numpy.float16(factor)).view(numpy.uint8)
+    tensor.data = blocks.tobytes()
+
+
+def write(folder, name, silent=(), faint=(), **sizes):
+    """A tiny model of random weights; layers in `silent` add nothing to what they are given, those in
+    `faint` little."""
     model = tiny_model(Shape(**sizes))
     for tensor in model.tensors:
         words = tensor.name.split(".")
         last = words[0] == "blk" and words[2] in ("attn_output", "ffn_down")
         if last and int(words[1]) in silent:
             tensor.data = bytes(len(tensor.data))
+        if last and int(words[1]) in faint:
+            scale_blocks(tensor, FAINT)
     path = pathlib.Path(folder, name)
     path.write_bytes(model.write())
     return path
@@ -263,6 +275,39 @@ def forced(model, cal, how, sequences, folder):
     return numpy.concatenate(found)
 
 
+def bound(agreeing, positions):
+    """The one-sided 95 % bound of Clopper and Pearson: the share at which so many would be rare."""
+    low, high = 0.0, agreeing / positions
+    while high - low > 1e-9:
+        share = (low + high) / 2
+        log = [math.lgamma(positions + 1) - math.lgamma(k + 1) - math.lgamma(positions - k + 1)
+               + k * math.log(share) + (positions - k) * math.log1p(-share)
+               for k in range(agreeing, positions + 1)]  # fmt: skip
+        low, high = (share, high) if sum(map(math.exp, log)) < 0.05 else (low, share)
+    return low
+
+
+def check_chosen(report, folder):
+    """Upper layers that add little: thresholds keep what they promise where they were chosen, step
+    by step."""
+    sizes = {"layers": 8, "hidden": 64, "seed": 5, "format": "q8_0"}
+    model = write(folder, "faint.gguf", faint=range(3, 8), **sizes)
+    text, cal = write_text(folder), pathlib.Path(folder, "faint.cal")
+    run("calibrate", model, "-f", text, *MANY, "--most", 1, "--exits", "2,4", "-o", cal)
+    told, _ = read_file(cal)
+    ids = [int(each) for each in run("tokenize", model, "-f", text).split()][: MANY[1]]
+    pieces, _ = texts_of(model, ids)
+    chosen = [point for point in told["points"] if point.get("target")]
+    found = [point for point in chosen if point["exit"].startswith("threshold")]
+    report.case("chosen: there are thresholds", len(chosen) == 3 and found, str(chosen))
+    whole = numpy.concatenate([logits(model, each).argmax(1)[:-1] for each in pieces[2]])
+    for point in found:
+        same = forced(model, cal, point["exit"], pieces[2], folder) == whole
+        least = bound(int(same.sum()), len(same))
+        report.case(f"chosen: {point['exit']} for {point['target']}", least >= point["target"],
+                    f"{same.sum()} of {len(same)} agree, at least {least:.4f}")  # fmt: skip
+
+
 def check_forced(report, name, model, cal, ids, folder):
     """A forced exit agrees as often as the calibrator said, on the text's last eighth."""
     told, _ = read_file(cal)
@@ -395,13 +440,12 @@ def check_real(report, folder, names):
     for model in REAL_MODELS:
         if model.name not in names or not model.path():
             continue
-        tokens = REAL_TOKENS[model.name]
         cal = pathlib.Path(folder, f"{model.name}.cal")
-        print(run("calibrate", model.path(), "-f", text, "--exit-tokens", tokens, "-o", cal))
+        print(run("calibrate", model.path(), "-f", text, "--exit-tokens", REAL_TOKENS, "-o", cal))
         told, _ = read_file(cal)
         refused = all(point["refused"] for point in told["points"] if "exit" in point)
         report.case(f"{model.name}: all refused", refused)
-        ids = run("tokenize", model.path(), "-f", text).split()[:tokens]
+        ids = run("tokenize", model.path(), "-f", text).split()[:REAL_TOKENS]
         check_forced(report, model.name, model.path(), cal, list(map(int, ids)), folder)
 
 
@@ -412,7 +456,7 @@ def main():
             report.attempt("real", check_real, report, folder, sys.argv[2:])
             report.exit()
         os.environ["LATHE_CACHE"] = str(pathlib.Path(folder, "cache"))
-        checks = (check_parts, check_fit, check_silent, check_random, check_faults)
+        checks = (check_parts, check_fit, check_silent, check_chosen, check_random, check_faults)
         for check in checks:
             report.attempt(check.__name__, check, report, folder)
     report.exit()

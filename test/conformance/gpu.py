@@ -40,6 +40,13 @@ FORMATS = {
     "q4_0": Shape(format="q4_0", layers=1),
     "q4_k, output of q6_k": Shape(**SUPER, format="q4_k", embedding_format="q6_k", untied=True),
 }
+# Kernels of compute capability 9.0: contractions long enough for the ring of stages to come round,
+# with many rows and with one, and panels that 4 does not divide.
+HOPPER = {"LATHE_CUEMU_CAPABILITY": 90}
+HOPPER_SHAPES = {
+    "bf16": Shape(format="bf16", layers=1, ffn=1120),
+    "q4_1": Shape(format="q4_1", layers=1, untied=True),
+}
 GEMMA = "gemma3 f16 weights"
 # Of rows that are rounded to bf16, as encoder.py holds them to.
 BF16_TOLERANCE = 3e-2
@@ -78,8 +85,8 @@ def same(a, b):
     return a is not None and b is not None and a.tobytes() == b.tobytes()
 
 
-def check_reference(report, gpu, name, path, tokens, expected, precision, tolerance):
-    found = gpu.logits(path, tokens, f"--precision={precision}")
+def check_reference(report, gpu, name, path, tokens, expected, precision, tolerance, **settings):
+    found = gpu.logits(path, tokens, f"--precision={precision}", **settings)
     if found is not None:
         relative = numpy.abs(found - expected).max() / numpy.abs(expected).max()
         told = f"{relative:.1e} of the largest"
@@ -153,10 +160,14 @@ def check_gemma(report, gpu):
     tokens = numpy.load(tiny_hf.TINY / folder / f"ids_{length}.npy").ravel()
     expected = numpy.load(tiny_hf.TINY / folder / f"logits_{length}.npy").reshape(length, -1)
     # bf16 rows go to tensor cores; layers of both kinds see a window, or everything.
-    for precision, tolerance in ((precision, tolerance), ("bf16", BF16_TOLERANCE)):
-        base = check_reference(report, gpu, GEMMA, path, tokens, expected, precision, tolerance)
-        found = gpu.logits(path, tokens, f"--precision={precision}", "--chunk=5")
-        report.case(f"{GEMMA} {precision}, bits with chunks of 5", same(found, base))
+    ways = ((precision, tolerance, {}), ("bf16", BF16_TOLERANCE, {}), ("bf16", BF16_TOLERANCE, HOPPER))
+    for precision, tolerance, settings in ways:
+        name = GEMMA + (" 9.0" if settings else "")
+        base = check_reference(
+            report, gpu, name, path, tokens, expected, precision, tolerance, **settings
+        )
+        found = gpu.logits(path, tokens, f"--precision={precision}", "--chunk=5", **settings)
+        report.case(f"{name} {precision}, bits with chunks of 5", same(found, base))
 
 
 BARRIER = r"call void @llvm\.nvvm\.barrier\.cta\.sync\.aligned\.all\(i32 0\)"
@@ -178,26 +189,82 @@ PLANTED = {
 }  # fmt: skip
 
 
+# Likewise, in kernels with bulk copies and products of warpgroups.
+HOPPER_PLANTED = {
+    "no barrier behind mbarriers": (
+        "prefill$ffn_down", BARRIER, "", "race|no thread wrote|mbarrier that is not there",
+    ),
+    "no wait for a stage": (
+        "prefill$ffn_down", r"call i1 @llvm\.nvvm\.mbarrier\.try\.wait[^\n]*", "icmp eq i32 0, 0",
+        "race|still copied",
+    ),
+    "too many bytes expected": (
+        "prefill$ffn_down", r"(expect\.tx\S*\(ptr addrspace\(3\) %\d+, i32) %\d+", r"\1 1048560",
+        "deadlock.* bytes",
+    ),
+    "a stage released ahead of its products": (
+        "prefill$ffn_down", r"wait_group\.sync\.aligned\(i64 1\)", "wait_group.sync.aligned(i64 9)",
+        "what a product still reads",
+    ),
+    "a wait for products too few": (
+        "prefill$ffn_down", r"wait_group\.sync\.aligned 0;", "wait_group.sync.aligned 1;",
+        "ahead of the wait for their group",
+    ),
+    "no fence ahead of products": (
+        "prefill$ffn_down", r"call void @llvm\.nvvm\.wgmma\.fence[^\n]*", "", "without wgmma.fence",
+    ),
+    "no fence of proxies at the grid barrier": (
+        "lathe_entry_prefill", r"call void asm[^\n]*fence\.proxy[^\n]*", "", "fence of proxies",
+    ),
+}  # fmt: skip
+
+
 def check_planted(report, gpu):
     """One fault at a time, in the kernels of a whole model: each is found."""
     path = gpu.folder / "q8_0.gguf"
     path.write_bytes(tiny_model(Shape(format="q8_0", layers=1)).write())
+    plant(report, gpu, path, "cuemu", "int8", PLANTED, {})
+
+
+def plant(report, gpu, path, target, precision, faults, settings):
     text = gpu.folder / "kernels.ll"
-    flags = ("--target", "cuemu", "--precision=int8", "--emit", "llvm", "-o", text)
+    flags = ("--target", target, f"--precision={precision}", "--emit", "llvm", "-o", text)
     subprocess.run([lathe(), "compile", path, *map(str, flags)], check=True)
     original = text.read_text()
     tokens, out = joined(TOKENS[:9]), gpu.folder / "planted.npy"
-    words = ("logits", path, "--tokens", tokens, "--precision=int8", "-o", out)
-    good = gpu.run(*words, LATHE_CUEMU_TEXT=text)
-    report.case("kernels from a file", good.returncode == 0, good.stderr.strip())
-    for name, (function, pattern, other, expected) in PLANTED.items():
+    words = ("logits", path, "--tokens", tokens, f"--precision={precision}", "-o", out)
+    settings = {**settings, "LATHE_CUEMU_TEXT": text}
+    good = gpu.run(*words, **settings)
+    report.case(f"kernels from a file, {target}", good.returncode == 0, good.stderr.strip())
+    for name, (function, pattern, other, expected) in faults.items():
         start = original.index(f'"{function}"' if "$" in function else f"@{function}(")
         end = original.index("\n}\n", start)
         body, count = re.subn(pattern, other, original[start:end])
         text.write_text(original[:start] + body + original[end:])
-        told = gpu.run(*words, LATHE_CUEMU_TEXT=text)
+        told = gpu.run(*words, **settings)
         found = told.returncode != 0 and re.search(expected, told.stderr) is not None
         report.case(f"planted: {name}", count > 0 and found, told.stderr.strip()[:200])
+
+
+def check_hopper(report, gpu):
+    """Rows of bf16 on compute capability 9.0: the same bits with one row, with few, and with many."""
+    for name, shape in HOPPER_SHAPES.items():
+        path = gpu.folder / f"hopper-{name}.gguf"
+        path.write_bytes(tiny_model(shape).write())
+        expected = tiny_llama.Reference(path).logits(TOKENS)
+        title = f"9.0 {name}"
+        base = check_reference(
+            report, gpu, title, path, TOKENS, expected, "bf16", BF16_TOLERANCE, **HOPPER
+        )
+        # Each access is looked at above, and with few rows; the other chunks are about bits.
+        for chunk, processors, checks in ((1, 2, 0), (7, 3, 1), (20, 1, 0)):
+            settings = {
+                **HOPPER, "LATHE_CUEMU_PROCESSORS": processors, "LATHE_CUEMU_CHECK": checks
+            }  # fmt: skip
+            found = gpu.logits(path, TOKENS, "--precision=bf16", f"--chunk={chunk}", **settings)
+            report.case(f"{title}, bits with chunks of {chunk}", same(found, base))
+        if name == "bf16":
+            plant(report, gpu, path, "cuemu_90a", "bf16", HOPPER_PLANTED, HOPPER)
 
 
 def check_long(report, gpu):
@@ -338,7 +405,8 @@ def main():
         report.exit()
     with tempfile.TemporaryDirectory() as folder:
         gpu = Gpu(report, folder)
-        for check in (check_tiny, check_formats, check_planted, check_gemma, check_long, check_python):
+        checks = (check_tiny, check_formats, check_planted, check_hopper, check_gemma, check_long)
+        for check in (*checks, check_python):
             report.attempt(check.__name__, check, report, gpu)
     report.exit()
 

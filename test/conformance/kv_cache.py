@@ -14,20 +14,14 @@ import tempfile
 
 import numpy
 
-from reference_ops import bf16, int8_blocks
-from support import ROOT, Report, joined, logits, processor_has, run_logits
+from support import ROOT, Report, joined, logits, run_logits
 from tiny_llama import Reference
 
 sys.path.insert(0, str(ROOT / "test" / "Tools" / "inputs"))
 from tiny_gguf import Shape, tiny_model  # noqa: E402
 
-# Type: how it rounds f32, and how far logits may be from numpy's, of the largest.
-TYPES = {
-    "f32": (lambda x: x, 1e-4),
-    "f16": (lambda x: x.astype(numpy.float16), 1e-3),
-    "bf16": (bf16, 4e-3),
-    "int8": (int8_blocks, 5e-3),
-}
+# How far logits may be from numpy's, of the largest.
+TYPES = {"f32": 1e-4, "f16": 1e-3, "bf16": 4e-3, "int8": 5e-3}
 SHAPES = {
     "heads of 64, 3 on 1": {"layers": 3, "hidden": 192, "heads": 3, "kv_heads": 1, "head_dim": 64},
     "heads of 24, 2 on 1": {"hidden": 96, "heads": 4, "kv_heads": 2, "head_dim": 24},
@@ -41,22 +35,6 @@ WAYS = ((1, 512), (2, 512), (3, 100))
 LONG_TYPES = ("f16", "int8")
 
 
-class Stored(Reference):
-    """The reference, with keys and values as the cache of that type gives them back."""
-
-    def __init__(self, path, type):
-        super().__init__(path)
-        self.round, _ = TYPES[type]
-        self.rounds_queries = type == "bf16" and processor_has({"avx512_bf16"})
-
-    def asked(self, x):
-        """An instruction for pairs of bf16 wants them on both sides."""
-        return self.stored(x) if self.rounds_queries else x
-
-    def stored(self, x):
-        return self.round(x.astype(numpy.float32)).astype(numpy.float64)
-
-
 def random_tokens(reference, count):
     vocabulary = len(reference.tensors["token_embd.weight"].data)
     return numpy.random.default_rng(7).integers(0, vocabulary, count)
@@ -67,8 +45,7 @@ def difference(found, expected):
 
 
 def compare(report, name, path, type):
-    _, tolerance = TYPES[type]
-    reference = Stored(path, type)
+    tolerance, reference = TYPES[type], Reference(path, type)
     tokens = random_tokens(reference, POSITIONS)
     ours = logits(path, tokens, "--precision=f32", f"--kv-type={type}", "--no-cache")
     relative = difference(ours, reference.logits(tokens))
@@ -77,8 +54,7 @@ def compare(report, name, path, type):
 
 
 def check_long(report, path, type, folder):
-    _, tolerance = TYPES[type]
-    reference = Stored(path, type)
+    tolerance, reference = TYPES[type], Reference(path, type)
     tokens = random_tokens(reference, CONTEXT)
     digests = {}
     for threads, chunk in WAYS:

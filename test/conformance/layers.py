@@ -16,6 +16,7 @@ import time
 import numpy
 
 import tiny_llama
+from rounding import default_cache
 from support import ROOT, Report, lathe, logits
 from tiny_llama import Shape, tiny_model
 
@@ -42,8 +43,8 @@ TOKENS = numpy.random.default_rng(3).integers(0, 300, 40)
 class Shallow(tiny_llama.Reference):
     """The forward pass of the layers in `kept` alone."""
 
-    def __init__(self, path, kept):
-        super().__init__(path)
+    def __init__(self, path, cache, kept):
+        super().__init__(path, cache)
         self.kept = kept
 
     def runs(self, layer):
@@ -65,9 +66,9 @@ def write(folder, silent=(), **sizes):
 
 def check_reference(report, name, sizes, path):
     for flag, kept in CHOICES.items():
-        expected = Shallow(path, kept).logits(TOKENS)
         for precision, tolerance in tiny_llama.tolerances(Shape(**sizes)).items():
-            found = logits(path, TOKENS, *tiny_llama.arithmetic(precision), flag)
+            expected = Shallow(path, default_cache(precision), kept).logits(TOKENS)
+            found = logits(path, TOKENS, f"--precision={precision}", flag)
             relative = numpy.abs(found - expected).max() / numpy.abs(expected).max()
             title = f"{name} {precision} {flag}, against numpy"
             report.case(title, relative <= tolerance, f"{relative:.1e} of the largest")

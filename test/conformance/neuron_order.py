@@ -16,6 +16,7 @@ import tempfile
 import numpy
 
 import tiny_llama
+from rounding import default_cache
 from support import REAL_MODELS, ROOT, Failed, Report, lathe, logits
 from tiny_llama import Shape, tiny_model
 
@@ -78,8 +79,8 @@ class Tensors:
 class Ordered(tiny_llama.Reference):
     """The forward pass with the leading `width` neurons in the order of each layer."""
 
-    def __init__(self, path, orders=None, width=None):
-        super().__init__(path)
+    def __init__(self, path, cache="f32", orders=None, width=None):
+        super().__init__(path, cache)
         self.orders, self.width, self.sizes = orders, width, {}
 
     def feed_forward(self, x, block):
@@ -125,11 +126,10 @@ def check_packed(report, name, sizes, folder):
     """The same model, and its leading neurons."""
     model, cal, orders = check_order(report, name, sizes, folder)
     width = max(BLOCKS[name], 32)
-    expected = Ordered(model, orders, width).logits(TOKENS)
     for precision, tolerance in tiny_llama.tolerances(Shape(**sizes)).items():
-        arithmetic = tiny_llama.arithmetic(precision)
-        flags = (*arithmetic, "--cal", cal)
-        whole = logits(model, TOKENS, *arithmetic)
+        expected = Ordered(model, default_cache(precision), orders, width).logits(TOKENS)
+        flags = (f"--precision={precision}", "--cal", cal)
+        whole = logits(model, TOKENS, f"--precision={precision}")
         found = logits(model, TOKENS, *flags, "--width=1")
         difference = numpy.abs(whole - found).max() / numpy.abs(whole).max()
         limit = REORDERED["f32" if precision == "f32" else "auto"]

@@ -16,6 +16,7 @@ import tempfile
 import numpy
 
 from reference_experts import experts, function, normal
+from rounding import STORED, activation_multiples, bf16, softmax, through
 from support import ROOT, Failed, Report
 
 TOLERANCE = 2e-6
@@ -117,31 +118,11 @@ def rms_norm(random):
         yield str(shape), source, [x, weight], [expected], TOLERANCE
 
 
-def bf16(x):
-    """The nearest bf16, ties to even."""
-    bits = x.view(numpy.uint32).astype(numpy.uint64)
-    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) << 16
-    return rounded.astype(numpy.uint32).view(numpy.float32)
-
-
-def int8_multiples(x):
-    """Every vector along the last axis as multiples of its largest size / 127."""
-    unit = numpy.abs(x).max(-1, keepdims=True) / numpy.float32(127)
-    safe = numpy.where(unit == 0, numpy.float32(1), unit)
-    return (numpy.rint(x / safe) * unit).astype(numpy.float32)
-
-
-def int8_blocks(x):
-    """Every 32 elements along the last axis, and the rest, as such multiples."""
-    blocks = [int8_multiples(x[..., i : i + 32]) for i in range(0, x.shape[-1], 32)]
-    return numpy.concatenate(blocks, axis=-1)
-
-
 def quantize_q8(random):
     x = normal(random, 4, 96)
     x[1, 32:64] = 0
     x[2, :32] *= 1e-3
-    expected = int8_multiples(x.reshape(4, 3, 32)).reshape(4, 96)
+    expected = activation_multiples(x.reshape(4, 3, 32), 127).reshape(4, 96)
     source = function(
         "%x: tensor<?x96xf32>",
         "tensor<?x96x!lathe.q8_act>",
@@ -262,16 +243,9 @@ def rope(random):
         yield f"{layout} {pairs} of {dim}", source, [x, table], [expected], TOLERANCE
 
 
-STORED = {
-    "f32": lambda x: x,
-    "f16": lambda x: x.astype(numpy.float16).astype(numpy.float32),
-    "bf16": bf16,
-    "i8": int8_blocks,
-}
-
-
 def kv_append(random):
-    for stored, form in STORED.items():
+    for name, form in STORED.items():
+        stored = {"int8": "i8"}.get(name, name)
         r = Rows(random, 7)
         keys, values = (normal(random, 3, r.sequences, r.capacity, 2, 40) for _ in range(2))
         key, value = normal(random, 7, 2, 40), normal(random, 7, 2, 40)
@@ -280,7 +254,7 @@ def kv_append(random):
         expected = [keys.copy(), values.copy()]
         for row in range(7):
             place = (1, r.sequence[row], r.position[row])
-            expected[0][place], expected[1][place] = form(key[row]), form(value[row])
+            expected[0][place], expected[1][place] = (through(form, x[row]) for x in (key, value))
         cache, new = f"!lathe.kv<3 x 2 x 40 x {stored}>", "tensor<?x2x40xf32>"
         source = function(
             f"%c: {cache}, %k: {new}, %v: {new}, %r: !lathe.rows",
@@ -291,44 +265,65 @@ def kv_append(random):
         yield stored, source, [keys, values, key, value, *r.arrays()], expected, 0
 
 
-def attend(query, keys, values, rows, scale, window):
+def attend(query, keys, values, rows, scale, window, rounding):
     """In float64, one row and head at a time; `keys` and `values` are of one layer."""
     result = numpy.zeros(query.shape)
     group = query.shape[1] // keys.shape[2]
+    query = through(rounding, query)
     for row, (sequence, position) in enumerate(zip(rows.sequence, rows.position)):
         first = max(0, position - window + 1) if window else 0
-        seen = slice(first, position + 1)
+        seen = slice(0, position + 1)
         for head in range(query.shape[1]):
             k = keys[sequence, seen, head // group].astype(numpy.float64)
             v = values[sequence, seen, head // group].astype(numpy.float64)
             scores = scale * (k @ query[row, head])
-            weights = numpy.exp(scores - scores.max())
-            result[row, head] = weights / weights.sum() @ v
+            scores[:first] = -numpy.inf
+            result[row, head] = softmax(scores, rounding) @ v
     return result
 
 
+# Rows, heads, heads of the cache, their size, the window, positions and the type that products
+# are of.  Some of many positions are past a split.
+ATTENTIONS = (
+    (6, 4, 2, 8, None, 12, None),
+    (1, 3, 3, 16, None, 12, None),
+    (9, 6, 1, 4, 3, 12, None),
+    (9, 4, 2, 8, None, 12, "bf16"),
+    (9, 2, 1, 16, None, 600, "bf16"),
+    (9, 2, 2, 16, 100, 600, "bf16"),
+)
+# One of the exponentials may be rounded the other way.
+ROUNDED_TOLERANCE = 2e-5
+
+
 def attention(random):
-    for rows, heads, kv_heads, dim, window in ((6, 4, 2, 8, None), (1, 3, 3, 16, None), (9, 6, 1, 4, 3)):
-        r = Rows(random, rows)
+    for rows, heads, kv_heads, dim, window, capacity, precision in ATTENTIONS:
+        r = Rows(random, rows, capacity=capacity)
         query = normal(random, rows, heads, dim)
         keys, values = (normal(random, 2, r.sequences, r.capacity, kv_heads, dim) for _ in range(2))
-        expected = attend(query, keys[1], values[1], r, 0.5, window)
+        stored = precision or "f32"
+        if precision:
+            keys, values = bf16(keys), bf16(values)
+        expected = attend(query, keys[1], values[1], r, 0.5, window, bf16 if precision else None)
         # What no row may see must not matter, whatever it is.
         ahead = numpy.full((r.sequences, r.capacity), True)
         for sequence, position in zip(r.sequence, r.position):
             ahead[sequence, : position + 1] = False
         keys[1, ahead], values[1, ahead] = numpy.nan, numpy.inf
-        q_type, cache = f"tensor<?x{heads}x{dim}xf32>", f"!lathe.kv<2 x {kv_heads} x {dim} x f32>"
-        limit = f", window = {window} : i64" if window else ""
+        q_type, cache = f"tensor<?x{heads}x{dim}xf32>", f"!lathe.kv<2 x {kv_heads} x {dim} x {stored}>"
+        more = f", window = {window} : i64" if window else ""
+        more += f", precision_type = {precision}" if precision else ""
         source = function(
             f"%q: {q_type}, %c: {cache}, %r: !lathe.rows",
             q_type,
             "  %i = arith.constant 1 : index\n"
-            f"  %0 = lathe.attention %q, %c[%i] at %r {{scale = 5.0e-01 : f32{limit}}} : {q_type}, {cache}\n"
+            f"  %0 = lathe.attention %q, %c[%i] at %r {{scale = 5.0e-01 : f32{more}}} : {q_type}, {cache}\n"
             f"  return %0 : {q_type}",
         )
         name = f"{heads} on {kv_heads} heads" + (f", window {window}" if window else "")
-        yield name, source, [query, keys, values, *r.arrays()], [expected], TOLERANCE
+        name += f", {precision}, {capacity} positions" if precision else ""
+        tolerance = ROUNDED_TOLERANCE if precision else TOLERANCE
+        yield name, source, [query, keys, values, *r.arrays()], [expected], tolerance
 
 
 class Texts:

@@ -16,6 +16,7 @@ import tempfile
 import numpy
 
 import tiny_llama
+from rounding import default_cache
 from support import ROOT, Report, joined, lathe, logits, run_logits
 from tiny_llama import Shape, tiny_model
 
@@ -41,8 +42,8 @@ def step_of(name):
 class Narrow(tiny_llama.Reference):
     """The forward pass with the leading `width` neurons of each layer, of the layers in `kept`."""
 
-    def __init__(self, path, width, kept=None):
-        super().__init__(path)
+    def __init__(self, path, cache, width, kept=None):
+        super().__init__(path, cache)
         self.width, self.kept = width, kept
 
     def runs(self, layer):
@@ -72,13 +73,13 @@ def run(*words):
 
 def check_reference(report, name, sizes, path):
     for width in (step_of(name), sizes["ffn"] // step_of(name) // 2 * step_of(name)):
-        expected = Narrow(path, width).logits(TOKENS)
         for precision, tolerance in tiny_llama.tolerances(Shape(**sizes)).items():
-            found = logits(path, TOKENS, *tiny_llama.arithmetic(precision), f"--width={width}")
+            expected = Narrow(path, default_cache(precision), width).logits(TOKENS)
+            found = logits(path, TOKENS, f"--precision={precision}", f"--width={width}")
             relative = numpy.abs(found - expected).max() / numpy.abs(expected).max()
             title = f"{name} {precision} --width {width}, against numpy"
             report.case(title, relative <= tolerance, f"{relative:.1e} of the largest")
-    expected = Narrow(path, step_of(name), kept=(1,)).logits(TOKENS)
+    expected = Narrow(path, "f32", step_of(name), kept=(1,)).logits(TOKENS)
     found = logits(path, TOKENS, "--precision=f32", f"--width={step_of(name)}", "--layers=1")
     relative = numpy.abs(found - expected).max() / numpy.abs(expected).max()
     report.case(f"{name} f32, one layer of one width", relative <= 1e-4, f"{relative:.1e}")

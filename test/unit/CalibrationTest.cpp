@@ -116,22 +116,31 @@ TEST(ExitPolicy, IsScored) {
   EXPECT_NEAR(Score.WholeLoss, 1000, 1e-9);
 }
 
-/// The threshold at which 1000 - n agree is known, and so is the n that a bound allows.
-TEST(ExitPolicy, FindsTheLowestThreshold) {
-  ExitSamples Text = samplesOf(400), Own = samplesOf(100);
-  for (double Target : {0.99, 0.95, 0.9}) {
-    int64_t Wrong = 0;
-    while (lowerBound(1000 - Wrong - 1, 1000, 0.95) >= Target)
-      ++Wrong;
-    float Found = findThreshold(Target, Text, Own);
-    // 256 of the 4000 confidences are tried, half of which are 1.
-    EXPECT_GE(Found, static_cast<float>(400 - Wrong) / 1000) << Target;
-    EXPECT_LE(Found, static_cast<float>(400 - Wrong) / 1000 + 0.017F) << Target;
-  }
-  // Half of those who are sure of 1 are wrong: nothing keeps that.
-  for (size_t I = 0; I < 1000; I += 2)
-    Text.Exits[1].Agrees[I] = false;
-  EXPECT_TRUE(std::isinf(findThreshold(0.9, Text, Own)));
+TEST(ExitPolicy, TriesThresholdsEvenly) {
+  std::vector<float> Tried = seenThresholds(samplesOf(400), samplesOf(100));
+  ASSERT_EQ(Tried.size(), 256U);
+  EXPECT_TRUE(std::ranges::is_sorted(Tried));
+  // Half of the 4000 confidences are 1, the others go up evenly.
+  EXPECT_EQ(Tried.front(), 0.0F);
+  EXPECT_EQ(Tried.back(), 1.0F);
+  EXPECT_NEAR(Tried[64], 0.5F, 0.01F);
+}
+
+/// One more that differs would break the bound.
+TEST(ExitPolicy, KnowsHowManyMayDiffer) {
+  for (double Target : {0.99, 0.95, 0.9})
+    for (int64_t Positions : {1000, 299, 320}) {
+      int64_t Most = mostDiffering(Target, Positions);
+      ASSERT_GE(Most, 0);
+      EXPECT_GE(lowerBound(Positions - Most, Positions, 0.95), Target);
+      EXPECT_LT(lowerBound(Positions - Most - 1, Positions, 0.95), Target);
+    }
+  EXPECT_EQ(mostDiffering(0.99, 299), 0);
+  EXPECT_EQ(mostDiffering(0.99, 298), -1);
+  EXPECT_EQ(mostDiffering(0.0, 10), 9);
+}
+
+TEST(ExitPolicy, IsRefusedWithoutAThreshold) {
   ExitPoint Point = {.Policy = {}, .Target = 0.9, .Text = {}, .Own = {}};
   EXPECT_EQ(Point.refusal({}), "no threshold keeps 90 %");
 }

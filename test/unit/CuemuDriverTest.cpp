@@ -143,6 +143,28 @@ TEST_F(CuemuDriverTest, WhatIsRecordedRunsOnlyWhenItIsLaunched) {
   EXPECT_EQ(Run.DestroyExecutable(Executable), 0);
 }
 
+/// Waiting for an event does what stands ahead of it, and no more.
+TEST_F(CuemuDriverTest, WhatStandsBehindAnEventIsNotDone) {
+  PinnedMemory Pinned;
+  ASSERT_TRUE(Pinned.allocate(Context, 8, Diags)) << Diags.str();
+  CudaMemory Memory = memory(1);
+  CudaEvent Event;
+  ASSERT_TRUE(Event.create(Context, Diags)) << Diags.str();
+  Pinned.data()[0] = 3;
+  ASSERT_TRUE(Stream.copyIn(Memory.address(), Pinned.data(), 1, Diags));
+  ASSERT_TRUE(Stream.copyOut(Pinned.data() + 4, Memory.address(), 1, Diags));
+  ASSERT_TRUE(Event.record(Stream, Diags));
+  ASSERT_TRUE(Stream.copyOut(Pinned.data() + 5, Memory.address(), 1, Diags));
+  EXPECT_EQ(Pinned.data()[4], 0);
+  ASSERT_TRUE(Event.wait(Diags)) << Diags.str();
+  EXPECT_EQ(Pinned.data()[4], 3);
+  EXPECT_EQ(Pinned.data()[5], 0);
+  ASSERT_TRUE(Event.wait(Diags)) << Diags.str();
+  EXPECT_EQ(Pinned.data()[5], 0);
+  ASSERT_TRUE(Stream.wait(Diags)) << Diags.str();
+  EXPECT_EQ(Pinned.data()[5], 3);
+}
+
 TEST_F(CuemuDriverTest, PlacesOfTheHostAndTheDeviceAreToldApart) {
   int32_t Own = 0;
   CudaMemory Memory = memory(4);

@@ -4,10 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "compiler/cuemu/Emulator.h"
-
-#include "llvm/AsmParser/Parser.h"
-#include "llvm/Support/SourceMgr.h"
+#include "CuemuRun.h"
 
 #include "gtest/gtest.h"
 
@@ -42,21 +39,7 @@ const std::string Barrier = "call void @llvm.nvvm.barrier.cta.sync.aligned.all(i
 
 /// Runs @kernel; what went wrong, or "".
 std::string run(const std::string &body, void *argument, uint32_t blocks = 1, uint64_t seed = 1) {
-  auto context = std::make_unique<llvm::LLVMContext>();
-  llvm::SMDiagnostic wrong;
-  std::unique_ptr<llvm::Module> module =
-      llvm::parseAssemblyString(Declarations + body, wrong, *context);
-  if (!module)
-    return "not LLVM IR: " + wrong.getMessage().str();
-  auto emulator = Emulator::create(std::move(module), std::move(context), "shared", true);
-  if (!emulator)
-    return llvm::toString(emulator.takeError());
-  llvm::Error error = (*emulator)->run("kernel", {blocks, Threads, 2048, seed}, argument);
-  return error ? llvm::toString(std::move(error)) : "";
-}
-
-bool contains(const std::string &text, const char *part) {
-  return text.find(part) != std::string::npos;
+  return runKernel(Declarations + body, {blocks, Threads, 2048, seed}, argument);
 }
 
 /// Every thread gives its number to the thread across the block; `between` is what

@@ -92,7 +92,7 @@ TEST(Manifest, ReadsTheMatricesOfExperts) {
 }
 
 TEST(Manifest, RefusesOtherVersionsBeforeAnythingElse) {
-  for (const char *Text : {R"({"abi":0})", R"({"abi":5})"}) {
+  for (const char *Text : {R"({"abi":0})", R"({"abi":6})"}) {
     Diagnostics Diags;
     EXPECT_FALSE(Manifest::parse(Text, "model.so", Diags));
     ASSERT_EQ(Diags.all().size(), 1u);

@@ -112,15 +112,17 @@ Reader readPlanes(int64_t HighBits, int64_t Panels, int64_t Blocks, const uint8_
     int64_t HighBytes = HighBits == 4 ? 16 : 20, Block = K / 32, Within = K % 32;
     int64_t PanelBytes = 128 + Blocks * (64 + 32 * HighBytes);
     int64_t TailBytes = 32 * Blocks * (34 - 2 - HighBytes);
-    const uint8_t *Scales = Panel + 128 + 32 * (Row / 16 * Blocks + Block);
-    const uint8_t *High = Panel + 128 + 64 * Blocks + Row * Blocks * HighBytes;
+    int64_t Group = Row / 16 * Blocks + Block;
+    const uint8_t *Scales = Panel + 128 + 32 * Group;
+    const uint8_t *Fifths = Panel + 128 + 64 * Blocks + 64 * Group + 4 * (Row % 16);
+    const uint8_t *High = Panel + 128 + (HighBits == 4 ? 64 : 192) * Blocks + 16 * Row * Blocks;
     const uint8_t *Low = Matrix + Panels * PanelBytes + (Panel - Matrix) / PanelBytes * TailBytes +
                          Row * TailBytes / 32;
     int Byte = nibbleOfRow(High, Block, Within);
     if (HighBits == 4)
       Byte = 16 * Byte + nibbleOfRow(Low, Block, Within);
     else
-      Byte = 8 * Byte + 128 * bitOfRow(High + 16 * Blocks, Block, Within) +
+      Byte = 8 * Byte + 128 * bitOfRow(Fifths, 0, Within) +
              4 * bitOfRow(Low + 8 * Blocks, Block, Within) + pairOfRow(Low, Block, Within);
     return scaleAt(Scales, Row % 16) * static_cast<float>(Byte - 128);
   };

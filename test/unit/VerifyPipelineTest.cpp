@@ -2,6 +2,7 @@
 
 #include "compiler/driver/VerifyPipeline.h"
 #include "compiler/driver/Pipeline.h"
+#include "compiler/reference/CompareResults.h"
 #include "compiler/reference/RandomGraph.h"
 #include "compiler/reference/ReferenceRunner.h"
 #include "dialects/Step/StepOps.h"
@@ -13,6 +14,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
+
+#include "llvm/Support/Regex.h"
 
 #include "gtest/gtest.h"
 
@@ -156,6 +159,53 @@ TEST_F(VerifyPipelineErrors, NamesAPassThatBreaksTheKernels) {
   EXPECT_NE(messages.find("pass 'lathe-test-kernels' is declared exact, but in step 0, of entry @"),
             std::string::npos)
       << messages;
+}
+
+/// Multiplies what the first product multiplies by 1.03.
+void stretch(ModuleOp module) {
+  module.walk([](arith::MulFOp op) {
+    OpBuilder builder(op);
+    TypedAttr number = builder.getF32FloatAttr(1.03f);
+    if (auto vector = dyn_cast<VectorType>(op.getType()))
+      number = DenseElementsAttr::get(vector, 1.03f);
+    Value factor = arith::ConstantOp::create(builder, op.getLoc(), number);
+    op.getLhsMutable().assign(
+        arith::MulFOp::create(builder, op.getLoc(), op.getLhs(), factor).getResult());
+    return WalkResult::interrupt();
+  });
+}
+
+/// A fault that moves results as far as rounding may does so on any data.
+TEST_F(VerifyPipelineErrors, TellsASmallFaultFromRounding) {
+  if (!hostRunsKernels())
+    GTEST_SKIP() << "needs a CPU with AVX2";
+  registerPassEffect("lathe-test-stretch", {NumericEffect::Reassociates});
+  PipelineOptions options;
+  options.precision = "int8";
+  addStages("fused", "kernels", options);
+  passes->addPass(std::make_unique<TestPass>("lathe-test-stretch", stretch));
+  std::string messages = run(*graph(101));
+  llvm::Regex expected(
+      "pass 'lathe-test-stretch' is declared reassociates, but in step .* result 0 "
+      "moves by [23][.][0-9]+e-02 of its largest element");
+  EXPECT_TRUE(expected.match(messages)) << messages;
+}
+
+TEST(ResultComparison, OnlyRoundingToIntegersLeavesAMoveUndecided) {
+  MLIRContext context;
+  Location loc = UnknownLoc::get(&context);
+  auto undecided = [&](PassEffect effect, double bound, double relative) {
+    return ResultComparison(loc, "p", effect, bound).isUndecided({relative, ""});
+  };
+  PassEffect reassociates{NumericEffect::Reassociates};
+  EXPECT_TRUE(undecided(reassociates, 2e-2, 2.5e-2));
+  // Farther than rounding moves results at all.
+  EXPECT_FALSE(undecided(reassociates, 2e-2, 4.5e-2));
+  EXPECT_FALSE(undecided(reassociates, 2e-2, std::numeric_limits<double>::infinity()));
+  // Where nothing becomes integers, one rounding moves little.
+  EXPECT_FALSE(undecided(reassociates, 8e-3, 2.5e-2));
+  EXPECT_FALSE(undecided({NumericEffect::Exact}, 2e-2, 1e-9));
+  EXPECT_FALSE(undecided({NumericEffect::LowersPrecision, 0.01}, 2e-2, 2.5e-2));
 }
 
 } // namespace

@@ -234,9 +234,10 @@ bool CalibrateGenerate::tryExits(const std::string &Path, ModelOptions Compile,
   ExitTrial Trial(*WithExits, *Found.Exits, goesOn(Diags));
   // Those that leave always at one place read no key or value of a layer that did not run.
   for (ExitPoint &Point : Found.Exits->Points)
-    if (Point.Policy.isThreshold()) {
-      enter("running " + Point.Policy.text(Found.Exits->Layers));
-      if (!Trial.score(Point, Texts, Diags))
+    if (Point.Target > 0) {
+      enter("running thresholds for " + formatFixed(100 * Point.Target, 0) + " %");
+      if (!Trial.chooseThreshold(Point, Texts, Diags) ||
+          (Point.Policy.isThreshold() && !Trial.score(Point, Texts, Diags)))
         return false;
     }
   enter("timing exits");

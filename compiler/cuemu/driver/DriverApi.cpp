@@ -55,7 +55,7 @@ extern "C" {
 //===----------------------------------------------------------------------===//
 
 /// What is loaded here is LLVM IR (runtime/device/CudaFunctions.h).
-const char *lathe_cuda_target() { return "cuemu"; }
+const char *lathe_cuda_target() { return gpu().hasWarpgroups() ? "cuemu_90a" : "cuemu"; }
 
 int cuInit(unsigned flags) { return flags ? InvalidValue : Success; }
 
@@ -97,10 +97,13 @@ int cuDeviceGetName(char *name, int length, int) {
   return Success;
 }
 
-/// Of compute capability 8.0.
+/// Of the compute capability that is asked for.
 int cuDeviceGetAttribute(int *value, int attribute, int) {
-  const std::map<int, int> values = {
-      {16, gpu().processors}, {75, 8}, {76, 0}, {95, 1}, {97, int(Gpu::MostShared)}};
+  const std::map<int, int> values = {{16, gpu().processors},
+                                     {75, gpu().capability / 10},
+                                     {76, gpu().capability % 10},
+                                     {95, 1},
+                                     {97, int(gpu().mostShared())}};
   auto found = values.find(attribute);
   if (found == values.end())
     return InvalidValue;
@@ -197,7 +200,7 @@ int cuFuncSetAttribute(void *function, int attribute, int value) {
     Kernel *kernel = findKernel(device, function);
     if (!kernel)
       return InvalidHandle;
-    if (attribute != DynamicSharedBytes || value < 0 || value > int(Gpu::MostShared))
+    if (attribute != DynamicSharedBytes || value < 0 || value > int(gpu().mostShared()))
       return InvalidValue;
     kernel->mostShared = static_cast<size_t>(value);
     return Success;
@@ -289,6 +292,31 @@ int cuStreamDestroy_v2(void *stream) {
 
 int cuStreamSynchronize(void *stream) {
   return onStream(stream, [](Gpu &device, Stream &on) { return device.wait(on); });
+}
+
+int cuEventCreate(void **event, unsigned) {
+  return inContext([&](Gpu &device) {
+    *event = &device.events.emplace_back();
+    return Success;
+  });
+}
+
+int cuEventDestroy_v2(void *event) {
+  return inContext([&](Gpu &device) { return remove(device.events, event); });
+}
+
+int cuEventRecord(void *handle, void *stream) {
+  return onStream(stream, [&](Gpu &device, Stream &on) -> int {
+    Event *event = find(device.events, handle);
+    return event ? device.record(*event, on) : InvalidHandle;
+  });
+}
+
+int cuEventSynchronize(void *handle) {
+  return inContext([&](Gpu &device) -> int {
+    Event *event = find(device.events, handle);
+    return event ? device.wait(*event) : InvalidHandle;
+  });
 }
 
 int cuStreamBeginCapture_v2(void *stream, int) {

@@ -21,6 +21,7 @@ static size_t setting(const char *name, size_t usual) {
 Gpu::Gpu()
     : version(static_cast<int>(setting("LATHE_CUEMU_VERSION", 12040))),
       processors(static_cast<int>(setting("LATHE_CUEMU_PROCESSORS", 2))),
+      capability(static_cast<int>(setting("LATHE_CUEMU_CAPABILITY", 80))),
       checks(setting("LATHE_CUEMU_CHECK", 1) != 0), records(setting("LATHE_CUEMU_GRAPHS", 1) != 0),
       memory(setting("LATHE_CUEMU_MEMORY", size_t(8) << 30)) {}
 
@@ -117,21 +118,46 @@ bool Gpu::isPinned(const void *address, size_t bytes) const {
 //===----------------------------------------------------------------------===//
 
 Result Gpu::give(Stream &stream, Operation operation) {
-  std::vector<Operation> &list = stream.recording ? stream.recording->operations : stream.waiting;
-  list.push_back(std::move(operation));
+  if (stream.recording)
+    stream.recording->operations.push_back(std::move(operation));
+  else
+    stream.waiting.push_back(std::move(operation));
   return Success;
 }
 
-Result Gpu::wait(Stream &stream) {
+Result Gpu::runUntil(Stream &stream, uint64_t place) {
   if (stream.recording)
     return fault(NotPermitted, "a stream that is recorded cannot be waited for");
-  std::vector<Operation> now = std::move(stream.waiting);
-  stream.waiting.clear();
   DeviceMemory::Open open(memory);
-  for (const Operation &operation : now)
-    if (stuck != Success || operation() != Success)
+  while (stream.done < place && !stream.waiting.empty()) {
+    Operation operation = std::move(stream.waiting.front());
+    stream.waiting.pop_front();
+    ++stream.done;
+    if (stuck != Success || operation() != Success) {
+      stream.waiting.clear();
       return stuck = stuck != Success ? stuck : LaunchFailed;
+    }
+  }
   return stuck;
+}
+
+Result Gpu::wait(Stream &stream) { return runUntil(stream, stream.done + stream.waiting.size()); }
+
+Result Gpu::record(Event &event, Stream &stream) {
+  if (stream.recording)
+    return fault(NotSupported, "the emulator does not record events");
+  event = {&stream, stream.done + stream.waiting.size()};
+  return Success;
+}
+
+/// What stands behind the event stays undone.
+Result Gpu::wait(const Event &event) {
+  if (!event.stream)
+    return Success;
+  for (Stream &stream : streams)
+    if (&stream == event.stream)
+      return runUntil(stream, event.place);
+  return fault(InvalidHandle, "an event of a stream that is not there any more");
 }
 
 Result Gpu::copyIn(Stream &stream, uint64_t to, const void *from, size_t bytes) {
@@ -271,6 +297,7 @@ void Gpu::endContext() {
   if (memory.blocks() != 0)
     std::fprintf(stderr, "cuemu: %zu blocks of the device's memory were not freed\n",
                  memory.blocks());
-  if (!pinned.empty() || !modules.empty() || !streams.empty() || !graphs.empty())
-    std::fprintf(stderr, "cuemu: pinned memory, modules, streams or graphs were not freed\n");
+  if (!pinned.empty() || !modules.empty() || !streams.empty() || !graphs.empty() || !events.empty())
+    std::fprintf(stderr,
+                 "cuemu: pinned memory, modules, streams, graphs or events were not freed\n");
 }

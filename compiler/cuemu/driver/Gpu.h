@@ -6,6 +6,7 @@
 //
 // Asked of the environment: LATHE_CUEMU_MEMORY, bytes of the device (8 GiB);
 // LATHE_CUEMU_PROCESSORS, one block each (2); LATHE_CUEMU_VERSION, of the driver (12040);
+// LATHE_CUEMU_CAPABILITY, 80 or 90, whose kernels then run (80);
 // LATHE_CUEMU_CHECK, 0 to leave accesses of kernels unchecked, which is ten times as fast;
 // LATHE_CUEMU_GRAPHS, 0 to refuse recording; LATHE_CUEMU_TEXT, a file with the kernels that are run
 // in place of those that are loaded, so that faults can be planted in them.
@@ -18,6 +19,7 @@
 #include "compiler/cuemu/Emulator.h"
 #include "compiler/cuemu/driver/DeviceMemory.h"
 
+#include <deque>
 #include <functional>
 #include <list>
 #include <map>
@@ -53,8 +55,15 @@ struct Graph {
 };
 
 struct Stream {
-  std::vector<Operation> waiting;
+  std::deque<Operation> waiting;
   std::unique_ptr<Graph> recording;
+  uint64_t done = 0; ///< Operations so far.
+};
+
+/// A place in a stream: behind its first `place` operations.
+struct Event {
+  Stream *stream = nullptr; ///< Null until it is recorded.
+  uint64_t place = 0;
 };
 
 struct Kernel {
@@ -76,14 +85,16 @@ struct Grid {
 
 class Gpu {
 public:
-  static constexpr size_t MostShared = 99 * 1024; ///< Of a block, as sm_89 has it.
-
   Gpu();
 
   /// Held by every function of the API.
   std::mutex mutex;
-  const int version, processors;
+  const int version, processors, capability;
   const bool checks, records;
+
+  bool hasWarpgroups() const { return capability >= 90; }
+  /// Of a block, as sm_89 has it, and sm_90.
+  size_t mostShared() const { return (hasWarpgroups() ? 227 : 99) * 1024; }
 
   /// Prints what is wrong and gives `result`; an error of a kernel stays for good.
   Result fault(Result result, const std::string &what);
@@ -102,6 +113,8 @@ public:
   Result launch(Stream &stream, Kernel &kernel, const Grid &grid, void **arguments);
   Result launch(Stream &stream, const Graph &graph);
   Result wait(Stream &stream);
+  Result record(Event &event, Stream &stream);
+  Result wait(const Event &event);
 
   Result load(Module *&module, const char *text, std::string &log);
   /// When the last user of the context goes: what is left is told.
@@ -110,11 +123,13 @@ public:
   std::list<Module> modules;
   std::list<Stream> streams;
   std::list<Graph> graphs;
+  std::list<Event> events;
   DeviceMemory memory;
   int contextUsers = 0;
 
 private:
   Result give(Stream &stream, Operation operation);
+  Result runUntil(Stream &stream, uint64_t place);
   Result checkDevice(uint64_t address, size_t bytes, const char *what);
   Result checkHost(const void *address, size_t bytes, const char *what);
   bool isPinned(const void *address, size_t bytes) const;

@@ -158,7 +158,7 @@ void AttentionPhase::emit() {
   int64_t most = rowsPerTile(c.maxRows(), group) * group;
   scores = c.allocateScratch(most * Split * 4);
   state = c.allocateScratch(most * partialBytes);
-  reader = getKVFormat(type).createReader(c, type, most);
+  reader = getKVFormat(type).createReader(c, op, most);
   if (c.maxRows() == 1)
     return emitOneRow();
   ownPartial = c.allocateScratch(most * partialBytes);
@@ -167,9 +167,8 @@ void AttentionPhase::emit() {
 
 void AttentionPhase::emitManyRows() {
   Value blocks = k.ceilDiv(c.rowCount(), k.constant(rowsPerTile(c.maxRows(), group)));
-  // Later rows see more positions, so the workers take turns.
   Value tiles = k.mul(blocks, type.getHeads());
-  k.forLoop(c.worker, tiles, c.workers, [&](Value tile) { emitTile(tile); });
+  c.forClaimed(tiles, [&](Value tile) { emitTile(tile); });
 }
 
 void AttentionPhase::emitOneRow() {

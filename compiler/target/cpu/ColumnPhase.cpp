@@ -23,14 +23,17 @@ namespace {
 
 class ColumnPhase {
 public:
-  explicit ColumnPhase(PhaseContext &context) : c(context), k(context.k) {}
+  explicit ColumnPhase(PhaseContext &context)
+      : c(context), k(context.k), chunk(std::min(context.maxRows(), context.target.rowChunk)) {}
 
   LogicalResult emit();
 
 private:
   LogicalResult checkEmitters(ArrayRef<Segment> segments, ArrayRef<Operation *> prologue);
   void emitTiles(ArrayRef<Segment> segments);
-  void emitSegment(const Segment &segment, Value from, Value to);
+  void shareTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles);
+  void claimTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles);
+  void emitTile(const Segment &segment, Value tile, Value firstRow, Value rows);
   void emitZeros(const Segment &segment, Value from, Value to);
   void allocateTiles(const Segment &segment);
   bool readsRowsOnce(const Segment &segment);
@@ -46,11 +49,27 @@ private:
 
   PhaseContext &c;
   KernelBuilder &k;
+  int64_t chunk;                 ///< Rows that pass a tile at a time.
   SmallVector<Value> tileMemory; ///< One per contraction of the current segment.
   unsigned segments = 0;         ///< That have an epilogue already.
 };
 
 } // namespace
+
+/// A block of int8 must be two chunks that need nothing of a head.
+static LogicalResult checkStores(const Segment &segment) {
+  LogicalResult result = success();
+  for (step::StoreOp store : segment.stores) {
+    auto quantize = store.getValue().getDefiningOp<ir::QuantizeOp>();
+    if (!quantize)
+      continue;
+    Type element = quantize.getType().getElementType();
+    bool blocks = segment.outputs % 32 == 0 && segment.headColumns == Lanes;
+    if (isa<ir::WideActivationType>(element) || (storesBlock(store) && !blocks))
+      result = quantize.emitError() << "no code for rows of " << element << " behind a contraction";
+  }
+  return result;
+}
 
 /// Every op must have code before any is emitted; all that lack it are told.
 LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments,
@@ -66,7 +85,9 @@ LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments,
     if (!findElementwiseEmitter(op.getName().getStringRef()))
       result = op.emitError() << "no code for '" << op.getName() << "' behind a contraction";
   }
-  for (const Segment &segment : segments)
+  for (const Segment &segment : segments) {
+    if (failed(checkStores(segment)))
+      result = failure();
     for (ir::LinearOp linear : segment.linears) {
       auto type = cast<RankedTensorType>(linear.getWeight().getType());
       const WeightFormat *format =
@@ -80,6 +101,7 @@ LogicalResult ColumnPhase::checkEmitters(ArrayRef<Segment> segments,
         result = linear.emitError()
                  << "no code for a part of the inputs of weights of type " << type.getElementType();
     }
+  }
   return result;
 }
 
@@ -87,11 +109,7 @@ LogicalResult ColumnPhase::emit() {
   FailureOr<SmallVector<Segment>> segments = findSegments(c.phase);
   if (failed(segments))
     return failure();
-  SmallVector<Operation *> prologue;
-  for (Operation &op : c.phase.getBody().front())
-    if (auto fusable = dyn_cast<ir::FusionOpInterface>(op);
-        fusable && fusable.getFusionRole() == ir::FusionRole::RowWise)
-      prologue.push_back(&op);
+  SmallVector<Operation *> prologue = step::getPrologue(c.phase);
   if (failed(checkEmitters(*segments, prologue)) || failed(emitPrologue(c, prologue)))
     return failure();
 
@@ -111,22 +129,54 @@ Value ColumnPhase::tilesOf(const Segment &segment) {
   return k.ceilDiv(panelsOf(segment), k.constant(segment.tileColumns / PanelRows));
 }
 
-/// Workers take equal shares of the cost; a tile belongs to the worker in whose share it
-/// starts.
-void ColumnPhase::emitTiles(ArrayRef<Segment> segments) {
-  SmallVector<Value> tiles, bases{k.constant(0)};
-  for (const Segment &segment : segments) {
-    tiles.push_back(tilesOf(segment));
-    bases.push_back(k.add(bases.back(), k.mul(tiles.back(), segment.tileCost())));
-  }
+/// Of a chunk of few rows, workers take equal shares of the cost: a tile belongs to the worker in
+/// whose share it starts.
+void ColumnPhase::shareTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) {
+  SmallVector<Value> bases{k.constant(0)};
+  for (auto [segment, count] : llvm::zip(segments, tiles))
+    bases.push_back(k.add(bases.back(), k.mul(count, segment.tileCost())));
   auto [from, to] = c.workerRange(bases.back());
   for (auto [segment, count, base] : llvm::zip(segments, tiles, bases)) {
     auto firstTile = [&](Value unit) {
       Value relative = k.max(k.sub(unit, base), k.constant(0));
       return k.min(k.ceilDiv(relative, k.constant(segment.tileCost())), count);
     };
-    emitSegment(segment, firstTile(from), firstTile(to));
+    allocateTiles(segment);
+    forTileRows(
+        segment, firstTile(from), firstTile(to),
+        [&](Value tile, Value firstRow, Value rows) { emitTile(segment, tile, firstRow, rows); });
   }
+}
+
+/// Of many, they claim a chunk of a tile at a time; those of a tile follow each other, as its
+/// weights are near then.
+void ColumnPhase::claimTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) {
+  Value chunks = k.ceilDiv(c.rowCount(), k.constant(chunk));
+  SmallVector<Value> ends{k.constant(0)};
+  for (Value count : tiles)
+    ends.push_back(k.add(ends.back(), k.mul(count, chunks)));
+  c.forClaimed(ends.back(), [&](Value item) {
+    for (auto [segment, start, end] : llvm::zip(segments, ends, llvm::drop_begin(ends))) {
+      Value own = arith::AndIOp::create(k.builder(), k.getLoc(), k.less(item, end),
+                                        k.less(k.sub(start, k.constant(1)), item));
+      k.ifThen(own, [&] {
+        Value number = k.sub(item, start), tile = k.div(number, chunks);
+        Value row = k.mul(k.sub(number, k.mul(tile, chunks)), chunk);
+        allocateTiles(segment);
+        emitTile(segment, tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
+      });
+    }
+  });
+}
+
+void ColumnPhase::emitTiles(ArrayRef<Segment> segments) {
+  SmallVector<Value> tiles;
+  for (const Segment &segment : segments)
+    tiles.push_back(tilesOf(segment));
+  if (c.maxRows() > chunk)
+    claimTiles(segments, tiles);
+  else
+    shareTiles(segments, tiles);
   for (auto [segment, count] : llvm::zip(segments, tiles)) {
     if (!segment.width)
       continue;
@@ -136,7 +186,6 @@ void ColumnPhase::emitTiles(ArrayRef<Segment> segments) {
 }
 
 void ColumnPhase::allocateTiles(const Segment &segment) {
-  int64_t chunk = std::min(c.maxRows(), c.target.rowChunk);
   tileMemory.clear();
   for (size_t i = 0; i < segment.linears.size(); ++i)
     tileMemory.push_back(c.allocateScratch(chunk * segment.tileColumns * 4));
@@ -160,7 +209,6 @@ bool ColumnPhase::readsRowsOnce(const Segment &segment) {
 
 void ColumnPhase::forTileRows(const Segment &segment, Value from, Value to,
                               llvm::function_ref<void(Value, Value, Value)> body) {
-  int64_t chunk = std::min(c.maxRows(), c.target.rowChunk);
   // The only row need not want logits.
   if (chunk == 1 && c.phase.getLogitsRows())
     to = k.min(to, k.mul(c.rowCount(), k.constant(segment.tiles())));
@@ -179,13 +227,10 @@ void ColumnPhase::forTileRows(const Segment &segment, Value from, Value to,
     forTiles([&](Value tile) { forChunks([&](Value row) { both(tile, row); }); });
 }
 
-void ColumnPhase::emitSegment(const Segment &segment, Value from, Value to) {
-  allocateTiles(segment);
-  forTileRows(segment, from, to, [&](Value tile, Value firstRow, Value rows) {
-    for (unsigned index = 0; index < segment.linears.size(); ++index)
-      emitPanels(segment, index, tile, firstRow, rows);
-    emitEpilogue(segment, tile, firstRow, rows);
-  });
+void ColumnPhase::emitTile(const Segment &segment, Value tile, Value firstRow, Value rows) {
+  for (unsigned index = 0; index < segment.linears.size(); ++index)
+    emitPanels(segment, index, tile, firstRow, rows);
+  emitEpilogue(segment, tile, firstRow, rows);
 }
 
 /// One panel's columns of some rows of a tile become 0.
@@ -200,11 +245,11 @@ void ColumnPhase::clearPanel(Value memory, int64_t rowBytes, Value rows) {
 void ColumnPhase::emitZeros(const Segment &segment, Value from, Value to) {
   allocateTiles(segment);
   int64_t rowBytes = segment.tileColumns * 4;
-  Value chunk = k.constant(std::min(c.maxRows(), c.target.rowChunk));
   k.ifThen(k.less(from, to), [&] {
     for (Value memory : tileMemory)
-      k.forLoop(k.constant(0), k.constant(segment.tileColumns), PanelRows,
-                [&](Value column) { clearPanel(k.at(memory, k.mul(column, 4)), rowBytes, chunk); });
+      k.forLoop(k.constant(0), k.constant(segment.tileColumns), PanelRows, [&](Value column) {
+        clearPanel(k.at(memory, k.mul(column, 4)), rowBytes, k.constant(chunk));
+      });
   });
   forTileRows(segment, from, to, [&](Value tile, Value firstRow, Value rows) {
     emitEpilogue(segment, tile, firstRow, rows);
@@ -247,6 +292,11 @@ static void emitEpilogueRows(PhaseContext &c, const Segment &segment, ValueRange
   // Columns past the last output are not there.
   bool whole = segment.outputs % segment.tileColumns == 0;
   Value columns = whole ? k.constant(segment.tileColumns) : values[3];
+  if (llvm::any_of(segment.stores, storesBlock))
+    emitBlockStores(c, segment, {values[0], values[2], values.drop_front(4), c.maxRows()},
+                    values[1], columns);
+  if (llvm::all_of(segment.stores, storesBlock))
+    return;
   k.forLoop(k.constant(0), values[1], 1, [&](Value row) {
     EpiloguePlace place{k.add(values[0], row), values[2], {}, c.maxRows()};
     for (Value memory : values.drop_front(4))
@@ -269,19 +319,20 @@ void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRo
   });
 }
 
-/// A tile belongs to the worker in whose even share of the cost it starts.
-static double findBusiestShare(ArrayRef<Segment> segments, int64_t workers) {
-  int64_t total = 0, unit = 0, most = 0;
+/// As ColumnPhase::shareTiles and claimTiles divide them.
+static double findBusiestShare(ArrayRef<Segment> segments, int64_t chunks, int64_t workers) {
+  int64_t total = 0, unit = 0;
   for (const Segment &segment : segments)
-    total += segment.tiles() * segment.tileCost();
+    total += segment.tiles() * chunks * segment.tileCost();
   SmallVector<int64_t> load(workers);
   for (const Segment &segment : segments)
-    for (int64_t tile = 0; tile < segment.tiles(); ++tile, unit += segment.tileCost()) {
-      // Worker w has the units from total * w / workers on.
-      int64_t owner = ((unit + 1) * workers - 1) / total;
-      most = std::max(most, load[owner] += segment.tileCost());
+    for (int64_t item = 0; item < segment.tiles() * chunks; ++item, unit += segment.tileCost()) {
+      // Worker w has the units from total * w / workers on; a claim is of who is ready first.
+      int64_t owner =
+          chunks > 1 ? llvm::min_element(load) - load.begin() : ((unit + 1) * workers - 1) / total;
+      load[owner] += segment.tileCost();
     }
-  return total ? static_cast<double>(most) / total : 1;
+  return total ? static_cast<double>(*llvm::max_element(load)) / total : 1;
 }
 
 static PhaseTiles divideColumns(step::PhaseOp phase, const CpuTarget &target, int64_t rows, int64_t,
@@ -299,7 +350,8 @@ static PhaseTiles divideColumns(step::PhaseOp phase, const CpuTarget &target, in
     group.count = segment.tiles();
     tiles.groups.push_back(std::move(group));
   }
-  tiles.busiestShare = findBusiestShare(*segments, workers);
+  int64_t chunks = (rows + target.rowChunk - 1) / target.rowChunk;
+  tiles.busiestShare = findBusiestShare(*segments, chunks, workers);
   return tiles;
 }
 

@@ -127,7 +127,7 @@ static void addOp(Operation &op, int64_t rows, int64_t depth, bool dotsPairs, Ph
     // An attention tells what one position costs every row.
     int64_t operations = cost.Operations / rows * countSeen(attention, rows, depth);
     work.multiplyAdds += operations / 2;
-    bool inPairs = dotsPairs && attention.getCache().getType().getElementType().isBF16();
+    bool inPairs = dotsPairs && attention.getPrecisionType().has_value();
     (inPairs ? work.bf16 : work.f32) += operations;
     int64_t window = static_cast<int64_t>(attention.getWindow().value_or(INT64_MAX));
     int64_t oldest = std::max<int64_t>(0, depth + 1 - window);
@@ -143,13 +143,12 @@ PhaseWork lathe::compiler::computeWork(step::PhaseOp phase, int64_t rows, int64_
   PhaseWork work;
   if (phase.getLogitsRows())
     rows = logitsRows;
+  SmallVector<Operation *> prologue = step::getPrologue(phase);
   for (Operation &op : phase.getBody().front()) {
     int64_t before = work.f32;
     addOp(op, rows, depth, dotsPairs, work);
     // What stands in front of contractions is computed by every worker for itself.
-    auto fusable = dyn_cast<ir::FusionOpInterface>(op);
-    if (phase.getAxis() == step::Axis::Columns && fusable &&
-        fusable.getFusionRole() == ir::FusionRole::RowWise)
+    if (phase.getAxis() == step::Axis::Columns && llvm::is_contained(prologue, &op))
       work.repeated += work.f32 - before;
   }
   return work;

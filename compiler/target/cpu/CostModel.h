@@ -46,7 +46,7 @@ struct PhaseWork {
 
 /// The work of a step of `rows` rows that follow `depth` positions, of which
 /// `logitsRows` want logits.
-/// `dotsPairs`: attention over a bf16 cache is by bf16, and not by f32.
+/// `dotsPairs`: attention whose products are of bf16 is by bf16, and not by f32.
 PhaseWork computeWork(step::PhaseOp phase, int64_t rows, int64_t logitsRows, int64_t depth,
                       bool dotsPairs);
 

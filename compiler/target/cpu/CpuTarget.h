@@ -54,6 +54,8 @@ struct CpuTarget {
                          mlir::Value rows) = nullptr;
   /// f32 to bf16, as its operands want it; null where that is.
   mlir::Value (*roundToBF16)(KernelBuilder &k, mlir::Value x) = nullptr;
+  /// Whether it has an instruction for x 2^n.
+  bool scalesByPowers = false;
   /// Runs for the sake of tests what the machine has no instructions for; never
   /// the choice for "host".
   bool emulated = false;

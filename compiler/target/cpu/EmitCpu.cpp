@@ -271,6 +271,10 @@ LogicalResult ProgramEmitter::emit() {
   entry = func::FuncOp::create(builder, program.getLoc(),
                                ("lathe_entry_" + program.getSymName()).str(), type);
   builder.setInsertionPointToEnd(entry.addEntryBlock());
+  if (program.getMaxRows() > 1) {
+    KernelBuilder k(builder, program.getLoc());
+    emitClaimStart(k, entry.getArgument(0), entry.getArgument(1));
+  }
   if (failed(emitBody()))
     return failure();
   Value status = arith::ConstantIntOp::create(builder, program.getLoc(), 0, 32);

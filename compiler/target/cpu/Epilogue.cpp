@@ -1,6 +1,7 @@
 //===- Epilogue.cpp - Elementwise ops on the tiles of a contraction --------===//
 
 #include "compiler/target/cpu/Epilogue.h"
+#include "compiler/target/cpu/BlockQuantizer.h"
 #include "compiler/target/cpu/KVFormat.h"
 #include "compiler/target/cpu/VectorMath.h"
 
@@ -68,14 +69,23 @@ Value EpilogueRow::compute(Value value, int64_t chunk) {
   return emitter(*this, op, chunk);
 }
 
+bool lathe::compiler::storesBlock(step::StoreOp store) {
+  auto type = dyn_cast<RankedTensorType>(store.getValue().getType());
+  return type && isa<ir::QuantizedActivationType>(type.getElementType());
+}
+
 void EpilogueRow::emitStores(int64_t chunk) {
   for (step::StoreOp store : segment.stores) {
     if (auto append = store.getValue().getDefiningOp<ir::KVAppendOp>()) {
       emitCacheWrite(*this, append, chunk);
       continue;
     }
-    Value pointer = c.rowPointer(store.getValue(), row, rows);
-    c.k.store(get(store.getValue(), chunk), c.k.at(pointer, columnOffset(chunk)));
+    if (storesBlock(store))
+      continue; // A block needs more than a chunk, see emitBlockStores.
+    Value pointer = c.rowPointer(store.getValue(), row, rows), offset = columnOffset(chunk);
+    if (cast<RankedTensorType>(store.getValue().getType()).getElementType().isBF16())
+      offset = c.k.div(offset, 2);
+    c.k.store(get(store.getValue(), chunk), c.k.at(pointer, offset));
   }
 }
 
@@ -158,6 +168,47 @@ void lathe::compiler::emitChunks(PhaseContext &c, const Segment &segment,
   k.forLoop(k.constant(0), columns, segment.headColumns, emitHead);
 }
 
+/// One block of `count` rows.
+static void emitBlockOfRows(PhaseContext &c, const Segment &segment, const EpiloguePlace &first,
+                            int64_t count) {
+  KernelBuilder &k = c.k;
+  HeadFactors none;
+  for (step::StoreOp store : llvm::make_filter_range(segment.stores, storesBlock)) {
+    Value exact = store.getValue().getDefiningOp<ir::QuantizeOp>().getInput();
+    const Rows &rows = c.rowsOf(store.getValue(), first.rows);
+    SmallVector<Value> elements;
+    SmallVector<QuantizedPlace> places;
+    for (int64_t number = 0; number < count; ++number) {
+      EpiloguePlace place{k.add(first.row, number), first.column, {}, first.rows};
+      for (Value tile : first.tiles)
+        place.tiles.push_back(k.at(tile, number * segment.tileColumns * 4));
+      EpilogueRow row(c, segment, place, k.constant(0), none);
+      elements.append({row.get(exact, 0), row.get(exact, 1)});
+      places.push_back(QuantizedPlace::get(k, rows, place.row, k.div(place.column, 32)));
+    }
+    emitQuantizeTogether(k, elements, places);
+  }
+}
+
+void lathe::compiler::emitBlockStores(PhaseContext &c, const Segment &segment,
+                                      const EpiloguePlace &first, Value rows, Value columns) {
+  KernelBuilder &k = c.k;
+  k.forLoop(k.constant(0), columns, 2 * segment.lanes, [&](Value column) {
+    Value from = k.constant(0);
+    for (int64_t together : {quantizedTogether(c.target), int64_t(1)}) {
+      Value to = k.mul(k.div(rows, together), together);
+      k.forLoop(from, to, together, [&](Value row) {
+        Value shift = k.add(k.mul(row, segment.tileColumns * 4), k.mul(column, 4));
+        EpiloguePlace place{k.add(first.row, row), k.add(first.column, column), {}, first.rows};
+        for (Value tile : first.tiles)
+          place.tiles.push_back(k.at(tile, shift));
+        emitBlockOfRows(c, segment, place, together);
+      });
+      from = to;
+    }
+  });
+}
+
 void lathe::compiler::emitElementwiseRow(PhaseContext &c, Operation *op, Value row, int64_t rows) {
   KernelBuilder &k = c.k;
   Segment segment = makeElementwiseSegment(op);
@@ -209,6 +260,10 @@ static Value emitBias(EpilogueRow &r, Operation *op, int64_t chunk) {
   KernelBuilder &k = r.c.k;
   Value pointer = k.at(r.c.weightPointer(cast<ir::BiasOp>(op).getBias()), r.columnOffset(chunk));
   return k.addf(r.get(op->getOperand(0), chunk), k.load(k.vec(k.f32(), r.segment.lanes), pointer));
+}
+
+static Value emitRounded(EpilogueRow &r, Operation *op, int64_t chunk) {
+  return emitRoundBF16(r.c.k, r.get(op->getOperand(0), chunk));
 }
 
 /// The norm of the head that the chunk is of.
@@ -293,6 +348,7 @@ static ElementwiseEmitterRegistration geluTanh(ir::GeluTanhOp::getOperationName(
 static ElementwiseEmitterRegistration gelu(ir::GeluOp::getOperationName(), emitGelu);
 static ElementwiseEmitterRegistration headNorm(ir::RMSNormOp::getOperationName(), emitHeadNorm);
 static ElementwiseEmitterRegistration bias(ir::BiasOp::getOperationName(), emitBias);
+static ElementwiseEmitterRegistration quantize(ir::QuantizeOp::getOperationName(), emitRounded);
 static ElementwiseEmitterRegistration splitHeads(ir::SplitHeadsOp::getOperationName(), emitView);
 static ElementwiseEmitterRegistration mergeHeads(ir::MergeHeadsOp::getOperationName(), emitView);
 static ElementwiseEmitterRegistration rope(ir::RopeOp::getOperationName(), emitRope);

@@ -65,6 +65,14 @@ foldHead(PhaseContext &context, const Segment &segment, const EpiloguePlace &hea
 void emitChunks(PhaseContext &context, const Segment &segment, const EpiloguePlace &place,
                 mlir::Value columns, llvm::function_ref<void(EpilogueRow &, int64_t chunk)> body);
 
+/// Whether it stores blocks of int8.
+bool storesBlock(step::StoreOp store);
+
+/// Emits the segment's stores of int8 for `rows` rows from `first` on and their `columns`
+/// columns: a block of each of several rows at a time.
+void emitBlockStores(PhaseContext &context, const Segment &segment, const EpiloguePlace &first,
+                     mlir::Value rows, mlir::Value columns);
+
 /// Gives one chunk of the result of `op`.
 using ElementwiseEmitter = mlir::Value (*)(EpilogueRow &row, mlir::Operation *op, int64_t chunk);
 

@@ -93,11 +93,7 @@ LogicalResult ExpertPhase::emit() {
   FailureOr<SmallVector<Segment>> segments = findSegments(c.phase);
   if (failed(segments))
     return failure();
-  SmallVector<Operation *> prologue;
-  for (Operation &op : c.phase.getBody().front())
-    if (auto fusable = dyn_cast<ir::FusionOpInterface>(op);
-        fusable && fusable.getFusionRole() == ir::FusionRole::RowWise)
-      prologue.push_back(&op);
+  SmallVector<Operation *> prologue = step::getPrologue(c.phase);
   if (failed(check(*segments, prologue)) || failed(emitPrologue(c, prologue)))
     return failure();
   for (const Segment &segment : *segments) {

@@ -33,8 +33,8 @@ struct KVAhead {
 /// memory of the worker.
 class KVReader {
 public:
-  KVReader(PhaseContext &context, ir::KVType type)
-      : c(context), k(context.k), dim(type.getHeadDim()) {}
+  KVReader(PhaseContext &context, ir::AttentionOp attention)
+      : c(context), k(context.k), type(attention.getCache().getType()), dim(type.getHeadDim()) {}
   virtual ~KVReader() = default;
 
   /// Makes queries, pointers to f32 [dim], ready to meet keys.
@@ -63,6 +63,7 @@ protected:
 
   PhaseContext &c;
   KernelBuilder &k;
+  ir::KVType type;
   int64_t dim;
 };
 
@@ -78,8 +79,8 @@ public:
   /// Writes a chunk of a row's key and value.
   virtual void write(EpilogueRow &row, ir::KVAppendOp append, int64_t chunk,
                      const KVPlace &place) const = 0;
-  /// For at most `mostQueries` queries at a time.
-  virtual std::unique_ptr<KVReader> createReader(PhaseContext &context, ir::KVType type,
+  /// For at most `mostQueries` queries of `attention` at a time.
+  virtual std::unique_ptr<KVReader> createReader(PhaseContext &context, ir::AttentionOp attention,
                                                  int64_t mostQueries) const = 0;
 };
 

@@ -12,10 +12,15 @@
 
 #include "compiler/target/cpu/PhaseContext.h"
 
+#include "llvm/Support/MathExtras.h"
+
 namespace lathe::compiler {
 
 /// Positions in a split of attention; the cache's capacity is a multiple of it.
-inline constexpr int64_t AttentionSplit = 256;
+inline constexpr int64_t AttentionSplit = ir::KVType::SplitPositions;
+
+/// Elements of a head as vectors take them; what is added stays zero.
+inline int64_t paddedDim(int64_t dim) { return llvm::alignTo(dim, Lanes); }
 
 /// Of one head, at the positions of one split.
 struct KVPointers {

@@ -30,7 +30,11 @@ public:
   using CarriedBody =
       llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value, mlir::ValueRange)>;
 
-  KernelBuilder(mlir::OpBuilder &builder, mlir::Location loc) : b(builder), loc(loc) {}
+  KernelBuilder(mlir::OpBuilder &builder, mlir::Location loc, bool scalesByPowers = false)
+      : scalesByPowers(scalesByPowers), b(builder), loc(loc) {}
+
+  /// See CpuTarget::scalesByPowers.
+  const bool scalesByPowers;
 
   mlir::OpBuilder &builder() { return b; }
   mlir::Location getLoc() const { return loc; }

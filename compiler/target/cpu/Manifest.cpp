@@ -33,7 +33,7 @@ WeightTable lathe::compiler::assignWeights(ModuleOp module) {
   return table;
 }
 
-static void writeEntries(llvm::json::OStream &json, ModuleOp module, int64_t scratchBytes) {
+static void writeEntries(llvm::json::OStream &json, ModuleOp module, const ManifestTarget &target) {
   json.attributeArray("entries", [&] {
     for (auto program : module.getOps<step::ProgramOp>())
       json.object([&] {
@@ -41,7 +41,9 @@ static void writeEntries(llvm::json::OStream &json, ModuleOp module, int64_t scr
         json.attribute("max_rows", static_cast<int64_t>(program.getMaxRows()));
         json.attribute("arena_bytes", static_cast<int64_t>(program.getArena().value_or(0)));
         json.attribute("arena_bound", static_cast<int64_t>(program.getArenaBound().value_or(0)));
-        json.attribute("scratch_bytes", scratchBytes);
+        json.attribute("scratch_bytes", target.scratchBytes);
+        if (int64_t most = target.greatestLogits.lookup(program.getSymName()))
+          json.attribute("greatest_logits", most);
         program.walk([&](ir::HeadTopkOp head) {
           json.attribute("greatest_logits", static_cast<int64_t>(head.getK()));
         });
@@ -295,7 +297,7 @@ static std::string writeManifest(ModuleOp module, const ManifestTarget &target,
       writeSignature(json, *programs.begin());
     else
       writeModel(json, module);
-    writeEntries(json, module, target.scratchBytes);
+    writeEntries(json, module, target);
     writeWeights(json, module, weights);
     if (!isFunction) {
       writeCache(json, module);

@@ -6,6 +6,7 @@
 #include "compiler/target/cpu/PhaseContext.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace lathe::compiler {
 
@@ -23,6 +24,8 @@ struct ManifestTarget {
   int64_t scratchBytes;    ///< Of each worker; of a GPU, of the step.
   int64_t threads = 0;     ///< Of a GPU: in a block.
   int64_t sharedBytes = 0; ///< Likewise: shared memory of a block.
+  /// Likewise: of programs by name, how many of the greatest logits they find behind the head.
+  llvm::StringMap<int64_t> greatestLogits = {};
 };
 
 /// Ends the emission of a module's programs: they and the declarations of their weights go, and

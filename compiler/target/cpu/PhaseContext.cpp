@@ -21,15 +21,16 @@ using namespace lathe::compiler;
 
 PhaseContext::PhaseContext(OpBuilder &builder, step::PhaseOp phase, const CpuTarget &target,
                            const WeightTable &weights, KernelSharing &sharing, func::FuncOp kernel)
-    : k(builder, phase.getLoc()), phase(phase), target(target), weightTable(weights),
-      sharing(sharing), kernel(kernel) {
+    : k(builder, phase.getLoc(), target.scalesByPowers), phase(phase), target(target),
+      weightTable(weights), sharing(sharing), kernel(kernel) {
   ValueRange arguments = kernel.getArguments();
   argsPointer = arguments[0];
   layer = arguments[1];
   worker = arguments[2];
   workers = arguments[3];
   args.arena = LATHE_FIELD(ptr, arena);
-  args.scratch = k.at(LATHE_FIELD(ptr, scratch), k.mul(worker, LATHE_FIELD(i64, scratch_stride)));
+  args.firstScratch = LATHE_FIELD(ptr, scratch);
+  args.scratch = k.at(args.firstScratch, k.mul(worker, LATHE_FIELD(i64, scratch_stride)));
   args.weights = LATHE_FIELD(ptr, weights);
   args.kv = LATHE_FIELD(ptr, kv);
   args.kvSlabBytes = LATHE_FIELD(i64, kv_slab_bytes);
@@ -175,7 +176,7 @@ void PhaseContext::callShared(StringRef name, ValueRange arguments,
         func::FuncOp::create(builder, loc, name, builder.getFunctionType(arguments.getTypes(), {}));
     function.setPrivate();
     builder.setInsertionPointToEnd(function.addEntryBlock());
-    KernelBuilder inside(builder, loc);
+    KernelBuilder inside(builder, loc, k.scalesByPowers);
     body(inside, function.getArguments());
     func::ReturnOp::create(builder, loc);
   }
@@ -193,7 +194,7 @@ void PhaseContext::callPart(StringRef name, ValueRange arguments,
   builder.setInsertionPointToEnd(part.addEntryBlock());
   PhaseContext inside(builder, phase, target, weightTable, sharing, part);
   body(inside, part.getArguments().slice(4, arguments.size()));
-  assert(inside.scratchUsed == 0 && "private memory is its kernel's");
+  assert(inside.scratchUsed == ClaimBytes && "private memory is its kernel's");
   for (const KernelArgument &extra : inside.arguments())
     values.push_back(argument(extra));
   func::CallOp::create(k.builder(), k.getLoc(), inside.finish(), values);
@@ -227,6 +228,66 @@ std::pair<Value, Value> PhaseContext::workerRange(Value count) {
   Value from = k.div(k.mul(count, worker), workers);
   Value to = k.div(k.mul(count, k.add(worker, 1)), workers);
   return {from, to};
+}
+
+/// Into how many claims, or a few more, a worker's share is divided, and how many are too few for
+/// any to be left when a worker comes late.
+static constexpr int64_t ClaimsOfWorker = 64, FewClaimsOfWorker = 8;
+
+/// The number of the next claim: of few, workers take turns.
+static Value emitNextClaim(PhaseContext &c, Value few, Value turn, Value ahead) {
+  KernelBuilder &k = c.k;
+  OpBuilder &b = k.builder();
+  auto choice = scf::IfOp::create(b, k.getLoc(), TypeRange(k.i64()), few, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(choice.thenBlock());
+  scf::YieldOp::create(b, k.getLoc(), turn);
+  b.setInsertionPointToStart(choice.elseBlock());
+  // Barriers order the memory; this has only to be counted once.
+  Value claim = LLVM::AtomicRMWOp::create(b, k.getLoc(), LLVM::AtomicBinOp::add,
+                                          k.at(c.args.firstScratch, ClaimCounter), k.constant(1),
+                                          LLVM::AtomicOrdering::monotonic);
+  scf::YieldOp::create(b, k.getLoc(), k.sub(claim, ahead));
+  return choice.getResult(0);
+}
+
+/// There are as many claims as asked for, and one of each worker that finds none: so all know how
+/// many there were without asking, once all have come by.
+void PhaseContext::forClaimed(Value count, llvm::function_ref<void(Value)> body) {
+  OpBuilder &b = k.builder();
+  Value together = k.max(k.div(count, k.mul(workers, ClaimsOfWorker)), k.constant(1));
+  Value claims = k.ceilDiv(count, together);
+  Value few = k.less(claims, k.mul(workers, FewClaimsOfWorker));
+  Value aheadPlace = k.at(args.scratch, ClaimsAhead), ahead = k.load(k.i64(), aheadPlace);
+  auto loop = scf::WhileOp::create(b, k.getLoc(), TypeRange{k.i64(), k.i64()}, worker);
+  {
+    OpBuilder::InsertionGuard guard(b);
+    Value turn =
+        b.createBlock(&loop.getBefore(), {}, TypeRange(k.i64()), {k.getLoc()})->getArgument(0);
+    Value claim = emitNextClaim(*this, few, turn, ahead);
+    scf::ConditionOp::create(b, k.getLoc(), k.less(claim, claims), ValueRange{claim, turn});
+    Block *after =
+        b.createBlock(&loop.getAfter(), {}, TypeRange{k.i64(), k.i64()}, {k.getLoc(), k.getLoc()});
+    Value first = k.mul(after->getArgument(0), together);
+    k.forLoop(first, k.min(k.add(first, together), count), 1, body);
+    b.setInsertionPointToEnd(after);
+    scf::YieldOp::create(b, k.getLoc(), k.add(after->getArgument(1), workers));
+  }
+  k.ifThenElse(
+      few, [] {},
+      [&] {
+        k.store(k.add(ahead, k.add(claims, workers)), aheadPlace);
+        emitBarrier();
+      });
+}
+
+void lathe::compiler::emitClaimStart(KernelBuilder &k, Value args, Value worker) {
+  Value first = k.load(k.ptr(), k.at(args, offsetof(lathe_step_args, scratch)));
+  Value stride = k.load(k.i64(), k.at(args, offsetof(lathe_step_args, scratch_stride)));
+  Value none = k.constant(0), own = k.at(first, k.mul(worker, stride));
+  k.store(none, k.at(own, ClaimsAhead));
+  k.ifThen(k.equal(worker, none), [&] { k.store(none, k.at(first, ClaimCounter)); });
+  emitBarrierCall(k, args, worker);
 }
 
 void PhaseContext::emitBarrier() { emitBarrierCall(k, argsPointer, worker); }

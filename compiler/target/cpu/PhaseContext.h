@@ -40,12 +40,20 @@ using WeightTable = llvm::StringMap<int64_t>;
 
 /// Fields of lathe_step_args, loaded at the start of a kernel.
 struct StepArgs {
-  mlir::Value arena, scratch, weights, kv, kvSlabBytes, kvCapacity;
+  mlir::Value arena, scratch, firstScratch, weights, kv, kvSlabBytes, kvCapacity;
   mlir::Value rows, token, position, sequence, logitsRows, logitsRow, logits;
 };
 
 /// Gives an argument of a kernel where it is called; `layer` is the one it is for.
 using KernelArgument = std::function<mlir::Value(KernelBuilder &caller, mlir::Value layer)>;
+
+/// Where scratch memory begins with what claims need: the number of claims of all workers, in the
+/// memory of worker 0, and in that of each how many there were ahead of the phase.  i64, in lines
+/// of their own.
+inline constexpr int64_t ClaimCounter = 0, ClaimsAhead = 64, ClaimBytes = 128;
+
+/// Emits the start of a step in which PhaseContext::forClaimed is used.
+void emitClaimStart(KernelBuilder &k, mlir::Value args, mlir::Value worker);
 
 /// State of one kernel while it is built.
 class PhaseContext {
@@ -112,6 +120,10 @@ public:
   /// The first and one past the last of `count` items for this worker.
   std::pair<mlir::Value, mlir::Value> workerRange(mlir::Value count);
 
+  /// Calls `body` for each of `count` items that the worker comes to first, in ascending order:
+  /// whoever is kept from its work leaves more to others.  In programs of several rows.
+  void forClaimed(mlir::Value count, llvm::function_ref<void(mlir::Value item)> body);
+
 private:
   void setStart(mlir::OpBuilder &builder);
   Rows layout(mlir::Value base, int64_t rows, int64_t elements, mlir::Type element);
@@ -119,7 +131,7 @@ private:
   const WeightTable &weightTable;
   KernelSharing &sharing;
   mlir::func::FuncOp kernel;
-  int64_t scratchUsed = 0;
+  int64_t scratchUsed = ClaimBytes;
   llvm::DenseMap<mlir::Value, Rows> storage;
   llvm::DenseMap<mlir::Value, mlir::Value> weightPointers, bufferOffsets, widths;
   llvm::SmallVector<KernelArgument> extraArguments;

@@ -1,5 +1,6 @@
 //===- RowOps.cpp - Row-wise ops of the model level ------------------------===//
 
+#include "compiler/target/cpu/BlockQuantizer.h"
 #include "compiler/target/cpu/RowEmitter.h"
 #include "compiler/target/cpu/TileEmitter.h"
 #include "compiler/target/cpu/VectorMath.h"
@@ -60,137 +61,6 @@ static void emitRMSNorm(PhaseContext &c, Operation *op, Value row, int64_t rows)
 //===----------------------------------------------------------------------===//
 // quantize
 //===----------------------------------------------------------------------===//
-
-/// Sums of neighbours k and k + 1, k % 4 being 0 or 2, of both halves of a block
-/// of integers: vector<4xi32>.
-static Value emitBlockSums(KernelBuilder &k, ArrayRef<Value> halves) {
-  auto fold = [&](Value half) {
-    for (int64_t lanes = Lanes / 2; lanes >= 4; lanes /= 2)
-      half = k.add(k.slice(half, 0, lanes), k.slice(half, lanes, lanes));
-    return half;
-  };
-  Value first = fold(halves[0]), second = fold(halves[1]);
-  return k.add(k.shuffle(first, second, {0, 2, 4, 6}), k.shuffle(first, second, {1, 3, 5, 7}));
-}
-
-/// One block of 32 elements to int8, its scale, its sums and scale times sum.
-static void emitQuantizeBlock(KernelBuilder &k, Value from, Value to, Value scaleTo,
-                              Value scaledSumTo, Value sumsTo) {
-  VectorType floats = k.vec(k.f32());
-  Value x[2] = {k.load(floats, from), k.load(floats, k.at(from, 64))};
-  Value greatest = k.reduceMax(k.maxf(emitAbs(k, x[0]), emitAbs(k, x[1])));
-  IntegerScale scale = emitIntegerScale(k, greatest, 127);
-  k.store(scale.unit, scaleTo);
-  Value factor = k.broadcast(scale.inverse), integers[2];
-  for (int half : {0, 1}) {
-    integers[half] = emitNearestInt(k, k.mulf(x[half], factor));
-    k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i8()), integers[half]),
-            k.at(to, 16 * half));
-  }
-  Value sums = emitBlockSums(k, integers);
-  k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i16(), 4), sums), sumsTo);
-  Value total = arith::SIToFPOp::create(k.builder(), k.getLoc(), k.f32(), k.reduceAdd(sums));
-  k.store(k.mulf(scale.unit, total), scaledSumTo);
-}
-
-/// Where a block of a quantised row goes.
-struct BlockPlace {
-  Value data, scale, scaledSum, sums;
-};
-
-/// Lanes [first, first + count) of the left vector and of the right one, in turns of
-/// `count` and as far as the vectors go.
-static Value interleave(KernelBuilder &k, Value left, Value right, int64_t count, int64_t first) {
-  int64_t lanes = cast<VectorType>(left.getType()).getNumElements();
-  SmallVector<int64_t> order;
-  for (int64_t vector : {int64_t(0), lanes})
-    for (int64_t start = first; start < lanes; start += 2 * count)
-      llvm::append_range(order, llvm::seq(vector + start, vector + start + count));
-  return k.shuffle(left, right, order);
-}
-
-/// The lanes that lie `count` apart, added up, of both vectors.
-static Value foldLanes(KernelBuilder &k, Value left, Value right, int64_t count) {
-  return k.add(interleave(k, left, right, count, 0), interleave(k, left, right, count, count));
-}
-
-/// The greatest sizes of two blocks, of 32 elements each: lanes 0 to 7 of the first, 8 to
-/// 15 of the second.
-static Value emitGreatest(KernelBuilder &k, ArrayRef<Value> x) {
-  Value first = k.maxf(emitAbs(k, x[0]), emitAbs(k, x[1]));
-  Value second = k.maxf(emitAbs(k, x[2]), emitAbs(k, x[3]));
-  Value both = k.maxf(interleave(k, first, second, Lanes / 2, 0),
-                      interleave(k, first, second, Lanes / 2, Lanes / 2));
-  for (int64_t distance = Lanes / 4; distance > 0; distance /= 2) {
-    SmallVector<int64_t> others;
-    for (int64_t lane = 0; lane < Lanes; ++lane)
-      others.push_back(lane ^ distance);
-    both = k.maxf(both, k.shuffle(both, both, others));
-  }
-  return both;
-}
-
-/// As emitQuantizeBlock, two blocks at a time: what is done with a few lanes of one is
-/// done with those of both, and four divisions are one.
-static void emitQuantizePair(KernelBuilder &k, Value from, ArrayRef<BlockPlace> places) {
-  SmallVector<Value> x, integers;
-  for (int64_t part = 0; part < 4; ++part)
-    x.push_back(k.load(k.vec(k.f32()), k.at(from, part * Lanes * 4)));
-  Value greatest = emitGreatest(k, x), most = k.splat(127, Lanes);
-  // unit, unit, inverse, inverse
-  Value divisors = k.shuffle(greatest, most, {Lanes, Lanes, 0, 8});
-  Value scales = k.divf(k.shuffle(greatest, most, {0, 8, Lanes, Lanes}), divisors);
-  Value zero = k.splat(0.0f, 4);
-  scales = k.select(k.compare(arith::CmpFPredicate::OEQ, divisors, zero), zero, scales);
-  for (int64_t part = 0; part < 4; ++part) {
-    SmallVector<int64_t> inverse(Lanes, 2 + part / 2);
-    Value scaled = k.mulf(x[part], k.shuffle(scales, scales, inverse));
-    integers.push_back(emitNearestInt(k, scaled));
-    k.store(arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i8()), integers.back()),
-            k.at(places[part / 2].data, part % 2 * Lanes));
-  }
-  Value first = foldLanes(k, integers[0], integers[1], 8);
-  Value second = foldLanes(k, integers[2], integers[3], 8);
-  Value quads = foldLanes(k, first, second, 4);
-  auto foldPairs = [&](Value sums) {
-    int64_t lanes = cast<VectorType>(sums.getType()).getNumElements();
-    SmallVector<int64_t> even, odd;
-    for (int64_t lane = 0; lane < lanes; lane += 2) {
-      even.push_back(lane);
-      odd.push_back(lane + 1);
-    }
-    return k.add(k.shuffle(sums, sums, even), k.shuffle(sums, sums, odd));
-  };
-  Value sums = foldPairs(quads), totals = foldPairs(foldPairs(sums));
-  Value words = arith::TruncIOp::create(k.builder(), k.getLoc(), k.vec(k.i16(), 8), sums);
-  Value scaledSums = k.mulf(k.slice(scales, 0, 2), k.toFloat(totals));
-  for (auto [number, place] : llvm::enumerate(places)) {
-    auto index = static_cast<int64_t>(number);
-    k.store(k.extract(scales, index), place.scale);
-    k.store(k.extract(scaledSums, index), place.scaledSum);
-    k.store(k.slice(words, index * 4, 4), place.sums);
-  }
-}
-
-/// Blocks of a row to int8.
-static void emitQuantizeBlocks(KernelBuilder &k, ValueRange a) {
-  Value from = a[0], to = a[1], scales = a[2], scaledSums = a[3], sums = a[4];
-  Value blocks = a[5], blockBytes = a[6], scaleBlockBytes = a[7];
-  auto placeOf = [&](Value block) -> BlockPlace {
-    Value offset = k.mul(block, scaleBlockBytes);
-    return {k.at(to, k.mul(block, blockBytes)), k.at(scales, offset), k.at(scaledSums, offset),
-            k.at(sums, k.mul(offset, BlockSums::Bytes / 4))};
-  };
-  Value pairs = k.mul(k.div(blocks, 2), 2);
-  k.forLoop(k.constant(0), pairs, 2, [&](Value block) {
-    emitQuantizePair(k, k.at(from, k.mul(block, 128)), {placeOf(block), placeOf(k.add(block, 1))});
-  });
-  k.forLoop(pairs, blocks, 1, [&](Value block) {
-    BlockPlace place = placeOf(block);
-    emitQuantizeBlock(k, k.at(from, k.mul(block, 128)), place.data, place.scale, place.scaledSum,
-                      place.sums);
-  });
-}
 
 /// A whole row to int16, `lanes` elements at a time, and its scale.
 static void emitQuantizeRow(KernelBuilder &k, int64_t lanes, ValueRange a) {
@@ -260,6 +130,8 @@ static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows
     });
     return;
   }
+  if (result.sums)
+    return emitQuantizeBlocks(c, from, result, row);
   // A row without memory of its own is row 0.
   Value own = result.rowBytes ? row : k.constant(0);
   if (result.lows) {
@@ -274,23 +146,10 @@ static void emitQuantize(PhaseContext &c, Operation *op, Value row, int64_t rows
         [&](KernelBuilder &inside, ValueRange own) { emitQuantizeBytes(inside, lanes, own); });
     return;
   }
-  if (!result.sums) {
-    Value arguments[] = {from, to, k.at(result.scales, k.mul(own, 4)),
-                         k.constant(result.elements * 4)};
-    c.callShared(
-        "row.quantize16." + std::to_string(lanes), arguments,
-        [&](KernelBuilder &inside, ValueRange own) { emitQuantizeRow(inside, lanes, own); });
-    return;
-  }
-  Value arguments[] = {from,
-                       to,
-                       k.at(result.scales, k.mul(own, 4)),
-                       k.at(result.scaledSums, k.mul(own, 4)),
-                       k.at(result.sums, k.mul(own, BlockSums::Bytes)),
-                       k.constant(result.elements / 32),
-                       k.constant(result.blockBytes),
-                       k.constant(result.scaleBlockBytes)};
-  c.callShared("row.quantize", arguments, emitQuantizeBlocks);
+  Value arguments[] = {from, to, k.at(result.scales, k.mul(own, 4)),
+                       k.constant(result.elements * 4)};
+  c.callShared("row.quantize16." + std::to_string(lanes), arguments,
+               [&](KernelBuilder &inside, ValueRange own) { emitQuantizeRow(inside, lanes, own); });
 }
 
 //===----------------------------------------------------------------------===//

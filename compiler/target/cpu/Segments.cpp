@@ -16,10 +16,9 @@ namespace {
 /// Ops connected through values that are computed in the phase.
 llvm::EquivalenceClasses<Operation *> connect(step::PhaseOp phase) {
   llvm::EquivalenceClasses<Operation *> classes;
+  SmallVector<Operation *> prologue = step::getPrologue(phase);
   for (Operation &op : phase.getBody().front()) {
-    auto fusable = dyn_cast<ir::FusionOpInterface>(op);
-    bool rowWise = fusable && fusable.getFusionRole() == ir::FusionRole::RowWise;
-    if (isa<step::LoadOp, ir::WeightOp, ir::WidthOp>(op) || rowWise)
+    if (isa<step::LoadOp, ir::WeightOp, ir::WidthOp>(op) || llvm::is_contained(prologue, &op))
       continue;
     classes.insert(&op);
     if (isa<ir::LinearOp, ir::ExpertLinearOp>(op))

@@ -4,6 +4,8 @@
 #include "compiler/target/cpu/KernelSharing.h"
 #include "compiler/target/cpu/LayerPlaces.h"
 #include "compiler/target/cpu/Manifest.h"
+#include "compiler/target/nvptx/GpuAsync.h"
+#include "compiler/target/nvptx/GpuGreatest.h"
 #include "compiler/target/nvptx/GpuPhase.h"
 #include "compiler/target/nvptx/GpuWork.h"
 #include "compiler/target/nvptx/NvptxTarget.h"
@@ -34,9 +36,10 @@ namespace {
 /// Makes the kernel of one program and the functions of its phases.
 class ProgramEmitter {
 public:
-  ProgramEmitter(step::ProgramOp program, const WeightTable &weights, KernelNames &names,
-                 KernelSharing &sharing)
-      : program(program), weights(weights), names(names), sharing(sharing), builder(program) {}
+  ProgramEmitter(step::ProgramOp program, const NvptxTarget &target, const WeightTable &weights,
+                 KernelNames &names, KernelSharing &sharing)
+      : program(program), target(target), weights(weights), names(names), sharing(sharing),
+        builder(program) {}
 
   LogicalResult emit();
   int64_t sharedBytes = 0, scratchBytes = LATHE_DEVICE_ZERO_BYTES;
@@ -54,9 +57,12 @@ private:
     return k.loadPointer(k.at(k.fromGlobal(args), offset));
   }
   LogicalResult emitPhase(step::PhaseOp phase, Value layer);
+  void emitGreatest();
+  func::FuncOp beginFunction(std::string name, Location loc, ArrayRef<Type> arguments);
   void emitBarrier(Location loc);
 
   step::ProgramOp program;
+  const NvptxTarget &target;
   const WeightTable &weights;
   KernelNames &names;
   KernelSharing &sharing;
@@ -68,21 +74,29 @@ private:
 
 } // namespace
 
+/// A private function ahead of the entry, whose body is empty; PTX has no dots in names.
+func::FuncOp ProgramEmitter::beginFunction(std::string name, Location loc,
+                                           ArrayRef<Type> arguments) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPoint(entry);
+  llvm::replace(name, '.', '$');
+  auto function = func::FuncOp::create(builder, loc, name, builder.getFunctionType(arguments, {}));
+  function.setPrivate();
+  function.addEntryBlock();
+  return function;
+}
+
 LogicalResult ProgramEmitter::emitPhase(step::PhaseOp phase, Value layer) {
   const GpuPhaseEmitter *emitter = findGpuPhaseEmitter(phase);
   if (!emitter)
     return phase.emitError() << "no emitter of the GPU target matches this phase";
   OpBuilder::InsertPoint call = builder.saveInsertionPoint();
-  builder.setInsertionPoint(entry);
   Type i64 = builder.getI64Type();
-  // PTX has no dots in names.
-  std::string name = names.next(program, phase);
-  llvm::replace(name, '.', '$');
-  auto type = builder.getFunctionType({args.getType(), i64, i64, i64}, {});
-  auto function = func::FuncOp::create(builder, phase.getLoc(), name, type);
-  function.setPrivate();
-  builder.setInsertionPointToEnd(function.addEntryBlock());
-  GpuContext context(builder, phase, weights, sharing, function);
+  func::FuncOp function =
+      beginFunction(names.next(program, phase), phase.getLoc(), {args.getType(), i64, i64, i64});
+  std::string name = function.getName().str();
+  builder.setInsertionPointToEnd(&function.getBody().front());
+  GpuContext context(builder, target, phase, weights, sharing, function);
   if (failed(emitter->emit(context)))
     return failure();
   sharedBytes = std::max(sharedBytes, context.sharedBytes());
@@ -196,7 +210,11 @@ LogicalResult ProgramEmitter::emitExit(step::ExitIfOp exit, Value layer) {
 }
 
 void ProgramEmitter::emitBarrier(Location loc) {
-  GpuBuilder(builder, loc).gridBarrier(counter, thread, blocks);
+  GpuBuilder k(builder, loc);
+  // What threads wrote is copied in bulk behind the barrier.
+  if (target.hasWarpgroups())
+    emitProxyFence(k);
+  k.gridBarrier(counter, thread, blocks);
 }
 
 LogicalResult ProgramEmitter::emitBlock(Block &body, Value layer) {
@@ -217,6 +235,37 @@ LogicalResult ProgramEmitter::emitBlock(Block &body, Value layer) {
   return success();
 }
 
+/// Behind the head, where the step asks for it: all blocks take the same way.
+void ProgramEmitter::emitGreatest() {
+  GpuGreatest greatest(program);
+  if (greatest.most() == 0)
+    return;
+  Location loc = program.getLoc();
+  GpuBuilder k(builder, loc);
+  sharedBytes = std::max(sharedBytes, greatest.sharedBytes());
+  scratchBytes = std::max(scratchBytes, LATHE_DEVICE_ZERO_BYTES + greatest.scratchBytes());
+  Type i64 = builder.getI64Type();
+  auto emitCall = [&](StringRef name, void (GpuGreatest::*emit)(func::FuncOp) const) {
+    func::FuncOp function =
+        beginFunction((program.getSymName() + "." + name).str(), loc, {args.getType(), i64, i64});
+    (greatest.*emit)(function);
+    func::FuncOp shared = sharing.unify(function);
+    emitBarrier(loc);
+    func::CallOp::create(builder, loc, shared, ValueRange{args, block, blocks});
+  };
+  auto number = [&](int64_t offset) {
+    return k.loadWide(i64, k.at(k.fromGlobal(args), offset), sizeof(int64_t));
+  };
+  Value wanted = number(offsetof(lathe_step_args, wanted_logits));
+  Value some = k.less(k.constant(0), number(offsetof(lathe_step_args, logits_rows)));
+  Value few =
+      k.both(k.less(k.constant(0), wanted), k.less(wanted, k.constant(greatest.most() + 1)));
+  k.ifThen(k.both(some, few), [&] {
+    emitCall("greatest_of_parts", &GpuGreatest::emitParts);
+    emitCall("greatest", &GpuGreatest::emitWhole);
+  });
+}
+
 LogicalResult ProgramEmitter::emit() {
   Type ptr = LLVM::LLVMPointerType::get(builder.getContext());
   entry =
@@ -232,6 +281,7 @@ LogicalResult ProgramEmitter::emit() {
   counter = k.loadPointer(k.at(k.fromGlobal(args), offsetof(lathe_step_args, scratch)));
   if (failed(emitBlock(program.getBody().front(), k.constant(0))))
     return failure();
+  emitGreatest();
   func::ReturnOp::create(builder, program.getLoc());
   return success();
 }
@@ -263,11 +313,12 @@ struct EmitNvptxPass : lathe::compiler::impl::EmitNvptxPassBase<EmitNvptxPass> {
     ManifestTarget facts{target->name, {}, LATHE_DEVICE_ZERO_BYTES, BlockThreads, 0};
     auto programs = llvm::to_vector(module.getOps<step::ProgramOp>());
     for (step::ProgramOp program : programs) {
-      ProgramEmitter emitter(program, weights, names, sharing);
+      ProgramEmitter emitter(program, *target, weights, names, sharing);
       if (failed(emitter.emit()))
         return signalPassFailure();
       facts.sharedBytes = std::max(facts.sharedBytes, emitter.sharedBytes);
       facts.scratchBytes = std::max(facts.scratchBytes, emitter.scratchBytes);
+      facts.greatestLogits[program.getSymName()] = GpuGreatest(program).most();
       numKernels += emitter.numKernels;
       numShared += emitter.numShared;
     }

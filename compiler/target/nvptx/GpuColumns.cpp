@@ -13,6 +13,8 @@
 #include "compiler/target/nvptx/GpuPhase.h"
 #include "compiler/target/nvptx/GpuRowOps.h"
 #include "compiler/target/nvptx/GpuTiles.h"
+#include "compiler/target/nvptx/GpuWarpgroupTiles.h"
+#include "compiler/target/nvptx/NvptxTarget.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -21,8 +23,8 @@ using namespace lathe;
 using namespace lathe::compiler;
 
 /// Rows that pass a tile together, as their sums are in registers: of what each thread
-/// computes, and of what tensor cores do.
-static constexpr int64_t MostRows = 8, MostTensorRows = 64;
+/// computes, of what tensor cores do, and of what warpgroups do.
+static constexpr int64_t MostRows = 8, MostTensorRows = 64, MostWarpgroupRows = 128;
 
 namespace {
 
@@ -34,14 +36,18 @@ public:
 
 private:
   int64_t warpBytes(int64_t rows) const;
+  int64_t workBytes(int64_t rows) const;
   int64_t tileBytes(int64_t rows) const;
   int64_t chunkBytes(int64_t rows) const;
+  bool allLinears(llvm::function_ref<bool(ir::LinearOp)> holds) const;
+  void widenTiles();
   LogicalResult chooseChunk();
   void allocate();
   LogicalResult emitChunks();
   void emitItems();
   void emitTile(const Segment &segment, Value tile);
   void emitPanels(const Segment &segment, unsigned index, Value tile);
+  void emitPanel(ir::LinearOp linear, Value weights, Value sums, int64_t sumsRowBytes);
   void emitNorms(const Segment &segment, Value firstColumn);
   void emitEpilogue(const Segment &segment, Value firstColumn);
   GpuTile tileOf(const Segment &segment, Value firstColumn, Value local);
@@ -54,6 +60,7 @@ private:
   GpuBuilder &k;
   SmallVector<Segment> segments;
   SmallVector<Operation *> prologue;
+  bool sumsInWork = false;              ///< Of the last contraction of a tile.
   Value firstRow, rows;                 ///< Of the chunk.
   Value work;                           ///< Of the warps, for a panel.
   SmallVector<Value> products, factors; ///< f32 [row][column], f32 [row][head].
@@ -61,12 +68,34 @@ private:
 
 } // namespace
 
+/// Panels that warpgroups take of a tile at a time.
+static int64_t panelsAtATime(const Segment &segment) {
+  int64_t panels = segment.tileColumns / PanelRows;
+  return panels < MostWarpgroupPanels ? llvm::bit_floor(static_cast<uint64_t>(panels))
+                                      : MostWarpgroupPanels;
+}
+
+/// What a warp takes for a panel.
 int64_t ColumnPhase::warpBytes(int64_t rows) const {
   int64_t bytes = 0;
   for (const Segment &segment : segments)
     for (ir::LinearOp linear : segment.linears)
-      bytes = std::max(bytes, gpuPanelWarpBytes(linear, rows, !prologue.empty()));
+      if (!isWarpgroupProduct(c, linear))
+        bytes = std::max(bytes, gpuPanelWarpBytes(linear, rows, !prologue.empty()));
   return bytes;
+}
+
+/// What all warps take.
+int64_t ColumnPhase::workBytes(int64_t rows) const {
+  int64_t bytes = BlockWarps * warpBytes(rows), columns = 0;
+  for (const Segment &segment : segments) {
+    columns = std::max(columns, segment.tileColumns);
+    for (ir::LinearOp linear : segment.linears)
+      if (isWarpgroupProduct(c, linear))
+        bytes = std::max(bytes, gpuPanelsBytes(linear, rows, panelsAtATime(segment),
+                                               /*sharedInput=*/!prologue.empty()));
+  }
+  return sumsInWork ? std::max(bytes, PanelsBarrierBytes + rows * columns * 4) : bytes;
 }
 
 /// Shared memory for what the block computes of a tile.
@@ -78,13 +107,13 @@ int64_t ColumnPhase::tileBytes(int64_t rows) const {
     columns = std::max(columns, segment.tileColumns);
     heads = std::max(heads, headsOf(segment));
   }
-  return rows * 4 * (linears * columns + norms * heads);
+  return rows * 4 * ((linears - sumsInWork) * columns + norms * heads);
 }
 
 /// Shared memory for a chunk of so many rows.
 int64_t ColumnPhase::chunkBytes(int64_t rows) const {
   // Alignment of each, and what reductions take.
-  int64_t bytes = 1024 + BlockWarps * warpBytes(rows) + tileBytes(rows);
+  int64_t bytes = 1024 + workBytes(rows) + tileBytes(rows);
   for (Operation *op : prologue)
     for (Value result : op->getResults()) {
       auto type = cast<RankedTensorType>(result.getType());
@@ -94,22 +123,45 @@ int64_t ColumnPhase::chunkBytes(int64_t rows) const {
   return bytes;
 }
 
+bool ColumnPhase::allLinears(llvm::function_ref<bool(ir::LinearOp)> holds) const {
+  return llvm::all_of(segments,
+                      [&](const Segment &segment) { return llvm::all_of(segment.linears, holds); });
+}
+
+/// Warpgroups take four panels at a time where there are rows enough to share them; and the last
+/// sums of a tile then lie where its copies came to.
+void ColumnPhase::widenTiles() {
+  constexpr int64_t wide = MostWarpgroupPanels * PanelRows;
+  auto isWarpgroup = [&](ir::LinearOp linear) { return isWarpgroupProduct(c, linear); };
+  if (!prologue.empty() || c.maxRows() <= MostRows || !allLinears(isWarpgroup))
+    return;
+  sumsInWork = true;
+  for (Segment &segment : segments) {
+    // The norms of heads are of whole tiles.
+    int64_t columns = wide / segment.tileColumns * segment.tileColumns;
+    if (columns != 0 && (segment.headNorms.empty() || segment.outputs % columns == 0))
+      segment.tileColumns = columns;
+    sumsInWork &= segment.tileColumns <= panelsAtATime(segment) * PanelRows;
+  }
+}
+
 LogicalResult ColumnPhase::chooseChunk() {
-  bool allTensor = llvm::all_of(segments, [](const Segment &segment) {
-    return llvm::all_of(segment.linears, isTensorProduct);
-  });
-  c.chunk = std::min(c.maxRows(), allTensor && prologue.empty() ? MostTensorRows : MostRows);
-  while (c.chunk > 1 && chunkBytes(c.chunk) > SharedBytes)
+  int64_t most = MostRows, shared = c.target.sharedBytes();
+  if (prologue.empty() && allLinears(isTensorProduct))
+    most = allLinears([&](ir::LinearOp linear) { return isWarpgroupProduct(c, linear); })
+               ? MostWarpgroupRows
+               : MostTensorRows;
+  c.chunk = std::min(c.maxRows(), most);
+  while (c.chunk > 1 && chunkBytes(c.chunk) > shared)
     c.chunk /= 2;
-  if (chunkBytes(c.chunk) <= SharedBytes)
+  if (chunkBytes(c.chunk) <= shared)
     return success();
   return c.phase.emitError() << "a row takes " << chunkBytes(1)
-                             << " bytes of shared memory, kernels for GPUs use at most "
-                             << SharedBytes;
+                             << " bytes of shared memory, kernels for GPUs use at most " << shared;
 }
 
 void ColumnPhase::allocate() {
-  work = c.allocateShared(BlockWarps * warpBytes(c.chunk));
+  work = c.allocateShared(workBytes(c.chunk));
   size_t linears = 0, norms = 0;
   int64_t columns = 0, heads = 0;
   for (const Segment &segment : segments) {
@@ -119,7 +171,8 @@ void ColumnPhase::allocate() {
     heads = std::max(heads, headsOf(segment));
   }
   for (size_t i = 0; i < linears; ++i)
-    products.push_back(c.allocateShared(c.chunk * columns * 4));
+    products.push_back(sumsInWork && i + 1 == linears ? k.at(work, PanelsBarrierBytes)
+                                                      : c.allocateShared(c.chunk * columns * 4));
   for (size_t i = 0; i < norms; ++i)
     factors.push_back(c.allocateShared(c.chunk * heads * 4));
 }
@@ -129,10 +182,8 @@ LogicalResult ColumnPhase::emit() {
   if (failed(found))
     return failure();
   segments = std::move(*found);
-  for (Operation &op : c.phase.getBody().front())
-    if (auto fusable = dyn_cast<ir::FusionOpInterface>(op);
-        fusable && fusable.getFusionRole() == ir::FusionRole::RowWise)
-      prologue.push_back(&op);
+  prologue = step::getPrologue(c.phase);
+  widenTiles();
   if (failed(chooseChunk()))
     return failure();
   allocate();
@@ -196,15 +247,24 @@ void ColumnPhase::emitPanels(const Segment &segment, unsigned index, Value tile)
   // A last tile that is not full has no memory behind its last panel.
   Value allPanels = k.constant(llvm::divideCeil(segment.outputs, PanelRows));
   Value panels = k.min(k.constant(panelsPerTile), k.sub(allPanels, firstPanel));
-  k.forLoop(k.constant(0), panels, 1, [&](Value panel) {
-    GpuPanel place{k.at(weights, k.mul(k.add(firstPanel, panel), panelBytes)), firstRow, rows, work,
-                   warpBytes(c.chunk)};
-    emitGpuPanel(c, linear, place);
-    k.barrier();
-    Value to = k.at(products[index], k.mul(panel, PanelRows * 4));
-    emitGpuPanelSums(c, place, to, segment.tileColumns * 4);
-    k.barrier();
+  bool isWarpgroup = isWarpgroupProduct(c, linear);
+  int64_t most = isWarpgroup ? panelsAtATime(segment) : 1, rowBytes = segment.tileColumns * 4;
+  k.forLoop(k.constant(0), panels, most, [&](Value panel) {
+    Value own = k.at(weights, k.mul(k.add(firstPanel, panel), panelBytes));
+    Value sums = k.at(products[index], k.mul(panel, PanelRows * 4));
+    if (!isWarpgroup)
+      return emitPanel(linear, own, sums, rowBytes);
+    Value count = k.min(k.constant(most), k.sub(panels, panel));
+    emitWarpgroupPanels(c, linear, {own, count, most, firstRow, rows, work, sums, rowBytes});
   });
+}
+
+void ColumnPhase::emitPanel(ir::LinearOp linear, Value weights, Value sums, int64_t sumsRowBytes) {
+  GpuPanel place{weights, firstRow, rows, work, warpBytes(c.chunk)};
+  emitGpuPanel(c, linear, place);
+  k.barrier();
+  emitGpuPanelSums(c, place, sums, sumsRowBytes);
+  k.barrier();
 }
 
 GpuTile ColumnPhase::tileOf(const Segment &segment, Value firstColumn, Value local) {

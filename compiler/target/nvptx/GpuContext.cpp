@@ -4,6 +4,8 @@
 
 #include "compiler/target/cpu/KVFormat.h"
 #include "compiler/target/cpu/LayerPlaces.h"
+#include "compiler/target/nvptx/GpuAsync.h"
+#include "compiler/target/nvptx/NvptxTarget.h"
 #include "dialects/Lathe/LatheTypes.h"
 
 #include "lathe/abi.h"
@@ -28,8 +30,7 @@ Value GpuContext::loadField(Type type, int64_t offset) {
   return type == k.ptr() ? k.loadPointer(place) : k.loadWide(type, place, 8);
 }
 
-/// The start of the block's shared memory, which is declared on first use.
-static Value emitSharedMemory(GpuBuilder &k, ModuleOp module) {
+Value lathe::compiler::emitSharedMemory(GpuBuilder &k, ModuleOp module) {
   constexpr unsigned sharedSpace = 3, alignment = 16;
   auto bytes = LLVM::LLVMArrayType::get(k.i8(), 0);
   if (!module.lookupSymbol(SharedMemoryName)) {
@@ -43,10 +44,10 @@ static Value emitSharedMemory(GpuBuilder &k, ModuleOp module) {
   return LLVM::AddrSpaceCastOp::create(k.builder(), k.getLoc(), k.ptr(), address);
 }
 
-GpuContext::GpuContext(OpBuilder &builder, step::PhaseOp phase, const WeightTable &weights,
-                       KernelSharing &sharing, func::FuncOp function)
-    : k(builder, phase.getLoc()), phase(phase), weightTable(weights), sharing(sharing),
-      function(function) {
+GpuContext::GpuContext(OpBuilder &builder, const NvptxTarget &target, step::PhaseOp phase,
+                       const WeightTable &weights, KernelSharing &sharing, func::FuncOp function)
+    : k(builder, phase.getLoc()), target(target), phase(phase), weightTable(weights),
+      sharing(sharing), function(function) {
   ValueRange arguments = function.getArguments();
   layer = arguments[1];
   block = arguments[2];
@@ -67,6 +68,8 @@ GpuContext::GpuContext(OpBuilder &builder, step::PhaseOp phase, const WeightTabl
   thread = k.specialRegister("tid.x");
   lane = k.rem(thread, WarpThreads);
   warp = k.div(thread, WarpThreads);
+  if (target.hasWarpgroups())
+    warp = emitUniform(k, warp);
   shared = emitSharedMemory(k, phase->getParentOfType<ModuleOp>());
   start = shared.getDefiningOp();
 }
@@ -80,6 +83,21 @@ Value GpuContext::rowField(Field field, Value row) {
 // Rows
 //===----------------------------------------------------------------------===//
 
+Value GpuRows::offset(GpuBuilder &k, Value element, int64_t bytes) const {
+  if (blockBytes == 0 || scales)
+    return k.mul(element, bytes);
+  constexpr int64_t depth = 16;
+  Value inDepth = k.rem(element, depth), second = k.rem(k.div(element, 2), 2);
+  Value block = k.add(k.mul(k.div(element, depth), 2), second);
+  Value place = k.add(k.mul(k.div(inDepth, 4), 2), k.rem(element, 2));
+  return k.add(k.mul(block, blockBytes), k.mul(place, bytes));
+}
+
+bool GpuContext::isForWarpgroups(int64_t elements, Type element) const {
+  constexpr int64_t depth = 16;
+  return target.hasWarpgroups() && element.isBF16() && elements % depth == 0;
+}
+
 GpuRows GpuContext::layout(Value base, int64_t rows, int64_t elements, Type element) {
   GpuRows result;
   result.data = base;
@@ -90,6 +108,11 @@ GpuRows GpuContext::layout(Value base, int64_t rows, int64_t elements, Type elem
     result.blockBytes = rows * 32;
     result.scaleBlockBytes = rows * 4;
     result.scales = k.at(base, rows * elements);
+    return result;
+  }
+  if (isForWarpgroups(elements, element)) {
+    result.rowBytes = ColumnBytes;
+    result.blockBytes = rows * ColumnBytes;
     return result;
   }
   result.rowBytes = elements * element.getIntOrFloatBitWidth() / 8;
@@ -129,7 +152,9 @@ const GpuRows &GpuContext::rowsOf(Value value) {
         return storage[value] = rowsOfBuffer(store.getDestination());
   Type element = cast<RankedTensorType>(value.getType()).getElementType();
   int64_t elements = rowElements(value);
-  Value base = allocateShared(step::getRowBytes(chunk, elements, element));
+  // Products read whole tiles of columns: behind the last block, of rows that are not there.
+  int64_t more = isForWarpgroups(elements, element) ? TileColumns * ColumnBytes : 0;
+  Value base = allocateShared(step::getRowBytes(chunk, elements, element) + more);
   GpuRows result = layout(base, chunk, elements, element);
   result.isShared = true;
   return storage[value] = result;

@@ -12,11 +12,14 @@
 
 namespace lathe::compiler {
 
-/// Shared memory that a block may use on every GPU there are kernels for.
+/// Shared memory that a block may use on every GPU there are kernels for; see NvptxTarget.h.
 inline constexpr int64_t SharedBytes = 96 * 1024;
 
 /// The shared memory of a kernel's block is one array of this name.
 inline constexpr llvm::StringLiteral SharedMemoryName = "lathe_shared";
+
+/// The start of the block's shared memory, which is declared on first use.
+mlir::Value emitSharedMemory(GpuBuilder &k, mlir::ModuleOp module);
 
 /// A row of a phase: its number, and its place in the chunk that the block works on.
 struct GpuRow {
@@ -34,18 +37,27 @@ struct GpuRows {
   int64_t blockBytes = 0, scaleBlockBytes = 0;
   mlir::Value scales;
 
+  // bf16 for products of warpgroups (GpuWarpgroupTiles.h) has `blockBytes` as well:
+  // [elements / 8][rows][8].  Of 16 elements, pairs 0, 2, 4, 6 are in the first block, and the
+  // others, which the same lane has of the weights, in the second.
+
+  /// From the start of its row to an element (i64) of so many bytes.
+  mlir::Value offset(GpuBuilder &k, mlir::Value element, int64_t bytes) const;
   mlir::Value index(const GpuRow &row) const { return isShared ? row.local : row.number; }
 };
+
+class NvptxTarget;
 
 /// State of one phase while its code is built.  All threads of a block run it.
 class GpuContext {
 public:
   /// The arguments of `function`: the lathe_step_args, in global memory; the layer, the
   /// block and the number of blocks, as i64.
-  GpuContext(mlir::OpBuilder &builder, step::PhaseOp phase, const WeightTable &weights,
-             KernelSharing &sharing, mlir::func::FuncOp function);
+  GpuContext(mlir::OpBuilder &builder, const NvptxTarget &target, step::PhaseOp phase,
+             const WeightTable &weights, KernelSharing &sharing, mlir::func::FuncOp function);
 
   GpuBuilder k;
+  const NvptxTarget &target;
   step::PhaseOp phase;
   mlir::Value layer, block, blocks;  ///< i64
   mlir::Value thread, lane, warp;    ///< i64: in the block, in the warp; of the block.
@@ -98,6 +110,8 @@ public:
 private:
   mlir::Value loadField(mlir::Type type, int64_t offset);
   GpuRows layout(mlir::Value base, int64_t rows, int64_t elements, mlir::Type element);
+  /// Whether rows of elements are laid out for products of warpgroups.
+  bool isForWarpgroups(int64_t elements, mlir::Type element) const;
   void setStart() { k.builder().setInsertionPointAfter(start); }
 
   const WeightTable &weightTable;

@@ -75,10 +75,12 @@ static void emitRMSNorm(GpuContext &c, Operation *op, const GpuRow &row) {
 
 static void emitToBF16(GpuContext &c, ir::QuantizeOp quantize, const GpuRow &row) {
   GpuBuilder &k = c.k;
+  constexpr int64_t bytes = 2;
   Value from = c.rowPointer(quantize.getInput(), row), to = c.rowPointer(quantize.getResult(), row);
-  c.forThreads(k.constant(c.rowsOf(quantize.getResult()).elements), [&](Value i) {
+  const GpuRows result = c.rowsOf(quantize.getResult());
+  c.forThreads(k.constant(result.elements), [&](Value i) {
     Value rounded = k.onScalar(loadFloat(k, from, i), emitRoundBF16);
-    k.storeWide(rounded, k.at(to, k.mul(i, 2)), 2);
+    k.storeWide(rounded, k.at(to, result.offset(k, i, bytes)), bytes);
   });
 }
 

@@ -6,11 +6,12 @@ using namespace mlir;
 using namespace lathe;
 using namespace lathe::compiler;
 
-/// Two products with 16 rows of the panel each: words of rows 0 and 1, and of 2 and 3, of the
-/// lane's four, of one or two vectors with a word for each row.
+static int64_t lanesOf(Value vector) { return cast<VectorType>(vector.getType()).getNumElements(); }
+
+/// A product for each two of the lane's rows, of one or two vectors with a word for each row.
 static SmallVector<SmallVector<Value>, 2> fragmentsOf(GpuBuilder &k, ArrayRef<Value> words) {
-  SmallVector<SmallVector<Value>, 2> result(2);
-  for (int64_t pair = 0; pair < 2; ++pair)
+  SmallVector<SmallVector<Value>, 2> result(lanesOf(words.front()) / 2);
+  for (int64_t pair = 0; pair < static_cast<int64_t>(result.size()); ++pair)
     for (Value word : words)
       for (int64_t row : {0, 1})
         result[pair].push_back(k.extract(word, 2 * pair + row));
@@ -53,16 +54,17 @@ TensorWeights lathe::compiler::emitInt8Weights(GpuBuilder &k, const GpuIntegerFo
 /// The upper halves of f32 as words of two: those of `low` and of `high`.
 static Value packUpper(GpuBuilder &k, Value low, Value high) {
   OpBuilder &b = k.builder();
-  Value first = k.shiftRight(k.bitcast(low, k.vec(k.i32(), LaneRows)), k.integer(16));
-  Value second =
-      k.mask(k.bitcast(high, k.vec(k.i32(), LaneRows)), static_cast<int32_t>(0xffff0000));
+  VectorType words = k.vec(k.i32(), lanesOf(low));
+  Value first = k.shiftRight(k.bitcast(low, words), k.integer(16));
+  Value second = k.mask(k.bitcast(high, words), static_cast<int32_t>(0xffff0000));
   return arith::OrIOp::create(b, k.getLoc(), first, second);
 }
 
 /// What is left of f32 behind their upper halves.
 static Value lowerPart(GpuBuilder &k, Value x) {
-  Value bits = k.mask(k.bitcast(x, k.vec(k.i32(), LaneRows)), static_cast<int32_t>(0xffff0000));
-  return k.subf(x, k.bitcast(bits, k.vec(k.f32(), LaneRows)));
+  int64_t lanes = lanesOf(x);
+  Value bits = k.mask(k.bitcast(x, k.vec(k.i32(), lanes)), static_cast<int32_t>(0xffff0000));
+  return k.subf(x, k.bitcast(bits, k.vec(k.f32(), lanes)));
 }
 
 /// Words of A for 16 k, of one or two parts.
@@ -73,7 +75,7 @@ static SmallVector<SmallVector<Value>, 2> splitWeights(GpuBuilder &k, const GpuF
   if (format.floats && format.floats->isPairs()) {
     SmallVector<Value> words;
     for (int64_t i = 0; i < 2; ++i) {
-      Value pair = k.add(k.mul(member, 2), i);
+      Value pair = k.add(k.mul(member, 2), i + 8 * half);
       words.push_back(loadWords(k, block, k.at(block.block, k.mul(pair, PanelRows * 4))));
     }
     return {words};

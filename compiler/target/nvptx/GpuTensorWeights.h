@@ -1,8 +1,8 @@
 //===- GpuTensorWeights.h - Weights as operands of tensor cores -*- C++ -*-===//
 //
-// Of a step of k of a panel: the words of A that a lane has for mma.sync.  A lane has four
-// neighbouring rows of the panel, and one of the four members of a group of lanes that
-// have the same ones.
+// Of a step of k of a panel: the words of A that a lane has for mma.sync, or for wgmma.  A lane
+// has four neighbouring rows of the panel, or two, and is one of the four members of a group of
+// lanes that have the same ones.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,7 +13,7 @@
 
 namespace lathe::compiler {
 
-/// One product: with the first two rows of the lane's four, and with the others.
+/// One product with each two of the lane's rows.
 struct TensorProduct {
   llvm::SmallVector<llvm::SmallVector<mlir::Value>, 2> words;
   int64_t half;       ///< Which 16 k of the step, where the product has no more.
@@ -30,8 +30,9 @@ struct TensorWeights {
 TensorWeights emitInt8Weights(GpuBuilder &k, const GpuIntegerFormat &integers,
                               const GpuBlock &block, mlir::Value member);
 
-/// `elements` k for bf16 rows, of which `member` has four of each 16: a product for each 16, or
-/// two, where a weight of more than a bf16's 8 bits is the sum of two.
+/// `elements` k for bf16 rows, of rows of the panel that are as many as the block's, of which
+/// `member` has four of each 16: a product for each 16, or two, where a weight of more than a
+/// bf16's 8 bits is the sum of two.
 TensorWeights emitBF16Weights(GpuBuilder &k, const GpuFormat &format, const GpuBlock &block,
                               mlir::Value member, int64_t elements);
 

@@ -77,6 +77,14 @@ static llvm::Error checkAtomics(llvm::Module &module) {
   return llvm::Error::success();
 }
 
+/// MLIR cannot say it: without, LLVM may put a thread's copy of what all do together elsewhere.
+static void markConvergent(llvm::Module &module) {
+  for (llvm::Function &function : module)
+    for (llvm::Instruction &instruction : llvm::instructions(function))
+      if (auto *call = llvm::dyn_cast<llvm::CallBase>(&instruction); call && call->isInlineAsm())
+        call->addFnAttr(llvm::Attribute::Convergent);
+}
+
 /// abi.h names the entries so.
 static constexpr llvm::StringLiteral KernelPrefix = "lathe_entry_";
 
@@ -128,6 +136,7 @@ lathe::compiler::translateGpuKernels(ModuleOp module, const NvptxTarget &target,
   ir->setDataLayout((*machine)->createDataLayout());
   ir->setTargetTriple((*machine)->getTargetTriple());
   markKernels(*ir);
+  markConvergent(*ir);
   if (llvm::Error error = checkAtomics(*ir))
     return error;
   taken.translate = watch.next();

@@ -18,8 +18,8 @@ namespace {
 
 class EmulatedKernels final : public DeviceKernels {
 public:
-  explicit EmulatedKernels(std::unique_ptr<cuemu::Emulator> emulator)
-      : emulator(std::move(emulator)) {}
+  EmulatedKernels(std::unique_ptr<cuemu::Emulator> emulator, uint64_t sharedBytes)
+      : emulator(std::move(emulator)), sharedBytes(sharedBytes) {}
 
   bool hasEntry(StringRef name) const override {
     return emulator->hasKernel(("lathe_entry_" + name).str());
@@ -27,12 +27,13 @@ public:
 
   llvm::Error run(StringRef entry, lathe_step_args args, int64_t blocks) override {
     std::memset(args.scratch, 0, LATHE_DEVICE_ZERO_BYTES);
-    cuemu::Launch launch{static_cast<uint32_t>(blocks), BlockThreads, SharedBytes, ++launches};
+    cuemu::Launch launch{static_cast<uint32_t>(blocks), BlockThreads, sharedBytes, ++launches};
     return emulator->run(("lathe_entry_" + entry).str(), launch, &args);
   }
 
 private:
   std::unique_ptr<cuemu::Emulator> emulator;
+  const uint64_t sharedBytes;
   uint64_t launches = 0; ///< Each has its own order of threads.
 };
 
@@ -48,5 +49,5 @@ llvm::Expected<std::unique_ptr<DeviceKernels>> NvptxTarget::load(ModuleOp module
                                           /*checksRaces=*/true);
   if (!emulator)
     return emulator.takeError();
-  return std::make_unique<EmulatedKernels>(std::move(*emulator));
+  return std::make_unique<EmulatedKernels>(std::move(*emulator), sharedBytes());
 }

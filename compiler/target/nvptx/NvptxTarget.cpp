@@ -65,6 +65,8 @@ void NvptxTarget::findUnsupported(ModuleOp module, StringRef kvType, Tell tell) 
     if (auto append = dyn_cast<ir::KVAppendOp>(op);
         append && !isGpuCacheElement(append.getCache().getType().getElementType()))
       tellOnce(op->getLoc(), "a KV cache of int8");
+    if (auto attention = dyn_cast<ir::AttentionOp>(op); attention && attention.getPrecisionType())
+      tellOnce(op->getLoc(), "attention whose products are of bf16");
   });
 }
 
@@ -179,4 +181,5 @@ static const DeviceTargetRegistration
     ada(std::make_unique<NvptxTarget>("sm_89", 78)),     // RTX 40, L40S.
     hopper(std::make_unique<NvptxTarget>("sm_90a", 80)), // H100, H200.
     // What stands in for a driver in tests runs LLVM IR (compiler/cuemu/driver).
-    emulator(std::make_unique<NvptxTarget>("cuemu", "sm_80", 71, "llvm"));
+    emulator(std::make_unique<NvptxTarget>("cuemu", "sm_80", 71, "llvm")),
+    hopperEmulator(std::make_unique<NvptxTarget>("cuemu_90a", "sm_90a", 80, "llvm"));

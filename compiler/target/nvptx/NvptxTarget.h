@@ -22,6 +22,11 @@ public:
   const int version;      ///< 71 for "+ptx71".
   const std::string driverText;
 
+  /// Bulk copies, mbarriers and wgmma, which other generations do not have.
+  bool hasWarpgroups() const { return chip == "sm_90a"; }
+  /// Shared memory that a block may use, on every GPU that the code runs on.
+  int64_t sharedBytes() const { return (hasWarpgroups() ? 224 : 96) * 1024; }
+
   void findUnsupported(mlir::ModuleOp module, llvm::StringRef kvType, Tell tell) const override;
   void addKernels(mlir::OpPassManager &passes) const override;
   /// "resources": what the kernels take of a processor, as JSON (docs/gpu.md).

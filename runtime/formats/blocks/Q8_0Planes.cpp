@@ -2,14 +2,15 @@
 //
 // The blocks of Q8_0 in two planes, so that coarse products read the high bits
 // alone (docs/head-screening.md).  With u = q + 128 and U the number of high
-// bits, h = u >> (8 - U) and l the bits below.  Rows are whole in either plane,
-// so that one of them can be read again at the cost of its own bytes.  With B
+// bits, h = u >> (8 - U) and l the bits below.  Rows of nibbles are whole in either
+// plane, so that one of them can be read again at the cost of its own bytes.  With B
 // blocks in a row, the front part of a panel is:
 //
 //   f32 certificate of all 32 rows                                 128 bytes
 //   for g = 0..1, B times: f16 d of rows 16 g to 16 g + 15       64 B bytes
-//   for all 32 rows: nibbles of B blocks, 16 bytes each, then, for U = 5,
-//     the fifth bits of B blocks, 4 bytes each
+//   for U = 5 and g = 0..1, B times: fifth bits of these rows,
+//     4 bytes each                                               128 B bytes
+//   for all 32 rows: nibbles of B blocks, 16 bytes each
 //
 // and behind the front parts of all panels come their tails:
 //
@@ -106,12 +107,6 @@ template <int64_t HighBits> struct Planes {
   static constexpr int64_t HighBytes = NibbleBytes + (HasFifth ? BitBytes : 0);
   static constexpr int64_t LowBytes = HasFifth ? PairBytes + BitBytes : NibbleBytes;
 
-  static void storeHigh(const blocks::Quads &Biased, int64_t Block, int64_t KBlocks, uint8_t *Row) {
-    storeNibbles(Biased, LowBits, Row + Block * NibbleBytes);
-    if (HasFifth)
-      storeBits(Biased, 7, Row + KBlocks * NibbleBytes + Block * BitBytes);
-  }
-
   static void storeLow(const blocks::Quads &Biased, int64_t Block, int64_t KBlocks, uint8_t *Row) {
     if (!HasFifth)
       return storeNibbles(Biased, 0, Row + Block * NibbleBytes);
@@ -121,15 +116,18 @@ template <int64_t HighBits> struct Planes {
 
   static void packPanel(const uint8_t *Source, int64_t RowBytes, int64_t Rows, int64_t KBlocks,
                         uint8_t *Destination) {
-    uint8_t *Scales = Destination + CertificateBytes, *High = Scales + KBlocks * ScaleBytes;
+    uint8_t *Scales = Destination + CertificateBytes, *Fifths = Scales + KBlocks * ScaleBytes;
+    uint8_t *High = Fifths + (HasFifth ? KBlocks * PanelRows * BitBytes : 0);
     for (int64_t Row = 0; Row < PanelRows; ++Row) {
       int64_t Squares = 0;
       for (int64_t Block = 0; Block < KBlocks; ++Block) {
         const uint8_t *From = Row < Rows ? Source + Row * RowBytes + Block * BlockBytes : Missing;
         blocks::Quads Biased = readBiased(From);
-        storeHigh(Biased, Block, KBlocks, High + Row * KBlocks * HighBytes);
+        storeNibbles(Biased, LowBits, High + (Row * KBlocks + Block) * NibbleBytes);
         int64_t Place = (Row / HalfPanel * KBlocks + Block) * HalfPanel + Row % HalfPanel;
         store<uint16_t>(Scales + 2 * Place, load<uint16_t>(From));
+        if (HasFifth)
+          storeBits(Biased, 7, Fifths + Place * BitBytes);
         Squares = std::max(Squares, residualSquares(Biased, LowBits));
       }
       store<float>(Destination + 4 * Row, certificate(Squares, KBlocks));

@@ -24,13 +24,19 @@
 
 #include <stdint.h>
 
-#define LATHE_ABI_VERSION 4
+#define LATHE_ABI_VERSION 5
 /* The oldest version whose programs still run: they read less of lathe_step_args. */
 #define LATHE_ABI_OLDEST 1
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* A logit of a row, and the token that it is of. */
+typedef struct lathe_logit {
+  float logit;
+  int32_t token;
+} lathe_logit;
 
 /* The arguments of one step.  The compiled code reads the fields by offset: append
  * only, and raise LATHE_ABI_VERSION, as a program must not read what an older runtime
@@ -100,6 +106,11 @@ typedef struct lathe_step_args {
    * computes, a multiple of its "step", from that up to its "neurons"; 0 for a layer that
    * has no choice.  All rows have the same widths. */
   const int32_t *widths; /* [layers of the model] */
+  /* Since 5.  Of a program for a GPU whose entry has "greatest_logits", unless
+   * wanted_logits is 0 or more than that: [logits_rows][wanted_logits], where the step
+   * writes these logits, the greatest of a row first, and of equal ones the lower token.
+   * What is NaN or +infinity is ahead of all.  `logits` is all written as well. */
+  lathe_logit *greatest;
 } lathe_step_args;
 
 #define LATHE_HEAD_REPORT_BYTES 64

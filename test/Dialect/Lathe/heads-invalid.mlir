@@ -149,6 +149,33 @@ func.func @attention_scale(%q: tensor<?x4x32xf32>, %kv: !lathe.kv<2 x 2 x 32 x f
 
 // -----
 
+// Products of bf16 over a cache that is not.
+func.func @attention_precision(%q: tensor<?x4x32xf32>, %kv: !lathe.kv<2 x 2 x 32 x f16>, %i: index, %rows: !lathe.rows) {
+  // expected-error@+1 {{precision_type may be bf16, over a cache of bf16; got 'bf16', over a cache of 'f16'}}
+  %0 = lathe.attention %q, %kv[%i] at %rows {precision_type = bf16, scale = 1.0 : f32} : tensor<?x4x32xf32>, !lathe.kv<2 x 2 x 32 x f16>
+  return
+}
+
+// -----
+
+// Products of a type that nothing computes.
+func.func @attention_precision_type(%q: tensor<?x4x32xf32>, %kv: !lathe.kv<2 x 2 x 32 x bf16>, %i: index, %rows: !lathe.rows) {
+  // expected-error@+1 {{precision_type may be bf16, over a cache of bf16; got 'i8', over a cache of 'bf16'}}
+  %0 = lathe.attention %q, %kv[%i] at %rows {precision_type = i8, scale = 1.0 : f32} : tensor<?x4x32xf32>, !lathe.kv<2 x 2 x 32 x bf16>
+  return
+}
+
+// -----
+
+// A precision type that is no type.
+func.func @attention_precision_number(%q: tensor<?x4x32xf32>, %kv: !lathe.kv<2 x 2 x 32 x bf16>, %i: index, %rows: !lathe.rows) {
+  // expected-error@+1 {{attribute 'precision_type' failed to satisfy constraint}}
+  %0 = lathe.attention %q, %kv[%i] at %rows {precision_type = 16, scale = 1.0 : f32} : tensor<?x4x32xf32>, !lathe.kv<2 x 2 x 32 x bf16>
+  return
+}
+
+// -----
+
 // A layer that the cache does not have.
 func.func @attention_layer(%q: tensor<?x4x32xf32>, %kv: !lathe.kv<2 x 2 x 32 x f16>, %rows: !lathe.rows) {
   %i = arith.constant -1 : index

@@ -91,6 +91,16 @@ func.func @cache(%kv: !lathe.kv<2 x 2 x 32 x f16>, %rows: !lathe.rows, %q: tenso
   return
 }
 
+// What meets a cache of bf16 may be rounded to it.
+// CHECK-LABEL: func.func @attention_precision(
+func.func @attention_precision(%kv: !lathe.kv<2 x 2 x 32 x bf16>, %rows: !lathe.rows, %q: tensor<?x4x32xf32>, %i: index) {
+  // CHECK: lathe.attention {{.*}} {scale = 1.250000e-01 : f32} : tensor<?x4x32xf32>, !lathe.kv<2 x 2 x 32 x bf16>
+  // CHECK: lathe.attention {{.*}} {precision_type = bf16, scale = 1.250000e-01 : f32} : tensor<?x4x32xf32>, !lathe.kv<2 x 2 x 32 x bf16>
+  %0 = lathe.attention %q, %kv[%i] at %rows {scale = 0.125 : f32} : tensor<?x4x32xf32>, !lathe.kv<2 x 2 x 32 x bf16>
+  %1 = lathe.attention %q, %kv[%i] at %rows {scale = 0.125 : f32, precision_type = bf16} : tensor<?x4x32xf32>, !lathe.kv<2 x 2 x 32 x bf16>
+  return
+}
+
 // CHECK-LABEL: func.func @elementwise(
 func.func @elementwise(%x: tensor<?x64xf32>, %b: tensor<64xf32>) {
   // CHECK: lathe.silu %{{.*}} : tensor<?x64xf32>

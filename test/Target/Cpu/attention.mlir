@@ -25,10 +25,23 @@ step.program @decode max_rows = 1 arena = 1024 (%rows: !lathe.rows, %kv: !lathe.
 
 // -----
 
-// Many rows: a tile is a head and a block of rows, which takes all of its splits: nobody waits.
+// Many rows: a tile is a head and a block of rows, which takes all of its splits.  Workers claim tiles
+// as they come to them and take turns at few; behind claims all meet, so that nobody claims for the
+// next phase ahead of another's last claim for this one.
 // CHECK-LABEL: func.func private @prefill.attention
 // CHECK-NOT:   llvm.call
 // CHECK-NOT:   llvm.intr.prefetch
+// CHECK:       scf.while (%[[TURN:.*]] = %arg2)
+// CHECK:         scf.if %[[FEW:.*]] -> (i64) {
+// CHECK-NEXT:      scf.yield %[[TURN]] : i64
+// CHECK-NEXT:    } else {
+// CHECK:           llvm.atomicrmw add %{{.*}}, %{{.*}} monotonic
+// CHECK:       } do {
+// CHECK:         arith.addi %{{.*}}, %arg3 : i64
+// CHECK:       scf.if %[[FEW]] {
+// CHECK-NEXT:  } else {
+// CHECK:         llvm.store
+// CHECK:         llvm.call %{{.*}}({{.*}}, %arg2)
 // CHECK:       return
 step.program @prefill max_rows = 8 arena = 8192 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f16>, %logits: !step.buffer<8x32xf32>) {
   %q = step.alloc at 0 : !step.buffer<8x2x32xf32>

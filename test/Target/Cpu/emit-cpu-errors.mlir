@@ -141,3 +141,20 @@ step.program @decode max_rows = 1 arena = 512 (%rows: !lathe.rows, %kv: !lathe.k
     step.store %2, %logits : tensor<?x96xf32>, !step.buffer<1x96xf32>
   }
 }
+
+// -----
+
+// The scale of a whole row, where only columns of it are known.
+lathe.weights @w : tensor<32x64xf32> from "w"
+step.program @prefill max_rows = 16 arena = 8192 (%rows: !lathe.rows, %kv: !lathe.kv<1 x 1 x 32 x f32>, %logits: !step.buffer<16x32xf32>) {
+  %x = step.alloc at 0 : !step.buffer<16x64xf32>
+  %q = step.alloc at 4096 : !step.buffer<16x32x!lathe.q16_act>
+  step.phase "up" over columns {
+    %0 = step.load %x : !step.buffer<16x64xf32> -> tensor<?x64xf32>
+    %w = lathe.weight @w : tensor<32x64xf32>
+    %1 = lathe.linear %0, %w : tensor<?x64xf32>, tensor<32x64xf32> -> tensor<?x32xf32>
+    // expected-error@+1 {{no code for rows of '!lathe.q16_act' behind a contraction}}
+    %2 = lathe.quantize %1 : tensor<?x32xf32> -> tensor<?x32x!lathe.q16_act>
+    step.store %2, %q : tensor<?x32x!lathe.q16_act>, !step.buffer<16x32x!lathe.q16_act>
+  }
+}

@@ -3,6 +3,7 @@
 // RUN: lathe-opt %s --lathe-emit-cpu=target=x86-64-v3 --split-input-file | FileCheck %s
 
 // CHECK:       func.func @lathe_entry_forward(%[[ARGS:.*]]: !llvm.ptr, %{{.*}}: i64, %{{.*}}: i64) -> i32 {
+// CHECK:         llvm.call %{{.*}}({{.*}}) : !llvm.ptr, (!llvm.ptr, i64) -> ()
 // CHECK:         %[[NONE:.*]] = arith.constant 0 : i64
 // CHECK:         %[[RESUMES:.*]] = llvm.load %{{.*}} : !llvm.ptr -> i64
 // CHECK:         %[[BEGINS:.*]] = arith.cmpi eq, %[[RESUMES]], %[[NONE]] : i64

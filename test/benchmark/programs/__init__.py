@@ -35,6 +35,18 @@ class Program:
     def __init__(self, model, threads, context, vocabulary):
         raise NotImplementedError
 
+    @classmethod
+    def on(cls, model):
+        """The same program, which is told to run another file than the others."""
+
+        class OnFile(cls):
+            label = f"{cls.label} on {model.name}"
+
+            def __init__(self, _, *options):
+                super().__init__(model, *options)
+
+        return OnFile
+
     def measure(self, test):
         """Tokens per second of one run on fresh random tokens, from an empty cache."""
         raise NotImplementedError

@@ -19,8 +19,8 @@ constexpr int64_t Unroll = 2;
 
 class FloatReader final : public KVReader {
 public:
-  FloatReader(PhaseContext &context, ir::KVType type)
-      : KVReader(context, type), element(type.getElementType()),
+  FloatReader(PhaseContext &context, ir::AttentionOp attention)
+      : KVReader(context, attention), element(type.getElementType()),
         bytes(element.getIntOrFloatBitWidth() / 8), lanes(commonLanes({dim})) {}
 
   SmallVector<Value> emitProducts(ValueRange queries, const KVPointers &split, Value block,
@@ -44,9 +44,9 @@ public:
   }
   void write(EpilogueRow &row, ir::KVAppendOp append, int64_t chunk,
              const KVPlace &place) const override;
-  std::unique_ptr<KVReader> createReader(PhaseContext &context, ir::KVType type,
+  std::unique_ptr<KVReader> createReader(PhaseContext &context, ir::AttentionOp attention,
                                          int64_t) const override {
-    return std::make_unique<FloatReader>(context, type);
+    return std::make_unique<FloatReader>(context, attention);
   }
 };
 

@@ -31,7 +31,6 @@ constexpr int64_t PairBytes = 2 * Lanes;
 /// Pairs of positions in a block, and the bytes of their values for 16 of dim.
 constexpr int64_t BlockPairs = Lanes / 2, GroupBytes = BlockPairs * PairBytes;
 
-int64_t paddedDim(int64_t dim) { return llvm::alignTo(dim, Lanes); }
 /// The scales of a block lie behind its integers.
 int64_t scalesOffset(int64_t dim) { return Lanes * paddedDim(dim); }
 /// Elements that share a scale, and how many scales there are.
@@ -41,8 +40,8 @@ int64_t blockBytesOf(int64_t dim) { return scalesOffset(dim) + scalesOf(dim) * L
 
 class Int8Reader final : public KVReader {
 public:
-  Int8Reader(PhaseContext &context, ir::KVType type, int64_t most)
-      : KVReader(context, type), padded(paddedDim(dim)), blockBytes(blockBytesOf(dim)),
+  Int8Reader(PhaseContext &context, ir::AttentionOp attention, int64_t most)
+      : KVReader(context, attention), padded(paddedDim(dim)), blockBytes(blockBytesOf(dim)),
         scales(scalesOf(dim)), queryIntegers(context.allocateScratch(most * padded * 2)),
         queryScales(context.allocateScratch(most * 4)),
         weightIntegers(context.allocateScratch(most * scales * AttentionSplit * 2)),
@@ -78,9 +77,9 @@ public:
                ir::KVAppendOp append, const KVPlace &place, HeadFactors &factors) const override;
   void write(EpilogueRow &row, ir::KVAppendOp append, int64_t chunk,
              const KVPlace &place) const override;
-  std::unique_ptr<KVReader> createReader(PhaseContext &context, ir::KVType type,
+  std::unique_ptr<KVReader> createReader(PhaseContext &context, ir::AttentionOp attention,
                                          int64_t most) const override {
-    return std::make_unique<Int8Reader>(context, type, most);
+    return std::make_unique<Int8Reader>(context, attention, most);
   }
 };
 

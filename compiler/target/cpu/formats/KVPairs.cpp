@@ -7,8 +7,9 @@
 //   keys    bf16 [position / 16][D / 2][16 positions][2]
 //   values  bf16 [position / 2][D][2 positions]
 //
-// D is dim, rounded up to a multiple of 16; what is added stays zero.  With such an
-// instruction queries and weights are rounded to bf16, too.
+// D is dim, rounded up to a multiple of 16; what is added stays zero.  The attention's
+// precision type says whether queries and weights are rounded to bf16, too, as the
+// instruction wants them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,16 +29,13 @@ constexpr int64_t PairBytes = 4, RowBytes = Lanes * PairBytes;
 /// Pairs that one turn of a loop takes.
 constexpr int64_t Unroll = 2;
 
-int64_t paddedDim(int64_t dim) { return llvm::alignTo(dim, Lanes); }
-
 class PairReader final : public KVReader {
 public:
-  PairReader(PhaseContext &context, ir::KVType type, int64_t most)
-      : KVReader(context, type), padded(paddedDim(dim)), rounds(context.target.bf16Dot),
-        factorBytes(rounds ? 2 : 4),
-        ownQueries(context.allocateScratch(most * padded * factorBytes)),
-        ownWeights(rounds ? context.allocateScratch(most * AttentionSplit * factorBytes)
-                          : Value()) {}
+  PairReader(PhaseContext &context, ir::AttentionOp attention, int64_t most)
+      : KVReader(context, attention), padded(paddedDim(dim)),
+        rounds(attention.getPrecisionType().has_value()), dots(rounds && context.target.bf16Dot),
+        factorBytes(dots ? 2 : 4), ownQueries(context.allocateScratch(most * padded * factorBytes)),
+        ownWeights(dots ? context.allocateScratch(most * AttentionSplit * factorBytes) : Value()) {}
 
   void prepareQueries(ValueRange queries) override;
   SmallVector<Value> emitProducts(ValueRange queries, const KVPointers &split, Value block,
@@ -53,7 +51,8 @@ private:
   int64_t blockBytes() const { return Lanes * padded * 2; }
 
   int64_t padded;
-  bool rounds;         ///< Whether queries and weights are bf16, else f32.
+  bool rounds;         ///< Whether queries and weights are rounded to bf16.
+  bool dots;           ///< Whether the instruction takes them; else they lie as f32.
   int64_t factorBytes; ///< Of an element of them.
   Value ownQueries;    ///< [queries][padded]
   Value ownWeights;    ///< [queries][AttentionSplit]; null where they stay where they are.
@@ -66,9 +65,9 @@ public:
   }
   void write(EpilogueRow &row, ir::KVAppendOp append, int64_t chunk,
              const KVPlace &place) const override;
-  std::unique_ptr<KVReader> createReader(PhaseContext &context, ir::KVType type,
+  std::unique_ptr<KVReader> createReader(PhaseContext &context, ir::AttentionOp attention,
                                          int64_t most) const override {
-    return std::make_unique<PairReader>(context, type, most);
+    return std::make_unique<PairReader>(context, attention, most);
   }
 };
 
@@ -78,11 +77,16 @@ public:
 // Reading
 //===----------------------------------------------------------------------===//
 
-/// `count` f32 from `from`, `lanes` at a time, as what keys or values meet.
+/// `count` f32 from `from`, `lanes` at a time, as what keys or values meet; `to` may be
+/// where they are.
 void PairReader::storeFactors(Value from, Value to, Value count, int64_t lanes) {
   k.forLoop(k.constant(0), count, lanes, [&](Value element) {
     Value x = k.load(k.vec(k.f32(), lanes), k.at(from, k.mul(element, 4)));
-    k.store(rounds ? c.target.roundToBF16(k, x) : x, k.at(to, k.mul(element, factorBytes)));
+    if (dots)
+      x = c.target.roundToBF16(k, x);
+    else if (rounds)
+      x = k.extend(emitRoundBF16(k, x));
+    k.store(x, k.at(to, k.mul(element, factorBytes)));
   });
 }
 
@@ -98,10 +102,10 @@ void PairReader::prepareQueries(ValueRange queries) {
 void PairReader::prepareWeights(Value weights, int64_t queries, const KVPointers &, Value blocks) {
   if (!rounds)
     return;
+  Value to = dots ? ownWeights : weights;
   for (int64_t query = 0; query < queries; ++query)
     storeFactors(k.at(weights, query * AttentionSplit * 4),
-                 k.at(ownWeights, query * AttentionSplit * factorBytes), k.mul(blocks, Lanes),
-                 Lanes);
+                 k.at(to, query * AttentionSplit * factorBytes), k.mul(blocks, Lanes), Lanes);
 }
 
 /// Adds 16 pairs, from several places, times the pair of each query, from `factors`
@@ -113,13 +117,13 @@ SmallVector<Value> PairReader::addPairs(ValueRange sums, ArrayRef<Value> from, V
   SmallVector<std::pair<Value, Value>> halves;
   for (Value start : from) {
     pairs.push_back(k.load(type, start));
-    if (!rounds)
+    if (!dots)
       halves.push_back(k.splitPairs(pairs.back()));
   }
   for (size_t query = 0; query < sums.size() / from.size(); ++query) {
     Value own = k.at(factors, query * stride);
     auto sumsOf = MutableArrayRef(next).slice(query * from.size(), from.size());
-    if (rounds) {
+    if (dots) {
       Value factor = k.bitcast(k.broadcast(k.load(k.i32(), own)), type);
       for (auto [sum, pair] : llvm::zip(sumsOf, pairs))
         sum = c.target.bf16Dot(k, sum, pair, factor);
@@ -160,7 +164,7 @@ void PairReader::emitMix(Value weights, int64_t queries, const KVPointers &split
                          int64_t width, Value to, int64_t stride, const KVAhead &ahead) {
   while (padded % (width * Lanes) != 0)
     width /= 2;
-  Value factors = rounds ? ownWeights : weights, count = k.mul(blocks, Lanes / 2);
+  Value factors = dots ? ownWeights : weights, count = k.mul(blocks, Lanes / 2);
   k.forLoop(k.constant(0), k.constant(padded), width * Lanes, [&](Value first) {
     SmallVector<Value> sums(queries * width, k.splat(0.0f));
     Value column = k.at(split.values, k.mul(first, PairBytes));

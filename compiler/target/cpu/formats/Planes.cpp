@@ -1,8 +1,8 @@
 //===- Planes.cpp - Q8_0 with its high bits in front ------------------------===//
 //
-// Code for the layout that runtime/formats/blocks/Q8_0Planes.cpp packs.  Rows
-// are whole in memory, so that four k of 16 rows beside each other, which a dot
-// product wants, are gathered when a block is unpacked.
+// Code for the layout that runtime/formats/blocks/Q8_0Planes.cpp packs.  Rows of
+// nibbles are whole in memory, so that four k of 16 rows beside each other, which a
+// dot product wants, are gathered when a block is unpacked.
 //
 //===----------------------------------------------------------------------===//
 
@@ -67,6 +67,7 @@ private:
   int64_t lowBytes() const { return hasFifth() ? PairBytes + BitBytes : NibbleBytes; }
 
   Value scalePlace(KernelBuilder &k, Value panel, Value lane, Value steps) const;
+  Value fifthPlace(KernelBuilder &k, Value panel, Value lane, Value steps) const;
   Value highRow(KernelBuilder &k, Value panel, Value row, Value steps) const;
   Value lowRow(KernelBuilder &k, Value tail, Value row, Value steps) const;
   SmallVector<Value, 8> highQuads(KernelBuilder &k, const PanelBlock &block, int64_t up) const;
@@ -107,7 +108,7 @@ SmallVector<Value, 4> loadNibbles(KernelBuilder &k, const RowParts &rows) {
           mixFours(k, high01, high23, {0, 1, 4, 5}), mixFours(k, high01, high23, {2, 3, 6, 7})};
 }
 
-/// 4 bytes of each row.
+/// 4 bytes of each row of a tail.
 Value loadBits(KernelBuilder &k, const RowParts &rows) {
   SmallVector<Value> words;
   for (int64_t row = 0; row < Lanes; ++row)
@@ -155,8 +156,16 @@ Value PlanesFormat::scalePlace(KernelBuilder &k, Value panel, Value lane, Value 
   return k.at(k.at(panel, k.add(half, k.mul(k.rem(lane, Lanes), 2))), CertificateBytes);
 }
 
+/// The fifth bits of block 0 of a row; those of the next are 64 bytes on.
+Value PlanesFormat::fifthPlace(KernelBuilder &k, Value panel, Value lane, Value steps) const {
+  Value half = k.mul(k.mul(k.div(lane, Lanes), steps), Lanes * BitBytes);
+  Value place = k.add(half, k.mul(k.rem(lane, Lanes), BitBytes));
+  return k.at(k.at(panel, k.add(place, k.mul(steps, ScaleBytes))), CertificateBytes);
+}
+
 Value PlanesFormat::highRow(KernelBuilder &k, Value panel, Value row, Value steps) const {
-  Value offset = k.mul(steps, k.add(k.mul(row, highBytes()), ScaleBytes));
+  int64_t before = ScaleBytes + (hasFifth() ? PanelRows * BitBytes : 0);
+  Value offset = k.mul(steps, k.add(k.mul(row, NibbleBytes), before));
   return k.at(k.at(panel, offset), CertificateBytes);
 }
 
@@ -177,11 +186,13 @@ Value PlanesFormat::scale(KernelBuilder &k, const PanelBlock &block) const {
 SmallVector<Value, 8> PlanesFormat::highQuads(KernelBuilder &k, const PanelBlock &block,
                                               int64_t up) const {
   Value row = highRow(k, block.panel, k.mul(block.group, Lanes), block.steps);
-  Value stride = k.mul(block.steps, highBytes());
   SmallVector<Value, 4> nibbles =
-      loadNibbles(k, {k.at(row, k.mul(block.index, NibbleBytes)), stride});
-  Value place = k.add(k.mul(block.steps, NibbleBytes), k.mul(block.index, BitBytes));
-  Value fifth = hasFifth() ? loadBits(k, {k.at(row, place), stride}) : Value();
+      loadNibbles(k, {k.at(row, k.mul(block.index, NibbleBytes)), k.mul(block.steps, NibbleBytes)});
+  Value fifth;
+  if (hasFifth()) {
+    Value first = fifthPlace(k, block.panel, k.mul(block.group, Lanes), block.steps);
+    fifth = k.load(k.vec(k.i32()), k.at(first, k.mul(block.index, Lanes * BitBytes)));
+  }
   SmallVector<Value, 8> quads;
   for (int64_t quad = 0; quad < 8; ++quad) {
     quads.push_back(shiftAndMaskBytes(k, nibbles[quad / 2], up - 4 * (quad % 2), 15 << up));
@@ -257,7 +268,7 @@ void PlanesFormat::gather(KernelBuilder &k, const PanelBlock &step, Value lane,
     return arith::ExtUIOp::create(k.builder(), k.getLoc(), k.vec(k.i32(), 4),
                                   k.load(k.vec(k.i8(), 4), place));
   };
-  Value fifths = k.at(high, k.mul(step.steps, NibbleBytes));
+  Value fifths = fifthPlace(k, step.panel, lane, step.steps);
   Value thirds = k.at(low, k.mul(step.steps, PairBytes));
   for (int64_t quad = 0; quad < 8; ++quad) {
     int64_t place = 4 * (quad / 2), down = -4 * (quad % 2);
@@ -266,7 +277,7 @@ void PlanesFormat::gather(KernelBuilder &k, const PanelBlock &step, Value lane,
     if (!hasFifth()) {
       byte = join(k, byte, shiftAndMask(k, load(low, NibbleBytes, place), down, 15));
     } else {
-      byte = join(k, byte, shiftAndMask(k, load(fifths, BitBytes, 0), 7 - quad, 0x80));
+      byte = join(k, byte, shiftAndMask(k, load(fifths, Lanes * BitBytes, 0), 7 - quad, 0x80));
       byte =
           join(k, byte, shiftAndMask(k, load(low, PairBytes, 4 * (quad / 4)), -2 * (quad % 4), 3));
       byte = join(k, byte, shiftAndMask(k, load(thirds, BitBytes, 0), 2 - quad, 4));
@@ -289,13 +300,20 @@ static void copyBytes(KernelBuilder &k, Value from, Value to, Value bytes) {
 void PlanesFormat::copyRow(KernelBuilder &k, const PanelPointers &from, Value lane,
                            const PanelPointers &to, Value toLane, Value steps) const {
   copyBytes(k, highRow(k, from.panel, lane, steps), highRow(k, to.panel, toLane, steps),
-            k.mul(steps, highBytes()));
+            k.mul(steps, NibbleBytes));
   copyBytes(k, lowRow(k, from.tail, lane, steps), lowRow(k, to.tail, toLane, steps),
             k.mul(steps, lowBytes()));
   Value scales = scalePlace(k, from.panel, lane, steps);
   Value into = scalePlace(k, to.panel, toLane, steps);
   k.forLoop(k.constant(0), k.mul(steps, 2 * Lanes), 2 * Lanes, [&](Value offset) {
     k.store(k.load(k.i16(), k.at(scales, offset)), k.at(into, offset));
+  });
+  if (!hasFifth())
+    return;
+  Value bits = fifthPlace(k, from.panel, lane, steps);
+  into = fifthPlace(k, to.panel, toLane, steps);
+  k.forLoop(k.constant(0), k.mul(steps, BitBytes * Lanes), BitBytes * Lanes, [&](Value offset) {
+    k.store(k.load(k.i32(), k.at(bits, offset)), k.at(into, offset));
   });
 }
 
@@ -305,9 +323,11 @@ void PlanesFormat::prefetchRow(KernelBuilder &k, const PanelPointers &from, Valu
     k.forLoop(k.constant(0), k.add(bytes, 63), 64,
               [&](Value offset) { k.prefetch(k.at(start, k.min(offset, bytes)), 1); });
   };
-  lines(highRow(k, from.panel, lane, steps), k.mul(steps, highBytes()));
+  lines(highRow(k, from.panel, lane, steps), k.mul(steps, NibbleBytes));
   lines(lowRow(k, from.tail, lane, steps), k.mul(steps, lowBytes()));
   lines(scalePlace(k, from.panel, lane, steps), k.mul(steps, 2 * Lanes));
+  if (hasFifth())
+    lines(fifthPlace(k, from.panel, lane, steps), k.mul(steps, BitBytes * Lanes));
 }
 
 static const PlanesFormat planes4(4), planes5(5);

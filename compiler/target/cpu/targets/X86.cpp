@@ -82,4 +82,5 @@ static CpuTargetRegistration avx512({
     .byteDot = emitByteDot,
     .bf16Dot = emitBF16Dot,
     .roundToBF16 = emitRoundToBF16,
+    .scalesByPowers = true,
 });
