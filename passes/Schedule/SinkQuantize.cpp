@@ -77,7 +77,7 @@ static std::optional<Quantisation> match(PhaseOp phase) {
   found.op = dyn_cast<ir::QuantizeOp>(*std::next(body.begin()));
   found.store = dyn_cast<StoreOp>(body.back());
   if (!found.load || !found.op || !found.store || found.op.getInput() != found.load ||
-      isa<ir::WideActivationType>(found.op.getType().getElementType()) ||
+      isa<ir::WideActivationType, ir::ByteActivationType>(found.op.getType().getElementType()) ||
       !isFirstNeeded(found.store, phase))
     return std::nullopt;
   found.given = findOnlyStore(found.load);

@@ -148,20 +148,39 @@ void ColumnPhase::shareTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) 
   }
 }
 
-/// Of many, they claim a chunk of a tile at a time; those of a tile follow each other, as its
-/// weights are near then.
+/// Of the rows and the weights, which both meet in the nearest cache, the one that takes fewer
+/// bytes comes there again and again.
+bool ColumnPhase::readsRowsOnce(const Segment &segment) {
+  int64_t rowBytes = 0, weightBytes = 0;
+  for (ir::LinearOp linear : segment.linears) {
+    auto rows = cast<RankedTensorType>(linear.getInput().getType());
+    auto matrix = cast<RankedTensorType>(linear.getWeight().getType());
+    rowBytes = std::max(rowBytes,
+                        step::getRowBytes(c.maxRows(), rows.getDimSize(1), rows.getElementType()));
+    weightBytes +=
+        packedPanelBytes(*ir::getBlockFormat(matrix.getElementType()), matrix.getDimSize(1)) *
+        ((matrix.getDimSize(0) + PanelRows - 1) / PanelRows);
+  }
+  return weightBytes < rowBytes;
+}
+
+/// Of many, they claim a chunk of a tile at a time.  Those of a tile follow each other, as its
+/// weights are near then, or those of a chunk, as its rows are.
 void ColumnPhase::claimTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) {
   Value chunks = k.ceilDiv(c.rowCount(), k.constant(chunk));
   SmallVector<Value> ends{k.constant(0)};
   for (Value count : tiles)
     ends.push_back(k.add(ends.back(), k.mul(count, chunks)));
   c.forClaimed(ends.back(), [&](Value item) {
-    for (auto [segment, start, end] : llvm::zip(segments, ends, llvm::drop_begin(ends))) {
+    for (auto [segment, count, start, end] :
+         llvm::zip(segments, tiles, ends, llvm::drop_begin(ends))) {
       Value own = arith::AndIOp::create(k.builder(), k.getLoc(), k.less(item, end),
                                         k.less(k.sub(start, k.constant(1)), item));
       k.ifThen(own, [&] {
-        Value number = k.sub(item, start), tile = k.div(number, chunks);
-        Value row = k.mul(k.sub(number, k.mul(tile, chunks)), chunk);
+        Value number = k.sub(item, start), inner = readsRowsOnce(segment) ? count : chunks;
+        Value outer = k.div(number, inner), rest = k.sub(number, k.mul(outer, inner));
+        Value tile = readsRowsOnce(segment) ? rest : outer;
+        Value row = k.mul(readsRowsOnce(segment) ? outer : rest, chunk);
         allocateTiles(segment);
         emitTile(segment, tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
       });
@@ -191,40 +210,18 @@ void ColumnPhase::allocateTiles(const Segment &segment) {
     tileMemory.push_back(c.allocateScratch(chunk * segment.tileColumns * 4));
 }
 
-/// Of the rows and the weights, which both meet in the nearest cache, the one that takes fewer
-/// bytes comes there again and again.
-bool ColumnPhase::readsRowsOnce(const Segment &segment) {
-  int64_t rowBytes = 0, weightBytes = 0;
-  for (ir::LinearOp linear : segment.linears) {
-    auto rows = cast<RankedTensorType>(linear.getInput().getType());
-    auto matrix = cast<RankedTensorType>(linear.getWeight().getType());
-    rowBytes = std::max(rowBytes,
-                        step::getRowBytes(c.maxRows(), rows.getDimSize(1), rows.getElementType()));
-    weightBytes +=
-        packedPanelBytes(*ir::getBlockFormat(matrix.getElementType()), matrix.getDimSize(1)) *
-        ((matrix.getDimSize(0) + PanelRows - 1) / PanelRows);
-  }
-  return weightBytes < rowBytes;
-}
-
 void ColumnPhase::forTileRows(const Segment &segment, Value from, Value to,
                               llvm::function_ref<void(Value, Value, Value)> body) {
   // The only row need not want logits.
   if (chunk == 1 && c.phase.getLogitsRows())
     to = k.min(to, k.mul(c.rowCount(), k.constant(segment.tiles())));
-  if (chunk == 1)
-    return k.forLoop(from, to, 1, [&](Value tile) { body(tile, k.constant(0), k.constant(1)); });
-  auto forTiles = [&](KernelBuilder::Body ofTile) { k.forLoop(from, to, 1, ofTile); };
-  auto forChunks = [&](KernelBuilder::Body ofRow) {
-    k.forLoop(k.constant(0), c.rowCount(), chunk, ofRow);
-  };
-  auto both = [&](Value tile, Value row) {
-    body(tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
-  };
-  if (readsRowsOnce(segment))
-    forChunks([&](Value row) { forTiles([&](Value tile) { both(tile, row); }); });
-  else
-    forTiles([&](Value tile) { forChunks([&](Value row) { both(tile, row); }); });
+  k.forLoop(from, to, 1, [&](Value tile) {
+    if (chunk == 1)
+      return body(tile, k.constant(0), k.constant(1));
+    k.forLoop(k.constant(0), c.rowCount(), chunk, [&](Value row) {
+      body(tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
+    });
+  });
 }
 
 void ColumnPhase::emitTile(const Segment &segment, Value tile, Value firstRow, Value rows) {
