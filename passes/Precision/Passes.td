@@ -44,8 +44,8 @@ def LowerPrecisionPass : Pass<"lathe-lower-precision"> {
     Option<"kv", "kv", "std::string", "\"auto\"", "element type of the KV cache: auto, f32, f16, bf16 or int8">,
     Option<"autoKV", "auto-kv", "std::string", "\"f16\"", "element type of the KV cache where kv is auto: f16 or bf16">,
     Option<"storedBF16", "stored-bf16", "std::string", "\"bf16\"", "rows that meet weights stored as bf16 where the policy is auto: bf16 or f32">,
-    Option<"bf16Products", "bf16-products", "bool", "false", "whether attention over a cache of bf16 multiplies bf16 by bf16">,
     Option<"encoders", "encoders", "std::string", "\"auto\"", "policy of contractions in modules with attention in both directions where policy is auto: auto or mixed">,
+    Option<"bf16Products", "bf16-products", "bool", "false", "whether attention over a cache of bf16 multiplies bf16 by bf16">,
     Option<"remarks", "remarks", "bool", "false", "say what each contraction and attention became">,
   ];
   let dependentDialects = ["::lathe::ir::LatheDialect"];

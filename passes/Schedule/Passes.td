@@ -50,7 +50,7 @@ def SinkQuantizePass : Pass<"lathe-sink-quantize", "::lathe::step::ProgramOp"> {
     stored as int8 (a block of 32 elements needs nothing of its neighbours) or bf16, and
     the buffer of f32 and a barrier are gone.
 
-    Rows whose scale is of the whole row (`!lathe.q16_act`) stay as they are, and so do
+    Rows with a number of the whole row (`!lathe.q16_act`, `!lathe.u8_act`) stay as they are, and so do
     those of heads, of experts and of `lathe.head_topk`. Declared effect: exact.
 
     Counts `sunk`, the phases that are gone.

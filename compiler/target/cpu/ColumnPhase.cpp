@@ -65,7 +65,7 @@ static LogicalResult checkStores(const Segment &segment) {
       continue;
     Type element = quantize.getType().getElementType();
     bool blocks = segment.outputs % 32 == 0 && segment.headColumns == Lanes;
-    if (!element.isBF16() && !(storesBlock(store) && blocks))
+    if (isa<ir::WideActivationType>(element) || (storesBlock(store) && !blocks))
       result = quantize.emitError() << "no code for rows of " << element << " behind a contraction";
   }
   return result;
@@ -148,8 +148,24 @@ void ColumnPhase::shareTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) 
   }
 }
 
-/// Of many, they claim a chunk of a tile at a time: all chunks of a tile, or all tiles of a chunk,
-/// follow each other.
+/// Of the rows and the weights, which both meet in the nearest cache, the one that takes fewer
+/// bytes comes there again and again.
+bool ColumnPhase::readsRowsOnce(const Segment &segment) {
+  int64_t rowBytes = 0, weightBytes = 0;
+  for (ir::LinearOp linear : segment.linears) {
+    auto rows = cast<RankedTensorType>(linear.getInput().getType());
+    auto matrix = cast<RankedTensorType>(linear.getWeight().getType());
+    rowBytes = std::max(rowBytes,
+                        step::getRowBytes(c.maxRows(), rows.getDimSize(1), rows.getElementType()));
+    weightBytes +=
+        packedPanelBytes(*ir::getBlockFormat(matrix.getElementType()), matrix.getDimSize(1)) *
+        ((matrix.getDimSize(0) + PanelRows - 1) / PanelRows);
+  }
+  return weightBytes < rowBytes;
+}
+
+/// Of many, they claim a chunk of a tile at a time.  Those of a tile follow each other, as its
+/// weights are near then, or those of a chunk, as its rows are.
 void ColumnPhase::claimTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) {
   Value chunks = k.ceilDiv(c.rowCount(), k.constant(chunk));
   SmallVector<Value> ends{k.constant(0)};
@@ -161,13 +177,12 @@ void ColumnPhase::claimTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) 
       Value own = arith::AndIOp::create(k.builder(), k.getLoc(), k.less(item, end),
                                         k.less(k.sub(start, k.constant(1)), item));
       k.ifThen(own, [&] {
-        bool rowsOnce = readsRowsOnce(segment);
-        Value number = k.sub(item, start), inner = rowsOnce ? count : chunks;
+        Value number = k.sub(item, start), inner = readsRowsOnce(segment) ? count : chunks;
         Value outer = k.div(number, inner), rest = k.sub(number, k.mul(outer, inner));
-        Value row = k.mul(rowsOnce ? outer : rest, chunk);
+        Value tile = readsRowsOnce(segment) ? rest : outer;
+        Value row = k.mul(readsRowsOnce(segment) ? outer : rest, chunk);
         allocateTiles(segment);
-        emitTile(segment, rowsOnce ? rest : outer, row,
-                 k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
+        emitTile(segment, tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
       });
     }
   });
@@ -193,22 +208,6 @@ void ColumnPhase::allocateTiles(const Segment &segment) {
   tileMemory.clear();
   for (size_t i = 0; i < segment.linears.size(); ++i)
     tileMemory.push_back(c.allocateScratch(chunk * segment.tileColumns * 4));
-}
-
-/// Of the rows and the weights, which both meet in the nearest cache, the one that takes fewer
-/// bytes comes there again and again.
-bool ColumnPhase::readsRowsOnce(const Segment &segment) {
-  int64_t rowBytes = 0, weightBytes = 0;
-  for (ir::LinearOp linear : segment.linears) {
-    auto rows = cast<RankedTensorType>(linear.getInput().getType());
-    auto matrix = cast<RankedTensorType>(linear.getWeight().getType());
-    rowBytes = std::max(rowBytes,
-                        step::getRowBytes(c.maxRows(), rows.getDimSize(1), rows.getElementType()));
-    weightBytes +=
-        packedPanelBytes(*ir::getBlockFormat(matrix.getElementType()), matrix.getDimSize(1)) *
-        ((matrix.getDimSize(0) + PanelRows - 1) / PanelRows);
-  }
-  return weightBytes < rowBytes;
 }
 
 void ColumnPhase::forTileRows(const Segment &segment, Value from, Value to,
