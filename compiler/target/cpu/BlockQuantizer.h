@@ -8,7 +8,8 @@
 
 namespace lathe::compiler {
 
-/// How many blocks, of 1024 bits, are quantised at a time: their elements take half of the registers.
+/// How many blocks, of 1024 bits, are quantised at a time: their elements take half of the
+/// registers.
 inline int64_t quantizedTogether(const CpuTarget &target) {
   return target.registers * target.vectorBits / 2048;
 }

@@ -1,6 +1,7 @@
 //===- GpuContext.cpp - What the emitters of a GPU phase share -------------===//
 
 #include "compiler/target/nvptx/GpuContext.h"
+#include "compiler/target/nvptx/GpuWarpgroupTiles.h"
 
 #include "compiler/target/cpu/KVFormat.h"
 #include "compiler/target/cpu/LayerPlaces.h"
@@ -68,7 +69,10 @@ GpuContext::GpuContext(OpBuilder &builder, const NvptxTarget &target, step::Phas
   thread = k.specialRegister("tid.x");
   lane = k.rem(thread, WarpThreads);
   warp = k.div(thread, WarpThreads);
-  if (target.hasWarpgroups())
+  // Products of warpgroups want to know that it is the same for all lanes; elsewhere that would
+  // only take a register.
+  if (llvm::any_of(phase.getOps<ir::LinearOp>(),
+                   [&](ir::LinearOp linear) { return isWarpgroupProduct(*this, linear); }))
     warp = emitUniform(k, warp);
   shared = emitSharedMemory(k, phase->getParentOfType<ModuleOp>());
   start = shared.getDefiningOp();
