@@ -146,17 +146,18 @@ static Value buildBytes(ReferenceBuilder &b, Value input, int64_t width) {
     return b.make<arith::NegFOp>(most);
   });
   int64_t blocks = ByteActivationType::countScales(width);
-  Value scales = b.generate(b.rowSizes(input, blocks), [&](ValueRange at) {
+  Value above = b.generate(b.rowSizes(input, blocks), [&](ValueRange at) {
     Value first = b.make<arith::MulIOp>(at[1], b.index(together));
     Value last = b.make<arith::AddIOp>(first, b.index(together));
     last = b.make<arith::MinUIOp>(last, b.index(width));
     Value top = b.maximum(first, last, [&](Value column) { return b.at(input, {at[0], column}); });
-    return b.divide(b.subtract(top, b.at(lows, at[0])), b.real(ByteActivationType::Limit));
+    return b.subtract(top, b.at(lows, at[0]));
   });
   return b.generate(b.sizes(input), [&](ValueRange at) {
-    Value scale = b.at(scales, {at[0], b.make<arith::DivUIOp>(at[1], b.index(together))});
-    Value low = b.at(lows, at[0]);
-    return b.add(low, b.roundToMultiple(scale, b.subtract(b.at(input, at), low)));
+    Value greatest = b.at(above, {at[0], b.make<arith::DivUIOp>(at[1], b.index(together))});
+    Value low = b.at(lows, at[0]), most = b.real(ByteActivationType::Limit);
+    Value own = b.subtract(b.at(input, at), low);
+    return b.add(low, b.roundToMultiple(b.divide(greatest, most), b.divide(most, greatest), own));
   });
 }
 
