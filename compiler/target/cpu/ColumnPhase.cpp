@@ -33,6 +33,7 @@ private:
   void emitTiles(ArrayRef<Segment> segments);
   void shareTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles);
   void claimTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles);
+  void emitItem(const Segment &segment, Value tiles, Value chunks, Value item);
   void emitTile(const Segment &segment, Value tile, Value firstRow, Value rows);
   void emitZeros(const Segment &segment, Value from, Value to);
   void allocateTiles(const Segment &segment);
@@ -164,26 +165,40 @@ bool ColumnPhase::readsRowsOnce(const Segment &segment) {
   return weightBytes < rowBytes;
 }
 
+/// Emits an item of claimTiles.
+void ColumnPhase::emitItem(const Segment &segment, Value tiles, Value chunks, Value item) {
+  auto emitChunk = [&](Value tile, Value row) {
+    emitTile(segment, tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
+  };
+  allocateTiles(segment);
+  if (!segment.appends.empty())
+    return k.forLoop(k.constant(0), c.rowCount(), chunk, [&](Value row) { emitChunk(item, row); });
+  bool rowsOnce = readsRowsOnce(segment);
+  Value inner = rowsOnce ? tiles : chunks;
+  Value outer = k.div(item, inner), rest = k.sub(item, k.mul(outer, inner));
+  emitChunk(rowsOnce ? rest : outer, k.mul(rowsOnce ? outer : rest, chunk));
+}
+
 /// Of many, they claim a chunk of a tile at a time.  Those of a tile follow each other, as its
-/// weights are near then, or those of a chunk, as its rows are.
+/// weights are near then, or those of a chunk, as its rows are.  What goes into the cache has one
+/// worker for each head, because formats write back what lies beside a position; it takes long, and
+/// so comes first.
 void ColumnPhase::claimTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) {
   Value chunks = k.ceilDiv(c.rowCount(), k.constant(chunk));
+  SmallVector<unsigned> order = llvm::to_vector(llvm::seq<unsigned>(0, segments.size()));
+  llvm::stable_sort(order, [&](unsigned a, unsigned b) {
+    return !segments[a].appends.empty() && segments[b].appends.empty();
+  });
   SmallVector<Value> ends{k.constant(0)};
-  for (Value count : tiles)
-    ends.push_back(k.add(ends.back(), k.mul(count, chunks)));
+  for (unsigned number : order) {
+    Value items = segments[number].appends.empty() ? k.mul(tiles[number], chunks) : tiles[number];
+    ends.push_back(k.add(ends.back(), items));
+  }
   c.forClaimed(ends.back(), [&](Value item) {
-    for (auto [segment, count, start, end] :
-         llvm::zip(segments, tiles, ends, llvm::drop_begin(ends))) {
+    for (auto [number, start, end] : llvm::zip(order, ends, llvm::drop_begin(ends))) {
       Value own = arith::AndIOp::create(k.builder(), k.getLoc(), k.less(item, end),
                                         k.less(k.sub(start, k.constant(1)), item));
-      k.ifThen(own, [&] {
-        Value number = k.sub(item, start), inner = readsRowsOnce(segment) ? count : chunks;
-        Value outer = k.div(number, inner), rest = k.sub(number, k.mul(outer, inner));
-        Value tile = readsRowsOnce(segment) ? rest : outer;
-        Value row = k.mul(readsRowsOnce(segment) ? outer : rest, chunk);
-        allocateTiles(segment);
-        emitTile(segment, tile, row, k.min(k.constant(chunk), k.sub(c.rowCount(), row)));
-      });
+      k.ifThen(own, [&] { emitItem(segments[number], tiles[number], chunks, k.sub(item, start)); });
     }
   });
 }
@@ -318,17 +333,23 @@ void ColumnPhase::emitEpilogue(const Segment &segment, Value tile, Value firstRo
 
 /// As ColumnPhase::shareTiles and claimTiles divide them.
 static double findBusiestShare(ArrayRef<Segment> segments, int64_t chunks, int64_t workers) {
-  int64_t total = 0, unit = 0;
-  for (const Segment &segment : segments)
-    total += segment.tiles() * chunks * segment.tileCost();
-  SmallVector<int64_t> load(workers);
-  for (const Segment &segment : segments)
-    for (int64_t item = 0; item < segment.tiles() * chunks; ++item, unit += segment.tileCost()) {
-      // Worker w has the units from total * w / workers on; a claim is of who is ready first.
-      int64_t owner =
-          chunks > 1 ? llvm::min_element(load) - load.begin() : ((unit + 1) * workers - 1) / total;
-      load[owner] += segment.tileCost();
+  SmallVector<int64_t> costs;
+  for (bool appends : {true, false})
+    for (const Segment &segment : segments) {
+      if (appends != (chunks > 1 && !segment.appends.empty()))
+        continue;
+      int64_t together = appends ? chunks : 1;
+      costs.append(segment.tiles() * chunks / together, segment.tileCost() * together);
     }
+  int64_t total = std::accumulate(costs.begin(), costs.end(), int64_t(0)), unit = 0;
+  SmallVector<int64_t> load(workers);
+  for (int64_t cost : costs) {
+    // Worker w has the units from total * w / workers on; a claim is of who is ready first.
+    int64_t owner =
+        chunks > 1 ? llvm::min_element(load) - load.begin() : ((unit + 1) * workers - 1) / total;
+    load[owner] += cost;
+    unit += cost;
+  }
   return total ? static_cast<double>(*llvm::max_element(load)) / total : 1;
 }
 

@@ -215,7 +215,8 @@ void PairFormat::write(EpilogueRow &r, ir::KVAppendOp append, int64_t chunk,
   KernelBuilder &k = r.c.k;
   int64_t padded = paddedDim(append.getCache().getType().getHeadDim()), lanes = r.segment.lanes;
   auto narrow = [&](Value x) { return emitRoundBF16(k, r.get(x, chunk)); };
-  // Only the worker of a head writes there, so that a pair may be read and written back.
+  // One worker writes all rows of a head (ColumnPhase::claimTiles), so that a pair may be read and
+  // written back.
   Value pair = k.mul(k.div(place.position, 2), padded);
   Value values = k.at(place.split.values, k.mul(k.add(pair, place.element), PairBytes));
   Value words = k.bitcast(narrow(append.getValue()), k.vec(k.i16(), lanes));
