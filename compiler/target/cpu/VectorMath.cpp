@@ -1,6 +1,6 @@
 //===- VectorMath.cpp - Elementary functions on vectors --------------------===//
 //
-// Sines: range reduction after Cody and Waite (1980), polynomials from the Taylor
+// Range reduction after Cody and Waite (1980), polynomials from the Taylor
 // series, long enough for f32 on the reduced range.
 //
 //===----------------------------------------------------------------------===//
@@ -56,14 +56,12 @@ Value lathe::compiler::emitExpOfNegative(KernelBuilder &k, Value x) {
   int64_t lanes = lanesOf(x);
   // Of less, x 2^n is below half of the least number there is.
   Value low = k.splat(k.scalesByPowers ? -104.0f : LeastExponent, lanes);
-  Value bounded = k.maxf(x, low), perLog = k.splat(1.44269504f, lanes);
-  Value n = emitNearestInt(k, k.mulf(bounded, perLog));
-  Value minus = arith::NegFOp::create(k.builder(), k.getLoc(), k.toFloat(n));
-  Value r = k.fma(bounded, perLog, minus);
-  // 2^r for r within [-1/2, 1/2], to 9.2e-8 and exact at 0: the least greatest error, by
-  // Lawson's weights.
-  Value p = polynomial(
-      k, r, {1.32647273e-3f, 9.67151299e-3f, 5.55073358e-2f, 2.40222424e-1f, 6.93147004e-1f, 1.0f});
+  Value bounded = k.maxf(x, low);
+  Value n = emitNearestInt(k, k.mulf(bounded, k.splat(1.44269504f, lanes)));
+  Value whole = k.toFloat(n);
+  Value r = k.fma(whole, k.splat(-0.693145752f, lanes), bounded);
+  r = k.fma(whole, k.splat(-1.42860677e-6f, lanes), r);
+  Value p = polynomial(k, r, {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f});
   if (k.scalesByPowers)
     return scaleByPower(k, p, n);
   Value tooSmall = k.compare(arith::CmpFPredicate::OLT, x, low);

@@ -9,8 +9,8 @@
 
 namespace lathe::compiler {
 
-/// exp(x) to 3e-7 of it for |x| up to 10, and to 1.5e-8 |x| of it beyond; exact at 0, and 0 below
-/// -104, or -87 where KernelBuilder::scalesByPowers is not.
+/// exp(x) to about 2 units in the last place; exact at 0, and 0 below -104, or -87 where
+/// KernelBuilder::scalesByPowers is not.
 mlir::Value emitExp(KernelBuilder &k, mlir::Value x);
 
 /// The same for x up to 0, or not much above.
