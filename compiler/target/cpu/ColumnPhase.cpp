@@ -185,10 +185,11 @@ void ColumnPhase::emitItem(const Segment &segment, Value tiles, Value chunks, Va
 /// so comes first.
 void ColumnPhase::claimTiles(ArrayRef<Segment> segments, ArrayRef<Value> tiles) {
   Value chunks = k.ceilDiv(c.rowCount(), k.constant(chunk));
-  SmallVector<unsigned> order = llvm::to_vector(llvm::seq<unsigned>(0, segments.size()));
-  llvm::stable_sort(order, [&](unsigned a, unsigned b) {
-    return !segments[a].appends.empty() && segments[b].appends.empty();
-  });
+  SmallVector<unsigned> order;
+  for (bool appends : {true, false})
+    for (auto [number, segment] : llvm::enumerate(segments))
+      if (appends != segment.appends.empty())
+        order.push_back(number);
   SmallVector<Value> ends{k.constant(0)};
   for (unsigned number : order) {
     Value items = segments[number].appends.empty() ? k.mul(tiles[number], chunks) : tiles[number];
